@@ -1,0 +1,58 @@
+# Two targets do everything on a fresh machine: demo and test. CONTRIBUTING.md explains the rest.
+
+GO        ?= go
+GOFLAGS   ?=
+LDFLAGS   := -s -w -X main.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+PACKAGES  := ./...
+TOOL      := $(GO) tool -modfile=tools/go.mod
+
+.PHONY: demo build test test-fast setup lint golden bench examples fuzz clean
+
+# The main job on the embedded default: a whole game day, no root, nothing but Go, git and make.
+demo: build
+	@echo "running examples/shop/game-day.hcl: about two minutes"
+	bin/gameday run examples/shop/game-day.hcl
+
+build:
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gameday ./cmd/gameday
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gameday-guard ./cmd/gameday-guard
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/shop ./examples/shop/cmd/shop
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/oncall ./examples/oncall
+
+# Installs what the tests need, then runs every one of them, and every example.
+test: setup build
+	CI=true $(GO) test -timeout 20m $(PACKAGES)
+	$(MAKE) examples
+
+# No namespaces, no programs from elsewhere, no traffic: the part to run after every change.
+test-fast:
+	$(GO) test -short ./clock/... ./faults ./loadgen ./loadgen/sli/... ./alarms ./report/... ./scenarios/... ./conductor/... ./internal/...
+
+setup:
+	tools/setup
+
+lint:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -d $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet $(PACKAGES)
+	GOOS=darwin $(GO) vet $(PACKAGES)
+	$(TOOL) staticcheck $(PACKAGES)
+
+# Rewrites every golden file, runs the tests again, and shows what changed.
+golden:
+	$(GO) test ./scenarios ./report ./conductor/... ./cmd/gameday -update
+	$(GO) test ./scenarios ./report ./conductor/... ./cmd/gameday
+	git --no-pager diff --stat
+
+bench: build
+	$(GO) run ./internal/bench
+
+# Runs every example, and checks that each ends as its README says.
+examples: build
+	examples/run
+
+fuzz:
+	$(GO) test ./scenarios -run '^$$' -fuzz FuzzLoad -fuzztime 60s
+
+clean:
+	rm -rf bin runs

@@ -1,0 +1,343 @@
+package prometheus
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gameday/alarms"
+	"gameday/clock"
+	"gameday/internal/promrig"
+)
+
+// watching runs Watch beside a test and keeps what it emits.
+type watching struct {
+	t    *testing.T
+	mu   sync.Mutex
+	seen []alarms.Observation
+}
+
+func watch(t *testing.T, s *Source) *watching {
+	t.Helper()
+	w := &watching{t: t}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- s.Watch(ctx, func(o alarms.Observation) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.seen = append(w.seen, o)
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Watch: %v", err)
+		}
+	})
+	return w
+}
+
+// count returns how often a state was seen, of one alarm when a name is given.
+func (w *watching) count(name string, state alarms.State) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, o := range w.seen {
+		if o.State == state && o.Labels[alertName] == name {
+			n++
+		}
+	}
+	return n
+}
+
+// until waits until a state was seen n times.
+func (w *watching) until(name string, state alarms.State, n int) {
+	w.t.Helper()
+	promrig.Eventually(w.t, 25*time.Second, name+" "+string(state), func() bool { return w.count(name, state) >= n })
+}
+
+// expectation expects an alarm by name.
+func expectation(name string) alarms.Expectation {
+	return alarms.Expectation{Name: name, Match: map[string]string{alertName: name, "severity": "page"}}
+}
+
+func source(t *testing.T, c Config, noise map[string]string) *Source {
+	t.Helper()
+	s, err := New("prometheus.main", c, noise)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// of returns the episodes of one alarm.
+func of(episodes []alarms.Episode, name string) []alarms.Episode {
+	var out []alarms.Episode
+	for _, e := range episodes {
+		if e.Labels[alertName] == name {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func history(t *testing.T, s *Source, span clock.Span) ([]alarms.Episode, alarms.Coverage) {
+	t.Helper()
+	episodes, coverage, err := s.History(t.Context(), span)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return episodes, coverage
+}
+
+// TestRealPhases runs alarms of every class against a real Prometheus: one that the fault causes, one that fires already,
+// one that was pending already, one that flaps, one that is noise.
+func TestRealPhases(t *testing.T) {
+	t.Parallel()
+	page := map[string]string{"severity": "page"}
+	target := promrig.NewTarget(t)
+	p := promrig.StartPrometheus(t, promrig.Options{Targets: []string{target.Address()},
+		Rules: promrig.Rule("Hit", "3s", page) + promrig.Rule("Already", "0s", page) + promrig.Rule("Primed", "5s", page) +
+			promrig.Rule("Flappy", "0s", page) + promrig.Rule("Noise", "0s", page) + promrig.Rule("Ticket", "0s", nil)})
+	for _, name := range []string{"Hit", "Primed", "Flappy", "Noise", "Ticket"} {
+		target.Set(name, 0)
+	}
+	target.Set("Already", 1)
+	s := source(t, Config{URL: p.URL, Poll: "250ms"}, page)
+	w := watch(t, s)
+	w.until("Already", alarms.StateFiring, 1)
+
+	expected := []alarms.Expectation{expectation("Hit"), expectation("Already"), expectation("Primed"), expectation("Flappy"),
+		expectation("Hitt"), {Name: "wrong", Match: map[string]string{alertName: "Hit", "severity": "ticket"}}}
+	findings, err := s.Preflight(t.Context(), expected)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := printed(findings)
+	for _, want := range []string{"no rule is named Hitt", "Did you mean Hit?", "alarm Already is firing already",
+		`The rule sets severity="page", the scenario expects severity="ticket"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("preflight lacks %q:\n%s", want, text)
+		}
+	}
+	if blocking(findings) != 3 {
+		t.Errorf("%d findings block, want 3:\n%s", blocking(findings), text)
+	}
+	s.Expect(expected[:4])
+
+	target.Set("Primed", 1)
+	w.until("Primed", alarms.StatePending, 1)
+	t0 := time.Now()
+	target.Set("Hit", 1)
+	target.Set("Noise", 1)
+	target.Set("Ticket", 1)
+	for n := 1; n <= 2; n++ {
+		target.Set("Flappy", 1)
+		w.until("Flappy", alarms.StateFiring, n)
+		target.Set("Flappy", 0)
+		w.until("Flappy", alarms.StateInactive, n)
+	}
+	w.until("Hit", alarms.StateFiring, 1)
+	w.until("Primed", alarms.StateFiring, 1)
+	t1 := time.Now()
+	target.Set("Hit", 0)
+	w.until("Hit", alarms.StateInactive, 1)
+
+	episodes, coverage := history(t, s, clock.Span{Start: t0.Add(-time.Second), End: time.Now()})
+	if share := clock.Share(coverage.Spans, clock.Span{Start: t0, End: t1}); share < 0.99 {
+		t.Errorf("coverage %.3f, want all: %v", share, coverage.Why)
+	}
+	hit := of(episodes, "Hit")
+	if len(hit) != 1 {
+		t.Fatalf("Hit has %d episodes, want 1: %+v", len(hit), hit)
+	}
+	h := hit[0]
+	if h.Pending.Lo.Before(t0) || h.Firing.Sub(h.Pending).Mid().Round(time.Second) != 3*time.Second {
+		t.Errorf("Hit pending %v, firing %v after t0; want pending after it, firing 3s later",
+			h.Pending.Lo.Sub(t0), h.Firing.Lo.Sub(t0))
+	}
+	if width := h.Firing.Hi.Sub(h.Firing.Lo); width > 100*time.Millisecond {
+		t.Errorf("Hit's firing is known to %s only", width)
+	}
+	if h.Ended.Lo.Before(t1.Add(-1100*time.Millisecond)) || h.Ended.Hi.After(t1.Add(4*time.Second)) {
+		t.Errorf("Hit ended %v to %v after it was lifted", h.Ended.Lo.Sub(t1), h.Ended.Hi.Sub(t1))
+	}
+	if h.Notes["summary"] != "Hit is true" {
+		t.Errorf("Hit's annotations are %v", h.Notes)
+	}
+	t.Logf("hit: pending %v firing %v after t0, ended %v..%v after t1, offset %v ± %v", h.Pending.Lo.Sub(t0),
+		h.Firing.Lo.Sub(t0), h.Ended.Lo.Sub(t1), h.Ended.Hi.Sub(t1), coverage.Offset.Ahead, coverage.Offset.Err)
+	if a := of(episodes, "Already"); len(a) != 1 || !a[0].Firing.Hi.Before(t0) || !a[0].Ended.IsZero() {
+		t.Errorf("Already: %+v, want one episode that fires since before t0", a)
+	}
+	if p := of(episodes, "Primed"); len(p) != 1 || !p[0].Pending.Hi.Before(t0) || !p[0].Firing.Lo.After(t0) {
+		t.Errorf("Primed: %+v, want pending before t0 and firing after it", p)
+	}
+	if f := of(episodes, "Flappy"); len(f) != 2 || f[0].Ended.IsZero() || f[0].Ended.Lo.After(f[1].Firing.Lo) {
+		t.Errorf("Flappy: %+v, want two episodes", f)
+	}
+	if len(of(episodes, "Noise")) != 1 || len(of(episodes, "Ticket")) != 0 {
+		t.Errorf("the noise watch found %v and %v", of(episodes, "Noise"), of(episodes, "Ticket"))
+	}
+}
+
+// cut is a way to a server that can be closed without touching the server.
+type cut struct {
+	closed atomic.Bool
+	url    string
+}
+
+func newCut(t *testing.T, to string) *cut {
+	t.Helper()
+	behind, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cut{}
+	proxy := httputil.NewSingleHostReverseProxy(behind)
+	proxy.ErrorLog = log.New(io.Discard, "", 0)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c.closed.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		proxy.ServeHTTP(w, r)
+	})}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("serving: %v", err)
+		}
+	}()
+	t.Cleanup(func() { server.Close(); <-done })
+	c.url = "http://" + l.Addr().String()
+	return c
+}
+
+// TestRealOutages cuts the way to a real Prometheus (its history repairs that), freezes it, and restarts it in the middle of
+// an alarm (which must stay one episode).
+func TestRealOutages(t *testing.T) {
+	t.Parallel()
+	page := map[string]string{"severity": "page"}
+	target := promrig.NewTarget(t)
+	target.Set("Held", 0)
+	p := promrig.StartPrometheus(t, promrig.Options{Targets: []string{target.Address()}, Rules: promrig.Rule("Held", "1s", page)})
+	way := newCut(t, p.URL)
+	s := source(t, Config{URL: way.url, Poll: "250ms", Timeout: "1s"}, nil)
+	promrig.Eventually(t, 10*time.Second, "the rule is evaluated", func() bool {
+		f, err := s.Preflight(t.Context(), []alarms.Expectation{expectation("Held")})
+		return err == nil && len(f) == 0
+	})
+	start := time.Now()
+	w := watch(t, s)
+	target.Set("Held", 1)
+	w.until("Held", alarms.StateFiring, 1)
+
+	cutAt := time.Now()
+	way.closed.Store(true)
+	w.until("", alarms.StateUnreachable, 1)
+	wait(t, 3*time.Second)
+	way.closed.Store(false)
+	w.until("", alarms.StateReachable, 1)
+	_, coverage := history(t, s, clock.Span{Start: cutAt, End: time.Now()})
+	if share := clock.Share(coverage.Spans, clock.Span{Start: cutAt, End: cutAt.Add(3 * time.Second)}); share < 0.99 {
+		t.Errorf("the cut way left a coverage of %.2f although the server evaluated: %v", share, coverage.Why)
+	}
+
+	frozenAt := time.Now()
+	p.Freeze()
+	w.until("", alarms.StateUnreachable, 2)
+	wait(t, 4*time.Second)
+	p.Thaw()
+	thawedAt := time.Now()
+	w.until("", alarms.StateReachable, 2)
+	if n := w.count("Held", alarms.StateInactive); n != 0 {
+		t.Errorf("a frozen server was taken for %d quiet alarms", n)
+	}
+	wait(t, 2500*time.Millisecond)
+
+	p.Stop()
+	downAt := time.Now()
+	episodes, during, err := s.History(t.Context(), clock.Span{Start: start, End: time.Now()})
+	if err == nil || len(of(episodes, "Held")) != 1 || len(during.Why) == 0 {
+		t.Errorf("with the server down: error %v, %d episodes, why %v; want an error and what was seen",
+			err, len(episodes), during.Why)
+	}
+	wait(t, 4*time.Second)
+	p.Start()
+	upAt := time.Now()
+	w.until("Held", alarms.StateFiring, 2)
+	wait(t, 1500*time.Millisecond)
+
+	episodes, coverage = history(t, s, clock.Span{Start: start, End: time.Now()})
+	held := of(episodes, "Held")
+	if len(held) != 1 || !held[0].Firing.Hi.Before(cutAt.Add(time.Second)) || !held[0].Ended.IsZero() {
+		t.Errorf("Held: %+v, want one episode that fired before %v and still fires", held, cutAt)
+	}
+	for name, gap := range map[string]clock.Span{"frozen": {Start: frozenAt.Add(time.Second), End: thawedAt},
+		"stopped": {Start: downAt, End: upAt}} {
+		if share := clock.Share(coverage.Spans, gap); share > 0.3 {
+			t.Errorf("coverage while %s is %.2f, want a gap: %v", name, share, coverage.Spans)
+		}
+	}
+	if len(coverage.Why) < 2 || !strings.Contains(strings.Join(coverage.Why, "\n"), "unreachable") {
+		t.Errorf("the gaps are explained by %q", coverage.Why)
+	}
+	t.Logf("coverage %.2f: %q", clock.Share(coverage.Spans, clock.Span{Start: start, End: time.Now()}), coverage.Why)
+	target.Set("Held", 0)
+	w.until("Held", alarms.StateInactive, 2)
+	episodes, _ = history(t, s, clock.Span{Start: start, End: time.Now()})
+	if held := of(episodes, "Held"); len(held) != 1 || held[0].Ended.IsZero() {
+		t.Errorf("after it was lifted: %+v, want one episode that ended", held)
+	}
+	value, ok, err := s.Query(t.Context(), `max(condition{name="Held"})`)
+	if err != nil || !ok || value != 0 {
+		t.Errorf("Query gave %v, %v, %v; want 0", value, ok, err)
+	}
+	if _, ok, err := s.Query(t.Context(), "no_such_metric"); ok || err != nil {
+		t.Errorf("a query without a result gave %v, %v", ok, err)
+	}
+}
+
+// wait lets real time pass in a program under test.
+func wait(t *testing.T, d time.Duration) {
+	t.Helper()
+	select {
+	case <-time.After(d):
+	case <-t.Context().Done():
+	}
+}
+
+func printed(findings []alarms.Finding) string {
+	var b strings.Builder
+	for _, f := range findings {
+		b.WriteString(f.Summary + "\n  " + f.Detail + "\n")
+	}
+	return b.String()
+}
+
+func blocking(findings []alarms.Finding) int {
+	n := 0
+	for _, f := range findings {
+		if f.Blocks {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,166 @@
+// Package prometheus reads alarms from a Prometheus, or from anything that answers its API. What it reports after a run is
+// taken from the ALERTS and ALERTS_FOR_STATE series, because the list of active alerts forgets.
+package prometheus
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"gameday/alarms"
+	"gameday/alarms/internal/fold"
+	"gameday/alarms/internal/looks"
+	"gameday/alarms/internal/web"
+	"gameday/clock"
+)
+
+// Source is one Prometheus. Its methods may be called concurrently; Watch by one goroutine at a time.
+type Source struct {
+	name string
+	poll time.Duration
+	api  *web.Client
+	// noise are the labels of alarms that nobody expects but that History must return as well.
+	noise map[string]string
+
+	account *looks.Account
+	memory  fold.Memory
+
+	mu       sync.Mutex
+	expected []alarms.Expectation
+	offset   clock.Offset
+	measured bool                         // offset is set
+	notes    map[string]map[string]string // key → annotations, as last seen with an active alert
+}
+
+var (
+	_ alarms.Source  = (*Source)(nil)
+	_ alarms.Querier = (*Source)(nil)
+)
+
+// New returns a source, named as in "prometheus.main". noise are the labels of the alarms to report although nobody expects
+// them, such as severity = "page"; nil for none.
+func New(name string, c Config, noise map[string]string) (*Source, error) {
+	options, poll, err := c.parse()
+	if err != nil {
+		return nil, err
+	}
+	api, err := web.New(options)
+	if err != nil {
+		return nil, err
+	}
+	return &Source{
+		name: name, poll: poll, api: api, noise: maps.Clone(noise),
+		account: looks.New(poll), notes: map[string]map[string]string{},
+	}, nil
+}
+
+// Expect says which alarms Watch and History are to look for. Preflight does it too; Expect is for a process that only
+// asks for history.
+func (s *Source) Expect(expected []alarms.Expectation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expected = slices.Clone(expected)
+}
+
+// expectations returns what is expected.
+func (s *Source) expectations() []alarms.Expectation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.expected
+}
+
+// wanted reports whether an alarm with these labels is expected or is noise. Without either, every alarm is wanted.
+func (s *Source) wanted(labels map[string]string) bool {
+	expected := s.expectations()
+	if len(expected) == 0 && len(s.noise) == 0 {
+		return true
+	}
+	for _, e := range expected {
+		if e.Matches(labels) {
+			return true
+		}
+	}
+	return alarms.Match(s.noise, labels)
+}
+
+// selectors returns the label matchers, in PromQL's form, of the series that History reads. An expected alarm is selected
+// by its name alone where it has one: the other labels are the scorer's business, which can then say what differed.
+func (s *Source) selectors() []string {
+	var out []string
+	add := func(match map[string]string) {
+		parts := make([]string, 0, len(match))
+		for _, name := range slices.Sorted(maps.Keys(match)) {
+			parts = append(parts, name+"="+strconv.Quote(match[name]))
+		}
+		if sel := "{" + strings.Join(parts, ",") + "}"; !slices.Contains(out, sel) {
+			out = append(out, sel)
+		}
+	}
+	for _, e := range s.expectations() {
+		if name := e.Match[alertName]; name != "" {
+			add(map[string]string{alertName: name})
+		} else if len(e.Match) > 0 {
+			add(e.Match)
+		}
+	}
+	if len(s.noise) > 0 {
+		add(s.noise)
+	}
+	if len(out) == 0 {
+		add(nil)
+	}
+	return out
+}
+
+// alertName is the label that Prometheus gives every alert.
+const alertName = "alertname"
+
+// probes is how often the other clock is asked.
+const probes = 5
+
+// measure estimates the server's clock offset from the answers to time(), which are cut to the millisecond, and keeps it. A
+// later measurement that disagrees with an earlier one widens the uncertainty: the clock was set during the run.
+func (s *Source) measure(ctx context.Context) (clock.Offset, error) {
+	var asked []clock.Probe
+	for range probes {
+		stamp, reply, err := s.serverTime(ctx)
+		if err != nil {
+			return clock.Offset{}, err
+		}
+		asked = append(asked, clock.Probe{Sent: reply.Sent, Stamp: stamp, Received: reply.Received})
+	}
+	o, _ := clock.EstimateOffset(asked, time.Millisecond)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.measured {
+		if apart := (o.Ahead - s.offset.Ahead).Abs(); apart > o.Err+s.offset.Err {
+			o = clock.Offset{Ahead: (o.Ahead + s.offset.Ahead) / 2, Err: apart/2 + max(o.Err, s.offset.Err)}
+		}
+	}
+	s.offset, s.measured = o, true
+	return o, nil
+}
+
+// knownOffset returns the offset measured last; zero when none was.
+func (s *Source) knownOffset() clock.Offset {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.offset
+}
+
+// Query returns the value of an instant query that yields one number.
+func (s *Source) Query(ctx context.Context, query string) (value float64, ok bool, err error) {
+	value, ok, err = s.number(ctx, query)
+	if err != nil {
+		return 0, false, fmt.Errorf("asking %s for %q: %w", s.name, query, err)
+	}
+	return value, ok, nil
+}
+
+// Close lets go of idle connections.
+func (s *Source) Close() { s.api.Close() }

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"gameday/conductor"
+	"gameday/faults"
+	"gameday/faults/guard"
+	"gameday/faults/kinds"
+	"gameday/report"
+	"gameday/responders"
+)
+
+// ask puts a request to the run in a folder, or to the newest run in progress, and prints its answer.
+func (a *app) ask(dir string, req conductor.Request) error {
+	if dir == "" {
+		var err error
+		dir, err = newest(func(dir string) bool {
+			_, err := os.Stat(filepath.Join(dir, report.SocketFile))
+			return err == nil
+		})
+		if err != nil {
+			return usage("no run is in progress in %q; name its record's folder with --run", runsDir)
+		}
+	}
+	text, err := conductor.Ask(context.Background(), dir, req)
+	if err != nil {
+		return usage("%w", err)
+	}
+	fmt.Fprintln(a.out, text)
+	return nil
+}
+
+// verbs are what can be done about a page.
+var verbs = []responders.Verb{responders.DoAcknowledge, responders.DoEscalate, responders.DoNote, responders.DoBridge, responders.DoResolve}
+
+func (a *app) markCmd() *cobra.Command {
+	var dir, by, page string
+	c := &cobra.Command{
+		Use:   "mark VERB [TEXT…] | mark NAME [TEXT…]",
+		Short: "Tell a run in progress what people do: acknowledge, escalate, note, bridge, resolve, or any other mark",
+		Long: `Tells a run in progress what people do. The verbs acknowledge, escalate, note, bridge and resolve go to the paging desk and
+concern a page: the newest open one, or --page. Anything else is a mark of that name, for the record.
+
+  gameday mark acknowledge --by ann
+  gameday mark note "looks like the ledger" --by bob
+  gameday mark "customers told" --by ann`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if by == "" {
+				by = whoami()
+			}
+			text := strings.Join(args[1:], " ")
+			req := conductor.Request{Do: "mark", Name: args[0], By: by, Text: text}
+			if v := responders.Verb(args[0]); slices.Contains(verbs, v) {
+				req = conductor.Request{Do: "act", Act: &responders.Action{Page: page, Verb: v, By: by, Text: text}}
+			} else if page != "" {
+				req = conductor.Request{Do: "act", Act: &responders.Action{Page: page, Verb: responders.DoMark, By: by, Text: args[0]}}
+			}
+			return a.ask(dir, req)
+		},
+	}
+	c.Flags().StringVar(&dir, "run", "", "the run's record folder (default: the newest run in progress in runs/)")
+	c.Flags().StringVar(&by, "by", "", "who does it (default: your user name)")
+	c.Flags().StringVar(&page, "page", "", "which page (default: the newest open one)")
+	return c
+}
+
+func whoami() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "unknown"
+}
+
+func (a *app) stopCmd() *cobra.Command {
+	var why string
+	c := &cobra.Command{
+		Use:   "stop [RECORD]",
+		Short: "Stop a run in progress: revert every fault, then report",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir := ""
+			if len(args) > 0 {
+				dir = args[0]
+			}
+			return a.ask(dir, conductor.Request{Do: "stop", By: whoami() + " by gameday stop", Why: why})
+		},
+	}
+	c.Flags().StringVar(&why, "why", "", "the reason, for the record")
+	return c
+}
+
+func (a *app) revertCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "revert",
+		Short: "Revert faults that a killed run left standing",
+		Long: "Reverts every fault in this machine's ledger whose guard is dead, newest first, and says so. Faults of runs in progress are left\n" +
+			"alone. It works from the ledger alone, and may be repeated. Exits 0 when nothing is left, 5 when something is.",
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			dir, err := faults.DefaultLedgerDir()
+			if err != nil {
+				return usage("%w", err)
+			}
+			ledger, err := faults.OpenLedger(dir)
+			if err != nil {
+				return usage("%w", err)
+			}
+			return a.revertAll(ledger)
+		},
+	}
+}
+
+// guardCmd is the role in which the program stands on a target and holds faults. People do not call it.
+func (a *app) guardCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:                "guard",
+		Hidden:             true,
+		DisableFlagParsing: true,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if code := guard.Main(kinds.All(), args, os.Stdin, os.Stdout, os.Stderr); code != 0 {
+				return &codeError{code: code}
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,63 @@
+// Gameday runs game days: traffic at a multiple of a measured baseline, real faults, and a score of whether the service
+// held, the alarms fired, and people responded.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"gameday/loadgen/k6"
+	"gameday/targets/lab"
+)
+
+func main() {
+	// The program is also its own traffic generator, lab and guard: it starts itself again in those roles.
+	if k6.IsChild() {
+		k6.RunChild()
+	}
+	lab.RunRole()
+	os.Exit(run(os.Args[1:]))
+}
+
+// The exit codes. 0, 1, 3, 4 and 5 are those of a verdict.
+const (
+	exitUsage   = 2
+	exitResidue = 5
+)
+
+// codeError ends the program with a code. Its text, if any, is printed as "gameday: …" on standard error.
+type codeError struct {
+	code int
+	err  error
+}
+
+func (e *codeError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *codeError) Unwrap() error { return e.err }
+
+// usage is an error of the one who called: nothing was touched.
+func usage(format string, args ...any) error {
+	return &codeError{code: exitUsage, err: fmt.Errorf(format, args...)}
+}
+
+// run carries out one command line and returns the exit code.
+func run(args []string) int {
+	err := root(os.Stdout, os.Stderr).execute(args)
+	if err == nil {
+		return 0
+	}
+	var code *codeError
+	if !errors.As(err, &code) {
+		code = &codeError{code: exitUsage, err: err}
+	}
+	if text := code.Error(); text != "" {
+		fmt.Fprintf(os.Stderr, "gameday: %s\n", text)
+	}
+	return code.code
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"gameday/report"
+)
+
+// output are the flags that say how a scorecard is printed; run and report share them.
+type output struct {
+	json  bool
+	junit string
+	html  string
+}
+
+func (o *output) flags(c *cobra.Command) {
+	c.Flags().BoolVar(&o.json, "json", false, "print the scorecard as JSON")
+	c.Flags().StringVar(&o.junit, "junit", "", "also write a JUnit file for CI")
+	c.Flags().StringVar(&o.html, "html", "", "also write the report as one HTML file (always kept in the record's folder too)")
+}
+
+// htmlFile is the report's name in the record's folder.
+const htmlFile = "report.html"
+
+// write prints the scorecard on standard output and writes the files that were asked for.
+func (o *output) write(a *app, dir string, rec *report.Record, card *report.Scorecard) error {
+	html := func(w io.Writer) error { return report.HTML(w, card) }
+	// The folder may be read-only, as in an archive of old runs: then there is no file and no complaint.
+	kept := writeFile(filepath.Join(dir, htmlFile), html) == nil
+	if o.html != "" {
+		if err := writeFile(o.html, html); err != nil {
+			return err
+		}
+	}
+	if o.junit != "" {
+		if err := writeFile(o.junit, func(w io.Writer) error { return report.JUnit(w, card) }); err != nil {
+			return err
+		}
+	}
+	if o.json {
+		return report.JSON(a.out, card)
+	}
+	shown := dir
+	if wd, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(wd, dir); err == nil && filepath.IsLocal(rel) {
+			shown = rel
+		}
+	}
+	opts := report.TextOptions{Color: color(a.out)}
+	if kept {
+		opts.Record = shown
+	}
+	return report.Text(a.out, card, opts)
+}
+
+// writeFile writes a file whole or not at all.
+func writeFile(path string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".gameday-*")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer os.Remove(f.Name())
+	if err := write(f); err != nil {
+		f.Close()
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	if err := f.Chmod(0o644); err != nil {
+		f.Close()
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}
+
+func (a *app) reportCmd() *cobra.Command {
+	o := &output{}
+	c := &cobra.Command{
+		Use:   "report [RECORD]",
+		Short: "Score a record again and print it",
+		Long: "Judges a run from its record alone, and exits with its verdict. The same folder gives the same report, byte for byte. Without\n" +
+			"a folder it takes the newest in runs/.",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir, err := recordDir(args)
+			if err != nil {
+				return err
+			}
+			return a.score(dir, o)
+		},
+	}
+	o.flags(c)
+	return c
+}
+
+func (a *app) explainCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain ITEM [RECORD]",
+		Short: "Explain one line of a scorecard: what was expected, what was seen, and from where",
+		Args:  cobra.RangeArgs(1, 2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir, err := recordDir(args[1:])
+			if err != nil {
+				return err
+			}
+			rec, err := report.Read(dir)
+			if err != nil {
+				return usage("%w", err)
+			}
+			if err := report.Explain(a.out, report.Score(rec), args[0], report.TextOptions{Color: color(a.out)}); err != nil {
+				return usage("%w", err)
+			}
+			return nil
+		},
+	}
+}
+
+// recordDir returns the folder that was named, or the newest record.
+func recordDir(args []string) (string, error) {
+	if len(args) > 0 {
+		return args[0], nil
+	}
+	return newest(func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, report.EventsFile))
+		return err == nil
+	})
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// version is set by the build; a build from source says which commit it is.
+var version = ""
+
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+				return "commit " + s.Value[:12]
+			}
+		}
+	}
+	return "development"
+}
+
+// app is one call of the program: where it prints.
+type app struct {
+	out, errw io.Writer
+	cmd       *cobra.Command
+}
+
+// root puts the verbs together.
+func root(out, errw io.Writer) *app {
+	a := &app{out: out, errw: errw}
+	a.cmd = &cobra.Command{
+		Use:   "gameday",
+		Short: "Load tests and chaos game days that score the service, the alarms and the people",
+		Long: "gameday runs a game day from a file: traffic at a multiple of a measured baseline, real faults that cannot outlive\n" +
+			"the run, and an honest score of whether the service held, the right alarms fired in time, and people responded.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       versionText(),
+	}
+	a.cmd.SetOut(out)
+	a.cmd.SetErr(errw)
+	a.cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage("%w; see `%s --help`", err, c.CommandPath())
+	})
+	a.cmd.AddCommand(a.validateCmd(), a.planCmd(), a.runCmd(), a.reportCmd(), a.explainCmd(), a.markCmd(), a.stopCmd(),
+		a.revertCmd(), a.kindsCmd(), a.guardCmd(), exitTopic())
+	return a
+}
+
+// execute runs one command line. -var and -var-file may be written with one dash, as in Terraform.
+func (a *app) execute(args []string) error {
+	for i, arg := range args {
+		if arg == "--" {
+			break
+		}
+		if arg == "-var" || arg == "-var-file" || strings.HasPrefix(arg, "-var=") || strings.HasPrefix(arg, "-var-file=") {
+			args[i] = "-" + arg
+		}
+	}
+	a.cmd.SetArgs(args)
+	return a.cmd.Execute()
+}
+
+// color reports whether a stream takes colour: a terminal, and nobody said NO_COLOR.
+func color(w io.Writer) bool { return os.Getenv("NO_COLOR") == "" && terminal(w) }
+
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+}
+
+// width returns the columns of a stream, between 60 and 120; 100 where there are none.
+func width(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return min(120, max(60, n))
+		}
+	}
+	return 100
+}
+
+// exitTopic is `gameday help exit`.
+func exitTopic() *cobra.Command {
+	return &cobra.Command{
+		Use:   "exit",
+		Short: "What the exit codes mean",
+		Long: `Exit codes
+
+  0  passed
+  1  failed: a required item was missed, or the score is below the pass mark
+  2  bad usage or a mistake in the scenario; nothing was touched
+  3  inconclusive: too much is unknown to say passed or failed
+  4  aborted: a stop condition held, or somebody stopped the run
+  5  residue: a fault is left standing; run ` + "`gameday revert`",
+	}
+}
+
+// say prints a line for people on standard error.
+func (a *app) say(format string, args ...any) { fmt.Fprintf(a.errw, "gameday: "+format+"\n", args...) }

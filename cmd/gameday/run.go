@@ -1,0 +1,344 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/cobra"
+
+	"gameday/conductor"
+	"gameday/conductor/screen"
+	"gameday/faults"
+	"gameday/faults/guard"
+	"gameday/faults/kinds"
+	"gameday/report"
+	"gameday/scenarios"
+	"gameday/targets"
+	"gameday/targets/lab"
+)
+
+// recordVariable tells the conductor inside a lab which folder the outer process has made for the record.
+const recordVariable = "GAMEDAY_RECORD"
+
+// impatience is within what time a second signal asks what is taking so long.
+const impatience = 2 * time.Second
+
+// runFlags are the flags of `gameday run`.
+type runFlags struct {
+	loading
+	output
+	record string
+	heal   bool
+}
+
+func (a *app) runCmd() *cobra.Command {
+	f := &runFlags{}
+	c := &cobra.Command{
+		Use:   "run FILE",
+		Short: "Run a game day and score it",
+		Long: "Runs a scenario: traffic at 1x, then at its multiple, the faults, and the return to steady state. The record is kept in a\n" +
+			"folder; the scorecard is printed at the end and its verdict is the exit code (see `gameday help exit`).\n\n" +
+			"Ctrl-C stops the run: every fault is reverted and what is known is reported.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return a.run(f, args[0]) },
+	}
+	f.loading.flags(c)
+	f.pick(c)
+	f.output.flags(c)
+	c.Flags().StringVar(&f.record, "record", "", "folder for the record (default runs/<time>-<scenario>)")
+	c.Flags().BoolVar(&f.heal, "heal", false, "first revert faults that an earlier run left standing")
+	return c
+}
+
+// run is the outer part: it checks everything that needs no lab, makes the record's folder, and for a scenario with a lab
+// goes on inside it.
+func (a *app) run(f *runFlags, path string) error {
+	file, s, err := f.one(a, path, false)
+	if err != nil {
+		return err
+	}
+	inside, isInside := lab.Inside()
+	if s.Lab != nil && !isInside {
+		return a.enterLab(f, s)
+	}
+	dir := os.Getenv(recordVariable)
+	if dir == "" {
+		if dir, err = makeRecord(f.record, s.Name); err != nil {
+			return err
+		}
+	}
+	return a.conduct(f, file, s, dir, inside)
+}
+
+// enterLab starts the same command again inside the lab's namespaces.
+func (a *app) enterLab(f *runFlags, s *scenarios.Scenario) error {
+	if err := lab.Possible(); err != nil {
+		return usage("%w", err)
+	}
+	dir, err := makeRecord(f.record, s.Name)
+	if err != nil {
+		return err
+	}
+	if err := os.Setenv(recordVariable, dir); err != nil {
+		return err
+	}
+	code, err := lab.Enter(lab.EnterOptions{})
+	if err != nil {
+		os.Remove(dir) // only when nothing was written
+		return &codeError{code: 3, err: err}
+	}
+	if code == 0 {
+		return nil
+	}
+	return &codeError{code: code}
+}
+
+// makeRecord makes a new folder for a record and returns its absolute path.
+func makeRecord(dir, scenario string) (string, error) {
+	if dir == "" {
+		dir = filepath.Join(runsDir, time.Now().Format("20060102-150405")+"-"+folderName(scenario))
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", usage("finding the record's folder: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(abs, report.EventsFile)); err == nil {
+		return "", usage("%s holds the record of another run; name an empty folder with --record", dir)
+	}
+	if err := os.MkdirAll(abs, 0o755); err != nil {
+		return "", usage("making the record's folder: %w", err)
+	}
+	return abs, nil
+}
+
+// folderName keeps of a scenario's name what is harmless in a path.
+func folderName(name string) string {
+	out := strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' {
+			return c
+		}
+		return '-'
+	}, name)
+	return out[:min(len(out), 60)]
+}
+
+// conduct runs the scenario here, reports, and returns the verdict as an exit code.
+func (a *app) conduct(f *runFlags, file *scenarios.File, s *scenarios.Scenario, dir string, inside *lab.Client) error {
+	ledger, err := openLedger(dir, inside != nil)
+	if err != nil {
+		return usage("%w", err)
+	}
+	if err := a.clean(ledger, f.heal); err != nil {
+		return err
+	}
+	machine, release := machine(ledger, inside)
+	o := conductor.Options{
+		Scenario: s, Sources: file.Sources, Dir: dir, Run: runID(dir), Version: versionText(), Seed: seed(),
+		Generator: engine(), Machine: machine, Lab: inside, Ledger: ledger, Kinds: kinds.All(),
+	}
+	if err := o.Check(); err != nil {
+		return usage("%w", err)
+	}
+	stop := make(chan report.Stop, 1)
+	o.Stop = stop
+	show := screen.New(a.errw, conductor.MakePlan(s, file.Sources), screen.Options{
+		Terminal: terminal(a.errw), Color: color(a.errw), Width: width(a.errw), Blind: s.Blind,
+	})
+	o.Observe = func(e report.Event) {
+		show.Observe(e)
+		a.notice(e, s, file.Sources)
+	}
+	quiet := a.signals(stop, show)
+	err = conductor.Run(context.Background(), o)
+	release()
+	quiet()
+	show.Close()
+	if err != nil {
+		return &codeError{code: 3, err: err}
+	}
+	return a.score(dir, &f.output)
+}
+
+// notice shows an abort's condition with the values that made it true.
+func (a *app) notice(e report.Event, s *scenarios.Scenario, sources map[string]*hcl.File) {
+	if e.Kind != report.AbortSeen {
+		return
+	}
+	var abort report.Abort
+	if err := json.Unmarshal(e.Data, &abort); err != nil {
+		return
+	}
+	if d := conductor.AbortNotice(s, abort); d != nil {
+		hcl.NewDiagnosticTextWriter(a.errw, sources, uint(width(a.errw)), color(a.errw)).WriteDiagnostic(d)
+	}
+}
+
+// openLedger opens the ledger of this machine; inside a lab, where a fault cannot outlive the lab, one in the record.
+func openLedger(dir string, inLab bool) (*faults.Ledger, error) {
+	if inLab {
+		return faults.OpenLedger(filepath.Join(dir, "ledger"))
+	}
+	path, err := faults.DefaultLedgerDir()
+	if err != nil {
+		return nil, err
+	}
+	return faults.OpenLedger(path)
+}
+
+// clean refuses to start over faults that an earlier run left, or reverts them first.
+func (a *app) clean(ledger *faults.Ledger, heal bool) error {
+	standing, err := ledger.Standing()
+	if err != nil {
+		return usage("%w", err)
+	}
+	orphans := 0
+	for _, s := range standing {
+		if s.Orphaned {
+			orphans++
+		}
+	}
+	if orphans == 0 {
+		return nil
+	}
+	if heal {
+		return a.revertAll(ledger)
+	}
+	return &codeError{code: exitResidue, err: fmt.Errorf("%d fault(s) of an earlier run are left standing; "+
+		"`gameday revert` removes them, and so does run --heal", orphans)}
+}
+
+// machine returns this machine with a guard that starts when it is first needed, and a function that lets it go.
+func machine(ledger *faults.Ledger, inside *lab.Client) (*targets.Machine, func()) {
+	var mu sync.Mutex
+	var client *guard.Client
+	m := &targets.Machine{Own: ownProcess}
+	if inside != nil {
+		m.Lab = inside.Client
+	}
+	m.Stand = func(context.Context) (*guard.Client, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if client != nil {
+			return client, nil
+		}
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("finding the guard: %w", err)
+		}
+		// The guard outlives the context of whoever needed it first.
+		c, err := guard.Start(context.Background(), exec.Command(self, "guard", "--ledger", ledger.Dir()))
+		client = c
+		return c, err
+	}
+	return m, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if client != nil {
+			_ = client.Close(context.Background()) // what it leaves stands in the ledger, which is read after this
+		}
+	}
+}
+
+// ownProcess reports whether a process runs this very program: conductor, guard, generator or lab.
+func ownProcess(pid int) bool {
+	self, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
+	return err == nil && os.SameFile(self, other)
+}
+
+// runID makes a ledger id of a record's folder.
+func runID(dir string) string {
+	name := strings.Trim(folderName(filepath.Base(dir)), "-_")
+	if !faults.ValidID(name) {
+		name = "run"
+	}
+	return name
+}
+
+func seed() int64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return int64(binary.LittleEndian.Uint64(b[:]) >> 1)
+}
+
+// signals turns the first signal into a stop, and answers a second one soon after with what is still being reverted.
+func (a *app) signals(stop chan<- report.Stop, show *screen.Screen) (quiet func()) {
+	c := make(chan os.Signal, 4)
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		var last time.Time
+		for {
+			select {
+			case sig := <-c:
+				if last.IsZero() {
+					stop <- report.Stop{By: "signal " + sig.String()}
+					a.say("%s: stopping; every fault is being reverted", sig)
+				} else if standing := show.Standing(); len(standing) > 0 {
+					a.say("still being reverted: %s", strings.Join(standing, ", "))
+				} else if time.Since(last) < impatience {
+					a.say("no fault stands; finishing the record")
+				}
+				last = time.Now()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(c)
+		close(done)
+	}
+}
+
+// score judges a record and prints it.
+func (a *app) score(dir string, out *output) error {
+	rec, err := report.Read(dir)
+	if err != nil {
+		return usage("%w", err)
+	}
+	card := report.Score(rec)
+	if err := out.write(a, dir, rec, card); err != nil {
+		return usage("%w", err)
+	}
+	if code := card.ExitCode(); code != 0 {
+		return &codeError{code: code}
+	}
+	return nil
+}
+
+// revertAll reverts every orphan in a ledger and says what became of each.
+func (a *app) revertAll(ledger *faults.Ledger) error {
+	results, err := faults.RevertOrphans(context.Background(), ledger, kinds.All(), nil)
+	if err != nil {
+		return &codeError{code: exitResidue, err: err}
+	}
+	var failed error
+	for _, r := range results {
+		if r.Err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s on %s: %w", r.Entry.Fault, r.Entry.Place.Name, r.Err))
+			continue
+		}
+		fmt.Fprintf(a.out, "reverted %s (%s) on %s, of run %s\n", r.Entry.Fault, r.Entry.Kind, r.Entry.Place.Name, r.Entry.Run)
+	}
+	if failed != nil {
+		return &codeError{code: exitResidue, err: failed}
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"gameday/alarms"
+	"gameday/alarms/alertmanager"
+	"gameday/alarms/builtin"
+	"gameday/alarms/prometheus"
+	"gameday/faults/kinds"
+	"gameday/loadgen"
+	"gameday/loadgen/k6"
+	"gameday/responders"
+	"gameday/responders/desk"
+	"gameday/scenarios"
+)
+
+// catalogue lists what this build can do. Everything is named here by hand.
+func catalogue() scenarios.Catalogue {
+	engine := engine()
+	return scenarios.Catalogue{
+		Faults:     kinds.All(),
+		Alarms:     []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), prometheus.Kind()},
+		Responders: []responders.SourceKind{desk.Kind()},
+		CheckScript: func(s loadgen.Spec) []loadgen.Problem {
+			return engine.Check(context.Background(), s)
+		},
+	}
+}
+
+// engine is the traffic engine, made once: it remembers the scripts it has checked.
+var engine = sync.OnceValue(func() *k6.Engine { return &k6.Engine{} })
+
+// loading are the flags of every verb that reads scenarios.
+type loading struct {
+	vars, varFiles []string
+	scenario       string
+}
+
+func (l *loading) flags(c *cobra.Command) {
+	c.Flags().StringArrayVar(&l.vars, "var", nil, "set a variable: name=value (may be given several times)")
+	c.Flags().StringArrayVar(&l.varFiles, "var-file", nil, "read variables from a file of name = value")
+}
+
+func (l *loading) pick(c *cobra.Command) {
+	c.Flags().StringVar(&l.scenario, "scenario", "", "which scenario of the file, when it has several")
+}
+
+func (l *loading) load(path string) *scenarios.File {
+	return scenarios.Load(path, scenarios.Options{Catalogue: catalogue(), Vars: l.vars, VarFiles: l.varFiles, Getenv: os.Getenv})
+}
+
+// one loads a file and picks its scenario. Mistakes are printed, and end the program.
+func (l *loading) one(a *app, path string, json bool) (*scenarios.File, *scenarios.Scenario, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, nil, usage("%s is a folder; name one scenario file in it", path)
+	}
+	f := l.load(path)
+	if err := a.complain([]*scenarios.File{f}, json); err != nil {
+		return nil, nil, err
+	}
+	var names []string
+	for _, s := range f.Scenarios {
+		if s.Name == l.scenario || (l.scenario == "" && len(f.Scenarios) == 1) {
+			return f, s, nil
+		}
+		names = append(names, s.Name)
+	}
+	if l.scenario == "" {
+		return nil, nil, usage("%s has %d scenarios: %s; choose one with --scenario", path, len(names), strings.Join(names, ", "))
+	}
+	return nil, nil, usage("%s has no scenario %q; it has %s", path, l.scenario, strings.Join(names, ", "))
+}
+
+// complain prints diagnostics, and returns an error when some are errors.
+func (a *app) complain(files []*scenarios.File, json bool) error {
+	bad := false
+	for _, f := range files {
+		bad = bad || f.Diags.HasErrors()
+	}
+	var err error
+	if json {
+		err = scenarios.WriteJSON(a.out, files)
+	} else {
+		err = scenarios.WriteText(a.errw, files, uint(width(a.errw)), color(a.errw))
+	}
+	if err != nil {
+		return err
+	}
+	if bad {
+		return &codeError{code: exitUsage}
+	}
+	return nil
+}
+
+func (a *app) validateCmd() *cobra.Command {
+	l := &loading{}
+	var json bool
+	c := &cobra.Command{
+		Use:   "validate PATH…",
+		Short: "Check scenario files; says nothing when they are fine",
+		Long: "Checks scenario files, or every scenario file in a folder, with the scripts they name. Touches nothing else, and needs\n" +
+			"no secrets. Prints nothing and exits 0 when all is fine; otherwise every mistake at once, and exits 2.",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			var files []*scenarios.File
+			for _, arg := range args {
+				paths, err := scenarios.Find(arg)
+				if err != nil {
+					return usage("%w", err)
+				}
+				for _, p := range paths {
+					files = append(files, l.load(p))
+				}
+			}
+			return a.complain(files, json)
+		},
+	}
+	l.flags(c)
+	c.Flags().BoolVar(&json, "json", false, "print the result as JSON on standard output")
+	return c
+}
+
+func (a *app) kindsCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "kinds",
+		Short: "List the kinds of fault, alarm source and responder source in this build",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			c := catalogue()
+			fmt.Fprintln(a.out, "faults")
+			for _, k := range c.Faults {
+				fmt.Fprintf(a.out, "  %-20s %s\n  %-20s %s\n", k.Name, k.Summary, "", k.Undoing)
+			}
+			fmt.Fprintln(a.out, "\nalarms")
+			for _, k := range c.Alarms {
+				fmt.Fprintf(a.out, "  %-20s %s\n", k.Name, k.Summary)
+			}
+			fmt.Fprintln(a.out, "\nresponders")
+			for _, k := range c.Responders {
+				fmt.Fprintf(a.out, "  %-20s %s\n", k.Name, k.Summary)
+			}
+			return nil
+		},
+	}
+}
+
+// runsDir is where records are kept by default.
+const runsDir = "runs"
+
+// newest returns the latest record in the default folder that passes a test.
+func newest(ok func(dir string) bool) (string, error) {
+	entries, err := os.ReadDir(runsDir)
+	if err != nil {
+		return "", usage("there is no folder %q here; name the record's folder", runsDir)
+	}
+	for i := len(entries) - 1; i >= 0; i-- {
+		if dir := filepath.Join(runsDir, entries[i].Name()); entries[i].IsDir() && ok(dir) {
+			return dir, nil
+		}
+	}
+	return "", usage("no such run in %q", runsDir)
+}

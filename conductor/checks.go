@@ -1,0 +1,240 @@
+package conductor
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"gameday/clock"
+	"gameday/loadgen/sli"
+	"gameday/report"
+	"gameday/scenarios"
+)
+
+// queryLimit bounds one question to a source for an own SLI; it is asked every second.
+const queryLimit = 900 * time.Millisecond
+
+// checks evaluates, each second, what the run needs to know while it goes on.
+type checks struct {
+	run   *run
+	done  chan struct{} // closed when the run is over and nothing need be evaluated any more
+	truth map[string]clock.Outcome
+	since map[string]time.Time // aborts: since when the condition has held
+
+	mu  sync.Mutex
+	own map[string]float64 // the latest values of own SLIs
+}
+
+func newChecks(r *run) *checks {
+	return &checks{run: r, done: make(chan struct{}), truth: map[string]clock.Outcome{}, since: map[string]time.Time{},
+		own: map[string]float64{}}
+}
+
+// readings answers SLIs from traffic, and own ones from their latest values.
+type readings struct {
+	*sli.Aggregate
+	own map[string]float64
+}
+
+func (r readings) Read(stream, name string) (float64, bool) {
+	if v, ok := r.own[name]; ok && stream == "" {
+		return v, true
+	}
+	return r.Aggregate.Read(stream, name)
+}
+
+// second evaluates everything once.
+func (c *checks) second(now time.Time) {
+	own := c.ownNow()
+	cache := map[time.Duration]readings{}
+	over := func(d time.Duration) sli.Readings {
+		if _, ok := cache[d]; !ok {
+			cache[d] = readings{c.run.traffic.latest(now, d), own}
+		}
+		return cache[d]
+	}
+	c.run.sources.evaluate(now, over)
+	for _, e := range c.run.Scenario.Expects {
+		c.expect(e, over(e.That.Over))
+	}
+	for _, a := range c.run.Scenario.Aborts {
+		c.abort(now, a, over(a.When.Over))
+	}
+}
+
+// expect records an expectation whose truth has changed.
+func (c *checks) expect(e scenarios.Expect, r sli.Readings) {
+	holds := outcome(e.That.Expr.Eval(r))
+	if last, seen := c.truth[e.ID()]; seen && last == holds {
+		return
+	}
+	c.truth[e.ID()] = holds
+	c.run.rec.add(report.ExpectSeen, report.ExpectChange{ID: e.ID(), Holds: holds, Values: values(e.That.Expr, r)})
+}
+
+// abort ends the run when a stop condition has held for long enough. An unknown condition does not count as held.
+func (c *checks) abort(now time.Time, a scenarios.Abort, r sli.Readings) {
+	if outcome(a.When.Expr.Eval(r)) != clock.Met {
+		delete(c.since, a.Name)
+		return
+	}
+	if _, ok := c.since[a.Name]; !ok {
+		c.since[a.Name] = now
+	}
+	held := now.Sub(c.since[a.Name])
+	if held < a.Held {
+		return
+	}
+	c.run.rec.add(report.AbortSeen, report.Abort{Name: a.Name, When: a.When.Source, Held: held, Values: values(a.When.Expr, r)})
+	c.run.end(report.EndAborted, errors.New("abort condition "+a.Name+" held: "+a.When.Source))
+}
+
+// AbortNotice returns a diagnostic that shows an abort's expression with the values that made it true.
+func AbortNotice(s *scenarios.Scenario, a report.Abort) *hcl.Diagnostic {
+	for _, decl := range s.Aborts {
+		if decl.Name != a.Name {
+			continue
+		}
+		return &hcl.Diagnostic{
+			Severity: hcl.DiagError, Summary: "Aborted: " + a.Name,
+			Detail:      "The stop condition held for " + a.Held.Round(time.Second).String() + ". Every fault is being reverted.",
+			Subject:     decl.When.Range.Ptr(),
+			Expression:  liveExpr{decl.When.Range, decl.When.Expr},
+			EvalContext: &hcl.EvalContext{Variables: map[string]cty.Value{"sli": live(decl.When.Expr, a.Values)}},
+		}
+	}
+	return nil
+}
+
+// steady judges the steady state over a span and returns the names of the expectations that did not hold or are unknown.
+func (c *checks) steady(from, to time.Time) []string {
+	r := readings{c.run.traffic.between(from, to), c.ownNow()}
+	var out []string
+	for _, e := range c.run.Scenario.Expects {
+		if e.Part != report.PartSteady {
+			continue
+		}
+		switch outcome(e.That.Expr.Eval(r)) {
+		case clock.Missed:
+			out = append(out, e.Name+" ("+e.That.Source+")")
+		case clock.Unknown:
+			out = append(out, e.Name+" (no data)")
+		}
+	}
+	return out
+}
+
+// follow asks a source for one of the scenario's own SLIs each second, apart from the evaluation, which must not wait for
+// it. No answer is no value, never the last one.
+func (c *checks) follow(o scenarios.OwnSLI) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		ctx, cancel := context.WithTimeout(c.run.ctx, queryLimit)
+		v, ok, err := c.run.sources.query(ctx, o.Source, o.Query)
+		cancel()
+		reading := report.Reading{SLI: o.Name, Known: ok && err == nil, Value: v}
+		switch {
+		case err != nil:
+			reading.Why = err.Error()
+		case !ok:
+			reading.Why = "the query yields no value"
+		}
+		c.mu.Lock()
+		delete(c.own, o.Name)
+		if reading.Known {
+			c.own[o.Name] = v
+		}
+		c.mu.Unlock()
+		c.run.rec.add(report.ReadingTaken, reading)
+		select {
+		case <-t.C:
+		case <-c.done:
+			return
+		case <-c.run.ctx.Done():
+			return
+		}
+	}
+}
+
+// ownNow returns the latest values of the own SLIs.
+func (c *checks) ownNow() map[string]float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.own)
+}
+
+// outcome turns a truth value into one of the three outcomes.
+func outcome(v sli.Value) clock.Outcome {
+	switch {
+	case !v.Known || !v.IsBool:
+		return clock.Unknown
+	case v.Truth:
+		return clock.Met
+	default:
+		return clock.Missed
+	}
+}
+
+// values returns what the indicators of an expression were, by their names as written.
+func values(e *sli.Expr, r sli.Readings) map[string]float64 {
+	out := map[string]float64{}
+	for _, k := range e.SLIs() {
+		if v, ok := r.Read(k[0], k[1]); ok {
+			out[(&sli.Expr{Stream: k[0], SLI: k[1]}).String()] = v
+		}
+	}
+	return out
+}
+
+// liveExpr lets a diagnostic print the values of an expression's indicators: it has the expression's place and the names
+// it reads, which is all that the printer asks for.
+type liveExpr struct {
+	at   hcl.Range
+	expr *sli.Expr
+}
+
+func (e liveExpr) Value(*hcl.EvalContext) (cty.Value, hcl.Diagnostics) { return cty.DynamicVal, nil }
+func (e liveExpr) Range() hcl.Range                                    { return e.at }
+func (e liveExpr) StartRange() hcl.Range                               { return e.at }
+func (e liveExpr) Variables() []hcl.Traversal {
+	var out []hcl.Traversal
+	for _, k := range e.expr.SLIs() {
+		t := hcl.Traversal{hcl.TraverseRoot{Name: "sli"}}
+		if k[0] != "" {
+			t = append(t, hcl.TraverseAttr{Name: k[0]})
+		}
+		out = append(out, append(t, hcl.TraverseAttr{Name: k[1]}))
+	}
+	return out
+}
+
+// live returns the object `sli` with the values that are known.
+func live(e *sli.Expr, seen map[string]float64) cty.Value {
+	top := map[string]cty.Value{}
+	streams := map[string]map[string]cty.Value{}
+	for _, k := range e.SLIs() {
+		v, ok := seen[(&sli.Expr{Stream: k[0], SLI: k[1]}).String()]
+		value := cty.UnknownVal(cty.Number)
+		if ok {
+			value = cty.NumberFloatVal(v)
+		}
+		if k[0] == "" {
+			top[k[1]] = value
+			continue
+		}
+		if streams[k[0]] == nil {
+			streams[k[0]] = map[string]cty.Value{}
+		}
+		streams[k[0]][k[1]] = value
+	}
+	for name, leaf := range streams {
+		top[name] = cty.ObjectVal(leaf)
+	}
+	return cty.ObjectVal(top)
+}

@@ -1,0 +1,540 @@
+package conductor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"gameday/clock"
+	"gameday/faults"
+	"gameday/faults/guard"
+	"gameday/report"
+	"gameday/scenarios"
+	"gameday/targets"
+)
+
+const (
+	// resolveAhead is how long before a fault is due its target is resolved: late enough to be true, early enough not to
+	// delay the injection.
+	resolveAhead = 500 * time.Millisecond
+	// revertLimit bounds one revert, whatever the run's own context says.
+	revertLimit = 15 * time.Second
+	// selfEndMargin is how much longer than planned a fault that ends by itself may take before it is ended.
+	selfEndMargin = 60 * time.Second
+	// effectPatience bounds the last look at a fault's effect before it is reverted.
+	effectPatience = 200 * time.Millisecond
+	// recoveryPoll is how often a killed target is looked for; it is the resolution of recovery times.
+	recoveryPoll = 50 * time.Millisecond
+)
+
+// faultRun is one planned fault on its way.
+type faultRun struct {
+	*scenarios.Fault
+	over chan struct{} // closed when the fault is gone, or will not come
+	once sync.Once
+}
+
+func (f *faultRun) finish() { f.once.Do(func() { close(f.over) }) }
+
+// wait returns when the fault is over, or with the cause for which ctx ended.
+func (f *faultRun) wait(ctx context.Context) error {
+	select {
+	case <-f.over:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// injection is one fault at one place.
+type injection struct {
+	report.Injection
+	fault  *faultRun
+	place  targets.Place
+	guard  *guard.Client
+	over   chan guard.Event // what the guard says of it by itself
+	gone   bool             // guarded by run.mu
+	reason string
+}
+
+// startFaults sets every fault on its way. They wait for the load phase.
+func (r *run) startFaults() {
+	for i := range r.Scenario.Faults {
+		r.faults = append(r.faults, &faultRun{Fault: &r.Scenario.Faults[i], over: make(chan struct{})})
+	}
+	for _, f := range r.faults {
+		r.work.Go(func() {
+			defer f.finish()
+			r.conductFault(f)
+		})
+	}
+}
+
+// conductFault waits until the fault is due, injects it, lets it stand, and reverts it. When the run's context ends it
+// returns at once and leaves the reverting to unwind, which keeps the order.
+func (r *run) conductFault(f *faultRun) {
+	due, ok := r.due(f)
+	if !ok {
+		return
+	}
+	places, err := r.resolve(f.Fault)
+	if err != nil {
+		r.injectFailed(f, "", due, err)
+		return
+	}
+	if !r.until(due) {
+		return
+	}
+	standing := r.inject(f, places, due)
+	switch {
+	case !f.Kind.Reversible:
+		r.awaitRestart(f, standing)
+	case selfEnding(f.Config):
+		r.awaitEnd(f, standing)
+	default:
+		if r.stand(f, standing) {
+			for _, in := range slices.Backward(standing) {
+				r.lookAgain(in)
+				r.revert(in)
+			}
+		}
+	}
+}
+
+func selfEnding(c faults.Config) bool {
+	_, ok := c.(faults.SelfEnding)
+	return ok
+}
+
+// due waits for what the fault waits for, until shortly before its time, and returns its time. ok is false when it
+// will not be injected.
+func (r *run) due(f *faultRun) (at time.Time, ok bool) {
+	select {
+	case <-r.loadBegan:
+	case <-r.ctx.Done():
+		return time.Time{}, false
+	}
+	at = r.loadStart.Add(f.At)
+	if f.After != "" {
+		before := r.faults[slices.IndexFunc(r.faults, func(g *faultRun) bool { return g.Name == f.After })]
+		if before.wait(r.ctx) != nil {
+			return time.Time{}, false
+		}
+		at = r.rec.now().Add(f.Wait)
+	}
+	if at.After(r.loadStart.Add(r.Scenario.Timeline.Load)) {
+		r.rec.add(report.Noted, report.Note{Text: fmt.Sprintf("fault %s was not injected: the load phase ends before it is due", f.Name)})
+		return time.Time{}, false
+	}
+	return at, r.until(at.Add(-resolveAhead))
+}
+
+// until waits for an instant; false when the run must unwind.
+func (r *run) until(at time.Time) bool {
+	return r.sleep(at.Sub(r.rec.now())) == nil
+}
+
+// resolve finds the places of a fault: those of its target, or for a fault between two targets those of the first, with
+// the second's as peers.
+func (r *run) resolve(f *scenarios.Fault) ([]targets.Place, error) {
+	ctx, cancel := context.WithTimeout(r.ctx, 5*time.Second)
+	defer cancel()
+	var sides [][]targets.Place
+	for _, name := range f.Targets {
+		t := r.Scenario.Target(name)
+		places, err := r.Machine.Target(name, t.Selector, t.AtMost).Places(ctx)
+		if err != nil {
+			return nil, err
+		}
+		sides = append(sides, places)
+	}
+	if !f.Between {
+		return sides[0], nil
+	}
+	var peers []faults.Peer
+	for _, p := range sides[1] {
+		w := p.Where()
+		peers = append(peers, faults.Peer{Name: w.Name, Addresses: w.Addresses})
+	}
+	out := make([]targets.Place, len(sides[0]))
+	for i, p := range sides[0] {
+		out[i] = withPeers{Place: p, peers: peers}
+	}
+	return out, nil
+}
+
+// withPeers is a place with the other side of a fault between targets.
+type withPeers struct {
+	targets.Place
+	peers []faults.Peer
+}
+
+func (p withPeers) Where() faults.Place {
+	w := p.Place.Where()
+	w.Peers = p.peers
+	return w
+}
+
+// inject applies the fault at all its places at once and returns what stands.
+func (r *run) inject(f *faultRun, places []targets.Place, due time.Time) []*injection {
+	out := make([]*injection, len(places))
+	var wg sync.WaitGroup
+	for i, p := range places {
+		wg.Go(func() { out[i] = r.injectAt(f, p, i, due) })
+	}
+	wg.Wait()
+	return slices.DeleteFunc(out, func(in *injection) bool { return in == nil })
+}
+
+func (r *run) injectAt(f *faultRun, p targets.Place, n int, due time.Time) *injection {
+	where := p.Where()
+	in := &injection{fault: f, place: p, over: make(chan guard.Event, 4)}
+	in.Injection = report.Injection{
+		ID: fmt.Sprintf("%s-%s-%d", r.Run, safeID(f.Name), n+1), Fault: f.Name, Kind: f.Kind.Name, Place: where.Name,
+		Planned: due.Sub(r.rec.start),
+	}
+	config, err := json.Marshal(f.Config)
+	if err != nil {
+		r.injectFailed(f, where.Name, due, fmt.Errorf("encoding the fault's settings: %w", err))
+		return nil
+	}
+	if in.guard, err = p.Guard(r.ctx); err != nil {
+		r.injectFailed(f, where.Name, due, err)
+		return nil
+	}
+	r.mu.Lock()
+	r.standing = append(r.standing, in)
+	r.mu.Unlock()
+	sent := r.rec.now()
+	r.rec.add(report.Injecting, in.Injection)
+	// The guard finishes what it began even when the run ends meanwhile: a half-told injection would be reverted blind.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), revertLimit)
+	defer cancel()
+	answer, err := in.guard.Inject(ctx, guard.InjectRequest{
+		ID: in.ID, Run: r.Run, Scenario: r.Scenario.Name, Fault: f.Name, Kind: f.Kind.Name, Config: config, Place: where,
+		Lease: f.Lease, Deadline: f.Lasts() + f.Lease + selfEndMargin,
+	})
+	in.Onset = clock.Between(sent, r.rec.now())
+	in.Effect = &answer.Effect
+	if err != nil {
+		if !errors.Is(err, guard.ErrResidue) {
+			r.forget(in)
+		}
+		in.Error, in.Hint = err.Error(), injectHint(err)
+		r.rec.add(report.InjectFailed, in.Injection)
+		return nil
+	}
+	if !f.Kind.Reversible {
+		r.forget(in)
+	}
+	r.rec.add(report.Injected, in.Injection)
+	return in
+}
+
+// injectHint says what to do about an injection that failed.
+func injectHint(err error) string {
+	switch {
+	case errors.Is(err, faults.ErrForeign):
+		return "Somebody else's state is in the way. Nothing was touched; remove it, or choose another target."
+	case errors.Is(err, guard.ErrUnproven):
+		return "The fault was put in place and changed nothing that could be seen, so it was taken back. Does any traffic use that path?"
+	case errors.Is(err, guard.ErrResidue):
+		return "Run `gameday revert`."
+	}
+	return ""
+}
+
+// safeID keeps what may stand in a ledger id.
+func safeID(name string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '.':
+			return c
+		}
+		return '_'
+	}, name)
+}
+
+func (r *run) injectFailed(f *faultRun, place string, due time.Time, err error) {
+	if r.ctx.Err() != nil {
+		return
+	}
+	r.rec.add(report.InjectFailed, report.Injection{Fault: f.Name, Kind: f.Kind.Name, Place: place,
+		Planned: due.Sub(r.rec.start), Error: err.Error(), Hint: injectHint(err)})
+}
+
+// forget takes an injection off the list of what stands.
+func (r *run) forget(in *injection) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	in.gone = true
+	r.standing = slices.DeleteFunc(r.standing, func(o *injection) bool { return o == in })
+}
+
+// stand renews the leases while the fault lasts. It returns false when the run must unwind.
+func (r *run) stand(f *faultRun, standing []*injection) bool {
+	if len(standing) == 0 {
+		return r.ctx.Err() == nil
+	}
+	end := time.NewTimer(f.Duration)
+	defer end.Stop()
+	renew := time.NewTicker(f.Lease / 5)
+	defer renew.Stop()
+	for {
+		select {
+		case <-end.C:
+			return true
+		case <-r.ctx.Done():
+			return false
+		case <-renew.C:
+			for _, in := range standing {
+				r.renew(in)
+			}
+		}
+	}
+}
+
+// renew prolongs one lease, and notes a fault that is gone before its time.
+func (r *run) renew(in *injection) {
+	if r.isGone(in) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, in.fault.Lease)
+	defer cancel()
+	refused, err := in.guard.Renew(ctx, in.fault.Lease, in.ID)
+	if err == nil {
+		err = refused[in.ID]
+	}
+	if err == nil || r.ctx.Err() != nil {
+		return
+	}
+	if errors.Is(err, faults.ErrLapsed) || errors.Is(err, guard.ErrUnknown) {
+		r.lapsed(in, err.Error())
+	}
+}
+
+func (r *run) isGone(in *injection) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return in.gone
+}
+
+// lapsed records, once, that a fault let go before it was told to.
+func (r *run) lapsed(in *injection, why string) {
+	if r.isGone(in) {
+		return
+	}
+	r.forget(in)
+	in.Error = why
+	in.Gone = clock.At(r.rec.now())
+	r.rec.add(report.Lapsed, in.Injection)
+}
+
+// lookAgain notes what a fault has done by its end: packets dropped go on counting after the proof.
+func (r *run) lookAgain(in *injection) {
+	if r.isGone(in) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, effectPatience)
+	defer cancel()
+	if e, err := in.guard.Effect(ctx, in.ID, effectPatience); err == nil && e.Proven {
+		in.Effect = &e
+	}
+}
+
+// revert removes one injection and records the proof. A guard that does not answer is replaced by the ledger: what it
+// left is reverted from there.
+func (r *run) revert(in *injection) {
+	if r.isGone(in) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), revertLimit)
+	defer cancel()
+	sent := r.rec.now()
+	r.rec.add(report.Reverting, in.Injection)
+	err := in.guard.Revert(ctx, in.ID)
+	if errors.Is(err, guard.ErrUnknown) && !r.entryStands(in.ID) {
+		err = nil // the guard reverted it by itself
+	}
+	if err != nil {
+		err = r.revertFromLedger(ctx, in.ID, err)
+	}
+	in.Gone = clock.Between(sent, r.rec.now())
+	if err != nil {
+		in.Error, in.Hint = err.Error(), "The fault may still stand. Run `gameday revert`; it works from the ledger alone."
+		r.rec.add(report.RevertFailed, in.Injection)
+		return
+	}
+	r.forget(in)
+	r.rec.add(report.Reverted, in.Injection)
+}
+
+// revertFromLedger reverts an entry whose guard is dead. It returns cause when the entry is still held.
+func (r *run) revertFromLedger(ctx context.Context, id string, cause error) error {
+	results, err := faults.RevertOrphans(ctx, r.Ledger, r.Kinds, func(e faults.Entry) bool { return e.ID == id })
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	for _, res := range results {
+		if res.Err != nil {
+			cause = errors.Join(cause, res.Err)
+		}
+	}
+	if r.entryStands(id) {
+		return cause
+	}
+	return nil
+}
+
+func (r *run) entryStands(id string) bool {
+	standing, err := r.Ledger.Standing()
+	return err != nil || slices.ContainsFunc(standing, func(s faults.Standing) bool { return s.Entry.ID == id })
+}
+
+// awaitEnd waits for a fault that ends by itself, and ends it when it does not.
+func (r *run) awaitEnd(f *faultRun, standing []*injection) {
+	limit := time.NewTimer(f.Lasts() + selfEndMargin)
+	defer limit.Stop()
+	renew := time.NewTicker(f.Lease / 5)
+	defer renew.Stop()
+	for _, in := range standing {
+		for done := false; !done; {
+			select {
+			case e := <-in.over:
+				r.endedByItself(in, e)
+				done = true
+			case <-renew.C:
+				for _, o := range standing {
+					r.renew(o)
+				}
+				done = r.isGone(in)
+			case <-limit.C:
+				r.revert(in)
+				done = true
+			case <-r.ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func (r *run) endedByItself(in *injection, e guard.Event) {
+	if r.isGone(in) {
+		return
+	}
+	r.forget(in)
+	in.Gone = clock.At(r.rec.now())
+	r.rec.add(report.Reverted, in.Injection)
+	r.rec.add(report.Recovered, report.Comeback{Fault: in.Fault, Place: in.Place,
+		At: clock.Between(r.rec.now().Add(-recoveryPoll), r.rec.now()), Effect: e.Effect})
+}
+
+// awaitRestart looks for the target of a fault that cannot be undone until it is back. The fault counts as over when it
+// is, or when its limit has passed; the search goes on to the end of the run.
+func (r *run) awaitRestart(f *faultRun, hit []*injection) {
+	if len(hit) == 0 || f.Kind.Needs != faults.NeedProcess {
+		return
+	}
+	found := make(chan struct{})
+	r.work.Go(func() {
+		defer close(found)
+		r.searchRestarted(f, hit)
+	})
+	if f.RestartsWithin == 0 {
+		return
+	}
+	limit := time.NewTimer(f.RestartsWithin)
+	defer limit.Stop()
+	select {
+	case <-found:
+	case <-limit.C:
+	case <-r.ctx.Done():
+	}
+}
+
+// searchRestarted polls the target until it selects as many processes as were hit, none of them one of those.
+func (r *run) searchRestarted(f *faultRun, hit []*injection) {
+	killed := map[faults.Process]bool{}
+	for _, in := range hit {
+		p := in.place.Where().Process
+		killed[faults.Process{PID: p.PID, Start: p.Start}] = true
+	}
+	t := r.Scenario.Target(f.Targets[0])
+	target := r.Machine.Target(t.Name, t.Selector, t.AtMost)
+	last := r.rec.now()
+	for {
+		if r.sleep(recoveryPoll) != nil {
+			return
+		}
+		select {
+		case <-r.checks.done:
+			return
+		default:
+		}
+		looked := r.rec.now()
+		places, err := target.Places(r.ctx)
+		if err == nil && len(places) >= len(hit) && !slices.ContainsFunc(places, func(p targets.Place) bool {
+			q := p.Where().Process
+			return killed[faults.Process{PID: q.PID, Start: q.Start}]
+		}) {
+			r.recovered(f, hit, places, clock.Between(last, r.rec.now()))
+			return
+		}
+		last = looked
+	}
+}
+
+func (r *run) recovered(f *faultRun, hit []*injection, places []targets.Place, at clock.Interval) {
+	for i, in := range hit {
+		old, now := in.place.Where().Process, places[i].Where().Process
+		r.rec.add(report.Recovered, report.Comeback{Fault: f.Name, Place: in.Place, At: at, Effect: &faults.Effect{
+			Proven: true, Summary: fmt.Sprintf("pid %d → %d", old.PID, now.PID)}})
+	}
+}
+
+// unwind reverts everything that stands, the last one first.
+func (r *run) unwind() {
+	for range 3 {
+		r.mu.Lock()
+		left := slices.Clone(r.standing)
+		r.mu.Unlock()
+		if len(left) == 0 {
+			return
+		}
+		for _, in := range slices.Backward(left) {
+			r.revert(in)
+		}
+	}
+}
+
+// followGuard hands the guard's own reports to the injections they speak of.
+func (r *run) followGuard(c *guard.Client) {
+	for e := range c.Events() {
+		r.mu.Lock()
+		i := slices.IndexFunc(r.standing, func(in *injection) bool { return in.ID == e.ID })
+		var in *injection
+		if i >= 0 {
+			in = r.standing[i]
+		}
+		r.mu.Unlock()
+		if in == nil {
+			continue
+		}
+		switch e.Type {
+		case guard.EventOver:
+			select {
+			case in.over <- e:
+			default:
+			}
+		case guard.EventLapsed, guard.EventReverted:
+			r.lapsed(in, e.Why)
+		case guard.EventResidue:
+			r.rec.add(report.Noted, report.Note{Text: fmt.Sprintf("the guard could not revert %s on %s and tries again: %s", in.Fault, in.Place, e.Why)})
+		}
+	}
+}

@@ -1,0 +1,207 @@
+package conductor
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"gameday/faults"
+	"gameday/report"
+	"gameday/scenarios"
+)
+
+// MakePlan turns a scenario into what the record keeps of it: everything needed to judge, and nothing of the language.
+// Targets stay unresolved.
+func MakePlan(s *scenarios.Scenario, sources map[string]*hcl.File) *report.Plan {
+	p := &report.Plan{
+		Scenario: s.Name, File: s.File, Summary: s.Summary, Owner: s.Owner, Blind: s.Blind, Named: s.Named, Score: s.Score,
+	}
+	for _, phase := range []report.Phase{report.Baseline, report.Ramp, report.Load, report.Recovery} {
+		p.Phases = append(p.Phases, report.PhasePlan{Phase: phase, At: s.Timeline.Start(phase), Length: phaseLength(s, phase)})
+	}
+	for _, t := range s.Traffic {
+		p.Traffic = append(p.Traffic, report.TrafficPlan{Name: t.Name, Engine: "k6", Script: t.ScriptShown, Rate: t.Rate,
+			Multiple: t.Multiple, KeepExecutors: t.KeepExecutors})
+	}
+	for _, t := range s.Targets {
+		p.Targets = append(p.Targets, report.TargetPlan{Name: t.Name, Kind: t.Selector.Kind(), Selector: t.Selector.String(), AtMost: t.AtMost})
+	}
+	for i := range s.Faults {
+		p.Faults = append(p.Faults, faultPlan(s, &s.Faults[i]))
+	}
+	slices.SortStableFunc(p.Faults, func(a, b report.FaultPlan) int { return int(a.At - b.At) })
+	for _, e := range s.Expects {
+		p.Expects = append(p.Expects, report.ExpectPlan{ID: e.ID(), Name: e.Name, Part: e.Part, Fault: e.Fault,
+			That: e.That.Expr, Source: e.That.Source, Over: e.That.Over, Weight: e.Weight, Required: e.Required})
+	}
+	for _, a := range s.Alarms {
+		p.Alarms = append(p.Alarms, a.AlarmPlan)
+	}
+	if s.Noise != nil {
+		p.Noise = &s.Noise.NoisePlan
+	}
+	for _, r := range s.Responses {
+		p.Responses = append(p.Responses, r.ResponsePlan)
+	}
+	for _, a := range s.Aborts {
+		p.Aborts = append(p.Aborts, report.AbortPlan{Name: a.Name, When: a.When.Expr, Source: a.When.Source, Held: a.Held, Over: a.When.Over})
+	}
+	for _, secret := range s.Secrets {
+		p.Secrets = append(p.Secrets, report.SecretPlan{Name: secret.Name, Set: secret.Set})
+	}
+	p.Warnings = warnings(s)
+	return p
+}
+
+func phaseLength(s *scenarios.Scenario, p report.Phase) time.Duration {
+	switch p {
+	case report.Baseline:
+		return s.Timeline.Baseline
+	case report.Ramp:
+		return s.Timeline.Ramp
+	case report.Load:
+		return s.Timeline.Load
+	default:
+		return s.Timeline.Recovery
+	}
+}
+
+func faultPlan(s *scenarios.Scenario, f *scenarios.Fault) report.FaultPlan {
+	p := report.FaultPlan{
+		Name: f.Name, Kind: f.Kind.Name, Targets: f.Targets, Between: f.Between, At: beginsAt(s, f.Name), After: f.After, Wait: f.Wait,
+		Duration: f.Lasts(), Undoing: f.Kind.Undoing, Reversible: f.Kind.Reversible,
+		RestartsWithin: f.RestartsWithin, SteadyWithin: f.SteadyWithin,
+	}
+	if f.Kind.Reversible {
+		p.Lease = f.Lease
+	}
+	return p
+}
+
+// previews adds what each fault on a target would do at one of its places.
+func previews(s *scenarios.Scenario, p *report.Plan, target string, place faults.Place) {
+	for i := range p.Faults {
+		if !slices.Contains(p.Faults[i].Targets, target) {
+			continue
+		}
+		if v, ok := s.Fault(p.Faults[i].Name).Config.(faults.Previewer); ok {
+			p.Faults[i].Previews = append(p.Faults[i].Previews, v.Preview(place))
+		}
+	}
+}
+
+// warnings lists what is allowed and probably not meant.
+func warnings(s *scenarios.Scenario) []string {
+	var out []string
+	warn := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	for _, f := range s.Faults {
+		if begins := s.Begins(f.Name); begins > s.Timeline.Load {
+			warn("Fault %s is due %s into a load phase of %s: it will not be injected.", f.Name, short(begins), short(s.Timeline.Load))
+		} else if end := begins + f.Lasts(); end > s.Timeline.Load {
+			warn("Fault %s ends %s after the load phase does: the phase will be that much longer.", f.Name, short(end-s.Timeline.Load))
+		}
+	}
+	for _, a := range s.Alarms {
+		warnAlarm(s, a, warn)
+	}
+	for _, r := range s.Responses {
+		warnResponse(s, r, warn)
+	}
+	if len(s.Faults) == 0 && len(s.Alarms) > 0 {
+		warn("There is no fault, so no alarm can be detected: alarms that fire count as noise.")
+	}
+	if len(s.Faults) > 0 && !hasPart(s, report.PartSteady) {
+		warn("No steady_state is declared, so nothing is checked before faults are injected, and no recovery can be measured.")
+	}
+	return out
+}
+
+// warnAlarm points out deadlines after the end, and an alarm that is both expected and a brake.
+func warnAlarm(s *scenarios.Scenario, a scenarios.Alarm, warn func(string, ...any)) {
+	if a.Cause == "" {
+		return
+	}
+	begins := beginsAt(s, a.Cause)
+	ends := begins + s.Fault(a.Cause).Lasts()
+	total := s.Timeline.Length()
+	for _, d := range []struct {
+		what string
+		at   time.Duration
+	}{{"fires_within", deadline(begins, a.FiresWithin)}, {"pages_within", deadline(begins, a.PagesWithin)},
+		{"clears_within", deadline(ends, a.ClearsWithin)}} {
+		if d.at > total {
+			warn("Alarm %s: the deadline of %s (%s into the run) is later than the end of the run (%s). If it has not happened by then, it stays unknown.",
+				a.Name, d.what, short(d.at), short(total))
+		}
+	}
+	for _, source := range s.AlarmSources {
+		for _, rule := range source.Rules {
+			for _, abort := range s.Aborts {
+				if source.ID() == a.Source && rule.Name == a.Match["alertname"] && rule.When != nil && abort.When.Expr != nil &&
+					overlap(rule.When.SLIs(), abort.When.Expr.SLIs()) {
+					warn("Alarm %s is expected to fire and abort %q stops the run on the same indicator: make sure that the abort's threshold is well beyond the alarm's.",
+						a.Name, abort.Name)
+				}
+			}
+		}
+	}
+}
+
+func warnResponse(s *scenarios.Scenario, r scenarios.Response, warn func(string, ...any)) {
+	i := slices.IndexFunc(s.Alarms, func(a scenarios.Alarm) bool { return a.Name == r.To })
+	if i < 0 || s.Alarms[i].Cause == "" {
+		return
+	}
+	left := s.Timeline.Length() - beginsAt(s, s.Alarms[i].Cause)
+	late := func(what string, d time.Duration) {
+		if d > left {
+			warn("Response %s: the deadline of %s (%s after the page) is later than the end of the run (%s after %s begins). If it has not happened by then, it stays unknown.",
+				r.Name, what, short(d), short(left), s.Alarms[i].Cause)
+		}
+	}
+	if r.Acknowledge != nil {
+		late("acknowledge", r.Acknowledge.Within)
+	}
+	if r.Escalate != nil {
+		late("escalate", r.Escalate.Within)
+	}
+	if r.Resolve != nil {
+		late("resolve", r.Resolve.Within)
+	}
+	for _, m := range r.Marks {
+		late("the mark "+m.Name, m.Within)
+	}
+}
+
+func deadline(from, within time.Duration) time.Duration {
+	if within == 0 {
+		return 0
+	}
+	return from + within
+}
+
+func hasPart(s *scenarios.Scenario, p report.ExpectPart) bool {
+	return slices.ContainsFunc(s.Expects, func(e scenarios.Expect) bool { return e.Part == p })
+}
+
+func overlap(a, b [][2]string) bool {
+	return slices.ContainsFunc(a, func(k [2]string) bool { return slices.Contains(b, k) })
+}
+
+// short prints a duration without the zero units that time.Duration adds: "3m", not "3m0s".
+func short(d time.Duration) string {
+	s := d.Round(time.Millisecond).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

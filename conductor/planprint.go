@@ -1,0 +1,239 @@
+package conductor
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"gameday/report"
+)
+
+// WritePlan prints a plan for people: what is sent, what is touched, the timeline to the second with how each fault goes
+// away, and what is expected.
+func WritePlan(w io.Writer, p *report.Plan) error {
+	out := &planText{}
+	out.line("%-*s %s", max(60, len(p.Scenario)), p.Scenario, p.File)
+	if p.Summary != "" {
+		out.line("%s", p.Summary)
+	}
+	out.line("")
+	out.traffic(p)
+	out.touches(p)
+	out.line("")
+	out.timeline(p)
+	out.line("")
+	out.expected(p)
+	out.remarks(p)
+	_, err := io.WriteString(w, out.b.String())
+	return err
+}
+
+// planText gathers lines; a head stands only before the first line of its section.
+type planText struct{ b strings.Builder }
+
+func (t *planText) line(format string, args ...any) {
+	t.b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
+}
+
+func (t *planText) section(head string, lines []string) {
+	for i, l := range lines {
+		if i > 0 {
+			head = ""
+		}
+		t.line("  %-10s %s", head, l)
+	}
+}
+
+func (t *planText) traffic(p *report.Plan) {
+	var lines []string
+	for _, s := range p.Traffic {
+		if s.KeepExecutors {
+			lines = append(lines, fmt.Sprintf("%-10s the script's own executors, scaled  →  %gx, %s %s", s.Name, s.Multiple, s.Engine, s.Script))
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%-10s %g/s baseline (given)  →  %gx = %g/s, open model, %s %s",
+			s.Name, s.Rate, s.Multiple, s.Rate*s.Multiple, s.Engine, s.Script))
+	}
+	t.section("Traffic", lines)
+}
+
+func (t *planText) touches(p *report.Plan) {
+	var lines []string
+	for _, g := range p.Targets {
+		if !touched(p, g.Name) {
+			continue
+		}
+		what := strings.Join(g.Places, "; ")
+		switch {
+		case g.Pending:
+			what = "known once the lab is up"
+		case what == "":
+			what = "nothing now"
+		}
+		lines = append(lines, fmt.Sprintf("%-10s %-30s at most %d   %s", g.Name, g.Selector, g.AtMost, what))
+	}
+	if len(lines) == 0 {
+		lines = []string{"nothing: no fault is declared"}
+	}
+	t.section("Touches", lines)
+}
+
+func touched(p *report.Plan, target string) bool {
+	return slices.ContainsFunc(p.Faults, func(f report.FaultPlan) bool { return slices.Contains(f.Targets, target) })
+}
+
+// moment is one line of the timeline.
+type moment struct {
+	at   time.Duration
+	text string
+}
+
+func (t *planText) timeline(p *report.Plan) {
+	var all []moment
+	for _, ph := range p.Phases {
+		all = append(all, moment{ph.At, fmt.Sprintf("%-9s %s", ph.Phase, phaseText(p, ph.Phase))})
+	}
+	for _, f := range p.Faults {
+		all = append(all, moment{f.At, faultText(f)})
+		for _, preview := range f.Previews {
+			all = append(all, moment{f.At, "              " + preview})
+		}
+	}
+	last := p.Phases[len(p.Phases)-1]
+	all = append(all, moment{last.At + last.Length, "end"})
+	slices.SortStableFunc(all, func(a, b moment) int { return int(a.at - b.at) })
+	for _, m := range all {
+		t.line("  %-6s %s", mmss(m.at), m.text)
+	}
+}
+
+func phaseText(p *report.Plan, ph report.Phase) string {
+	switch ph {
+	case report.Baseline:
+		if names := expectNames(p, report.PartSteady); names != "" {
+			return "1x; the steady state must hold: " + names
+		}
+		return "1x"
+	case report.Ramp:
+		return "to the multiple"
+	case report.Load:
+		if names := expectNames(p, report.PartCapacity); names != "" {
+			return "at the multiple; capacity: " + names
+		}
+		return "at the multiple"
+	default:
+		return "at the multiple; the steady state must hold again"
+	}
+}
+
+func expectNames(p *report.Plan, part report.ExpectPart) string {
+	var names []string
+	for _, e := range p.Expects {
+		if e.Part == part {
+			names = append(names, e.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+func faultText(f report.FaultPlan) string {
+	where := strings.Join(f.Targets, " ↮ ")
+	s := fmt.Sprintf("  ✱ %-9s %s %s", f.Name, f.Kind, where)
+	if f.Duration > 0 {
+		s += ", " + short(f.Duration)
+	}
+	if f.After != "" {
+		s += fmt.Sprintf(", %s after %s at the earliest", short(f.Wait), f.After)
+	}
+	s += "   " + f.Undoing
+	if f.RestartsWithin > 0 {
+		s += fmt.Sprintf("; must be back within %s", short(f.RestartsWithin))
+	}
+	if f.Lease > 0 {
+		s += fmt.Sprintf(" (lease %s)", short(f.Lease))
+	}
+	return s
+}
+
+func (t *planText) expected(p *report.Plan) {
+	var lines []string
+	for _, a := range p.Alarms {
+		var limits []string
+		for _, l := range []struct {
+			what   string
+			within time.Duration
+		}{{"fires", a.FiresWithin}, {"pages", a.PagesWithin}, {"clears", a.ClearsWithin}} {
+			if l.within > 0 {
+				limits = append(limits, fmt.Sprintf("%s ≤ %s", l.what, short(l.within)))
+			}
+		}
+		cause := ""
+		if a.Cause != "" {
+			cause = " after " + a.Cause
+		}
+		lines = append(lines, fmt.Sprintf("%-16s %-18s %s%s%s", a.Name, a.Source, strings.Join(limits, ", "), cause, required(a.Required)))
+	}
+	for _, r := range p.Responses {
+		lines = append(lines, fmt.Sprintf("%-16s %-18s %s", r.Name, r.Source, responseText(r)))
+	}
+	t.section("Expected", lines)
+	var aborts []string
+	for _, a := range p.Aborts {
+		aborts = append(aborts, fmt.Sprintf("%s: %s held for %s", a.Name, a.Source, short(a.Held)))
+	}
+	t.section("Aborts", aborts)
+	var secrets []string
+	for _, s := range p.Secrets {
+		state := "not set"
+		if s.Set {
+			state = "set"
+		}
+		secrets = append(secrets, fmt.Sprintf("%s (%s)", s.Name, state))
+	}
+	t.section("Secrets", secrets)
+}
+
+func required(is bool) string {
+	if is {
+		return "    required"
+	}
+	return ""
+}
+
+func responseText(r report.ResponsePlan) string {
+	var parts []string
+	if a := r.Acknowledge; a != nil {
+		parts = append(parts, "acknowledged ≤ "+short(a.Within)+required(a.Required))
+	}
+	if e := r.Escalate; e != nil {
+		text := fmt.Sprintf("escalated to level %d ≤ %s", e.ToLevel, short(e.Within))
+		if e.OnlyAfter > 0 {
+			text += " if not acknowledged by " + short(e.OnlyAfter)
+		}
+		parts = append(parts, text+required(e.Required))
+	}
+	for _, m := range r.Marks {
+		parts = append(parts, fmt.Sprintf("%s ≤ %s%s", m.Name, short(m.Within), required(m.Required)))
+	}
+	if d := r.Resolve; d != nil {
+		parts = append(parts, "resolved ≤ "+short(d.Within)+required(d.Required))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (t *planText) remarks(p *report.Plan) {
+	if len(p.Warnings) > 0 {
+		t.line("")
+	}
+	for _, w := range p.Warnings {
+		t.line("  Warning: %s", w)
+	}
+}
+
+// mmss prints an instant on the run's clock: "1:40".
+func mmss(d time.Duration) string {
+	d = d.Round(time.Second)
+	return fmt.Sprintf("%d:%02d", int(d.Minutes()), int(d.Seconds())%60)
+}

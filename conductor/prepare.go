@@ -1,0 +1,257 @@
+package conductor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"gameday/faults/guard"
+	"gameday/report"
+	"gameday/scenarios"
+	"gameday/targets/lab"
+)
+
+const (
+	// stopPatience is how long traffic may take to stop: the engine's grace for iterations, and teardown.
+	stopPatience = 15 * time.Second
+	// askLimit bounds the questions put to each source before and after the run.
+	askLimit = 30 * time.Second
+)
+
+// writePlan keeps what is about to happen in the record: the plan, and copies of the scenario's files.
+func (r *run) writePlan() error {
+	plan := MakePlan(r.Scenario, r.Sources)
+	b, err := json.MarshalIndent(plan, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the plan: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(r.Dir, report.PlanFile), append(b, '\n'), 0o644); err != nil {
+		return fmt.Errorf("writing the plan: %w", err)
+	}
+	dir := filepath.Join(r.Dir, report.SourceDir)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("keeping the scenario: %w", err)
+	}
+	for _, name := range sortedKeys(r.Sources) {
+		to := filepath.Join(dir, filepath.Base(name))
+		if err := os.WriteFile(to, []byte(r.Scenario.Redact(string(r.Sources[name].Bytes))), 0o644); err != nil {
+			return fmt.Errorf("keeping the scenario: %w", err)
+		}
+	}
+	return nil
+}
+
+// prepare checks everything that can be checked before the first request and brings up what the run needs. It returns
+// false when something blocks; what it was is in the record.
+func (r *run) prepare() bool {
+	r.traffic, r.checks, r.sources = newTraffic(r), newChecks(r), newSources(r)
+	var err error
+	if r.control, err = openControl(r); err != nil {
+		r.found("record", true, "the control socket cannot be opened", err.Error())
+		return false
+	}
+	steps := []func() bool{r.checkSecrets, r.startLab, r.checkTargets, r.sources.open, r.sources.preflight}
+	for _, step := range steps {
+		if r.ctx.Err() != nil || !step() {
+			return false
+		}
+	}
+	r.sources.watch()
+	if err := r.traffic.start(); err != nil {
+		if r.ctx.Err() == nil {
+			r.end(report.EndError, err)
+		}
+		return false
+	}
+	for _, o := range r.Scenario.SLIs {
+		r.work.Go(func() { r.checks.follow(o) })
+	}
+	r.startFaults()
+	return true
+}
+
+// found records one result of the preflight.
+func (r *run) found(what string, blocks bool, summary, detail string) {
+	r.rec.add(report.PreflightFound, report.Found{What: what, Blocks: blocks, Summary: summary, Detail: detail})
+}
+
+func (r *run) checkSecrets() bool {
+	ok := true
+	for _, s := range r.Scenario.Secrets {
+		if !s.Set {
+			r.found("secret "+s.Name, true, "not set", "The scenario reads it with secret(). Set the environment variable "+s.Name+".")
+			ok = false
+		}
+	}
+	return ok
+}
+
+func (r *run) startLab() bool {
+	if r.Lab == nil {
+		return true
+	}
+	logs := filepath.Join(r.Dir, "logs")
+	if err := os.MkdirAll(logs, 0o755); err != nil {
+		r.found("lab", true, "no room for logs", err.Error())
+		return false
+	}
+	if err := r.Lab.Start(r.ctx, *r.Scenario.Lab, lab.StartOptions{Folder: r.Scenario.Dir, Logs: logs}); err != nil {
+		r.found("lab "+r.Scenario.Lab.Name, true, "the lab does not come up", err.Error())
+		return false
+	}
+	return true
+}
+
+// checkTargets resolves every target that a fault lands on, and asks its guard whether it can stand there.
+func (r *run) checkTargets() bool {
+	ok := true
+	checked := map[string]bool{}
+	for _, f := range r.Scenario.Faults {
+		for _, name := range f.Targets {
+			if checked[name] {
+				continue
+			}
+			checked[name] = true
+			if err := r.checkTarget(name); err != nil {
+				r.found("target "+name, true, err.Error(), "Nothing was touched. `gameday plan` shows what each target selects.")
+				ok = false
+			}
+		}
+	}
+	return ok
+}
+
+func (r *run) checkTarget(name string) error {
+	t := r.Scenario.Target(name)
+	places, err := r.Machine.Target(name, t.Selector, t.AtMost).Places(r.ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range places {
+		c, err := p.Guard(r.ctx)
+		if err != nil {
+			return fmt.Errorf("no guard can stand on %s: %w", name, err)
+		}
+		ctx, cancel := context.WithTimeout(r.ctx, askLimit)
+		welcome, err := c.Hello(ctx)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("the guard on %s does not answer: %w", name, err)
+		}
+		for _, f := range r.Scenario.Faults {
+			if slices.Contains(f.Targets, name) && !slices.Contains(welcome.Kinds, f.Kind.Name) {
+				return fmt.Errorf("the guard on %s cannot inject %s", name, f.Kind.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// guards follows every guard that the machine hands out, once each.
+func (r *run) guards() func(context.Context) (*guard.Client, error) {
+	start := r.Options.Machine.Stand
+	followed := map[*guard.Client]bool{}
+	return func(ctx context.Context) (*guard.Client, error) {
+		c, err := start(ctx)
+		if err != nil {
+			return nil, err
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if !followed[c] {
+			followed[c] = true
+			go r.followGuard(c)
+		}
+		return c, nil
+	}
+}
+
+// finish reverts what stands, stops the traffic, asks the sources for their accounts, and returns what is left standing.
+func (r *run) finish() (residue []string) {
+	r.unwind()
+	r.cancel(&endError{reason: report.EndComplete})
+	if r.checks != nil {
+		close(r.checks.done)
+	}
+	r.work.Wait()
+	r.unwind() // what was being injected when the run ended
+	r.traffic.stop(stopPatience)
+	if r.sources != nil {
+		r.sources.accounts()
+	}
+	return r.residue()
+}
+
+// residue lists what this run left in the ledger.
+func (r *run) residue() []string {
+	standing, err := r.Ledger.Standing()
+	if err != nil {
+		return []string{"the ledger cannot be read: " + err.Error()}
+	}
+	var out []string
+	for _, s := range standing {
+		if s.Entry.Run == r.Run {
+			out = append(out, s.Entry.Fault+" on "+s.Entry.Place.Name)
+		}
+	}
+	return out
+}
+
+// shut closes what listens. The lab, if there is one, goes with the process.
+func (r *run) shut() {
+	if r.sources != nil {
+		r.sources.close()
+	}
+	r.control.close()
+}
+
+// Plan resolves a scenario's targets now and returns what would happen. It touches nothing. Targets that cannot be
+// resolved are warnings: what is not there now may be there at the run.
+func Plan(ctx context.Context, o Options) *report.Plan {
+	p := MakePlan(o.Scenario, o.Sources)
+	for i := range p.Targets {
+		resolvePlan(ctx, o, p, &p.Targets[i])
+	}
+	return p
+}
+
+func resolvePlan(ctx context.Context, o Options, p *report.Plan, t *report.TargetPlan) {
+	decl := o.Scenario.Target(t.Name)
+	if o.Scenario.Lab != nil {
+		t.Pending = true
+		return
+	}
+	places, err := o.Machine.Target(t.Name, decl.Selector, decl.AtMost).Places(ctx)
+	if err != nil {
+		p.Warnings = append(p.Warnings, err.Error()+".")
+		return
+	}
+	for _, place := range places {
+		t.Places = append(t.Places, place.Describe())
+		previews(o.Scenario, p, t.Name, place.Where())
+	}
+}
+
+// errNoScenario is for callers that forget one.
+var errNoScenario = errors.New("no scenario to run")
+
+// Check reports options that cannot work.
+func (o Options) Check() error {
+	if o.Scenario == nil {
+		return errNoScenario
+	}
+	if (o.Scenario.Lab != nil) != (o.Lab != nil) {
+		return fmt.Errorf("scenario %q needs its lab around it", o.Scenario.Name)
+	}
+	return nil
+}
+
+// beginsAt returns a fault's planned instant on the run's clock.
+func beginsAt(s *scenarios.Scenario, name string) time.Duration {
+	return s.Timeline.Start(report.Load) + s.Begins(name)
+}

@@ -1,0 +1,267 @@
+// Package conductor runs one scenario: phases, injections, watchers, aborts and unwinding, and writes the record. It is
+// the only place that knows time passes.
+//
+//	prepare ─▶ baseline ─▶ ramp ─▶ load ─▶ recovery ─▶ finish
+//	               │                 │ faults come and go
+//	               └── not steady ───┴── abort, stop, error ──▶ unwind in reverse order ──▶ finish
+//
+// It judges nothing but what it needs to go on: whether the steady state holds, and whether to abort. The verdict is
+// report's, from the record alone.
+package conductor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"gameday/faults"
+	"gameday/loadgen"
+	"gameday/report"
+	"gameday/scenarios"
+	"gameday/targets"
+	"gameday/targets/lab"
+)
+
+// Options say what to run, with what, and where to keep the record.
+type Options struct {
+	Scenario *scenarios.Scenario
+	Sources  map[string]*hcl.File // the scenario's files, for the record and for snippets
+	Dir      string               // the record's folder; it is there, and empty but for logs
+	Run      string               // the run's id, a valid ledger id
+	Version  string
+	Seed     int64
+	// Generator sends the traffic.
+	Generator loadgen.Generator
+	// Machine resolves targets and brings the guard.
+	Machine *targets.Machine
+	// Lab is set when the scenario has a lab and this process stands in it.
+	Lab *lab.Client
+	// Ledger is where the guard writes what stands.
+	Ledger *faults.Ledger
+	// Kinds are the fault kinds linked in, for reverting what a dead guard left.
+	Kinds []faults.Kind
+	// Observe sees every event as it is recorded. It must not block.
+	Observe func(report.Event)
+	// Stop ends the run before its time when it yields.
+	Stop <-chan report.Stop
+}
+
+// endError is the cause with which a run's context is cancelled.
+type endError struct {
+	reason report.EndReason
+	err    error
+}
+
+func (e *endError) Error() string {
+	if e.err != nil {
+		return e.err.Error()
+	}
+	return string(e.reason)
+}
+
+func (e *endError) Unwrap() error { return e.err }
+
+// run is one execution of a scenario.
+type run struct {
+	Options
+	rec     *recorder
+	traffic *traffic
+	faults  []*faultRun
+	sources *sources
+	checks  *checks
+	control *control
+
+	// ctx ends when the run must unwind; its cause is an *endError.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	// loadBegan is closed when the load phase begins, after loadStart was set; loadOver when no more faults may begin.
+	loadBegan chan struct{}
+	loadOver  chan struct{}
+	loadStart time.Time
+
+	mu       sync.Mutex
+	standing []*injection // in order of injection
+	work     sync.WaitGroup
+}
+
+// Run executes the scenario and writes its record. It returns an error only when there is no record to judge: whatever
+// happens afterwards is in the record. When ctx ends, the run unwinds as if it had been stopped.
+func Run(ctx context.Context, o Options) error {
+	start := time.Now()
+	rec, err := newRecorder(o.Dir, start, o.Scenario.Redact, o.Observe)
+	if err != nil {
+		return err
+	}
+	r := &run{Options: o, rec: rec, loadBegan: make(chan struct{}), loadOver: make(chan struct{})}
+	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	machine := *o.Machine
+	machine.Stand = r.guards()
+	r.Machine = &machine
+	defer r.cancel(nil)
+	if err := r.writePlan(); err != nil {
+		return errors.Join(err, rec.close())
+	}
+	host, _ := os.Hostname()
+	rec.add(report.RunStarted, report.Started{Run: o.Run, Version: o.Version, At: start.UTC().Round(0), Host: host, Seed: o.Seed})
+	go r.listen()
+
+	reason, err := r.conduct()
+	ended := report.Ended{Reason: reason, Residue: r.finish()}
+	if err != nil {
+		ended.Error = err.Error()
+	}
+	rec.add(report.RunEnded, ended)
+	r.shut()
+	return rec.close()
+}
+
+// listen turns a request to stop into the end of the run.
+func (r *run) listen() {
+	select {
+	case s, ok := <-r.Stop:
+		if ok {
+			r.rec.add(report.StopAsked, s)
+			r.end(report.EndStopped, nil)
+		}
+	case <-r.ctx.Done():
+	}
+}
+
+// end makes the run unwind. The first reason stands.
+func (r *run) end(reason report.EndReason, err error) { r.cancel(&endError{reason: reason, err: err}) }
+
+// why returns the reason for which the run's context ended.
+func (r *run) why() (report.EndReason, error) {
+	var e *endError
+	if errors.As(context.Cause(r.ctx), &e) {
+		return e.reason, e.err
+	}
+	return report.EndStopped, nil
+}
+
+// conduct goes through the phases and returns when nothing more is to happen but unwinding.
+func (r *run) conduct() (report.EndReason, error) {
+	if ok := r.prepare(); !ok {
+		if r.ctx.Err() != nil {
+			return r.why()
+		}
+		return report.EndPreflight, nil
+	}
+	r.work.Go(r.tick)
+	steps := []func() error{r.baseline, r.ramp, r.load, r.recovery}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			var e *endError
+			if errors.As(err, &e) {
+				return e.reason, e.err
+			}
+			return r.why()
+		}
+	}
+	return report.EndComplete, nil
+}
+
+// baseline holds 1x and goes on only when the steady state held.
+func (r *run) baseline() error {
+	length := r.Scenario.Timeline.Baseline
+	r.phase(report.PhaseStarted, report.Baseline)
+	from := r.rec.now()
+	if err := r.sleep(length); err != nil {
+		return err
+	}
+	// The last second's window comes a moment after it.
+	if err := r.traffic.waitFor(r.ctx, from.Add(length), 3*time.Second); err != nil {
+		return err
+	}
+	failing := r.checks.steady(from, r.rec.now())
+	r.phase(report.PhaseEnded, report.Baseline)
+	if len(failing) > 0 {
+		return &endError{reason: report.EndUnsteady, err: fmt.Errorf("the steady state did not hold in the baseline phase: %s",
+			joinNames(failing))}
+	}
+	return nil
+}
+
+func (r *run) ramp() error {
+	length := r.Scenario.Timeline.Ramp
+	r.phase(report.PhaseStarted, report.Ramp)
+	r.traffic.ramp(length)
+	err := r.sleep(length)
+	r.phase(report.PhaseEnded, report.Ramp)
+	return err
+}
+
+// load lasts its planned time, and longer while a fault that has begun is not over.
+func (r *run) load() error {
+	r.loadStart = r.rec.now()
+	close(r.loadBegan)
+	r.phase(report.PhaseStarted, report.Load)
+	err := r.sleep(r.Scenario.Timeline.Load)
+	close(r.loadOver)
+	for _, f := range r.faults {
+		if err != nil {
+			break
+		}
+		err = f.wait(r.ctx)
+	}
+	r.phase(report.PhaseEnded, report.Load)
+	return err
+}
+
+func (r *run) recovery() error {
+	r.phase(report.PhaseStarted, report.Recovery)
+	err := r.sleep(r.Scenario.Timeline.Recovery)
+	r.phase(report.PhaseEnded, report.Recovery)
+	return err
+}
+
+func (r *run) phase(kind report.EventKind, p report.Phase) {
+	r.rec.add(kind, report.PhaseChange{Phase: p})
+}
+
+// sleep waits, or returns the reason for which the run must unwind.
+func (r *run) sleep(d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-r.ctx.Done():
+		return context.Cause(r.ctx)
+	}
+}
+
+// tick evaluates what is evaluated each second, until the run ends.
+func (r *run) tick() {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-r.ctx.Done():
+			return
+		case <-r.checks.done:
+			return
+		case <-t.C:
+		}
+		r.checks.second(r.rec.now())
+		if err := r.rec.failed(); err != nil {
+			r.end(report.EndError, err)
+		}
+	}
+}
+
+func joinNames(names []string) string {
+	out := ""
+	for i, n := range names {
+		if i > 0 {
+			out += ", "
+		}
+		out += n
+	}
+	return out
+}

@@ -1,0 +1,273 @@
+// Package screen shows a run while it goes on: a few lines that are drawn again and again on a terminal, one line per
+// event elsewhere. It knows only what the record knows.
+package screen
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gameday/alarms"
+	"gameday/loadgen"
+	"gameday/loadgen/sli"
+	"gameday/report"
+	"gameday/responders"
+)
+
+// state is what the events so far add up to.
+type state struct {
+	plan       *report.Plan
+	phase      report.Phase
+	phaseBegan time.Duration
+	now        time.Duration
+	streams    map[string]*streamState
+	standing   []report.Injection
+	firing     map[string]string        // alarm → what it is doing
+	pages      map[string]string        // page → what became of it
+	happened   map[string]time.Duration // fault → when it was injected
+	ended      bool
+}
+
+type streamState struct {
+	last   loadgen.Window
+	recent []loadgen.Window // the last five seconds
+	trend  []float64        // p95 of each second, in seconds
+}
+
+// trendLength is how many seconds the little picture of latency shows.
+const trendLength = 24
+
+func newState(p *report.Plan) *state {
+	return &state{plan: p, streams: map[string]*streamState{}, firing: map[string]string{}, pages: map[string]string{},
+		happened: map[string]time.Duration{}}
+}
+
+// take folds one event into the state and returns the line that tells of it, or "" when it is not worth one.
+func (s *state) take(e report.Event) string {
+	s.now = e.T
+	switch e.Kind {
+	case report.PhaseStarted:
+		var c report.PhaseChange
+		decode(e, &c)
+		s.phase, s.phaseBegan = c.Phase, e.T
+		return "phase " + string(c.Phase)
+	case report.WindowClosed:
+		s.window(e)
+		return ""
+	case report.PreflightFound:
+		var f report.Found
+		decode(e, &f)
+		mark := "note"
+		if f.Blocks {
+			mark = "blocked"
+		}
+		return fmt.Sprintf("preflight %s: %s: %s", mark, f.What, strings.TrimSpace(f.Summary+". "+f.Detail))
+	case report.Injected, report.InjectFailed, report.Lapsed, report.Reverted, report.RevertFailed:
+		return s.injection(e)
+	case report.Recovered:
+		var r report.Comeback
+		decode(e, &r)
+		return fmt.Sprintf("fault %s: %s came back by itself%s", r.Fault, r.Place, s.sinceOnset(r.Fault, e.T))
+	case report.AlarmSeen:
+		return s.alarm(e)
+	case report.ResponseSeen:
+		return s.response(e)
+	case report.ExpectSeen:
+		return s.expectation(e)
+	}
+	return s.remark(e)
+}
+
+// remark tells of what is said rather than measured.
+func (s *state) remark(e report.Event) string {
+	switch e.Kind {
+	case report.Marked:
+		var m report.Mark
+		decode(e, &m)
+		return fmt.Sprintf("mark %q by %s %s", m.Name, m.By, m.Text)
+	case report.AbortSeen:
+		var a report.Abort
+		decode(e, &a)
+		return fmt.Sprintf("abort %q: %s held for %s", a.Name, a.When, seconds(a.Held))
+	case report.StopAsked:
+		var st report.Stop
+		decode(e, &st)
+		return strings.TrimSpace("stopping: " + st.By + " " + st.Why)
+	case report.GeneratorSaid:
+		var g report.GeneratorNote
+		decode(e, &g)
+		return fmt.Sprintf("traffic %s %s: %s", g.Stream, g.Level, g.Message)
+	case report.Noted:
+		var n report.Note
+		decode(e, &n)
+		return n.Text
+	case report.RunEnded:
+		var r report.Ended
+		decode(e, &r)
+		s.ended = true
+		return strings.TrimSpace("end " + string(r.Reason) + " " + r.Error)
+	}
+	return ""
+}
+
+func (s *state) window(e report.Event) {
+	var w loadgen.Window
+	decode(e, &w)
+	st := s.streams[w.Stream]
+	if st == nil {
+		st = &streamState{}
+		s.streams[w.Stream] = st
+	}
+	st.last = w
+	st.recent = append(st.recent, w)
+	if len(st.recent) > 5 {
+		st.recent = st.recent[1:]
+	}
+	a := &sli.Aggregate{}
+	a.Add(w)
+	p95, _ := a.Read("", "p95")
+	st.trend = append(st.trend, p95)
+	if len(st.trend) > trendLength {
+		st.trend = st.trend[1:]
+	}
+}
+
+func (s *state) injection(e report.Event) string {
+	var in report.Injection
+	decode(e, &in)
+	name := fmt.Sprintf("fault %s: %s on %s", in.Fault, in.Kind, in.Place)
+	drop := func() {
+		s.standing = slices.DeleteFunc(s.standing, func(o report.Injection) bool { return o.ID == in.ID })
+	}
+	switch e.Kind {
+	case report.Injected:
+		s.happened[in.Fault] = e.T
+		if f := s.fault(in.Fault); f != nil && f.Reversible {
+			s.standing = append(s.standing, in)
+		}
+		effect := ""
+		if in.Effect != nil {
+			effect = ", " + in.Effect.Summary
+		}
+		return fmt.Sprintf("%s injected, effect proven after %d ms%s", name, in.Onset.Hi.Sub(in.Onset.Lo).Milliseconds(), effect)
+	case report.Reverted:
+		drop()
+		return name + " reverted"
+	case report.Lapsed:
+		drop()
+		return name + " let go before it was told to: " + in.Error
+	case report.RevertFailed:
+		return name + " COULD NOT BE REVERTED: " + in.Error + ". " + in.Hint
+	}
+	drop()
+	return strings.TrimSpace(name + " was not injected: " + in.Error + ". " + in.Hint)
+}
+
+func (s *state) fault(name string) *report.FaultPlan {
+	for i := range s.plan.Faults {
+		if s.plan.Faults[i].Name == name {
+			return &s.plan.Faults[i]
+		}
+	}
+	return nil
+}
+
+// expected returns the plan's alarm that labels belong to, or nil.
+func (s *state) expected(labels map[string]string) *report.AlarmPlan {
+	for i := range s.plan.Alarms {
+		if alarms.Match(s.plan.Alarms[i].Match, labels) {
+			return &s.plan.Alarms[i]
+		}
+	}
+	return nil
+}
+
+func (s *state) alarm(e report.Event) string {
+	var a report.AlarmSighting
+	decode(e, &a)
+	name := a.Labels["alertname"]
+	if name == "" {
+		return strings.TrimSpace(fmt.Sprintf("source %s %s %s", a.Source, a.State, a.Why))
+	}
+	switch a.State {
+	case alarms.StateInactive:
+		delete(s.firing, name)
+	case alarms.StatePaged:
+		return fmt.Sprintf("alarm %s paged %s", name, a.Why)
+	default:
+		s.firing[name] = string(a.State)
+	}
+	line := strings.TrimSpace(fmt.Sprintf("alarm %s %s %s", name, a.State, a.Why))
+	if p := s.expected(a.Labels); p != nil && a.State == alarms.StateFiring {
+		line += s.sinceOnset(p.Cause, e.T)
+		if p.FiresWithin > 0 {
+			line += fmt.Sprintf(" (limit %s)", seconds(p.FiresWithin))
+		}
+	}
+	return line
+}
+
+// sinceOnset says how long after a fault something happened.
+func (s *state) sinceOnset(fault string, at time.Duration) string {
+	began, ok := s.happened[fault]
+	if !ok || at < began {
+		return ""
+	}
+	return fmt.Sprintf(", +%.1fs after %s", (at - began).Seconds(), fault)
+}
+
+func (s *state) response(e report.Event) string {
+	var r responders.Event
+	decode(e, &r)
+	page := "page " + r.Page
+	alarm := r.Labels["alertname"]
+	var what string
+	switch r.Kind {
+	case responders.Opened:
+		s.pages[r.Page] = "open"
+		what = "opened for " + alarm
+	case responders.Notified:
+		what = fmt.Sprintf("told level %d (%s)", r.Level, strings.Join(r.Targets, ", "))
+		s.pages[r.Page] = fmt.Sprintf("level %d, unanswered", r.Level)
+	case responders.Acknowledged:
+		what = "acknowledged by " + r.Actor.ID
+		s.pages[r.Page] = what
+	case responders.Escalated:
+		what = fmt.Sprintf("escalated to level %d", r.Level)
+	case responders.Resolved:
+		what = "resolved"
+		delete(s.pages, r.Page)
+	default:
+		what = string(r.Kind) + " " + r.Text + " by " + r.Actor.ID
+	}
+	return page + " " + what
+}
+
+func (s *state) expectation(e report.Event) string {
+	var c report.ExpectChange
+	decode(e, &c)
+	values := make([]string, 0, len(c.Values))
+	for name, v := range c.Values {
+		values = append(values, fmt.Sprintf("%s %.4g", name, v))
+	}
+	slices.Sort(values)
+	return fmt.Sprintf("expectation %s %s  %s", c.ID, c.Holds, strings.Join(values, ", "))
+}
+
+func decode(e report.Event, v any) { _ = json.Unmarshal(e.Data, v) } // the conductor encoded it a moment ago
+
+// seconds prints a duration as "30s" or "1m30s".
+func seconds(d time.Duration) string {
+	text := d.Round(100 * time.Millisecond).String()
+	if short, ok := strings.CutSuffix(text, "m0s"); ok {
+		return short + "m"
+	}
+	return text
+}
+
+// clockTime prints a time on the run's clock: "2:11.4".
+func clockTime(t time.Duration) string {
+	return fmt.Sprintf("%d:%04.1f", int(t.Minutes()), (t % time.Minute).Seconds())
+}

@@ -1,0 +1,253 @@
+package conductor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"gameday/alarms"
+	"gameday/alarms/builtin"
+	"gameday/clock"
+	"gameday/loadgen/sli"
+	"gameday/report"
+	"gameday/responders"
+)
+
+// sources holds the systems that raise alarms and page people, for the length of a run.
+type sources struct {
+	run        *run
+	alarms     []namedAlarms
+	responders []namedResponders
+	stop       context.CancelFunc
+	watching   sync.WaitGroup
+}
+
+type namedAlarms struct {
+	id string
+	alarms.Source
+}
+
+type namedResponders struct {
+	id string
+	responders.Source
+}
+
+func newSources(r *run) *sources { return &sources{run: r, stop: func() {}} }
+
+// open makes every source. Responders that listen are started first: their addresses are where alarms are sent.
+func (s *sources) open() bool {
+	webhooks := map[string]string{}
+	for _, decl := range s.run.Scenario.Responders {
+		src, err := decl.Kind.Open(decl.ID(), decl.Config)
+		if err == nil {
+			s.responders = append(s.responders, namedResponders{decl.ID(), src})
+			if server, ok := src.(responders.Server); ok {
+				var address string
+				address, err = server.Start(context.WithoutCancel(s.run.ctx))
+				webhooks[decl.ID()] = webhook(address)
+			}
+		}
+		if err != nil {
+			s.run.found("responders "+decl.ID(), true, "cannot be opened", err.Error())
+			return false
+		}
+	}
+	var noise map[string]string
+	if n := s.run.Scenario.Noise; n != nil {
+		noise = n.Watch
+	}
+	for _, decl := range s.run.Scenario.AlarmSources {
+		config := decl.Config
+		if decl.Rules != nil {
+			c := builtin.Config{Rules: decl.Rules}
+			for _, to := range decl.Notify {
+				if url, ok := webhooks[to]; ok {
+					to = url
+				}
+				c.Notify = append(c.Notify, to)
+			}
+			config = &c
+		}
+		src, err := decl.Kind.Open(decl.ID(), config, noise)
+		if err != nil {
+			s.run.found("alarms "+decl.ID(), true, "cannot be opened", err.Error())
+			return false
+		}
+		s.alarms = append(s.alarms, namedAlarms{decl.ID(), src})
+	}
+	return true
+}
+
+// webhook returns the URL of a listening responder as it is reached from here: an address that stands for all of the
+// machine's is reached by loopback.
+func webhook(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "http://" + address + responders.WebhookPath
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port) + responders.WebhookPath
+}
+
+// preflight asks every source what can be asked before the first request. It returns false when a finding blocks.
+func (s *sources) preflight() bool {
+	ok := true
+	for _, src := range s.alarms {
+		ctx, cancel := context.WithTimeout(s.run.ctx, askLimit)
+		findings, err := src.Preflight(ctx, s.expected(src.id))
+		cancel()
+		for _, f := range findings {
+			s.run.rec.add(report.PreflightFound, report.Found{What: "alarms " + src.id, Blocks: f.Blocks, Summary: f.Summary,
+				Detail: f.Detail, Absent: f.Absent})
+			ok = ok && !f.Blocks
+		}
+		ok = s.answered("alarms "+src.id, err) && ok
+	}
+	for _, src := range s.responders {
+		ctx, cancel := context.WithTimeout(s.run.ctx, askLimit)
+		findings, err := src.Preflight(ctx)
+		cancel()
+		for _, f := range findings {
+			s.run.found("responders "+src.id, f.Blocks, f.Summary, f.Detail)
+			ok = ok && !f.Blocks
+		}
+		ok = s.answered("responders "+src.id, err) && ok
+	}
+	return ok
+}
+
+func (s *sources) answered(what string, err error) bool {
+	if err != nil {
+		s.run.found(what, true, "does not answer", err.Error())
+	}
+	return err == nil
+}
+
+// expected lists the alarms that the scenario waits for from one source.
+func (s *sources) expected(id string) []alarms.Expectation {
+	var out []alarms.Expectation
+	for _, a := range s.run.Scenario.Alarms {
+		if a.Source == id || a.PagesVia == id {
+			out = append(out, alarms.Expectation{Name: a.Name, Match: a.Match})
+		}
+	}
+	return out
+}
+
+// watch follows every source until close.
+func (s *sources) watch() {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(s.run.ctx))
+	s.stop = cancel
+	for _, src := range s.alarms {
+		s.watching.Go(func() {
+			err := src.Watch(ctx, func(o alarms.Observation) {
+				s.run.rec.add(report.AlarmSeen, report.AlarmSighting{Source: src.id, Observation: o})
+			})
+			s.gaveUp(src.id, err)
+		})
+	}
+	for _, src := range s.responders {
+		s.watching.Go(func() {
+			err := src.Watch(ctx, func(e responders.Event) { s.run.rec.add(report.ResponseSeen, e) })
+			s.gaveUp(src.id, err)
+		})
+	}
+}
+
+func (s *sources) gaveUp(id string, err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		s.run.rec.add(report.Noted, report.Note{Text: fmt.Sprintf("source %s cannot be watched: %v", id, err)})
+	}
+}
+
+// evaluator is a source whose rules the conductor evaluates.
+type evaluator interface {
+	Evaluate(now time.Time, over func(time.Duration) sli.Readings)
+}
+
+// evaluate evaluates the rules of the builtin sources.
+func (s *sources) evaluate(now time.Time, over func(time.Duration) sli.Readings) {
+	for _, src := range s.alarms {
+		if e, ok := src.Source.(evaluator); ok {
+			e.Evaluate(now, over)
+		}
+	}
+}
+
+// query asks a source for the value of an own SLI.
+func (s *sources) query(ctx context.Context, id, query string) (float64, bool, error) {
+	for _, src := range s.alarms {
+		if src.id != id {
+			continue
+		}
+		q, ok := src.Source.(alarms.Querier)
+		if !ok {
+			return 0, false, fmt.Errorf("%s cannot be queried", id)
+		}
+		return q.Query(ctx, query)
+	}
+	return 0, false, fmt.Errorf("there is no source %s", id)
+}
+
+// act carries out what somebody does about a page.
+func (s *sources) act(a responders.Action) (string, error) {
+	var errs []error
+	for _, src := range s.responders {
+		d, ok := src.Source.(responders.Desk)
+		if !ok {
+			continue
+		}
+		err := d.Act(a)
+		if err == nil {
+			return strings.TrimSpace(fmt.Sprintf("%s by %s %s", a.Verb, a.By, a.Text)), nil
+		}
+		errs = append(errs, err)
+	}
+	if len(errs) == 0 {
+		return "", errors.New("this scenario has no paging desk that takes acknowledgements here; use your paging system")
+	}
+	return "", errors.Join(errs...)
+}
+
+// accounts asks every source for the whole run and records its answer: the truth that the score is made from.
+func (s *sources) accounts() {
+	span := clock.Span{Start: s.run.rec.start, End: s.run.rec.now()}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.run.ctx), askLimit)
+	defer cancel()
+	for _, src := range s.alarms {
+		episodes, coverage, err := src.History(ctx, span)
+		rec := report.AlarmRecord{Source: src.id, Span: span, Episodes: episodes, Coverage: coverage}
+		if err != nil {
+			rec.Error = err.Error()
+		}
+		s.run.rec.add(report.AlarmHistory, rec)
+	}
+	for _, src := range s.responders {
+		events, coverage, err := src.History(ctx, span)
+		rec := report.ResponseAccount{Source: src.id, Span: span, Events: events, Coverage: coverage}
+		if err != nil {
+			rec.Error = err.Error()
+		}
+		s.run.rec.add(report.ResponseRecord, rec)
+	}
+}
+
+// close ends the watching and what listens.
+func (s *sources) close() {
+	s.stop()
+	s.watching.Wait()
+	for _, src := range s.responders {
+		if server, ok := src.Source.(responders.Server); ok {
+			if err := server.Stop(); err != nil {
+				s.run.rec.add(report.Noted, report.Note{Text: fmt.Sprintf("stopping %s: %v", src.id, err)})
+			}
+		}
+	}
+}

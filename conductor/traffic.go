@@ -1,0 +1,204 @@
+package conductor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"gameday/loadgen"
+	"gameday/loadgen/sli"
+	"gameday/report"
+	"gameday/scenarios"
+)
+
+const (
+	// keptWindows bounds the windows held in memory: what conditions may look back on. The record has all of them.
+	keptWindows = 15 * 60
+	// commandBacklog is how many commands a stream may be behind.
+	commandBacklog = 16
+)
+
+// traffic runs the streams and holds their latest windows.
+type traffic struct {
+	run     *run
+	streams []*stream
+
+	mu      sync.Mutex
+	windows []loadgen.Window // of all streams, in order of arrival
+	last    map[string]time.Time
+	arrived chan struct{} // closed and replaced when windows arrive
+}
+
+// stream is one traffic block on its way.
+type stream struct {
+	scenarios.Traffic
+	commands chan loadgen.Command
+	ready    chan struct{}
+	done     chan struct{}
+	err      error // why it ended; read after done
+}
+
+func newTraffic(r *run) *traffic {
+	t := &traffic{run: r, last: map[string]time.Time{}, arrived: make(chan struct{})}
+	for _, s := range r.Scenario.Traffic {
+		t.streams = append(t.streams, &stream{Traffic: s, commands: make(chan loadgen.Command, commandBacklog),
+			ready: make(chan struct{}), done: make(chan struct{})})
+	}
+	return t
+}
+
+// start sets every stream going at 1x and returns when all of them send, or with what went wrong.
+func (t *traffic) start() error {
+	for _, s := range t.streams {
+		dir := filepath.Join(t.run.Dir, "traffic", s.Name)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("making room for traffic %q: %w", s.Name, err)
+		}
+		go t.send(s, dir)
+	}
+	for _, s := range t.streams {
+		select {
+		case <-s.ready:
+		case <-s.done:
+			return fmt.Errorf("traffic %q did not start: %w", s.Name, s.err)
+		case <-t.run.ctx.Done():
+			return context.Cause(t.run.ctx)
+		}
+	}
+	return nil
+}
+
+// send runs one stream. A stream that ends before it is told to ends the run: without traffic nothing can be judged.
+func (t *traffic) send(s *stream, dir string) {
+	defer close(s.done)
+	spec := loadgen.Spec{
+		Stream: s.Name, Script: s.Script, Env: s.Env, Rate: s.Rate, KeepExecutors: s.KeepExecutors, Factor: 1,
+		MaxVUs: s.MaxVUs, PeakMultiple: s.Multiple, Dir: dir, Commands: s.commands, Ready: sync.OnceFunc(func() { close(s.ready) }),
+	}
+	// The stream outlives the run's context: it goes on while faults are reverted, and is stopped by command.
+	ctx := context.WithoutCancel(t.run.ctx)
+	s.err = t.run.Generator.Run(ctx, spec, t.window)
+	if s.err == nil {
+		return
+	}
+	level := "error"
+	if errors.Is(s.err, loadgen.ErrEnded) {
+		level = "warning"
+	}
+	t.run.rec.add(report.GeneratorSaid, report.GeneratorNote{Stream: s.Name, Level: level, Message: s.err.Error()})
+	t.run.end(report.EndError, fmt.Errorf("traffic %q ended before the run: %w", s.Name, s.err))
+}
+
+// window takes one second of one stream.
+func (t *traffic) window(w loadgen.Window) {
+	t.run.rec.add(report.WindowClosed, w)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.windows = append(t.windows, w)
+	if limit := keptWindows * len(t.streams); len(t.windows) > 2*limit {
+		t.windows = slices.Clone(t.windows[len(t.windows)-limit:])
+	}
+	if w.Start.After(t.last[w.Stream]) {
+		t.last[w.Stream] = w.Start
+	}
+	close(t.arrived)
+	t.arrived = make(chan struct{})
+}
+
+// waitFor waits until every stream has closed the second before end, at most for patience: windows come a moment late.
+func (t *traffic) waitFor(ctx context.Context, end time.Time, patience time.Duration) error {
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	last := end.Truncate(time.Second).Add(-time.Second)
+	for {
+		t.mu.Lock()
+		arrived, missing := t.arrived, false
+		for _, s := range t.streams {
+			missing = missing || t.last[s.Name].Before(last)
+		}
+		t.mu.Unlock()
+		if !missing {
+			return nil
+		}
+		select {
+		case <-arrived:
+		case <-timeout.C:
+			return nil // what is missing makes the expectations unknown
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// between merges the windows that lie wholly between two instants.
+func (t *traffic) between(from, to time.Time) *sli.Aggregate {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a := &sli.Aggregate{}
+	for _, w := range t.windows {
+		if !w.Start.Before(from) && !w.Start.Add(time.Second).After(to) {
+			a.Add(w)
+		}
+	}
+	return a
+}
+
+// latest merges the last complete seconds before now, as many as over holds. Windows come up to two seconds late; a stream
+// that has fallen silent for longer has no data, rather than its old one.
+func (t *traffic) latest(now time.Time, over time.Duration) *sli.Aggregate {
+	t.mu.Lock()
+	end := time.Time{}
+	for _, l := range t.last {
+		if l.After(end) {
+			end = l
+		}
+	}
+	t.mu.Unlock()
+	end = end.Add(time.Second)
+	if end.Before(now.Add(-3 * time.Second)) {
+		return &sli.Aggregate{}
+	}
+	return t.between(end.Add(-max(time.Second, over.Truncate(time.Second))), end)
+}
+
+// ramp takes every stream to its multiple.
+func (t *traffic) ramp(over time.Duration) {
+	for _, s := range t.streams {
+		t.command(s, loadgen.Command{To: s.Multiple, Over: over})
+	}
+}
+
+func (t *traffic) command(s *stream, c loadgen.Command) {
+	select {
+	case s.commands <- c:
+	case <-s.done:
+	}
+}
+
+// stop ends every stream and waits for them, at most for patience.
+func (t *traffic) stop(patience time.Duration) {
+	if t == nil {
+		return
+	}
+	for _, s := range t.streams {
+		select {
+		case s.commands <- loadgen.Command{Stop: true}:
+		case <-s.done:
+		default:
+		}
+	}
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	for _, s := range t.streams {
+		select {
+		case <-s.done:
+		case <-timeout.C:
+			return
+		}
+	}
+}

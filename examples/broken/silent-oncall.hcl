@@ -1,0 +1,144 @@
+# The shop's game day with one thing broken on purpose. It must fail, and for this reason alone:
+#
+#   both people on call sleep through everything, so nobody acknowledges the page.
+
+lab "shop" {
+  node "ledger" {
+    process "ledger" {
+      command       = ["../../bin/shop", "ledger"]
+      listen        = 9103
+      restart       = "always"
+      restart_delay = "1s"
+    }
+  }
+  node "payments" {
+    process "payments" {
+      command       = ["../../bin/shop", "payments"]
+      env           = { LEDGER_URL = "http://ledger:9103" }
+      listen        = 9102
+      restart       = "always"
+      restart_delay = "3s"
+    }
+  }
+  node "storefront" {
+    process "storefront" {
+      command = ["../../bin/shop", "storefront"]
+      env = {
+        PAYMENTS_URL = "http://payments:9102"
+        LEDGER_URL   = "http://ledger:9103"
+      }
+      listen        = 9101
+      restart       = "always"
+      restart_delay = "1s"
+    }
+  }
+  node "oncall" {
+    process "ann" {
+      command = ["../../bin/oncall", "-desk", "http://gameday:9911", "-person", "ann", "-never"]
+    }
+    process "bob" {
+      command = ["../../bin/oncall", "-desk", "http://gameday:9911", "-person", "bob", "-never"]
+    }
+  }
+}
+
+responders "desk" "ops" {
+  listen = "0.0.0.0:9911"
+  level {
+    people         = ["ann"]
+    escalate_after = "4s"
+  }
+  level {
+    people = ["bob"]
+  }
+}
+
+alarms "builtin" "main" {
+  notify = [responders.desk.ops]
+  rule "CheckoutFailing" {
+    when   = sli.buy.error_ratio > 0.10
+    held   = "2s"
+    keep   = "3s"
+    labels = { severity = "page", team = "checkout" }
+    annotations = {
+      summary     = "More than one purchase in ten fails."
+      runbook_url = "https://runbooks.example/checkout-failing"
+    }
+  }
+}
+
+scenario "silent-oncall" {
+  summary = "Payments crashes; the alarm fires, two people are paged, and nobody answers."
+  owner   = "team-checkout"
+
+  timeline {
+    baseline = "8s"
+    ramp     = "2s"
+    load     = "22s"
+    recovery = "8s"
+  }
+
+  traffic "browse" {
+    script   = "../shop/browse.js"
+    multiple = 3
+    baseline { rate = 10 }
+  }
+  traffic "buy" {
+    script   = "../shop/buy.js"
+    multiple = 3
+    baseline { rate = 10 }
+  }
+
+  steady_state {
+    expect "availability" {
+      that = sli.error_ratio < 0.01
+      over = "3s"
+    }
+    expect "latency" {
+      that = sli.p95 < seconds("250ms")
+      over = "3s"
+    }
+  }
+
+  target "payments" {
+    process { listen = 9102 }
+  }
+
+  fault "process_kill" "crash" {
+    target          = target.payments
+    at              = "5s"
+    restarts_within = "10s"
+    expect "browsing goes on" { that = sli.browse.error_ratio < 0.01 }
+  }
+
+  alarm "CheckoutFailing" {
+    source        = alarms.builtin.main
+    match         = { alertname = "CheckoutFailing", severity = "page" }
+    cause         = fault.crash
+    fires_within  = "8s"
+    pages_via     = responders.desk.ops
+    pages_within  = "10s"
+    clears_within = "15s"
+    required      = true
+  }
+
+  response "on-call" {
+    source = responders.desk.ops
+    to     = alarm.CheckoutFailing
+    acknowledge {
+      within   = "12s"
+      required = true
+    }
+    escalate {
+      within     = "7s"
+      to_level   = 2
+      only_after = "3s"
+    }
+  }
+
+  abort "error storm" {
+    when = sli.error_ratio > 0.80
+    held = "5s"
+  }
+  score { pass = 80 }
+}

@@ -1,0 +1,94 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+)
+
+// revertLimit is how long reverting one orphan may take.
+const revertLimit = 30 * time.Second
+
+// RevertResult says what became of one orphaned entry.
+type RevertResult struct {
+	ID    string
+	Entry Entry // zero when the entry cannot be read
+	// Reverted is true when nothing of the fault is left, or it had nothing to undo; the entry is closed then.
+	Reverted bool
+	// Err says why the fault may still stand. Its entry stays.
+	Err error
+}
+
+// RevertOrphans reverts the faults whose guards are dead, the newest first, and closes their entries. Entries for which
+// only returns false are left alone, as are those whose guard lives; only may be nil for all. Entries that cannot be read
+// are reported with an Err, since nobody can tell what they undo. Each result's error is its own; the error
+// returned is that of reading the ledger.
+func RevertOrphans(ctx context.Context, l *Ledger, kinds []Kind, only func(Entry) bool) ([]RevertResult, error) {
+	standing, err := l.Standing()
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(standing)
+	var results []RevertResult
+	for _, s := range standing {
+		switch {
+		case !s.Orphaned:
+			continue
+		case s.Err != nil:
+			results = append(results, RevertResult{ID: s.ID, Err: fmt.Errorf(
+				"reading %s: %w; check the target by hand, then remove the file", l.path(s.ID), s.Err)})
+			continue
+		case only != nil && !only(s.Entry):
+			continue
+		}
+		if r, mine := revertOrphan(ctx, l, kinds, s); mine {
+			results = append(results, r)
+		}
+	}
+	return results, nil
+}
+
+// revertOrphan returns false when somebody else took care of the entry in the meantime.
+func revertOrphan(ctx context.Context, l *Ledger, kinds []Kind, s Standing) (RevertResult, bool) {
+	r := RevertResult{ID: s.ID, Entry: s.Entry}
+	held, err := l.Claim(s.ID)
+	if errors.Is(err, ErrHeld) || errors.Is(err, fs.ErrNotExist) {
+		return r, false
+	}
+	if err != nil {
+		r.Err = err
+		return r, true
+	}
+	r.Entry = held.Entry()
+	if err := RevertEntry(ctx, kinds, r.Entry); err != nil {
+		r.Err = errors.Join(err, held.Release())
+		return r, true
+	}
+	r.Reverted, r.Err = true, held.Close()
+	return r, true
+}
+
+// RevertEntry removes the fault that the entry describes with its kind's Revert, within a limit of its own if ctx has
+// none. A kind that has nothing to undo succeeds. A panic of the kind is returned as a *PanicError.
+func RevertEntry(ctx context.Context, kinds []Kind, e Entry) error {
+	i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == e.Kind })
+	if i < 0 {
+		return fmt.Errorf("reverting %s on %s: this build has no fault kind %q", e.Fault, e.Place.Name, e.Kind)
+	}
+	if kinds[i].Revert == nil {
+		return nil
+	}
+	if _, limited := ctx.Deadline(); !limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, revertLimit)
+		defer cancel()
+	}
+	ctx = WithOwner(ctx, Owner{Run: e.Run, Injection: e.ID})
+	if err := Protect(func() error { return kinds[i].Revert(ctx, e) }); err != nil {
+		return fmt.Errorf("reverting %s on %s: %w", e.Fault, e.Place.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+// Package process holds the faults that hit one process, and tells processes from their successors.
+package process
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"gameday/faults"
+)
+
+// Identify returns the process that has the pid now, so that it can be told from a later one with the same pid. Exe and
+// Command are left empty where they cannot be read.
+func Identify(pid int) (faults.Process, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return faults.Process{}, fmt.Errorf("identifying pid %d: %w", pid, err)
+	}
+	s, err := parseStat(data)
+	if err != nil {
+		return faults.Process{}, fmt.Errorf("identifying pid %d: %w", pid, err)
+	}
+	p := faults.Process{PID: pid, Start: s.start}
+	p.Exe, _ = os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil {
+		p.Command = strings.TrimSpace(string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})))
+	}
+	return p, nil
+}
+
+// Alive reports whether the very process runs: same pid, same start, and neither dead nor waiting to be reaped. It is
+// false where there is no /proc.
+func Alive(p faults.Process) bool {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID))
+	if err != nil {
+		return false
+	}
+	s, err := parseStat(data)
+	return err == nil && s.start == p.Start && s.state != 'Z' && s.state != 'X'
+}
+
+// stat is the part of /proc/PID/stat that matters here.
+type stat struct {
+	state byte
+	start uint64 // clock ticks since boot
+}
+
+// parseStat reads fields 3 and 22. They are counted from the last closing parenthesis, because field 2, the name, may
+// hold spaces and parentheses.
+func parseStat(data []byte) (stat, error) {
+	i := bytes.LastIndexByte(data, ')')
+	if i < 0 {
+		return stat{}, errors.New("stat has no name in parentheses")
+	}
+	fields := bytes.Fields(data[i+1:])
+	if len(fields) < 20 || len(fields[0]) != 1 {
+		return stat{}, fmt.Errorf("stat has %d fields after the name, 20 are needed", len(fields))
+	}
+	start, err := strconv.ParseUint(string(fields[19]), 10, 64)
+	if err != nil {
+		return stat{}, fmt.Errorf("reading the start time: %w", err)
+	}
+	return stat{state: fields[0][0], start: start}, nil
+}

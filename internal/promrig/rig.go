@@ -1,0 +1,203 @@
+// Package promrig runs a real Prometheus and a real Alertmanager for tests: plain processes on 127.0.0.1 with free ports,
+// in the test's own folder, ended with the test.
+package promrig
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// ready is how long a program may take until it answers.
+const ready = 20 * time.Second
+
+// look finds a program under one of its names. Without it the test is skipped, and fails where CI is set.
+func look(t testing.TB, names ...string) string {
+	t.Helper()
+	for _, n := range names {
+		if path, err := exec.LookPath(n); err == nil {
+			return path
+		}
+	}
+	why := fmt.Sprintf("needs the program %s (Debian packages prometheus and prometheus-alertmanager)", names[0])
+	if os.Getenv("CI") != "" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+	return ""
+}
+
+// FreePort returns a TCP port of 127.0.0.1 that nobody listened on a moment ago.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// process is a program that can be stopped, started again and frozen.
+type process struct {
+	t    testing.TB
+	path string
+	args []string
+	log  string
+	url  string
+	cmd  *exec.Cmd
+}
+
+// Start starts the program and waits until it answers. The test ends it.
+func (p *process) Start() {
+	p.t.Helper()
+	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer out.Close()
+	p.cmd = exec.Command(p.path, p.args...)
+	p.cmd.Stdout, p.cmd.Stderr = out, out
+	p.cmd.Dir = filepath.Dir(p.log)
+	// A test that is killed must not leave a server behind.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	Eventually(p.t, ready, p.path+" answers", func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/-/ready", nil)
+		if err != nil {
+			return false
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
+}
+
+// Stop ends the program, by asking and then by force, and waits for it.
+func (p *process) Stop() {
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGCONT)
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	force := time.AfterFunc(5*time.Second, func() { _ = p.cmd.Process.Kill() })
+	defer force.Stop()
+	_ = p.cmd.Wait()
+	p.cmd = nil
+}
+
+// Freeze stops the program's work without ending it: connections are accepted, nothing is answered.
+func (p *process) Freeze() { p.signal(syscall.SIGSTOP) }
+
+// Thaw lets a frozen program go on.
+func (p *process) Thaw() { p.signal(syscall.SIGCONT) }
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Prometheus is a running Prometheus that scrapes and evaluates once a second.
+type Prometheus struct {
+	process
+	URL string
+}
+
+// Options of a Prometheus.
+type Options struct {
+	Rules        string   // the rules of one group, as YAML, from "- alert:" on
+	Targets      []string // addresses to scrape, host:port
+	Alertmanager string   // URL; empty for none
+}
+
+// StartPrometheus starts a Prometheus.
+func StartPrometheus(t testing.TB, o Options) *Prometheus {
+	t.Helper()
+	path, dir := look(t, "prometheus"), t.TempDir()
+	config := "global:\n  scrape_interval: 1s\n  scrape_timeout: 900ms\n  evaluation_interval: 1s\nrule_files: [rules.yml]\n"
+	if o.Alertmanager != "" {
+		config += fmt.Sprintf("alerting:\n  alertmanagers:\n  - static_configs:\n    - targets: [%q]\n",
+			strings.TrimPrefix(o.Alertmanager, "http://"))
+	}
+	config += "scrape_configs:\n- job_name: app\n  static_configs:\n  - targets: [\"" + strings.Join(o.Targets, `", "`) + "\"]\n"
+	write(t, filepath.Join(dir, "prometheus.yml"), config)
+	write(t, filepath.Join(dir, "rules.yml"), "groups:\n- name: rig\n  interval: 1s\n  rules:\n"+indent(o.Rules))
+	address := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
+	p := &Prometheus{URL: "http://" + address, process: process{t: t, path: path, log: filepath.Join(dir, "log"), url: "http://" + address,
+		args: []string{"--config.file=" + filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path=" + filepath.Join(dir, "data"),
+			"--web.listen-address=" + address, "--log.level=warn"}}}
+	t.Cleanup(p.Stop)
+	p.Start()
+	return p
+}
+
+// Alertmanager is a running Alertmanager with one receiver that waits next to nothing.
+type Alertmanager struct {
+	process
+	URL string
+}
+
+// StartAlertmanager starts an Alertmanager that posts to a webhook.
+func StartAlertmanager(t testing.TB, webhook string) *Alertmanager {
+	t.Helper()
+	path, dir := look(t, "prometheus-alertmanager", "alertmanager"), t.TempDir()
+	write(t, filepath.Join(dir, "alertmanager.yml"), fmt.Sprintf("route:\n  receiver: desk\n  group_by: [alertname]\n"+
+		"  group_wait: 1s\n  group_interval: 1s\n  repeat_interval: 1h\nreceivers:\n- name: desk\n  webhook_configs:\n"+
+		"  - url: %q\n    send_resolved: true\n", webhook))
+	address := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
+	a := &Alertmanager{URL: "http://" + address, process: process{t: t, path: path, log: filepath.Join(dir, "log"), url: "http://" + address,
+		args: []string{"--config.file=" + filepath.Join(dir, "alertmanager.yml"), "--storage.path=" + filepath.Join(dir, "data"),
+			"--web.listen-address=" + address, "--cluster.listen-address=", "--log.level=warn"}}}
+	t.Cleanup(a.Stop)
+	a.Start()
+	return a
+}
+
+// Eventually asks until the answer is yes, at most for the limit.
+func Eventually(t testing.TB, limit time.Duration, what string, yes func() bool) {
+	t.Helper()
+	ticker, timer := time.NewTicker(50*time.Millisecond), time.NewTimer(limit)
+	defer ticker.Stop()
+	defer timer.Stop()
+	for {
+		if yes() {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-timer.C:
+			t.Fatalf("waited %s in vain until %s", limit, what)
+		}
+	}
+}
+
+// write writes a file.
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// indent puts rules where a group's rules stand.
+func indent(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return "  " + strings.Join(lines, "\n  ") + "\n"
+}

@@ -1,0 +1,9 @@
+// Package k6 runs k6 scripts as traffic. A script runs in a child process, which is this program started again under
+// an environment variable and turned into the k6 command with two things of ours in it, both by k6's public extension
+// registries: an executor that follows a schedule of arrivals whose rate can be changed while it runs, and an output
+// that sums what happens into one Window a second.
+//
+// The child is apart so that a script that eats all memory, or a panic in the engine, cannot take down the process that
+// must revert the faults. Windows come back on file descriptor 3 as JSON lines and commands go down on 4; the end of
+// file on 4 means that the parent is gone, and stops the traffic.
+package k6

@@ -1,0 +1,143 @@
+package k6
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gameday/loadgen"
+)
+
+func patched(t *testing.T, options string, spec loadgen.Spec) map[string]map[string]any {
+	t.Helper()
+	raw, err := patchOptions(json.RawMessage(options), spec, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out struct{ Scenarios map[string]map[string]any }
+	if err := json.Unmarshal(raw, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out.Scenarios
+}
+
+func TestSharesOfTheRate(t *testing.T) {
+	for _, test := range []struct {
+		name, options string
+		want          map[string]float64 // of 100/s
+	}{
+		{"nothing", `{}`, map[string]float64{"default": 100}},
+		{"short form", `{"vus": 7, "duration": "10s"}`, map[string]float64{"default": 100}},
+		{"stages", `{"stages": [{"duration": "10s", "target": 7}]}`, map[string]float64{"default": 100}},
+		{"arrival rates", `{"scenarios": {
+			"a": {"executor": "constant-arrival-rate", "rate": 180, "timeUnit": "1m", "duration": "1s", "preAllocatedVUs": 1},
+			"b": {"executor": "ramping-arrival-rate", "startRate": 0, "stages": [{"target": 1, "duration": "1s"}], "preAllocatedVUs": 1}
+		}}`, map[string]float64{"a": 75, "b": 25}},
+		{"virtual users", `{"scenarios": {
+			"a": {"executor": "constant-vus", "vus": 3, "duration": "1s"},
+			"b": {"executor": "ramping-vus", "startVUs": 1, "stages": [{"target": 5, "duration": "1s"}, {"target": 0, "duration": "1s"}]},
+			"c": {"executor": "per-vu-iterations", "vus": 2, "iterations": 1000}
+		}}`, map[string]float64{"a": 30, "b": 50, "c": 20}},
+	} {
+		got := patched(t, test.options, loadgen.Spec{Rate: 100})
+		if len(got) != len(test.want) {
+			t.Errorf("%s: %v", test.name, got)
+		}
+		for name, want := range test.want {
+			if rate, _ := got[name]["rate"].(float64); math.Abs(rate-want) > 1e-9 || got[name]["executor"] != arrivalsType {
+				t.Errorf("%s: %s has %v, want a rate of %g", test.name, name, got[name], want)
+			}
+		}
+	}
+}
+
+func TestReplacedScenariosKeepTheirOwn(t *testing.T) {
+	got := patched(t, `{"scenarios": {"a": {"executor": "constant-vus", "vus": 1, "duration": "1s", "startTime": "5m",
+		"exec": "buy", "env": {"A": "b"}, "tags": {"c": "d"}}}}`, loadgen.Spec{Rate: 1})["a"]
+	text, _ := json.Marshal([]any{got["exec"], got["env"], got["tags"], got["startTime"]})
+	if string(text) != `["buy",{"A":"b"},{"c":"d"},null]` {
+		t.Errorf("kept %s", text)
+	}
+}
+
+func TestScale(t *testing.T) {
+	got := patched(t, `{"scenarios": {
+		"a": {"executor": "ramping-arrival-rate", "startRate": 10, "stages": [{"target": 20, "duration": "1s"}, {"target": 0, "duration": "1s"}],
+			"preAllocatedVUs": 2, "maxVUs": 9},
+		"b": {"executor": "shared-iterations", "vus": 1, "iterations": 7},
+		"c": {"executor": "per-vu-iterations", "vus": 1, "iterations": 7}
+	}}`, loadgen.Spec{KeepExecutors: true, Factor: 2.5})
+	for name, want := range map[string]string{
+		"a": `[null,25,null,5,23,[{"duration":"1s","target":50},{"duration":"1s","target":0}]]`,
+		"b": `[3,null,18,null,null,null]`,
+		"c": `[3,null,7,null,null,null]`,
+	} {
+		s := got[name]["inner"].(map[string]any)
+		text, _ := json.Marshal([]any{s["vus"], s["startRate"], s["iterations"], s["preAllocatedVUs"], s["maxVUs"], s["stages"]})
+		if string(text) != want || got[name]["executor"] != keptType {
+			t.Errorf("%s is %s, want %s", name, text, want)
+		}
+	}
+}
+
+func TestPoolIsBounded(t *testing.T) {
+	for _, test := range []struct {
+		spec         loadgen.Spec
+		planned, max int64
+	}{
+		{loadgen.Spec{Rate: 1}, 2, 50},
+		{loadgen.Spec{Rate: 40, PeakMultiple: 3}, 60, 960},
+		{loadgen.Spec{Rate: 5000, PeakMultiple: 3}, 2000, 2000},
+		{loadgen.Spec{Rate: 40, PeakMultiple: 3, MaxVUs: 10}, 10, 10},
+	} {
+		a := arrivalsFor(test.spec, 1)
+		if a.PlannedVUs != test.planned || a.MaxVUs != test.max || a.Backlog < 100 || a.Backlog > 50_000 {
+			t.Errorf("%+v: %+v", test.spec, a)
+		}
+	}
+}
+
+func TestLogIsBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	l, err := openLog(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := []byte(strings.Repeat("x", 999) + "\n")
+	for range 10_000 {
+		if _, err := l.Write(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.Write([]byte("the last words\n")); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasSuffix(l.Tail(), "the last words\n") {
+		t.Error("the tail is not the end")
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b) > 1<<20 || !strings.HasSuffix(string(b), "the last words\n") || !strings.Contains(string(b), "bytes left out") {
+		t.Errorf("10 MB of log became %d bytes, ending in %q", len(b), b[len(b)-20:])
+	}
+}
+
+func TestLastError(t *testing.T) {
+	for _, test := range []struct{ tail, want string }{
+		{`cut off"}` + "\n" + `{"level":"error","msg":"a"}` + "\n" + `{"level":"error","msg":"b","error":"c"}` + "\n" + `{"level":"info","msg":"d"}`, "b: c"},
+		{"fatal error: out of memory\n\ngoroutine 1 [running]:\n", "fatal error: out of memory"},
+		{"hello\n", ""},
+	} {
+		if got := lastError(test.tail); got != test.want {
+			t.Errorf("%q: %q, want %q", test.tail, got, test.want)
+		}
+	}
+}

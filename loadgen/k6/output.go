@@ -1,0 +1,344 @@
+package k6
+
+import (
+	"errors"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"go.k6.io/k6/v2/errext"
+	"go.k6.io/k6/v2/lib/netext/httpext"
+	"go.k6.io/k6/v2/metrics"
+	k6output "go.k6.io/k6/v2/output"
+
+	"gameday/loadgen"
+)
+
+const (
+	// settle is how long after its end a second is handed out: k6 passes samples on every 50 ms.
+	settle = 250 * time.Millisecond
+	// vuKey is where samples carry the number of the virtual user that made them. Those of setup and teardown carry none,
+	// and do not count as traffic.
+	vuKey = "vu"
+)
+
+// sums is the output: it counts samples as they come and writes one window a second. It keeps no samples.
+type sums struct {
+	child   *child
+	builtin *metrics.BuiltinMetrics
+	users   map[string]*user // only touched by AddMetricSamples
+	// requests is set once the script has made one: from then on iterations do not stand for requests.
+	requests bool
+
+	due         uint64 // what was due before the oldest open second
+	interrupted uint64 // and interrupted, under k6's own executors
+	usage       *usage
+	quit        chan struct{}
+	idle        chan struct{}
+}
+
+// user is what the output knows of a virtual user's iteration.
+type user struct {
+	delay  time.Duration // from the intended to the actual start
+	began  time.Time
+	last   time.Time // end of the last request
+	failed bool      // a request of this iteration has failed
+}
+
+func (c *child) newOutput(p k6output.Params) (k6output.Output, error) {
+	if l, ok := p.Logger.(*logrus.Logger); ok {
+		l.AddHook(listener{c})
+	}
+	return &sums{
+		child: c,
+		users: map[string]*user{},
+		usage: newUsage(),
+		quit:  make(chan struct{}),
+		idle:  make(chan struct{}),
+	}, nil
+}
+
+// Description names the output.
+func (o *sums) Description() string { return outputName }
+
+// SetBuiltinMetrics is called by k6 before Start.
+func (o *sums) SetBuiltinMetrics(m *metrics.BuiltinMetrics) { o.builtin = m }
+
+// SetTestRunStopCallback is called by k6 before Start.
+func (o *sums) SetTestRunStopCallback(abort func(error)) {
+	o.child.mu.Lock()
+	o.child.abort = abort
+	reason := o.child.reason
+	o.child.mu.Unlock()
+	if reason != "" { // told to stop before k6 could be
+		abort(errStopped)
+	}
+}
+
+// Start begins to write windows.
+func (o *sums) Start() error {
+	go func() {
+		defer close(o.idle)
+		ticker := time.NewTicker(settle / 5)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				o.flush(false)
+			case <-o.quit:
+				o.flush(true)
+				return
+			}
+		}
+	}()
+	return nil
+}
+
+// Stop is not used by k6, which calls StopWithTestError.
+func (o *sums) Stop() error { return o.StopWithTestError(nil) }
+
+// StopWithTestError writes what is left, and why the test came to its end.
+func (o *sums) StopWithTestError(err error) error {
+	close(o.quit)
+	<-o.idle
+	o.child.mu.Lock()
+	reason := o.child.reason
+	o.child.mu.Unlock()
+	e := ending{Reason: reason}
+	switch {
+	case err == nil && reason == "":
+		e.Reason = endEnded
+	case err == nil || errors.Is(err, errStopped) || errors.Is(err, errOrphan):
+	case errext.IsInterruptError(err):
+		e.Reason, e.Error = endAborted, err.Error()
+	default:
+		text, _ := errext.Format(err)
+		e.Reason, e.Error = endFailed, text
+	}
+	o.child.send(event{End: &e})
+	return nil
+}
+
+// flush writes the seconds that are over.
+func (o *sums) flush(all bool) {
+	for {
+		w, over, ok := o.child.tally.take(time.Now(), settle, all)
+		if !ok {
+			return
+		}
+		c := o.child
+		c.mu.Lock()
+		if c.kept {
+			cut := c.state.GetPartialIterationCount()
+			w.Interrupted, o.interrupted = cut-o.interrupted, cut
+			w.Started = w.Completed + w.Interrupted
+			w.Due = w.Started + w.Dropped
+		} else {
+			due := uint64(0)
+			for _, s := range c.schedules {
+				due += s.Due(over)
+				w.Multiple = s.Multiple(over.Add(-1))
+			}
+			w.Due, o.due = due-min(due, o.due), max(due, o.due)
+		}
+		lateness := w.Generator.Lateness
+		w.Generator = o.usage.since()
+		w.Generator.Lateness = lateness
+		w.Generator.MaxVUs = int(c.maxVUs)
+		if c.state != nil {
+			w.Generator.VUs = int(c.state.GetCurrentlyActiveVUsCount())
+			w.Generator.MaxVUs = max(w.Generator.MaxVUs, int(c.state.GetInitializedVUsCount()))
+		}
+		c.mu.Unlock()
+		c.send(event{Window: w})
+	}
+}
+
+// AddMetricSamples counts samples. Those of one virtual user come in the order they were made.
+func (o *sums) AddMetricSamples(containers []metrics.SampleContainer) {
+	for _, container := range containers {
+		switch s := container.(type) {
+		case *httpext.Trail:
+			o.trail(s)
+		case *started:
+			o.users[s.vu] = &s.user
+		case *ended:
+			o.ended(s)
+		case metrics.Sample:
+			o.sample(&s)
+		case metrics.Samples:
+			for i := range s {
+				o.sample(&s[i])
+			}
+		default:
+			for _, one := range container.GetSamples() {
+				o.sample(&one)
+			}
+		}
+	}
+}
+
+// trail counts one HTTP request. Its service time includes getting a connection, which http_req_duration of k6 leaves
+// out: a user waits for it, and a partition shows there.
+func (o *sums) trail(t *httpext.Trail) {
+	u := o.user(t.Metadata)
+	if u == nil {
+		return
+	}
+	service := t.Duration + t.Blocked
+	if t.ConnRemoteAddr == nil && timedOut(t.Tags) {
+		// There was never a connection, so that the trail knows no times; but it took until now since the iteration's last
+		// request, or its start.
+		if since := t.EndTime.Sub(later(u.began, u.last)); !u.began.IsZero() {
+			service = max(service, since)
+		}
+	}
+	u.last = t.EndTime
+	o.request(u, t.EndTime, service, t.Failed.Valid && t.Failed.Bool)
+}
+
+// timedOut reports whether a request failed by running out of time, by k6's error codes for requests and dialling.
+func timedOut(tags *metrics.TagSet) bool {
+	code, _ := tags.Get("error_code")
+	return code == "1050" || code == "1211"
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// user returns who made a sample; nil for setup and teardown.
+func (o *sums) user(metadata map[string]string) *user {
+	vu, ok := metadata[vuKey]
+	if !ok {
+		return nil
+	}
+	u := o.users[vu]
+	if u == nil && o.child.isKept() {
+		u = &user{}
+		o.users[vu] = u
+	}
+	return u
+}
+
+func (o *sums) request(u *user, at time.Time, service time.Duration, failed bool) {
+	o.requests = true
+	u.failed = u.failed || failed
+	o.outcome(at, u.delay+service, service, failed)
+}
+
+func (o *sums) outcome(at time.Time, response, service time.Duration, failed bool) {
+	o.child.tally.at(at, func(w *loadgen.Window) {
+		if failed {
+			w.Failed.Record(response, service)
+		} else {
+			w.OK.Record(response, service)
+		}
+	})
+}
+
+func (o *sums) sample(s *metrics.Sample) {
+	switch s.Metric {
+	case o.builtin.Checks:
+		if o.user(s.Metadata) == nil {
+			return
+		}
+		o.child.tally.at(s.Time, func(w *loadgen.Window) {
+			if s.Value != 0 {
+				w.ChecksPassed++
+			} else {
+				w.ChecksFailed++
+			}
+		})
+	case o.builtin.GRPCReqDuration:
+		if u := o.user(s.Metadata); u != nil {
+			status, known := s.Tags.Get("status")
+			o.request(u, s.Time, time.Duration(s.Value*float64(time.Millisecond)), known && status != "0")
+		}
+	case o.builtin.DroppedIterations: // ours are counted where they are dropped
+		o.child.tally.at(s.Time, func(w *loadgen.Window) { w.Dropped += uint64(s.Value) })
+	case o.builtin.IterationDuration:
+		if u := o.user(s.Metadata); u != nil && o.child.isKept() {
+			took := time.Duration(s.Value * float64(time.Millisecond))
+			o.child.tally.at(s.Time, func(w *loadgen.Window) { w.Completed++ })
+			if !o.requests {
+				o.outcome(s.Time, took, took, false)
+			}
+			u.failed = false
+		}
+	}
+}
+
+// ended counts an iteration of our executor. One that threw and made no failed request counts as a failed request; and
+// as long as the script has never made a request, iterations stand for requests.
+func (o *sums) ended(e *ended) {
+	u := &e.user
+	o.child.tally.at(e.at, func(w *loadgen.Window) {
+		switch {
+		case e.interrupted:
+			w.Interrupted++
+			return
+		case e.thrown:
+			w.Thrown++
+		}
+		w.Completed++
+	})
+	service := e.at.Sub(u.began)
+	switch {
+	case e.interrupted:
+	case e.thrown && !u.failed:
+		o.outcome(e.at, u.delay+service, service, true)
+	case !o.requests:
+		o.outcome(e.at, u.delay+service, service, false)
+	}
+}
+
+// iteration is one run of a script's function by our executor. It goes to the output twice, by the way of the samples,
+// and so tells it which samples in between are the iteration's own: no tag needs to be set, and no table kept.
+type iteration struct {
+	vu string
+	user
+	at          time.Time // end
+	thrown      bool
+	interrupted bool
+}
+
+type (
+	started iteration
+	ended   iteration
+)
+
+// GetSamples returns nothing: other outputs have no use for it.
+func (*started) GetSamples() []metrics.Sample { return nil }
+
+// GetSamples returns nothing: other outputs have no use for it.
+func (*ended) GetSamples() []metrics.Sample { return nil }
+
+// listener passes warnings and errors of k6 on to the parent.
+type listener struct{ child *child }
+
+// Levels says which messages are passed on.
+func (listener) Levels() []logrus.Level {
+	return []logrus.Level{logrus.PanicLevel, logrus.FatalLevel, logrus.ErrorLevel, logrus.WarnLevel}
+}
+
+// Fire passes one message on. Under k6's own executors, which tell nobody else, it counts exceptions.
+func (l listener) Fire(e *logrus.Entry) error {
+	if e.Data["source"] == "stacktrace" && l.child.isKept() {
+		l.child.tally.at(e.Time, func(w *loadgen.Window) { w.Thrown++ })
+	}
+	text := e.Message
+	if err, ok := e.Data[logrus.ErrorKey].(error); ok {
+		text += ": " + err.Error()
+	}
+	l.child.log(e.Level.String(), text)
+	return nil
+}
+
+var (
+	_ k6output.WithTestRunStop       = (*sums)(nil)
+	_ k6output.WithStopWithTestError = (*sums)(nil)
+	_ k6output.WithBuiltinMetrics    = (*sums)(nil)
+)

@@ -1,0 +1,119 @@
+package k6
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gameday/loadgen"
+)
+
+const parentVariable = "GAMEDAY_TEST_PARENT" // the folder of a script to run until killed
+
+// actAsParent runs a script and says so on its standard output.
+func actAsParent() {
+	dir := os.Getenv(parentVariable)
+	spec := loadgen.Spec{
+		Script: filepath.Join(dir, "s.js"), Rate: 20, Dir: dir,
+		Ready: func() { fmt.Println("ready") },
+	}
+	err := (&Engine{}).Run(context.Background(), spec, func(loadgen.Window) {})
+	fmt.Println("ended:", err)
+	os.Exit(0)
+}
+
+// children returns the processes whose command line has the folder in it.
+func children(t *testing.T, dir string) (pids []int) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil || !bytes.Contains(b, []byte(dir)) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
+// gone waits until no process has the folder in its command line.
+func gone(t *testing.T, dir string, within time.Duration) {
+	t.Helper()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(within)
+	for len(children(t, dir)) > 0 {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			t.Fatalf("processes %v are still there after %s", children(t, dir), within)
+		}
+	}
+}
+
+func TestChildEndsWithItsParent(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Dir(write(t, "s.js", `
+import { sleep } from 'k6';
+export default function () { sleep(0.2); }
+`))
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), parentVariable+"="+dir)
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer parent.Wait()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || line != "ready\n" {
+		t.Fatalf("the parent says %q: %v", line, err)
+	}
+	pids := children(t, dir)
+	if len(pids) != 1 {
+		t.Fatalf("the children are %v", pids)
+	}
+	if session, err := unix.Getsid(pids[0]); err != nil || session != pids[0] {
+		t.Errorf("the child's session is %d (%v), and it is %d", session, err, pids[0])
+	}
+	if err := parent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, dir, 10*time.Second)
+}
+
+func TestKilledGeneratorIsAnError(t *testing.T) {
+	t.Parallel()
+	dir := ""
+	s := begin(t, write(t, "s.js", `export default function () {}`), func(spec *loadgen.Spec) { dir = spec.Dir })
+	s.next(1)
+	for _, pid := range children(t, dir) {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := s.wait()
+	if err == nil || !strings.Contains(err.Error(), "signal 9 (killed)") {
+		t.Errorf("the error is %v", err)
+	}
+}

@@ -1,0 +1,181 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"gameday/clock"
+)
+
+// episodeID names one episode of a record.
+type episodeID struct {
+	source, key string
+	begin       time.Time
+}
+
+func (e episode) id() episodeID { return episodeID{e.Source, e.Key, e.begin().Lo} }
+
+// alarmFinding is what the record tells of one expected alarm.
+type alarmFinding struct {
+	plan  *AlarmPlan
+	cause *FaultLife
+	skip  string // why it cannot be judged at all: its cause was never injected
+	// skipHint is what to do about it.
+	skipHint string
+	t0       clock.Interval // onset of the cause
+	gone     clock.Interval // zero while the cause stands
+	account  *alarmAccount  // nil when the record has nothing from its source
+	class    Class
+	first    *episode // the first episode that the cause can have raised, and that fired
+	masked   *episode // the one that was there before, which hides whether the alarm works
+	waiting  *episode // an episode that began after the onset and never fired
+	window   clock.Span
+	own      []episode // all episodes that the cause can have raised, and that fired
+	// fired is whether the alarm fired in time at all, for those who wait for its page.
+	fired clock.Outcome
+}
+
+// find classifies what happened to an expected alarm. Firing after the onset is not enough to be caused by the fault: the
+// pending phase must have begun after it too, as far as the clocks can tell (q.hi ≥ t0.lo, where the interval of q holds
+// the source's clock error). An alarm that was there before hides later episodes of its own key, but not of another.
+func (j *judge) find(p *AlarmPlan) *alarmFinding {
+	f := &alarmFinding{plan: p, account: j.tl.alarmSource(p.Source)}
+	if why, hint, not := j.notInjected(p.Cause); not {
+		f.skip, f.skipHint = why, hint
+		return f
+	}
+	f.cause = j.tl.Fault(p.Cause)
+	f.t0, f.gone = f.cause.Onset(), f.cause.Gone()
+	limit := max(p.FiresWithin, p.PagesWithin)
+	f.window = clock.Span{Start: f.t0.Lo, End: f.t0.Hi.Add(2 * limit)}
+	if f.gone.IsZero() {
+		f.window.End = laterOf(f.window.End, j.tl.End)
+	} else {
+		f.window.End = laterOf(f.window.End, f.gone.Hi.Add(max(limit, p.ClearsWithin)))
+	}
+	if f.account != nil {
+		f.sort(f.account.Episodes)
+	}
+	f.judge(p.FiresWithin)
+	if f.masked != nil {
+		j.classes[f.masked.id()] = f.class
+	}
+	for _, e := range f.own {
+		j.classes[e.id()] = f.class
+	}
+	// The router behind the source tells of the same alarm.
+	if via := j.tl.alarmSource(p.PagesVia); via != nil && via != f.account && f.first != nil {
+		for _, e := range via.Episodes {
+			if matches(p.Match, e.Labels) && e.fired() && !e.Firing.Before(f.t0) && !e.Firing.Lo.After(f.window.End) {
+				j.classes[e.id()] = f.class
+			}
+		}
+	}
+	return f
+}
+
+// sort puts the source's episodes where they belong.
+func (f *alarmFinding) sort(episodes []episode) {
+	hidden := map[string]*episode{}
+	for i := range episodes {
+		e := &episodes[i]
+		over := !e.Ended.IsZero() && e.Ended.Before(f.t0)
+		if !matches(f.plan.Match, e.Labels) || over || !e.begin().Before(f.t0) {
+			continue
+		}
+		if e.fired() && hidden[e.Key] == nil {
+			hidden[e.Key] = e
+		}
+	}
+	for i := range episodes {
+		e := &episodes[i]
+		if !matches(f.plan.Match, e.Labels) || e.begin().Before(f.t0) || hidden[e.Key] != nil ||
+			e.begin().Lo.After(f.window.End) {
+			continue
+		}
+		if !e.fired() {
+			if f.waiting == nil {
+				f.waiting = e
+			}
+			continue
+		}
+		f.own = append(f.own, *e)
+	}
+	slices.SortStableFunc(f.own, func(a, b episode) int { return a.Firing.Hi.Compare(b.Firing.Hi) })
+	if len(f.own) > 0 {
+		f.first = &f.own[0]
+		return
+	}
+	for _, k := range sortedKeys(hidden) {
+		if f.masked == nil || hidden[k].begin().Lo.Before(f.masked.begin().Lo) {
+			f.masked = hidden[k]
+		}
+	}
+}
+
+// judge sets the class and whether it fired in time.
+func (f *alarmFinding) judge(limit time.Duration) {
+	// Without a limit to fire in, an absence shows by the limit to page in, or by the end of the window.
+	seen := f.watched(cmp.Or(limit, f.plan.PagesWithin, f.window.End.Sub(f.t0.Hi)))
+	switch {
+	case f.first != nil:
+		f.class, f.fired = ClassHit, clock.Met
+		if limit == 0 {
+			return
+		}
+		f.fired = f.first.Firing.Sub(f.t0).Within(limit)
+		if f.fired == clock.Missed {
+			f.class = ClassLate
+			if !seen {
+				f.class, f.fired = ClassUnobserved, clock.Unknown
+			}
+		}
+	case f.masked != nil && f.masked.Firing.Before(f.t0):
+		f.class = ClassPreexisting
+	case f.masked != nil:
+		f.class = ClassPrimed
+	case seen:
+		f.class, f.fired = ClassMissed, clock.Missed
+	default:
+		f.class = ClassUnobserved
+	}
+}
+
+// watched reports whether the source was watched well enough over [t0, t0 + limit] for an absence to count.
+func (f *alarmFinding) watched(limit time.Duration) bool {
+	return f.account != nil && clock.Share(f.account.Coverage.Spans, f.need(limit)) >= covered
+}
+
+// need returns the span that must be watched for a limit from the onset.
+func (f *alarmFinding) need(limit time.Duration) clock.Span {
+	return clock.Span{Start: f.t0.Lo, End: f.t0.Hi.Add(max(limit, second))}
+}
+
+// gap says in words why an absence over a span does not count.
+func gap(source string, spans []clock.Span, why []string, end time.Time, need clock.Span, asked bool) string {
+	switch {
+	case !asked:
+		return "the record has nothing from " + source
+	case end.Before(need.End) && clock.Share(spans, clock.Span{Start: need.Start, End: laterOf(need.Start, end)}) >= covered:
+		return "the run ended before the deadline"
+	}
+	s := fmt.Sprintf("%s was watched for only %s of the time", source, percent(clock.Share(spans, need)))
+	if len(why) > 0 {
+		s += " (" + why[0] + ")"
+	}
+	return s
+}
+
+func (f *alarmFinding) gap(limit time.Duration) string {
+	a := f.account
+	if a == nil {
+		return gap(f.plan.Source, nil, nil, time.Time{}, f.need(limit), false)
+	}
+	why := a.Coverage.Why
+	if len(why) == 0 && a.Error != "" {
+		why = []string{a.Error}
+	}
+	return gap(a.Source, a.Coverage.Spans, why, a.End, f.need(limit), true)
+}

@@ -1,0 +1,79 @@
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"gameday/responders"
+)
+
+// shapes says for each kind of event how to tell that its data has the kind's type. Windows are decoded apart, once.
+var shapes = map[EventKind]func(Event) error{
+	RunStarted:     shape[Started],
+	PreflightFound: shape[Found],
+	PhaseStarted:   shape[PhaseChange],
+	PhaseEnded:     shape[PhaseChange],
+	ReadingTaken:   shape[Reading],
+	ExpectSeen:     shape[ExpectChange],
+	Injecting:      shape[Injection],
+	Injected:       shape[Injection],
+	InjectFailed:   shape[Injection],
+	Lapsed:         shape[Injection],
+	Reverting:      shape[Injection],
+	Reverted:       shape[Injection],
+	RevertFailed:   shape[Injection],
+	Recovered:      shape[Comeback],
+	AlarmSeen:      shape[AlarmSighting],
+	AlarmHistory:   shape[AlarmRecord],
+	ResponseSeen:   shape[responders.Event],
+	ResponseRecord: shape[ResponseAccount],
+	Marked:         shape[Mark],
+	AbortSeen:      shape[Abort],
+	StopAsked:      shape[Stop],
+	GeneratorSaid:  shape[GeneratorNote],
+	Noted:          shape[Note],
+	RunEnded:       shape[Ended],
+}
+
+func shape[T any](e Event) error {
+	_, err := decode[T](e)
+	return err
+}
+
+// decode returns an event's data as the type of its kind.
+func decode[T any](e Event) (T, error) {
+	var v T
+	if len(e.Data) == 0 {
+		return v, errors.New("the event has no data")
+	}
+	if err := json.Unmarshal(e.Data, &v); err != nil {
+		return v, fmt.Errorf("reading the event's data: %w", err)
+	}
+	return v, nil
+}
+
+// seen is one event's data together with where it stands.
+type seen[T any] struct {
+	Event
+	V T
+}
+
+// line returns the event's line in record.jsonl, from 1.
+func (s seen[T]) line() int { return int(s.Seq) }
+
+// all returns the events of the kinds, decoded, in order. Events that cannot be decoded are left out; Read lets none in.
+func all[T any](rec *Record, kinds ...EventKind) []seen[T] {
+	var out []seen[T]
+	for _, e := range rec.Events {
+		for _, k := range kinds {
+			if e.Kind != k {
+				continue
+			}
+			if v, err := decode[T](e); err == nil {
+				out = append(out, seen[T]{e, v})
+			}
+		}
+	}
+	return out
+}

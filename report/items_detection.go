@@ -1,0 +1,256 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"gameday/clock"
+)
+
+// detection returns the items of the detection part: for each expected alarm that it fired, paged, cleared and did not
+// flap, and that nothing else paged. A scenario without a fault has nothing to detect, so only the noise is left.
+func (j *judge) detection() []Item {
+	var out []Item
+	for i := range j.plan.Alarms {
+		if j.null() {
+			break
+		}
+		a := &j.plan.Alarms[i]
+		f := j.alarms[a.Name]
+		if a.FiresWithin > 0 {
+			out = append(out, j.fired(f))
+		}
+		if a.PagesVia != "" && a.PagesWithin > 0 {
+			out = append(out, j.paged(f))
+		}
+		if a.ClearsWithin > 0 {
+			out = append(out, j.cleared(f))
+		}
+		if a.MaxFlaps != nil {
+			out = append(out, j.flaps(f))
+		}
+	}
+	if it, ok := j.noise(); ok {
+		out = append(out, it)
+	}
+	return out
+}
+
+// alarmItem begins an item of an expected alarm.
+func (f *alarmFinding) item(what, title string, within time.Duration) Item {
+	p := f.plan
+	it := Item{ID: "alarm." + p.Name + "." + what, Title: p.Name + " " + title, Weight: weight(p.Weight), Required: p.Required,
+		Within: within, Class: f.class, Measured: "unknown"}
+	if within > 0 {
+		it.Limit = span(within)
+	}
+	return it
+}
+
+func (j *judge) fired(f *alarmFinding) Item {
+	p := f.plan
+	it := f.item("fired", "fired", p.FiresWithin)
+	it.Expected = fmt.Sprintf("%s fires within %s of the onset of %s", p.Name, it.Limit, p.Cause)
+	if f.skip != "" {
+		it.unknown(f.skip)
+		it.Hint = f.skipHint
+		return it
+	}
+	it.saw("guard", fmt.Sprintf("%s took effect at %s", p.Cause, j.tl.around(f.t0)), f.cause.lines()...)
+	defer j.sourceOfAlarms(&it, f.account)
+	switch f.class {
+	case ClassHit, ClassLate, ClassUnobserved:
+		if f.first == nil {
+			it.unknown(f.gap(p.FiresWithin))
+			it.Hint = fmt.Sprintf("%s could not be watched through the deadline, so nobody knows whether %s fired: mend the way to it, "+
+				"or keep the run going for longer.", p.Source, p.Name)
+			return it
+		}
+		j.episodeSeen(&it, f.first)
+		it.within(f.first.Firing.Sub(f.t0))
+		if it.Outcome == clock.Missed && f.class == ClassUnobserved {
+			it.unknown("it fired late, but " + f.gap(p.FiresWithin) + ": an earlier episode may have gone unseen")
+		}
+		if it.Outcome == clock.Missed {
+			it.Hint = f.lateHint()
+		}
+	case ClassPreexisting, ClassPrimed:
+		j.episodeSeen(&it, f.masked)
+		it.unknown(f.maskedWhy())
+		it.Hint = fmt.Sprintf("Make %s quiet before the run: it cannot show that it notices %s while it is already %s.", p.Name, p.Cause,
+			map[Class]string{ClassPreexisting: "firing", ClassPrimed: "pending"}[f.class])
+	case ClassMissed:
+		it.Measured = "never"
+		it.missed("it did not fire, and " + p.Source + " was watched throughout")
+		it.Hint = fmt.Sprintf("No alarm noticed %s: does the rule of %s look at what %s breaks?", p.Cause, p.Name, p.Cause)
+		if f.waiting != nil {
+			j.episodeSeen(&it, f.waiting)
+			it.Hint = fmt.Sprintf("%s was pending but never fired: its `for` is longer than the fault could be felt.", p.Name)
+		}
+	}
+	return it
+}
+
+func (f *alarmFinding) maskedWhy() string {
+	if f.class == ClassPreexisting {
+		return "it was firing before " + f.plan.Cause + " took effect"
+	}
+	return "it was pending before " + f.plan.Cause + " took effect, so the fault is not what raised it"
+}
+
+// lateHint says where the time went: before the pending phase, or in it.
+func (f *alarmFinding) lateHint() string {
+	if f.first.Pending.IsZero() {
+		return f.plan.Name + " fired late: look at how often it is evaluated, and at its `for`."
+	}
+	before, in := f.first.Pending.Sub(f.t0).Mid(), f.first.Firing.Sub(f.first.Pending).Mid()
+	if in > before {
+		return fmt.Sprintf("%s spent %.1f s in its pending phase: shorten `for`.", f.plan.Name, in.Seconds())
+	}
+	return fmt.Sprintf("%s took %.1f s to become pending: shorten the scrape or evaluation interval, or the range that its "+
+		"expression averages over.", f.plan.Name, before.Seconds())
+}
+
+// episodeSeen adds an episode to an item's evidence.
+func (j *judge) episodeSeen(it *Item, e *episode) {
+	var words []string
+	for _, x := range []struct {
+		word string
+		at   clock.Interval
+	}{{"pending", e.Pending}, {"firing", e.Firing}, {"paged", e.Paged}, {"ended", e.Ended}} {
+		if !x.at.IsZero() {
+			words = append(words, x.word+" "+j.tl.around(x.at))
+		}
+	}
+	if len(e.SuppressedBy) > 0 {
+		words = append(words, "held back by "+j.people.scrub(list(e.SuppressedBy)))
+	}
+	it.saw(e.Source, e.name()+": "+strings.Join(words, ", "), e.lines...)
+}
+
+// sourceOfAlarms adds how well a source could be read.
+func (j *judge) sourceOfAlarms(it *Item, a *alarmAccount) {
+	if a == nil {
+		return
+	}
+	text := fmt.Sprintf("%s, %s, clock offset %s", count(len(a.Episodes), "episode"), j.coverageWords(a.Coverage.Spans),
+		offsetWords(a.Coverage.Offset))
+	if a.Line == 0 {
+		text = "put together from what was seen live: " + text
+	}
+	it.saw(a.Source, text, a.Line)
+}
+
+// coverageWords says how much of the run the spans cover.
+func (j *judge) coverageWords(spans []clock.Span) string {
+	run := clock.Span{Start: j.tl.Start, End: j.tl.End}
+	return fmt.Sprintf("coverage %s of %s–%s", percent(clock.Share(spans, run)), j.tl.stamp(run.Start), j.tl.stamp(run.End))
+}
+
+func offsetWords(o clock.Offset) string {
+	return fmt.Sprintf("%+.1f s ± %.1f", o.Ahead.Seconds(), o.Err.Seconds())
+}
+
+// cleared judges that the alarm went quiet after its cause was gone.
+func (j *judge) cleared(f *alarmFinding) Item {
+	p := f.plan
+	it := f.item("cleared", "cleared", p.ClearsWithin)
+	it.Expected = fmt.Sprintf("%s is quiet again within %s of the end of %s", p.Name, it.Limit, p.Cause)
+	switch {
+	case f.skip != "":
+		it.unknown(f.skip)
+		it.Hint = f.skipHint
+		return it
+	case f.masked != nil:
+		it.unknown(f.maskedWhy())
+		return it
+	case f.first == nil:
+		it.unknown("it was not seen to fire, so nothing could clear")
+		return it
+	case f.gone.IsZero():
+		it.unknown(p.Cause + " is not proven to be gone")
+		return it
+	}
+	it.saw("guard", fmt.Sprintf("%s was gone at %s", p.Cause, j.tl.around(f.gone)), f.cause.lines()...)
+	defer j.sourceOfAlarms(&it, f.account)
+	last := f.lastToEnd()
+	j.episodeSeen(&it, &last)
+	if !last.Ended.IsZero() {
+		l := last.Ended.Sub(f.gone)
+		it.within(l)
+		if l.Hi < 0 {
+			it.Measured = "before the fault was gone"
+		}
+		if it.Outcome == clock.Missed {
+			it.Class = ClassStuck
+			it.Hint = p.Name + " stays long after the fault is gone: shorten its range or `keep_firing_for`."
+		}
+		return it
+	}
+	need := clock.Span{Start: f.gone.Lo, End: f.gone.Hi.Add(p.ClearsWithin)}
+	if clock.Share(f.account.Coverage.Spans, need) < covered {
+		it.Measured = "not seen"
+		it.unknown(gap(f.account.Source, f.account.Coverage.Spans, f.account.Coverage.Why, f.account.End, need, true))
+		return it
+	}
+	it.Class, it.Measured = ClassStuck, "never"
+	it.missed("it still fires")
+	it.Hint = p.Name + " did not clear after the fault was gone: does its rule measure something that never comes back down?"
+	return it
+}
+
+// lastToEnd returns the episode that ended last, one that did not end before all others.
+func (f *alarmFinding) lastToEnd() episode {
+	last := f.own[0]
+	for _, e := range f.own[1:] {
+		if last.Ended.IsZero() {
+			break
+		}
+		if e.Ended.IsZero() || e.Ended.Hi.After(last.Ended.Hi) {
+			last = e
+		}
+	}
+	return last
+}
+
+// flaps judges how often the alarm came and went.
+func (j *judge) flaps(f *alarmFinding) Item {
+	p := f.plan
+	it := f.item("flaps", "did not flap", 0)
+	it.Limit = count(*p.MaxFlaps, "flap")
+	it.Expected = fmt.Sprintf("%s comes and goes at most %s while %s is felt", p.Name, count(*p.MaxFlaps, "time")+" more than once", p.Cause)
+	switch {
+	case f.skip != "":
+		it.unknown(f.skip)
+		it.Hint = f.skipHint
+		return it
+	case f.masked != nil:
+		it.unknown(f.maskedWhy())
+		return it
+	case f.first == nil:
+		it.unknown("it was not seen to fire, so it could not flap")
+		return it
+	}
+	episodes := map[string]int{}
+	n := 0
+	for i := range f.own {
+		j.episodeSeen(&it, &f.own[i])
+		episodes[f.own[i].Key]++
+		n = max(n, episodes[f.own[i].Key]-1)
+	}
+	it.Count, it.Measured = &n, count(n, "flap")
+	need := f.window
+	need.End = laterOf(need.Start, earlierOf(need.End, j.tl.End))
+	switch {
+	case n > *p.MaxFlaps:
+		it.Class = ClassFlapping
+		it.missed(fmt.Sprintf("it fired %d times", n+1))
+		it.Hint = p.Name + " flaps: give its rule a longer `for` or `keep_firing_for`, or a lower threshold to clear at."
+	case clock.Share(f.account.Coverage.Spans, need) < covered:
+		it.unknown(gap(p.Source, f.account.Coverage.Spans, f.account.Coverage.Why, f.account.End, need, true))
+	default:
+		it.met()
+	}
+	return it
+}

@@ -1,0 +1,414 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gameday/clock"
+	"gameday/responders"
+)
+
+// response returns the items of the response part: what people did about each page. All deadlines count from the delivery
+// of the first page about the alarm. A scenario without a fault pages nobody, so nothing is asked of people.
+func (j *judge) response() []Item {
+	var out []Item
+	for i := range j.plan.Responses {
+		if j.null() {
+			break
+		}
+		r := &j.plan.Responses[i]
+		p := j.pageOf(r)
+		if r.Acknowledge != nil {
+			out = append(out, j.acknowledged(p))
+		}
+		if r.Escalate != nil {
+			out = append(out, j.escalated(p))
+		}
+		for _, m := range r.Marks {
+			out = append(out, j.marked(p, m))
+		}
+		if r.Resolve != nil {
+			out = append(out, j.resolved(p))
+		}
+	}
+	return out
+}
+
+// paging is the page that one response is about, and all that happened to it.
+type paging struct {
+	plan    *ResponsePlan
+	skip    string // why nothing can be judged
+	none    string // why it is missed that there was no page
+	account *responseAccount
+	first   *responseEvent  // the delivery that starts the clock
+	events  []responseEvent // of the pages, by time
+}
+
+// pageOf finds the page of a response.
+func (j *judge) pageOf(r *ResponsePlan) *paging {
+	p := &paging{plan: r, account: j.tl.responseSource(r.Source)}
+	f := j.alarms[r.To]
+	switch {
+	case f == nil:
+		p.skip = r.To + " is not an alarm of the plan"
+		return p
+	case f.skip != "":
+		p.skip = f.skip
+		return p
+	case p.account == nil:
+		p.skip = "the record has nothing from " + r.Source
+		return p
+	}
+	pages := map[string]bool{}
+	for _, e := range p.account.Events {
+		if matches(f.plan.Match, e.Labels) && !e.At.Before(f.t0) {
+			pages[e.Page] = true
+		}
+	}
+	for _, e := range p.account.Events {
+		if pages[e.Page] {
+			p.events = append(p.events, e)
+		}
+	}
+	p.first = firstPage(p.account, f.plan.Match, f.t0)
+	if p.first != nil {
+		return p
+	}
+	need := f.need(max(f.plan.FiresWithin, f.plan.PagesWithin))
+	switch {
+	case f.masked != nil:
+		p.skip = "the alarm cannot be judged: " + f.maskedWhy()
+	case f.fired == clock.Unknown:
+		p.skip = "nobody was paged, and whether the alarm should have is unknown"
+	case clock.Share(p.account.Coverage.Spans, need) < covered:
+		p.skip = "no page was seen, but " + p.gap(need)
+	default:
+		p.none = "nobody was paged"
+	}
+	return p
+}
+
+func (p *paging) gap(need clock.Span) string {
+	a := p.account
+	why := a.Coverage.Why
+	if len(why) == 0 && a.Error != "" {
+		why = []string{a.Error}
+	}
+	return gap(a.Source, a.Coverage.Spans, why, a.End, need, true)
+}
+
+// item begins an item of a response.
+func (p *paging) item(what, title string, d DeadlinePlan) Item {
+	return Item{ID: "response." + p.plan.Name + "." + what, Title: title, Weight: weight(d.Weight), Required: d.Required,
+		Within: d.Within, Limit: span(d.Within), Measured: "unknown"}
+}
+
+// begin adds the page to the item's evidence. It returns false when there is none, and the item is judged already.
+func (j *judge) begin(p *paging, it *Item) bool {
+	switch {
+	case p.skip != "":
+		it.unknown(p.skip)
+	case p.none != "":
+		it.Measured = "never"
+		it.missed(p.none)
+	default:
+		text := fmt.Sprintf("page %s delivered %s", p.first.Page, j.tl.around(p.first.At))
+		if p.first.Delivered != "yes" {
+			text = fmt.Sprintf("page %s sent %s (delivery not confirmed)", p.first.Page, j.tl.around(p.first.At))
+		}
+		if len(p.first.Targets) > 0 {
+			text += " to " + list(j.names(p.first.Targets))
+		}
+		it.saw(p.plan.Source, text+levelWords(p.first.Level), p.first.line)
+		return true
+	}
+	j.sourceOfResponses(it, p.account)
+	return false
+}
+
+func levelWords(level int) string {
+	if level == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (level %d)", level)
+}
+
+func (j *judge) names(ids []string) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = j.people.name(id)
+	}
+	return out
+}
+
+// responseSeen adds an event to an item's evidence.
+func (j *judge) responseSeen(it *Item, e responseEvent) {
+	text := fmt.Sprintf("%s %s by %s", j.tl.around(e.At), e.Kind, j.people.actor(e.Actor))
+	if e.Kind == responders.Notified || e.Kind == responders.Escalated {
+		text = fmt.Sprintf("%s %s%s", j.tl.around(e.At), e.Kind, levelWords(e.Level))
+		if len(e.Targets) > 0 {
+			text += ": " + list(j.names(e.Targets))
+		}
+	}
+	if e.Kind == responders.Marked {
+		text += fmt.Sprintf(": %q", j.people.scrub(e.Text))
+	}
+	if e.Grade != "" {
+		text += ", grade " + e.Grade
+	}
+	it.saw(e.Source, text, e.line)
+}
+
+// sourceOfResponses adds how well a source could be read.
+func (j *judge) sourceOfResponses(it *Item, a *responseAccount) {
+	if a == nil {
+		return
+	}
+	text := fmt.Sprintf("%s, %s, clock offset %s", count(len(a.Events), "event"), j.coverageWords(a.Coverage.Spans),
+		offsetWords(a.Coverage.Offset))
+	it.saw(a.Source, text, a.Line)
+}
+
+// finish judges an item by the event that kept the promise, or by its absence. What was seen is proof, however well the
+// source was watched; that something was not seen, or not seen earlier, is proof only where the source was watched.
+func (j *judge) finish(p *paging, it *Item, at *clock.Interval, what string) {
+	defer j.sourceOfResponses(it, p.account)
+	need := clock.Span{Start: p.first.At.Lo, End: p.first.At.Hi.Add(it.Within)}
+	watched := clock.Share(p.account.Coverage.Spans, need) >= covered
+	if at != nil {
+		l := at.Sub(p.first.At)
+		l.Lo = max(0, l.Lo)
+		it.within(l)
+		if it.Outcome == clock.Missed && !watched {
+			it.unknown(what + " late, but " + p.gap(need) + ": an earlier one may have gone unseen")
+		}
+		return
+	}
+	it.Measured = "never"
+	if watched {
+		it.missed("nobody " + what + " within " + it.Limit)
+		return
+	}
+	it.Measured = "not seen"
+	why := p.gap(need)
+	if strings.Contains(why, "before the deadline") {
+		why = "the run ended before the deadline (" + j.tl.stamp(need.End) + ")"
+		it.Hint = fmt.Sprintf("Deadlines of the response to %s lie after the end of the run: run `gameday finalize` once they are over, "+
+			"or lengthen the recovery phase.", p.plan.To)
+	}
+	it.unknown(why)
+}
+
+// acknowledged judges that a human being said "mine".
+func (j *judge) acknowledged(p *paging) Item {
+	ack := p.plan.Acknowledge
+	it := p.item("acknowledge", "acknowledged by a human", ack.DeadlinePlan)
+	who := "a human being"
+	if ack.Level != 0 {
+		it.Title += fmt.Sprintf(" at level %d", ack.Level)
+		who += fmt.Sprintf(" on call at level %d", ack.Level)
+	}
+	it.Expected = fmt.Sprintf("%s acknowledges the page about %s within %s", who, p.plan.To, it.Limit)
+	if !j.begin(p, &it) {
+		return it
+	}
+	var at *clock.Interval
+	var others []string
+	unplaced := false
+	for _, e := range p.events {
+		if e.Kind == responders.Unacknowledged {
+			j.responseSeen(&it, e)
+		}
+		if e.Kind != responders.Acknowledged || e.At.Before(p.first.At) {
+			continue
+		}
+		j.responseSeen(&it, e)
+		level := p.levelOf(e)
+		switch {
+		case e.Actor.Kind != responders.Human:
+			others = append(others, "the acknowledgement by "+j.people.actor(e.Actor)+" does not count: not a person")
+		case ack.Level != 0 && level == 0:
+			unplaced = true
+		case ack.Level != 0 && level != ack.Level:
+			others = append(others, fmt.Sprintf("the acknowledgement at level %d does not count", level))
+		case at == nil:
+			at = &e.At
+		}
+	}
+	j.finish(p, &it, at, "acknowledged")
+	if at == nil && unplaced {
+		it.Measured = "level unknown"
+		it.unknown("a human being acknowledged, but at which level cannot be told")
+	}
+	if it.Outcome != clock.Met && len(others) > 0 {
+		slices.Sort(others)
+		it.Why += "; " + strings.Join(slices.Compact(others), "; ")
+	}
+	it.Hint = cmp.Or(it.Hint, p.ackHint(&it))
+	return it
+}
+
+func (p *paging) ackHint(it *Item) string {
+	switch it.Outcome {
+	case clock.Missed:
+		if esc := p.plan.Escalate; esc != nil && esc.OnlyAfter > it.Within {
+			return fmt.Sprintf("Nobody answered within %s and the policy escalates only after %s: shorten the policy or the deadline.",
+				it.Limit, span(esc.OnlyAfter))
+		}
+		if it.Value > 0 {
+			return "The page was acknowledged late: look at how it reaches people (push, call, or only mail)."
+		}
+		return "Nobody acknowledged the page: did it reach a phone, and was somebody on call?"
+	case clock.Unknown:
+		return "Whether the page was acknowledged could not be seen: mend the way to " + p.plan.Source + ", then run `gameday finalize`."
+	}
+	return ""
+}
+
+// levelOf returns the escalation level of an acknowledgement: its own, or the one at which its actor was notified.
+func (p *paging) levelOf(e responseEvent) int {
+	if e.Level != 0 {
+		return e.Level
+	}
+	level := 0
+	for _, n := range p.events {
+		if n.Kind == responders.Notified && n.Page == e.Page && slices.Contains(n.Targets, e.Actor.ID) && !e.At.Before(n.At) {
+			level = cmp.Or(n.Level, level)
+		}
+	}
+	return level
+}
+
+// escalated judges that the next level was reached, when it was needed and not before.
+func (j *judge) escalated(p *paging) Item {
+	esc := p.plan.Escalate
+	it := p.item("escalate", fmt.Sprintf("escalated to level %d", esc.ToLevel), esc.DeadlinePlan)
+	it.Expected = fmt.Sprintf("the page about %s reaches level %d within %s", p.plan.To, esc.ToLevel, it.Limit)
+	if esc.OnlyAfter > 0 {
+		it.Expected += fmt.Sprintf(", but not before %s, and not at all when it was acknowledged by then", span(esc.OnlyAfter))
+	}
+	if !j.begin(p, &it) {
+		return it
+	}
+	var ack, up *clock.Interval
+	for _, e := range p.events {
+		if e.At.Before(p.first.At) {
+			continue
+		}
+		switch {
+		case e.Kind == responders.Acknowledged && e.Actor.Kind == responders.Human && ack == nil:
+			j.responseSeen(&it, e)
+			ack = &e.At
+		case e.Kind == responders.Escalated && e.Level >= esc.ToLevel && up == nil:
+			j.responseSeen(&it, e)
+			up = &e.At
+		}
+	}
+	if done := p.early(&it, ack, up, esc.OnlyAfter); done {
+		j.sourceOfResponses(&it, p.account)
+		return it
+	}
+	j.finish(p, &it, up, "escalated")
+	if it.Outcome == clock.Missed {
+		it.Hint = fmt.Sprintf("The page did not reach level %d in time: look at the delay of the escalation policy.", esc.ToLevel)
+	}
+	return it
+}
+
+// early judges what happened before an escalation was due: an escalation was too early, an acknowledgement made it needless.
+func (p *paging) early(it *Item, ack, up *clock.Interval, after time.Duration) (done bool) {
+	if after == 0 {
+		return false
+	}
+	if up != nil {
+		l := up.Sub(p.first.At)
+		switch {
+		case l.Hi < after:
+			it.Latency, it.Measured = &l, latency(l)
+			it.missed("too early: the policy may escalate only after " + span(after))
+			it.Hint = "The page was escalated before its first level had its time: lengthen the policy's delay."
+			return true
+		case l.Lo < after:
+			it.Latency, it.Measured = &l, latency(l)
+			it.unknown("it was escalated too close to " + span(after) + " to tell whether that was too early")
+			return true
+		}
+		return false
+	}
+	if ack == nil {
+		return false
+	}
+	switch l := ack.Sub(p.first.At); {
+	case l.Hi < after:
+		it.Measured = "not needed"
+		it.met()
+		it.Why = "it was acknowledged after " + latency(l)
+		return true
+	case l.Lo < after:
+		it.Measured = "not seen"
+		it.unknown("it was acknowledged too close to " + span(after) + " to tell whether an escalation was needed")
+		return true
+	}
+	return false
+}
+
+// marked judges that somebody set a named mark, on the page or with `gameday mark`.
+func (j *judge) marked(p *paging, m MarkPlan) Item {
+	it := p.item("mark."+m.Name, m.Name, m.DeadlinePlan)
+	it.Expected = fmt.Sprintf("%q is marked within %s of the page about %s", m.Name, it.Limit, p.plan.To)
+	if !j.begin(p, &it) {
+		return it
+	}
+	var at *clock.Interval
+	consider := func(i clock.Interval) {
+		if !i.Before(p.first.At) && (at == nil || i.Hi.Before(at.Hi)) {
+			at = &i
+		}
+	}
+	pages := map[string]bool{"": true}
+	for _, e := range p.events {
+		pages[e.Page] = true
+	}
+	for _, e := range p.account.Events {
+		if e.Kind == responders.Marked && pages[e.Page] && strings.EqualFold(strings.TrimSpace(e.Text), m.Name) {
+			j.responseSeen(&it, e)
+			consider(e.At)
+		}
+	}
+	for _, e := range j.tl.Marks {
+		if strings.EqualFold(strings.TrimSpace(e.V.Name), m.Name) {
+			it.saw("gameday mark", fmt.Sprintf("%s marked by %s", j.tl.stamp(e.At), j.people.name(e.V.By)), e.line())
+			consider(clock.At(e.At))
+		}
+	}
+	j.finish(p, &it, at, "marked it")
+	if it.Outcome == clock.Missed {
+		it.Hint = fmt.Sprintf("%q was not marked in time: is it in the runbook, and does everybody know how to mark it?", m.Name)
+	}
+	return it
+}
+
+// resolved judges that the page was closed.
+func (j *judge) resolved(p *paging) Item {
+	it := p.item("resolve", "resolved", *p.plan.Resolve)
+	it.Expected = fmt.Sprintf("the page about %s is resolved within %s", p.plan.To, it.Limit)
+	if !j.begin(p, &it) {
+		return it
+	}
+	var at *clock.Interval
+	for _, e := range p.events {
+		if e.Kind == responders.Resolved && !e.At.Before(p.first.At) {
+			j.responseSeen(&it, e)
+			at = &e.At
+			break
+		}
+	}
+	j.finish(p, &it, at, "resolved it")
+	if it.Outcome == clock.Missed {
+		it.Hint = "The page stayed open: close it when the service is back, or let the alarm's own end resolve it."
+	}
+	return it
+}

@@ -1,0 +1,200 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gameday/clock"
+)
+
+// noise judges that nothing paged which nobody expected. It is worth
+//
+//	1 − (n − at_most) / (1 + number of expected alarms)
+//
+// and never less than nothing, where n counts the unexpected episodes: with one expected alarm, the first page too many
+// costs half, as precision does. In a scenario without a fault every alarm is noise; silence then earns nothing, because
+// there was nothing to tell apart, but any noise costs the whole part.
+//
+// One alarm that several sources report (a rule engine and the router behind it) counts once: n is, for each alarm name,
+// the most episodes that any one source has.
+func (j *judge) noise() (Item, bool) {
+	plan := j.plan.Noise
+	if plan == nil {
+		if !j.null() || len(j.plan.Alarms) == 0 {
+			return Item{}, false
+		}
+		plan = &NoisePlan{}
+	}
+	it := Item{ID: "noise", Title: "nothing else paged", Weight: weight(plan.Weight), Limit: count(plan.AtMost, "page"),
+		Expected: "no alarm fires that nobody expected: at most " + count(plan.AtMost, "page")}
+	perName := map[string]map[string]int{}
+	for _, a := range j.tl.Alarms {
+		for i := range a.Episodes {
+			e := &a.Episodes[i]
+			class := j.unexpected(e, plan)
+			if class == "" {
+				continue
+			}
+			j.classes[e.id()] = class
+			if class != ClassFalseAlarm {
+				j.episodeSeen(&it, e)
+				it.Evidence[len(it.Evidence)-1].Text += " (" + string(class) + ", not counted)"
+				continue
+			}
+			j.episodeSeen(&it, e)
+			if perName[e.name()] == nil {
+				perName[e.name()] = map[string]int{}
+			}
+			perName[e.name()][a.Source]++
+		}
+		j.sourceOfAlarms(&it, &a)
+	}
+	n := 0
+	names := sortedKeys(perName)
+	for _, name := range names {
+		most := 0
+		for _, k := range perName[name] {
+			most = max(most, k)
+		}
+		n += most
+	}
+	j.judgeNoise(&it, plan, n, names)
+	return it, true
+}
+
+func (j *judge) judgeNoise(it *Item, plan *NoisePlan, n int, names []string) {
+	it.Count = &n
+	it.Measured = strings.Join(append([]string{count(n, "page")}, names...), ", ")
+	if j.null() && n <= plan.AtMost {
+		it.Weight = 0
+	}
+	if n > plan.AtMost {
+		it.Title = "noise: " + count(n, "page") + " nobody expected"
+		it.Measured = strings.Join(names, ", ")
+		it.Class = ClassFalseAlarm
+		it.missed(fmt.Sprintf("%s fired, and nobody expected it", list(names)))
+		if !j.null() {
+			it.Value = max(0, 1-float64(n-plan.AtMost)/float64(1+len(j.plan.Alarms)))
+		}
+		it.Hint = j.noiseHint(names)
+		return
+	}
+	if why := j.unwatched(); why != "" {
+		it.unknown(why)
+		return
+	}
+	it.met()
+}
+
+func (j *judge) noiseHint(names []string) string {
+	what := list(names)
+	var expected []string
+	for _, a := range j.plan.Alarms {
+		if f := j.alarms[a.Name]; f.first != nil {
+			expected = append(expected, a.Name)
+		}
+	}
+	if len(expected) == 0 {
+		return what + " paged and nobody expected it: mend the rule, or say in the scenario that it is expected or allowed."
+	}
+	return fmt.Sprintf("%s paged for what %s already covered: inhibit it, or say in the scenario that it is expected or allowed.", what,
+		list(expected))
+}
+
+// unexpected returns what an episode that nobody expected counts as, or nothing when it is expected, allowed, not watched,
+// or did not fire in the run.
+func (j *judge) unexpected(e *episode, plan *NoisePlan) Class {
+	if !e.fired() || slices.Contains(plan.Allow, e.Labels["alertname"]) {
+		return ""
+	}
+	expected := slices.ContainsFunc(j.plan.Alarms, func(a AlarmPlan) bool { return matches(a.Match, e.Labels) })
+	if expected && !j.null() || !expected && !matches(plan.Watch, e.Labels) {
+		return ""
+	}
+	if !e.Ended.IsZero() && e.Ended.Hi.Before(j.tl.Start) {
+		return ""
+	}
+	if e.Firing.Lo.Before(j.noiseFrom()) {
+		return ClassBackground
+	}
+	for _, labels := range plan.Collateral {
+		if matches(labels, e.Labels) {
+			return ClassCollateral
+		}
+	}
+	if j.silent(e) {
+		return ClassSuppressed
+	}
+	return ClassFalseAlarm
+}
+
+// noiseFrom returns the instant before which an alarm is background: the first onset, or in a scenario without faults the
+// begin of the baseline phase.
+func (j *judge) noiseFrom() (at time.Time) {
+	at = j.tl.Start
+	if p, ok := j.tl.Phase(Baseline); ok {
+		at = p.Start
+	}
+	if j.null() {
+		return at
+	}
+	var first clock.Interval
+	for _, f := range j.tl.Faults {
+		if o := f.Onset(); !o.IsZero() && (first.IsZero() || o.Lo.Before(first.Lo)) {
+			first = o
+		}
+	}
+	if first.IsZero() {
+		return j.tl.End
+	}
+	return first.Lo
+}
+
+// silent reports whether an episode was held back and paged nobody, in its own source or in another that knows the same
+// alarm at the same time.
+func (j *judge) silent(e *episode) bool {
+	if len(e.SuppressedBy) > 0 && e.Paged.IsZero() {
+		return true
+	}
+	if !e.Paged.IsZero() {
+		return false
+	}
+	held := false
+	for _, a := range j.tl.Alarms {
+		for _, o := range a.Episodes {
+			if a.Source == e.Source || o.name() != e.name() || !o.fired() ||
+				(!o.Ended.IsZero() && o.Ended.Before(e.Firing)) || (!e.Ended.IsZero() && e.Ended.Before(o.Firing)) {
+				continue
+			}
+			if !o.Paged.IsZero() {
+				return false
+			}
+			held = held || len(o.SuppressedBy) > 0
+		}
+	}
+	return held
+}
+
+// unwatched says which source was not watched well enough from the first onset on for silence to count.
+func (j *judge) unwatched() string {
+	need := clock.Span{Start: j.noiseFrom(), End: j.tl.End}
+	if len(j.tl.Alarms) == 0 {
+		return "the record has nothing from any source of alarms"
+	}
+	if need.Length() == 0 {
+		return "no fault was injected, so nothing was put to the test"
+	}
+	for _, a := range j.plan.Alarms {
+		if j.tl.alarmSource(a.Source) == nil {
+			return "the record has nothing from " + a.Source
+		}
+	}
+	for _, a := range j.tl.Alarms {
+		if clock.Share(a.Coverage.Spans, need) < covered {
+			return gap(a.Source, a.Coverage.Spans, a.Coverage.Why, laterOf(a.End, j.tl.End), need, true)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,162 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"gameday/clock"
+	"gameday/responders"
+)
+
+// paged judges that a notification about the alarm left for a human. Firing is not paging: silences, inhibitions and
+// routes stand between the two.
+func (j *judge) paged(f *alarmFinding) Item {
+	p := f.plan
+	it := f.item("paged", "paged", p.PagesWithin)
+	it.Expected = fmt.Sprintf("a page about %s leaves %s within %s of the onset of %s", p.Name, p.PagesVia, it.Limit, p.Cause)
+	switch {
+	case f.skip != "":
+		it.unknown(f.skip)
+		it.Hint = f.skipHint
+		return it
+	case f.masked != nil:
+		it.unknown(f.maskedWhy())
+		return it
+	}
+	via := j.route(f)
+	if via.page != nil {
+		via.evidence(&it)
+		it.within(via.at.Sub(f.t0))
+		if it.Outcome == clock.Missed && clock.Share(via.spans, f.need(p.PagesWithin)) < covered {
+			it.unknown("it paged late, but an earlier page may have gone unseen: " + via.gap(f.need(p.PagesWithin)))
+		}
+		if it.Outcome == clock.Missed {
+			it.Class = ClassLate
+			it.Hint = fmt.Sprintf("The page about %s left late: look at group_wait, group_interval and the rule's `for`.", p.Name)
+		} else if f.class == ClassLate {
+			it.Class = ClassHit
+		}
+		return it
+	}
+	via.evidence(&it)
+	if held := j.heldBack(f, via); held != "" {
+		it.Measured, it.Class = "held back", ClassSuppressed
+		it.missed("it fired, but its page was held back by " + held)
+		it.Hint = fmt.Sprintf("%s was held back by %s: remove it, or let the game day's alarms pass it.", p.Name, held)
+		return it
+	}
+	if clock.Share(via.spans, f.need(p.PagesWithin)) < covered {
+		it.unknown(via.gap(f.need(p.PagesWithin)))
+		return it
+	}
+	it.Measured, it.Class = "never", ClassMissed
+	it.missed("no page about it left " + p.PagesVia)
+	switch f.fired {
+	case clock.Missed:
+		it.Why += ", for it did not fire in time"
+	default:
+		it.Hint = fmt.Sprintf("%s fired and nobody was paged: does its route end at a receiver that pages?", p.Name)
+	}
+	return it
+}
+
+// route is what the source that pages about an alarm tells.
+type route struct {
+	source string
+	asked  bool // the record has something from it
+	spans  []clock.Span
+	why    []string
+	end    time.Time
+	page   any            // *episode or *responseEvent; nil without a page
+	at     clock.Interval // of the page
+	show   func(*Item)
+}
+
+func (r *route) evidence(it *Item) {
+	if r.show != nil {
+		r.show(it)
+	}
+}
+
+func (r *route) gap(need clock.Span) string {
+	return gap(r.source, r.spans, r.why, r.end, need, r.asked)
+}
+
+// route finds the first page about an alarm after the onset, in a source of alarms or of responses.
+func (j *judge) route(f *alarmFinding) *route {
+	r := &route{source: f.plan.PagesVia}
+	if a := j.tl.alarmSource(f.plan.PagesVia); a != nil {
+		r.asked, r.spans, r.why, r.end = true, a.Coverage.Spans, a.Coverage.Why, a.End
+		var first *episode
+		for i := range a.Episodes {
+			e := &a.Episodes[i]
+			if !matches(f.plan.Match, e.Labels) || e.Paged.IsZero() || e.Paged.Before(f.t0) {
+				continue
+			}
+			if first == nil || e.Paged.Hi.Before(first.Paged.Hi) {
+				first = e
+			}
+		}
+		if first != nil {
+			r.page, r.at = first, first.Paged
+		}
+		r.show = func(it *Item) {
+			if first != nil {
+				j.episodeSeen(it, first)
+			}
+			j.sourceOfAlarms(it, a)
+		}
+		return r
+	}
+	if a := j.tl.responseSource(f.plan.PagesVia); a != nil {
+		r.asked, r.spans, r.why, r.end = true, a.Coverage.Spans, a.Coverage.Why, a.End
+		page := firstPage(a, f.plan.Match, f.t0)
+		if page != nil {
+			r.page, r.at = page, page.At
+		}
+		r.show = func(it *Item) {
+			if page != nil {
+				j.responseSeen(it, *page)
+			}
+			j.sourceOfResponses(it, a)
+		}
+	}
+	return r
+}
+
+// firstPage returns the first notification about an alarm that was delivered after an instant. One whose delivery is not
+// known counts only when there is none whose delivery is; one that is known to have failed never counts.
+func firstPage(a *responseAccount, match map[string]string, after clock.Interval) *responseEvent {
+	var sure, perhaps *responseEvent
+	for i := range a.Events {
+		e := &a.Events[i]
+		if e.Kind != responders.Notified || e.Delivered == "no" || !matches(match, e.Labels) || e.At.Before(after) {
+			continue
+		}
+		if e.Delivered == "yes" {
+			if sure == nil {
+				sure = e
+			}
+		} else if perhaps == nil {
+			perhaps = e
+		}
+	}
+	return cmp.Or(sure, perhaps)
+}
+
+// heldBack names what held a page back, in the alarm's own source or in the one that pages.
+func (j *judge) heldBack(f *alarmFinding, r *route) string {
+	for _, a := range []*alarmAccount{j.tl.alarmSource(r.source), f.account} {
+		if a == nil {
+			continue
+		}
+		for _, e := range a.Episodes {
+			if len(e.SuppressedBy) > 0 && matches(f.plan.Match, e.Labels) && e.fired() &&
+				(e.Ended.IsZero() || !e.Ended.Before(f.t0)) {
+				return j.people.scrub(list(e.SuppressedBy))
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,214 @@
+package report
+
+import (
+	"time"
+
+	"gameday/loadgen/sli"
+)
+
+// Plan is what a scenario promises, resolved: enough to judge a record without the language it was written in. It is
+// written to the record before anything happens. Durations are nanoseconds; names of indicators are those of package sli.
+type Plan struct {
+	Scenario string `json:"scenario"`
+	File     string `json:"file"`
+	Summary  string `json:"summary,omitempty"`
+	Owner    string `json:"owner,omitempty"`
+	Blind    bool   `json:"blind,omitempty"`
+	// Named keeps the names of people in reports; otherwise they are pseudonyms.
+	Named bool `json:"named,omitempty"`
+
+	Phases  []PhasePlan   `json:"phases"`
+	Traffic []TrafficPlan `json:"traffic"`
+	Targets []TargetPlan  `json:"targets,omitempty"`
+	Faults  []FaultPlan   `json:"faults,omitempty"`
+	// Expects are all expectations over SLIs: steady state, capacity, and those of faults.
+	Expects   []ExpectPlan   `json:"expects,omitempty"`
+	Alarms    []AlarmPlan    `json:"alarms,omitempty"`
+	Noise     *NoisePlan     `json:"noise,omitempty"`
+	Responses []ResponsePlan `json:"responses,omitempty"`
+	Aborts    []AbortPlan    `json:"aborts,omitempty"`
+	Score     ScorePlan      `json:"score"`
+	Secrets   []SecretPlan   `json:"secrets,omitempty"`
+	Warnings  []string       `json:"warnings,omitempty"`
+}
+
+// PhasePlan is one phase with its place on the run's clock.
+type PhasePlan struct {
+	Phase  Phase         `json:"phase"`
+	At     time.Duration `json:"at"` // since the run's start
+	Length time.Duration `json:"length"`
+}
+
+// TrafficPlan is one stream.
+type TrafficPlan struct {
+	Name          string  `json:"name"`
+	Engine        string  `json:"engine"` // "k6"
+	Script        string  `json:"script"`
+	Rate          float64 `json:"rate"` // 1x, iterations per second; 0 when the script's own executors are kept
+	Multiple      float64 `json:"multiple"`
+	KeepExecutors bool    `json:"keep_executors,omitempty"`
+}
+
+// TargetPlan is one target with the places it selects now.
+type TargetPlan struct {
+	Name     string   `json:"name"`
+	Kind     string   `json:"kind"`     // "process", "node"
+	Selector string   `json:"selector"` // "listen 9102"
+	AtMost   int      `json:"at_most,omitempty"`
+	Places   []string `json:"places,omitempty"` // "pid 4127 /…/shop payments"
+	// Pending says that the places can be known only once the lab is up.
+	Pending bool `json:"pending,omitempty"`
+}
+
+// FaultPlan is one fault.
+type FaultPlan struct {
+	Name     string   `json:"name"`
+	Kind     string   `json:"kind"`
+	Targets  []string `json:"targets"`           // one, or the two of `between`
+	Between  bool     `json:"between,omitempty"` // the fault stands between two targets
+	Previews []string `json:"previews,omitempty"`
+	// At is the planned instant since the run's start: exact for `at`, earliest for `after`.
+	At time.Duration `json:"at"`
+	// After and Wait are set when the fault begins a wait after another one has ended.
+	After string        `json:"after,omitempty"`
+	Wait  time.Duration `json:"wait,omitempty"`
+	// Duration is how long it stands until it is reverted; 0 for a fault without a revert.
+	Duration   time.Duration `json:"duration,omitempty"`
+	Undoing    string        `json:"undoing"`
+	Reversible bool          `json:"reversible"`
+	Lease      time.Duration `json:"lease,omitempty"`
+	// RestartsWithin is the limit for the target to come back by itself; 0 when none is expected.
+	RestartsWithin time.Duration `json:"restarts_within,omitempty"`
+	// SteadyWithin is the limit for the steady state to hold again after the fault is gone; 0 is the recovery phase's length.
+	SteadyWithin time.Duration `json:"steady_within,omitempty"`
+}
+
+// ExpectPart says which span an expectation is judged over.
+type ExpectPart string
+
+// The spans.
+const (
+	// PartSteady expectations are judged in the baseline phase (a gate), as service in the load phase while no fault
+	// stands, and as recovery after each fault.
+	PartSteady ExpectPart = "steady_state"
+	// PartCapacity expectations are judged over the load phase while no fault stands.
+	PartCapacity ExpectPart = "capacity"
+	// PartFault expectations are judged while the fault of their Fault field stands.
+	PartFault ExpectPart = "fault"
+)
+
+// ExpectPlan is one expectation over SLIs.
+type ExpectPlan struct {
+	ID       string        `json:"id"` // "steady_state.availability", "fault.cut.degrades, does not die"
+	Name     string        `json:"name"`
+	Part     ExpectPart    `json:"part"`
+	Fault    string        `json:"fault,omitempty"`
+	That     *sli.Expr     `json:"that"`
+	Source   string        `json:"source"` // the expression as written
+	Over     time.Duration `json:"over"`   // the sliding window it is evaluated over each second
+	Weight   float64       `json:"weight"`
+	Required bool          `json:"required,omitempty"`
+}
+
+// AlarmPlan is one expected alarm.
+type AlarmPlan struct {
+	Name   string            `json:"name"`
+	Source string            `json:"source"` // "prometheus.main"
+	Match  map[string]string `json:"match"`
+	Cause  string            `json:"cause,omitempty"` // a fault; empty when the scenario has none
+	// Limits from the cause's onset (ClearsWithin: from its end); 0 when not asked for.
+	FiresWithin  time.Duration `json:"fires_within,omitempty"`
+	PagesVia     string        `json:"pages_via,omitempty"` // an alarm or responder source
+	PagesWithin  time.Duration `json:"pages_within,omitempty"`
+	ClearsWithin time.Duration `json:"clears_within,omitempty"`
+	MaxFlaps     *int          `json:"max_flaps,omitempty"`
+	Weight       float64       `json:"weight"`
+	Required     bool          `json:"required,omitempty"`
+}
+
+// NoisePlan says which alarms count as noise when nobody expects them.
+type NoisePlan struct {
+	Watch  map[string]string `json:"watch"`
+	Allow  []string          `json:"allow,omitempty"`  // alert names that are never noise
+	AtMost int               `json:"at_most"`          // unexpected pages still without loss
+	Weight float64           `json:"weight,omitempty"` // 0 is 1
+	// Collateral are the labels of alarms on declared dependents of the faulted targets: reported, not penalised.
+	Collateral []map[string]string `json:"collateral,omitempty"`
+}
+
+// ResponsePlan is what people are expected to do about one alarm's page.
+type ResponsePlan struct {
+	Name        string        `json:"name"`
+	Source      string        `json:"source"` // "desk.ops"
+	To          string        `json:"to"`     // an alarm of the plan
+	Acknowledge *AckPlan      `json:"acknowledge,omitempty"`
+	Escalate    *EscalatePlan `json:"escalate,omitempty"`
+	Marks       []MarkPlan    `json:"marks,omitempty"`
+	Resolve     *DeadlinePlan `json:"resolve,omitempty"`
+}
+
+// DeadlinePlan is a limit from the page's delivery.
+type DeadlinePlan struct {
+	Within   time.Duration `json:"within"`
+	Weight   float64       `json:"weight"`
+	Required bool          `json:"required,omitempty"`
+}
+
+// AckPlan expects an acknowledgement by a human.
+type AckPlan struct {
+	DeadlinePlan
+	// Level, when not 0, is the escalation level whose people must acknowledge.
+	Level int `json:"level,omitempty"`
+}
+
+// EscalatePlan expects that a level is reached.
+type EscalatePlan struct {
+	DeadlinePlan
+	ToLevel int `json:"to_level"`
+	// OnlyAfter, when not 0, makes an earlier escalation a miss, and none needed when the page was acknowledged before.
+	OnlyAfter time.Duration `json:"only_after,omitempty"`
+}
+
+// MarkPlan expects a named mark, such as "bridge opened".
+type MarkPlan struct {
+	Name string `json:"name"`
+	DeadlinePlan
+}
+
+// AbortPlan is a stop condition.
+type AbortPlan struct {
+	Name   string        `json:"name"`
+	When   *sli.Expr     `json:"when"`
+	Source string        `json:"source"`
+	Held   time.Duration `json:"held"`
+	Over   time.Duration `json:"over"`
+}
+
+// ScorePlan is the pass mark and the parts' weights.
+type ScorePlan struct {
+	Pass    float64          `json:"pass"`
+	Weights map[Part]float64 `json:"weights"`
+}
+
+// Part is one of the five scored parts.
+type Part string
+
+// The parts, in the order they are printed.
+const (
+	Service   Part = "service"
+	Recover   Part = "recovery"
+	Detection Part = "detection"
+	Response  Part = "response"
+	Capacity  Part = "capacity"
+)
+
+// DefaultWeights returns the points of each part before those without items are left out.
+func DefaultWeights() map[Part]float64 {
+	return map[Part]float64{Service: 25, Recover: 20, Detection: 25, Response: 20, Capacity: 10}
+}
+
+// SecretPlan names an environment variable that the scenario reads as a secret, and whether it is set.
+type SecretPlan struct {
+	Name string `json:"name"`
+	Set  bool   `json:"set"`
+}

@@ -1,0 +1,282 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/renderer"
+	"github.com/olekukonko/tablewriter/tw"
+
+	"gameday/clock"
+)
+
+// textWidth is how many columns a report for the terminal takes at most.
+const textWidth = 100
+
+// TextOptions say how a report for the terminal looks.
+type TextOptions struct {
+	// Color adds ANSI colours. Nothing needs them to be understood.
+	Color bool
+	// Record is the folder to name in the last line; without it there is no such line.
+	Record string
+}
+
+// Text writes the scorecard for a terminal, at most 100 columns wide.
+func Text(w io.Writer, c *Scorecard, o TextOptions) error {
+	var b strings.Builder
+	p := paint(o.Color)
+	fmt.Fprintf(&b, " %s   %s   coverage %s   %s   %s   %s\n\n", p.verdict(c), scoreWords(c), share(c.Coverage), plain(c.Scenario),
+		c.Started.In(c.tl.zone()).Format("2006-01-02 15:04"), span(c.Length.Round(second)))
+	for i, why := range c.Why {
+		head := " Why: "
+		if i > 0 {
+			head = "      "
+		}
+		paragraph(&b, head, capital(why, i > 0))
+	}
+	b.WriteByte('\n')
+	if err := table(&b, c, p); err != nil {
+		return fmt.Errorf("drawing the scorecard: %w", err)
+	}
+	if len(c.Next) > 0 {
+		b.WriteString("\n Do next\n")
+		for i, a := range c.Next {
+			paragraph(&b, fmt.Sprintf("  %d  ", i+1), a.Text)
+		}
+	}
+	if len(c.Remarks) > 0 {
+		b.WriteString("\n Notes\n")
+		for _, r := range c.Remarks {
+			paragraph(&b, "  –  ", r)
+		}
+	}
+	if o.Record != "" {
+		fmt.Fprintf(&b, "\n record %s   explain: gameday explain %s <item>\n", plain(o.Record), plain(o.Record))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// paint adds colours, or nothing.
+type paint bool
+
+func (p paint) color(code, s string) string {
+	if !p {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+func (p paint) verdict(c *Scorecard) string {
+	code := map[Verdict]string{Passed: "1;32", Failed: "1;31", Aborted: "1;35", Inconclusive: "1;33"}[c.Verdict]
+	return p.color(code, verdictWords(c))
+}
+
+func (p paint) points(i *Item) string {
+	switch i.Outcome {
+	case clock.Missed:
+		return p.color("31", pointWords(i))
+	case clock.Unknown:
+		return p.color("33", pointWords(i))
+	}
+	return pointWords(i)
+}
+
+func verdictWords(c *Scorecard) string {
+	s := strings.ToUpper(c.Verdict.String())
+	if c.Residue {
+		s += ", RESIDUE"
+	}
+	return s
+}
+
+// scoreWords prints the score as an interval, or as one number when nothing is unknown.
+func scoreWords(c *Scorecard) string {
+	lo, hi := points(c.Low), points(c.High)
+	if lo == hi {
+		return lo + " of 100"
+	}
+	return lo + "–" + hi + " of 100"
+}
+
+// share prints a share in whole percent, cut off so that only everything is 100 %.
+func share(v float64) string { return fmt.Sprintf("%.0f %%", math.Floor(v*100+1e-6)) }
+
+// tenth prints points with at most one decimal, cut off.
+func tenth(v float64) string { return strconv.FormatFloat(math.Floor(v*10+1e-6)/10, 'f', -1, 64) }
+
+// nearTenth prints what something is worth with at most one decimal.
+func nearTenth(v float64) string { return strconv.FormatFloat(math.Round(v*10)/10, 'f', -1, 64) }
+
+func pointWords(i *Item) string {
+	switch {
+	case i.Points == 0:
+		return "–"
+	case i.Outcome == clock.Unknown:
+		return "?/" + nearTenth(i.Points)
+	case i.Value == 1:
+		return nearTenth(i.Points) + "/" + nearTenth(i.Points)
+	}
+	return tenth(i.Points*i.Value) + "/" + nearTenth(i.Points)
+}
+
+func partWords(p *PartScore) string {
+	worth := "/" + nearTenth(p.Points)
+	switch {
+	case p.Points == 0:
+		return "–"
+	case p.Coverage == 0:
+		return "unknown"
+	case p.High-p.Low > 0.05:
+		return points(p.Low) + "–" + points(p.High) + worth
+	case p.Points-p.Low < 0.05:
+		return nearTenth(p.Points) + worth
+	}
+	return tenth(p.Low) + worth
+}
+
+// noteWords are what stands behind the points of an item.
+func noteWords(i *Item) string {
+	var words []string
+	if i.Required {
+		words = append(words, "required")
+	}
+	switch {
+	case i.Outcome == clock.Missed && i.Value > 0 && i.Class != ClassFalseAlarm:
+		words = append(words, "late")
+	case i.Outcome == clock.Unknown && i.Class != "" && i.Class != ClassHit:
+		words = append(words, string(i.Class))
+	case i.Outcome == clock.Missed && (i.Class == ClassSuppressed || i.Class == ClassStuck || i.Class == ClassFlapping):
+		words = append(words, string(i.Class))
+	}
+	return strings.Join(words, ", ")
+}
+
+// table draws the scorecard's table. The widths are set, and East Asian ambiguity is off, so that no locale can change it.
+func table(b *strings.Builder, c *Scorecard, p paint) error {
+	var raw strings.Builder
+	left, right := tw.AlignLeft, tw.AlignRight
+	t := tablewriter.NewTable(&raw,
+		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{Borders: tw.BorderNone,
+			Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone}})),
+		tablewriter.WithEastAsian(tw.Off),
+		tablewriter.WithConfig(tablewriter.Config{
+			Header: tw.CellConfig{
+				Alignment:  tw.CellAlignment{PerColumn: []tw.Align{left, right, left, left, left, right, left}},
+				Formatting: tw.CellFormatting{AutoFormat: tw.Off},
+			},
+			Row: tw.CellConfig{
+				Alignment:  tw.CellAlignment{PerColumn: []tw.Align{left, right, left, left, left, right, left}},
+				Formatting: tw.CellFormatting{AutoWrap: tw.WrapNormal},
+			},
+			Widths: tw.CellWidth{PerColumn: tw.NewMapper[int, int]().Set(2, 26).Set(3, 20).Set(4, 10).Set(6, 13)},
+		}))
+	t.Header("PART", "SCORE", "ITEM", "MEASURED", "LIMIT", "POINTS", "")
+	for i := range c.Parts {
+		part := &c.Parts[i]
+		for n := range part.Items {
+			it := &part.Items[n]
+			name, score := "", ""
+			if n == 0 {
+				name, score = string(part.Part), partWords(part)
+			}
+			row := []string{name, score, cell(it.Title), stacked(it.Measured), stacked(it.Limit), p.points(it), noteWords(it)}
+			if err := t.Append(row); err != nil {
+				return err
+			}
+		}
+	}
+	if len(c.Parts) > 0 {
+		if err := t.Render(); err != nil {
+			return err
+		}
+	}
+	for line := range strings.Lines(raw.String()) {
+		b.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+	state := "clean"
+	switch {
+	case c.Residue:
+		state = p.color("1;31", "RESIDUE")
+	case !c.Safety.Clean:
+		state = p.color("33", "unproven")
+	}
+	paragraph(b, fmt.Sprintf(" safety    %s   ", state), c.Safety.Text)
+	return nil
+}
+
+// cell makes a text fit for a cell: on one line, and not so long that it fills the screen.
+func cell(s string) string {
+	const most = 160
+	s = plain(s)
+	if utf8.RuneCountInString(s) > most {
+		s = string([]rune(s)[:most-1]) + "…"
+	}
+	return s
+}
+
+// stacked puts each of several values on a line of its own.
+func stacked(s string) string { return strings.ReplaceAll(cell(s), ", ", ",\n") }
+
+// plain makes a text that others wrote fit for a terminal: control characters, which could redraw the screen, are blanks.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+}
+
+// paragraph writes a text behind a head, wrapped to the width, with the further lines under the first word.
+func paragraph(b *strings.Builder, head, text string) {
+	indent := visible(head)
+	b.WriteString(head)
+	at := indent
+	for i, word := range strings.Fields(plain(text)) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case at+1+n > textWidth:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			at = indent
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += n
+	}
+	b.WriteByte('\n')
+}
+
+// visible counts the characters of a text that are not part of a colour.
+func visible(s string) int {
+	n, inside := 0, false
+	for _, r := range s {
+		switch {
+		case r == '\x1b':
+			inside = true
+		case inside:
+			inside = r != 'm'
+		default:
+			n++
+		}
+	}
+	return n
+}
+
+// capital begins a sentence with a capital letter when it stands alone.
+func capital(s string, do bool) string {
+	if !do {
+		return s
+	}
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
+}

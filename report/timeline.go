@@ -1,0 +1,408 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"gameday/clock"
+	"gameday/faults"
+	"gameday/responders"
+)
+
+// Timeline is what happened in a run, put together from its events. It holds no judgement.
+type Timeline struct {
+	Start, End time.Time // the first event and the last instant that anything in the record speaks of
+	Started    Started
+	Ended      *Ended // nil when gameday was killed
+	Phases     []PhaseSpan
+	Faults     []*FaultLife // in the plan's order, then those that are not in the plan
+	Sightings  []seen[AlarmSighting]
+	Alarms     []alarmAccount // by source
+	Responses  []responseAccount
+	Marks      []seen[Mark]
+	Aborts     []seen[Abort]
+	Stops      []seen[Stop]
+	Notes      []seen[GeneratorNote]
+	Remarks    []seen[Note]
+	Findings   []seen[Found]
+}
+
+// PhaseSpan is one phase as it was. Open says that its end is not in the record, so that the span ends with the record.
+type PhaseSpan struct {
+	Phase Phase
+	clock.Span
+	Open bool
+}
+
+// FaultLife is one fault with its injections.
+type FaultLife struct {
+	Name       string
+	Kind       string
+	Plan       *FaultPlan // nil when the plan does not know it
+	Injections []*InjectionLife
+}
+
+// InjectionLife is the life of one fault at one place.
+type InjectionLife struct {
+	ID, Fault, Kind, Place string
+	Sent                   time.Time      // the command was about to be sent
+	Onset                  clock.Interval // zero when it never took effect
+	Effect                 *faults.Effect
+	RevertSent             time.Time
+	Gone                   clock.Interval // zero when it was not reverted
+	Lapsed                 bool           // the kernel let go of it before it was told to
+	Back                   clock.Interval // the target came back by itself
+	BackEffect             *faults.Effect
+	BackLine               int
+	Failed, Hint           string // why it could not be injected
+	Residue                string // why it could not be reverted
+	Lines                  []int  // of record.jsonl
+}
+
+// NewTimeline derives the timeline of a record. It is pure.
+func NewTimeline(rec *Record) *Timeline {
+	t := &Timeline{
+		Sightings: all[AlarmSighting](rec, AlarmSeen),
+		Marks:     all[Mark](rec, Marked),
+		Aborts:    all[Abort](rec, AbortSeen),
+		Stops:     all[Stop](rec, StopAsked),
+		Notes:     all[GeneratorNote](rec, GeneratorSaid),
+		Remarks:   all[Note](rec, Noted),
+		Findings:  all[Found](rec, PreflightFound),
+	}
+	for _, s := range all[Started](rec, RunStarted) {
+		t.Started, t.Start = s.V, s.At
+		break
+	}
+	for _, e := range all[Ended](rec, RunEnded) {
+		t.Ended, t.End = &e.V, e.At
+		break
+	}
+	for _, e := range rec.Events {
+		if t.Start.IsZero() {
+			t.Start = e.At
+		}
+		// A source's account may be asked for long after a run that was killed; it is not part of what happened.
+		told := e.Kind == AlarmHistory || e.Kind == ResponseRecord
+		if t.Ended == nil && !told && e.At.After(t.End) {
+			t.End = e.At
+		}
+	}
+	t.phases(rec)
+	t.faults(rec)
+	t.Alarms = alarmAccounts(rec, t.Sightings, t.End)
+	t.Responses = responseAccounts(rec)
+	return t
+}
+
+func (t *Timeline) phases(rec *Record) {
+	for _, e := range all[PhaseChange](rec, PhaseStarted, PhaseEnded) {
+		if e.Kind == PhaseStarted {
+			t.Phases = append(t.Phases, PhaseSpan{e.V.Phase, clock.Span{Start: e.At, End: t.End}, true})
+			continue
+		}
+		for i := range t.Phases {
+			if p := &t.Phases[i]; p.Phase == e.V.Phase && p.Open {
+				p.End, p.Open = e.At, false
+			}
+		}
+	}
+}
+
+// Phase returns a phase as it was; ok is false when it was not reached.
+func (t *Timeline) Phase(p Phase) (PhaseSpan, bool) {
+	for _, s := range t.Phases {
+		if s.Phase == p {
+			return s, true
+		}
+	}
+	return PhaseSpan{}, false
+}
+
+// Fault returns a fault by name, or nil.
+func (t *Timeline) Fault(name string) *FaultLife {
+	for _, f := range t.Faults {
+		if f.Name == name {
+			return f
+		}
+	}
+	return nil
+}
+
+func (t *Timeline) faults(rec *Record) {
+	for i := range rec.Plan.Faults {
+		p := &rec.Plan.Faults[i]
+		t.Faults = append(t.Faults, &FaultLife{Name: p.Name, Kind: p.Kind, Plan: p})
+	}
+	steps := all[Injection](rec, Injecting, Injected, InjectFailed, Lapsed, Reverting, Reverted, RevertFailed)
+	for _, s := range steps {
+		f := t.Fault(s.V.Fault)
+		if f == nil {
+			f = &FaultLife{Name: s.V.Fault, Kind: s.V.Kind}
+			t.Faults = append(t.Faults, f)
+		}
+		f.injection(s.V).step(s)
+	}
+	for _, r := range all[Comeback](rec, Recovered) {
+		f := t.Fault(r.V.Fault)
+		if f == nil {
+			continue
+		}
+		for _, in := range f.Injections {
+			if (in.Place == r.V.Place || len(f.Injections) == 1) && in.Back.IsZero() {
+				in.Back, in.BackEffect, in.BackLine = r.V.At, r.V.Effect, r.line()
+				in.Lines = append(in.Lines, r.line())
+			}
+		}
+	}
+}
+
+func (f *FaultLife) injection(v Injection) *InjectionLife {
+	for _, in := range f.Injections {
+		if in.ID == v.ID && in.Place == v.Place {
+			return in
+		}
+	}
+	in := &InjectionLife{ID: v.ID, Fault: v.Fault, Kind: v.Kind, Place: v.Place}
+	f.Injections = append(f.Injections, in)
+	return in
+}
+
+// step applies one event to an injection.
+func (in *InjectionLife) step(s seen[Injection]) {
+	in.Lines = append(in.Lines, s.line())
+	v := s.V
+	switch s.Kind {
+	case Injecting:
+		in.Sent = s.At
+	case Injected:
+		in.Onset, in.Effect = v.Onset, v.Effect
+		if in.Onset.IsZero() {
+			in.Onset = clock.Between(cmpTime(in.Sent, s.At), s.At)
+		}
+	case InjectFailed:
+		in.Failed, in.Hint = cmp.Or(v.Error, "the fault did not take effect"), v.Hint
+	case Lapsed:
+		in.Lapsed = true
+		in.end(v.Gone, s.At)
+	case Reverting:
+		in.RevertSent = s.At
+	case Reverted:
+		in.Residue = ""
+		in.end(v.Gone, s.At)
+	case RevertFailed:
+		in.Residue = cmp.Or(v.Error, "the revert could not be verified")
+	}
+}
+
+// end notes when the fault was gone: as its guard says, otherwise between the command and the event that tells of it.
+// The first end counts: a revert after a lapse finds nothing left.
+func (in *InjectionLife) end(gone clock.Interval, at time.Time) {
+	if !in.Gone.IsZero() {
+		return
+	}
+	if gone.IsZero() {
+		gone = clock.Between(cmpTime(in.RevertSent, at), at)
+	}
+	in.Gone = gone
+}
+
+func cmpTime(t, otherwise time.Time) time.Time {
+	if t.IsZero() {
+		return otherwise
+	}
+	return t
+}
+
+// Reversible reports whether gameday itself can undo the fault.
+func (f *FaultLife) Reversible() bool { return f.Plan == nil || f.Plan.Reversible }
+
+// Onset returns when the fault first took effect at any place; zero when it never did.
+func (f *FaultLife) Onset() clock.Interval {
+	var first clock.Interval
+	for _, in := range f.Injections {
+		if in.Onset.IsZero() {
+			continue
+		}
+		if first.IsZero() || in.Onset.Hi.Before(first.Hi) {
+			first = in.Onset
+		}
+	}
+	return first
+}
+
+// over returns when the injection was over: reverted or lapsed, or for one without an undo, when its target was back.
+func (in *InjectionLife) over() clock.Interval {
+	if in.Gone.IsZero() {
+		return in.Back
+	}
+	return in.Gone
+}
+
+// Gone returns when the fault was over at every place; zero while it stands anywhere.
+func (f *FaultLife) Gone() clock.Interval {
+	var last clock.Interval
+	for _, in := range f.Injections {
+		if in.Onset.IsZero() {
+			continue
+		}
+		g := in.over()
+		if g.IsZero() {
+			return clock.Interval{}
+		}
+		if last.IsZero() || g.Hi.After(last.Hi) {
+			last = g
+		}
+	}
+	return last
+}
+
+// Standing returns the span in which the fault stood at every place it was injected: from the last proof of its effect
+// to the first command to revert, or to the first recovery. ok is false when it never stood, or at no time everywhere.
+func (f *FaultLife) Standing(end time.Time) (clock.Span, bool) {
+	s := clock.Span{End: end}
+	for _, in := range f.Injections {
+		if in.Onset.IsZero() {
+			continue
+		}
+		if in.Onset.Hi.After(s.Start) {
+			s.Start = in.Onset.Hi
+		}
+		stop := end
+		switch over := in.over(); {
+		case in.Lapsed, !over.IsZero() && in.RevertSent.IsZero():
+			stop = over.Lo
+		case !in.RevertSent.IsZero():
+			stop = in.RevertSent
+		}
+		if stop.Before(s.End) {
+			s.End = stop
+		}
+	}
+	return s, !s.Start.IsZero() && s.Length() > 0
+}
+
+// reach returns the span in which the fault may have been felt: from the first command to the last proof that it was gone.
+func (f *FaultLife) reach(end time.Time) (clock.Span, bool) {
+	s := clock.Span{}
+	for _, in := range f.Injections {
+		if in.Onset.IsZero() {
+			continue
+		}
+		from, to := cmpTime(in.Sent, in.Onset.Lo), end
+		if over := in.over(); !over.IsZero() {
+			to = over.Hi
+		}
+		if s.Start.IsZero() || from.Before(s.Start) {
+			s.Start = from
+		}
+		if to.After(s.End) {
+			s.End = to
+		}
+	}
+	return s, !s.Start.IsZero()
+}
+
+// lines returns the lines of the record that tell of the fault.
+func (f *FaultLife) lines() []int {
+	var out []int
+	for _, in := range f.Injections {
+		out = append(out, in.Lines...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// failure returns why the fault was never injected.
+func (f *FaultLife) failure() string {
+	for _, in := range f.Injections {
+		if in.Failed != "" {
+			return in.Failed
+		}
+	}
+	return "the run ended before its turn came"
+}
+
+// responseAccount is what one source of responses says, after duplicates were left out.
+type responseAccount struct {
+	Source   string
+	Events   []responseEvent // by time
+	Coverage responders.Coverage
+	End      time.Time // of what was asked for
+	Line     int       // of the account; 0 when there is none, and the events are those seen live
+	Error    string
+}
+
+type responseEvent struct {
+	responders.Event
+	line int
+}
+
+func responseAccounts(rec *Record) []responseAccount {
+	live := all[responders.Event](rec, ResponseSeen)
+	by := map[string]*responseAccount{}
+	get := func(name string) *responseAccount {
+		if by[name] == nil {
+			by[name] = &responseAccount{Source: name}
+		}
+		return by[name]
+	}
+	for _, e := range live {
+		get(e.V.Source)
+	}
+	for _, a := range all[ResponseAccount](rec, ResponseRecord) {
+		acc := get(a.V.Source)
+		if a.V.Error != "" && acc.Line != 0 {
+			continue // an earlier answer is better than none
+		}
+		acc.Coverage, acc.End, acc.Line, acc.Error = a.V.Coverage, a.V.Span.End, a.line(), a.V.Error
+		acc.Events = nil
+		for _, e := range a.V.Events {
+			acc.Events = append(acc.Events, responseEvent{e, a.line()})
+		}
+	}
+	// What was seen live completes the account, and gives each of its events the line where it was first seen.
+	for _, e := range live {
+		acc := by[e.V.Source]
+		if i := slices.IndexFunc(acc.Events, func(x responseEvent) bool { return sameResponse(x.Event, e.V) }); i >= 0 {
+			acc.Events[i].line = min(acc.Events[i].line, e.line())
+			continue
+		}
+		acc.Events = append(acc.Events, responseEvent{e.V, e.line()})
+	}
+	var out []responseAccount
+	for _, name := range sortedKeys(by) {
+		acc := by[name]
+		slices.SortStableFunc(acc.Events, func(a, b responseEvent) int {
+			return cmp.Or(a.At.Lo.Compare(b.At.Lo), a.At.Hi.Compare(b.At.Hi), cmp.Compare(a.ID, b.ID))
+		})
+		acc.Events = slices.CompactFunc(acc.Events, func(a, b responseEvent) bool { return sameResponse(a.Event, b.Event) })
+		out = append(out, *acc)
+	}
+	return out
+}
+
+func sameResponse(a, b responders.Event) bool {
+	return a.ID != "" && a.ID == b.ID && a.Page == b.Page && a.Kind == b.Kind
+}
+
+// source returns the account of a source of responses, or nil when the record has nothing from it.
+func (t *Timeline) responseSource(name string) *responseAccount {
+	for i := range t.Responses {
+		if t.Responses[i].Source == name {
+			return &t.Responses[i]
+		}
+	}
+	return nil
+}
+
+// sortedKeys returns a map's keys in order, so that nothing depends on the order of maps.
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,43 @@
+package responders
+
+import "context"
+
+// Verb is what somebody does about a page.
+type Verb string
+
+// The verbs.
+const (
+	DoAcknowledge Verb = "acknowledge" // "mine"
+	DoEscalate    Verb = "escalate"    // to the next level
+	DoNote        Verb = "note"        // Text is the note
+	DoBridge      Verb = "bridge"      // the mark "bridge opened"; Text, when given, becomes a note
+	DoMark        Verb = "mark"        // Text is the mark's name
+	DoResolve     Verb = "resolve"
+)
+
+// Action is one thing that somebody does about a page.
+type Action struct {
+	Page string `json:"page,omitempty"` // id; empty is the newest page that is not resolved
+	Verb Verb   `json:"verb"`
+	By   string `json:"by"`             // who; must not be empty
+	Text string `json:"text,omitempty"` // the note, or the mark's name
+	// Bot says that By is a machine. Nothing can say that a machine is a person.
+	Bot bool `json:"bot,omitempty"`
+}
+
+// Desk is a source of responses that people can also act on.
+type Desk interface {
+	// Act carries out an action, or says why it cannot be.
+	Act(Action) error
+}
+
+// WebhookPath is where a Server takes Alertmanager webhooks.
+const WebhookPath = "/webhook"
+
+// Server is a source that must be started before it can be told of alarms.
+type Server interface {
+	// Start listens until ctx ends or Stop is called, and returns the address. It takes Alertmanager webhooks at WebhookPath.
+	Start(ctx context.Context) (address string, err error)
+	// Stop ends listening and releases everything; it waits for what is under way.
+	Stop() error
+}

@@ -1,0 +1,18 @@
+package desk
+
+import "gameday/responders"
+
+// Kind returns the kind of source as scenarios name it.
+func Kind() responders.SourceKind {
+	return responders.SourceKind{
+		Name:    "desk",
+		Summary: "the built-in paging desk: takes Alertmanager webhooks, walks an escalation policy, takes acknowledgements",
+		New:     func() responders.Config { return &Config{} },
+		Open:    func(name string, c responders.Config) (responders.Source, error) { return New(name, *c.(*Config)) },
+	}
+}
+
+var (
+	_ responders.Desk   = (*Source)(nil)
+	_ responders.Server = (*Source)(nil)
+)

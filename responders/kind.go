@@ -1,0 +1,17 @@
+package responders
+
+// SourceKind is one sort of system that pages people, such as desk. Kinds are listed by hand where the program is put together.
+type SourceKind struct {
+	Name    string // as written in a scenario: "desk"
+	Summary string // one line, shown by `gameday kinds`
+	// New returns a pointer to a struct with hcl tags.
+	New func() Config
+	// Open makes a source from a Config that New returned. It contacts nobody.
+	Open func(name string, c Config) (Source, error)
+}
+
+// Config holds the settings of one source, decoded from a scenario.
+type Config interface {
+	// Validate reports every mistake that can be seen without contacting the source, joined, each a *faults.FieldError.
+	Validate() error
+}

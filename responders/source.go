@@ -1,0 +1,84 @@
+// Package responders reads what people did about a page: who was notified, who acknowledged, whether it was escalated, and
+// what else they said and opened.
+package responders
+
+import (
+	"context"
+
+	"gameday/clock"
+)
+
+// Source is a system that pages people.
+type Source interface {
+	// Preflight checks what can be checked before the first request.
+	Preflight(ctx context.Context) ([]Finding, error)
+	// Watch emits events as they happen until ctx ends, from one goroutine.
+	Watch(ctx context.Context, emit func(Event)) error
+	// History returns the events in the span, with the coverage of the span. It is the truth; Watch is only faster.
+	History(ctx context.Context, span clock.Span) ([]Event, Coverage, error)
+}
+
+// Finding is one result of a preflight, as in alarms.
+type Finding struct {
+	Blocks  bool   `json:"blocks"`
+	Summary string `json:"summary"`
+	Detail  string `json:"detail"`
+}
+
+// Kind is what happened to a page.
+type Kind string
+
+// The kinds of event.
+const (
+	Opened         Kind = "opened"         // a page exists
+	Notified       Kind = "notified"       // somebody was told
+	Acknowledged   Kind = "acknowledged"   // somebody said "mine"
+	Unacknowledged Kind = "unacknowledged" // and took it back, or it ran out
+	Escalated      Kind = "escalated"      // the next level is responsible now
+	Marked         Kind = "marked"         // a named mark: "bridge opened"
+	Noted          Kind = "noted"          // free text
+	Resolved       Kind = "resolved"
+)
+
+// ActorKind tells people from machines.
+type ActorKind string
+
+// The kinds of actor.
+const (
+	Human       ActorKind = "human"
+	Bot         ActorKind = "bot"
+	Integration ActorKind = "integration"
+	Timeout     ActorKind = "timeout" // the policy itself
+	UnknownKind ActorKind = "unknown"
+)
+
+// Actor is who did it.
+type Actor struct {
+	ID   string    `json:"id"`
+	Kind ActorKind `json:"kind"`
+}
+
+// Event is one thing that happened to a page.
+type Event struct {
+	Source string            `json:"source"` // "desk.ops"
+	ID     string            `json:"id"`     // unique in the source: an event that is delivered twice counts once
+	Page   string            `json:"page"`   // the page's id
+	Labels map[string]string `json:"labels"` // of the alarm that opened the page
+	Kind   Kind              `json:"kind"`
+	At     clock.Interval    `json:"at"`
+	Actor  Actor             `json:"actor"`
+	Level  int               `json:"level,omitempty"` // escalation level concerned, from 1
+	// Targets are the people notified.
+	Targets []string `json:"targets,omitempty"`
+	// Delivered is "yes", "no" or "unknown", for Notified.
+	Delivered string `json:"delivered,omitempty"`
+	Text      string `json:"text,omitempty"`  // the mark's name, or the note
+	Grade     string `json:"grade,omitempty"` // A system of record with a human actor … D attestation
+}
+
+// Coverage says for which time the source could have seen events.
+type Coverage struct {
+	Spans  []clock.Span `json:"spans"`
+	Why    []string     `json:"why,omitempty"`
+	Offset clock.Offset `json:"offset"`
+}

@@ -1,0 +1,337 @@
+package scenarios
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"gameday/loadgen"
+	"gameday/report"
+	"gameday/targets"
+	"gameday/targets/lab"
+)
+
+// decoding carries what the parts of one scenario share while it is decoded.
+type decoding struct {
+	*loader
+	out *Scenario
+	at  hcl.Range // of the scenario's head
+	in  indicators
+}
+
+// scenario decodes one scenario block.
+func (l *loader) scenario(named *namedBlock, labs map[string]*lab.Config, own []OwnSLI) *Scenario {
+	b := &scenarioBlock{}
+	l.add(decode(named.Body, l.base, b))
+	s := &Scenario{
+		Name: named.Name, Dir: l.dir, Summary: b.Summary, Owner: b.Owner, Blind: b.Blind, Named: b.Names,
+		Responders: l.responderSources,
+	}
+	d := &decoding{loader: l, out: s, at: named.DefRange}
+	if s.Name == "" || len(s.Name) > 100 {
+		l.errorf(d.at, "Invalid scenario name", "A scenario's name has 1 to 100 characters; it names the folder of its records.")
+	}
+	s.Lab = d.lab(b, labs)
+	s.SLIs = append(slices.Clone(own), l.ownSLIs(b.SLIs)...)
+	d.timeline(b)
+	d.traffic(b)
+	d.indicators()
+	s.AlarmSources = l.rules(l.sources, d.in)
+	d.expects(b)
+	d.targets(b)
+	d.faults(b)
+	d.alarms(b)
+	d.noise(b)
+	d.responses(b)
+	d.aborts(b)
+	d.score(b)
+	return s
+}
+
+// lab finds the scenario's lab: the one it names, or the file's only one.
+func (d *decoding) lab(b *scenarioBlock, labs map[string]*lab.Config) *lab.Config {
+	names := slices.Sorted(maps.Keys(labs))
+	if given(b.Lab) {
+		return labs[d.reference(b.Lab, "lab", "a lab", names)]
+	}
+	switch len(names) {
+	case 0:
+		return nil
+	case 1:
+		return labs[names[0]]
+	}
+	d.errorf(d.at, "Which lab?", "The file declares several labs. Say which one this scenario uses: lab = lab.%s.", names[0])
+	return nil
+}
+
+func (d *decoding) timeline(b *scenarioBlock) {
+	if !one(d.loader, b.Timeline, "timeline", func(t timelineBlock) hcl.Range { return t.DefRange }) {
+		d.errorf(d.at, "No timeline", "Say how long each phase lasts: "+
+			"timeline { baseline = \"30s\", ramp = \"10s\", load = \"3m\", recovery = \"60s\" }, one attribute a line.")
+		return
+	}
+	t := b.Timeline[0]
+	d.out.Timeline = Timeline{
+		Baseline: d.duration(t.Baseline, t.Body, "baseline", t.DefRange, time.Second),
+		Load:     d.duration(t.Load, t.Body, "load", t.DefRange, time.Second),
+		Recovery: d.duration(t.Recovery, t.Body, "recovery", t.DefRange, 0),
+	}
+	if t.Ramp != "" {
+		d.out.Timeline.Ramp = d.duration(t.Ramp, t.Body, "ramp", t.DefRange, 0)
+	}
+}
+
+func (d *decoding) traffic(b *scenarioBlock) {
+	if len(b.Traffic) == 0 {
+		d.errorf(d.at, "No traffic", "Without traffic nothing can be measured. Add: "+
+			"traffic \"shoppers\" { … } with a k6 script and its baseline rate.")
+	}
+	seen := map[string]hcl.Range{}
+	for _, t := range b.Traffic {
+		if !d.unique(seen, "traffic", t.Name, t.DefRange) {
+			continue
+		}
+		if slices.Contains(sliNames(), t.Name) || slices.ContainsFunc(d.out.SLIs, func(o OwnSLI) bool { return o.Name == t.Name }) {
+			d.errorf(t.DefRange, "Ambiguous traffic name", "%q is also the name of an indicator, so sli.%s would mean two things. Rename the traffic.",
+				t.Name, t.Name)
+		}
+		d.out.Traffic = append(d.out.Traffic, d.stream(t))
+	}
+}
+
+func (d *decoding) stream(t trafficBlock) Traffic {
+	out := Traffic{Name: t.Name, Multiple: 3, KeepExecutors: t.KeepExecutors, MaxVUs: t.MaxVUs, Env: t.Env, Range: t.DefRange}
+	if t.Multiple != nil {
+		out.Multiple = *t.Multiple
+	}
+	if out.Multiple <= 0 || out.Multiple > 1000 {
+		d.errorf(attrRange(t.Body, "multiple", t.DefRange), "Invalid multiple", "The load phase's multiple of the baseline is "+
+			"more than 0 and at most 1000; 3 is usual.")
+		out.Multiple = 1
+	}
+	if t.MaxVUs < 0 || t.MaxVUs > 100_000 {
+		d.errorf(attrRange(t.Body, "max_vus", t.DefRange), "Invalid max_vus", "The bound on virtual users is from 1 to 100000.")
+	}
+	if one(d.loader, t.Baseline, "baseline", func(b baselineBlock) hcl.Range { return b.DefRange }) {
+		d.baseline(&out, t.Baseline[0])
+	} else if !t.KeepExecutors {
+		d.errorf(t.DefRange, "No baseline", "Say what 1x is: baseline { rate = 40 }, in iterations of the script per second; or "+
+			"keep the script's own executors with keep_executors = true.")
+	}
+	d.script(&out, t)
+	return out
+}
+
+func (d *decoding) baseline(out *Traffic, b baselineBlock) {
+	content, diags := b.Body.Content(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
+		{Type: "prometheus"}, {Type: "run"}, {Type: "access_log"}}})
+	d.add(diags)
+	for _, block := range content.Blocks {
+		d.errorf(block.DefRange, "Unknown baseline kind", "There is no baseline kind %q in this build. There is rate.", block.Type)
+	}
+	switch {
+	case b.Rate == nil && len(content.Blocks) == 0 && !out.KeepExecutors:
+		d.errorf(b.DefRange, "No baseline", "Say what 1x is: rate = 40, in iterations of the script per second.")
+	case b.Rate != nil && out.KeepExecutors:
+		d.errorf(b.DefRange, "Two baselines", "With keep_executors the script's own rates are 1x. Take one of the two out.")
+	case b.Rate != nil && (*b.Rate <= 0 || *b.Rate > 1e6):
+		d.errorf(attrRange(b.Body, "rate", b.DefRange), "Invalid rate", "A rate is more than 0 and at most 1000000 iterations a second.")
+	case b.Rate != nil:
+		out.Rate = *b.Rate
+	}
+}
+
+// script checks that the stream's script is there and parses, and shows its line when it does not.
+func (d *decoding) script(out *Traffic, t trafficBlock) {
+	at := attrRange(t.Body, "script", t.DefRange)
+	if t.Script == nil || *t.Script == "" {
+		d.errorf(t.DefRange, "No script", "This build sends traffic by k6 scripts. Name one: script = \"shoppers.js\".")
+		return
+	}
+	out.ScriptShown = *t.Script
+	out.Script = filepath.Join(d.dir, filepath.FromSlash(*t.Script))
+	if filepath.IsAbs(*t.Script) {
+		out.Script = filepath.Clean(*t.Script)
+	}
+	if info, err := os.Stat(out.Script); err != nil || !info.Mode().IsRegular() {
+		d.errorf(at, "No such script", "There is no file %q; paths are relative to the scenario's folder.%s",
+			*t.Script, nearby(out.Script))
+		return
+	}
+	if d.opts.Catalogue.CheckScript == nil {
+		return
+	}
+	for _, p := range d.opts.Catalogue.CheckScript(loadgen.Spec{Stream: out.Name, Script: out.Script}) {
+		d.scriptProblem(p, at)
+	}
+}
+
+// nearby suggests a file of a similar name in the same folder.
+func nearby(path string) string {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return ""
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return suggest(filepath.Base(path), names)
+}
+
+// scriptProblem shows a mistake in a script at the script's own line.
+func (d *decoding) scriptProblem(p loadgen.Problem, at hcl.Range) {
+	name := p.File
+	if rel, err := filepath.Rel(d.dir, p.File); err == nil {
+		name = filepath.Join(filepath.Dir(d.file.Path), rel)
+	}
+	if p.Line == 0 {
+		d.errorf(at, p.Summary, "%s", p.Detail)
+		return
+	}
+	pos := hcl.Pos{Line: p.Line, Column: max(1, p.Column)}
+	if src, err := os.ReadFile(p.File); err == nil {
+		if d.scripts == nil {
+			d.scripts = map[string]*hcl.File{}
+		}
+		d.scripts[name] = &hcl.File{Bytes: src}
+		pos.Byte = offset(src, pos)
+	}
+	end := pos
+	end.Column++
+	end.Byte++
+	d.errorf(hcl.Range{Filename: name, Start: pos, End: end}, p.Summary, "%s", p.Detail)
+}
+
+// offset returns the byte at which a line and column stand.
+func offset(src []byte, p hcl.Pos) int {
+	line := 1
+	for i, c := range src {
+		if line == p.Line {
+			return min(len(src), i+p.Column-1)
+		}
+		if c == '\n' {
+			line++
+		}
+	}
+	return len(src)
+}
+
+func (d *decoding) indicators() {
+	for _, t := range d.out.Traffic {
+		d.in.streams = append(d.in.streams, t.Name)
+	}
+	seen := map[string]hcl.Range{}
+	for _, o := range d.out.SLIs {
+		if slices.Contains(sliNames(), o.Name) {
+			d.errorf(o.Range, "Name taken", "sli.%s is measured by gameday itself. Give this one another name.", o.Name)
+			continue
+		}
+		if d.unique(seen, "sli", o.Name, o.Range) {
+			d.in.own = append(d.in.own, o.Name)
+		}
+	}
+}
+
+func (d *decoding) expects(b *scenarioBlock) {
+	at := func(b expectsBlock) hcl.Range { return b.DefRange }
+	if one(d.loader, b.Steady, "steady_state", at) {
+		d.expectBlocks(b.Steady[0].Expects, report.PartSteady, "")
+	}
+	if one(d.loader, b.Capacity, "capacity", at) {
+		d.expectBlocks(b.Capacity[0].Expects, report.PartCapacity, "")
+	}
+}
+
+func (d *decoding) expectBlocks(blocks []expectBlock, part report.ExpectPart, fault string) {
+	seen := map[string]hcl.Range{}
+	for _, b := range blocks {
+		if !d.unique(seen, "expect", b.Name, b.DefRange) {
+			continue
+		}
+		c := d.condition(b.That, d.in)
+		c.Over = d.over(b.Over, b.Body, b.DefRange)
+		d.out.Expects = append(d.out.Expects, Expect{
+			Name: b.Name, Part: part, Fault: fault, That: c,
+			Weight: d.weight(b.Weight, b.Body, b.DefRange), Required: b.Required, Range: b.DefRange,
+		})
+	}
+}
+
+func (d *decoding) targets(b *scenarioBlock) {
+	kinds := targets.Selectors()
+	names := slices.Sorted(maps.Keys(kinds))
+	seen := map[string]hcl.Range{}
+	for _, t := range b.Targets {
+		if !d.unique(seen, "target", t.Name, t.DefRange) {
+			continue
+		}
+		sel := d.selector(t, kinds, names)
+		if sel == nil {
+			continue
+		}
+		out := Target{Name: t.Name, Selector: sel, AtMost: 1, Range: t.DefRange}
+		if t.AtMost != nil {
+			out.AtMost = *t.AtMost
+			if *t.AtMost < 1 || *t.AtMost > 10_000 {
+				d.errorf(t.DefRange, "Invalid at_most", "A target selects at least 1 place and at most 10000.")
+			}
+		}
+		if n, ok := sel.(*targets.Node); ok {
+			d.labNode(n, t.DefRange)
+		}
+		d.out.Targets = append(d.out.Targets, out)
+	}
+}
+
+// selector decodes the one inner block of a target.
+func (d *decoding) selector(t targetBlock, kinds map[string]func() targets.Selector, names []string) targets.Selector {
+	schema := &hcl.BodySchema{}
+	for _, n := range names {
+		schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: n})
+	}
+	content, diags := t.Body.Content(schema)
+	for _, diag := range diags {
+		if diag.Summary == "Unsupported block type" {
+			diag.Summary = "Unknown target kind"
+			diag.Detail += " In this build a target is one of: " + list(names) + "."
+		}
+	}
+	d.add(diags)
+	if diags.HasErrors() {
+		return nil
+	}
+	if len(content.Blocks) != 1 {
+		d.errorf(t.DefRange, "One selector needed", "A target holds exactly one of %s.", list(names))
+		return nil
+	}
+	block := content.Blocks[0]
+	sel := kinds[block.Type]()
+	diags = decode(block.Body, d.base, sel)
+	d.add(diags)
+	if diags.HasErrors() {
+		return nil
+	}
+	d.fields(sel.Validate(), block.Body, block.DefRange)
+	return sel
+}
+
+func (d *decoding) labNode(n *targets.Node, at hcl.Range) {
+	if d.out.Lab == nil {
+		d.errorf(at, "No lab", "A node target names a node of the scenario's lab, and this file has no lab block.")
+		return
+	}
+	var names []string
+	for _, c := range d.out.Lab.Nodes {
+		names = append(names, c.Name)
+	}
+	if !slices.Contains(names, n.Name) {
+		sort.Strings(names)
+		d.errorf(at, "Unknown node", "The lab has no node %q.%s It has %s.", n.Name, suggest(n.Name, names), list(names))
+	}
+}

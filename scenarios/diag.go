@@ -1,0 +1,239 @@
+package scenarios
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/agext/levenshtein"
+	"github.com/hashicorp/hcl/v2"
+
+	"gameday/faults"
+)
+
+// errorf adds an error at a place.
+func (l *loader) errorf(at hcl.Range, summary, detail string, args ...any) {
+	if len(args) > 0 {
+		detail = fmt.Sprintf(detail, args...)
+	}
+	l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: at.Ptr()})
+}
+
+// plain adds an error about the file as a whole.
+func (l *loader) plain(summary, detail string) {
+	l.diags = append(l.diags, &hcl.Diagnostic{
+		Severity: hcl.DiagError, Summary: summary, Detail: detail,
+		Subject: &hcl.Range{Filename: l.file.Path, Start: hcl.InitialPos, End: hcl.InitialPos},
+	})
+}
+
+func (l *loader) add(d hcl.Diagnostics) { l.diags = append(l.diags, d...) }
+
+// unique reports a second block of the same name and says where the first one is.
+func (l *loader) unique(seen map[string]hcl.Range, what, name string, at hcl.Range) bool {
+	if first, ok := seen[name]; ok {
+		l.errorf(at, "Duplicate "+what, "There is already %s %q at %s. Rename one of them.", article(what), name, place(first))
+		return false
+	}
+	seen[name] = at
+	return true
+}
+
+// place prints a range as "file.hcl line 12".
+func place(r hcl.Range) string { return fmt.Sprintf("%s line %d", r.Filename, r.Start.Line) }
+
+// fields turns a kind's *faults.FieldErrors into diagnostics at the attributes they speak of.
+func (l *loader) fields(err error, body hcl.Body, fallback hcl.Range) {
+	for _, e := range flatten(err) {
+		var fe *faults.FieldError
+		if errors.As(e, &fe) {
+			l.errorf(attrRange(body, fe.Field, fallback), fe.Summary, "%s", fe.Detail)
+			continue
+		}
+		l.errorf(fallback, "Invalid settings", "%s.", e)
+	}
+}
+
+// flatten takes joined errors apart.
+func flatten(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		var out []error
+		for _, e := range j.Unwrap() {
+			out = append(out, flatten(e)...)
+		}
+		return out
+	}
+	return []error{err}
+}
+
+// tidy sorts diagnostics by place and drops what repeats: decoders visit attributes in no fixed order, and one mistake
+// often surfaces twice.
+func tidy(in hcl.Diagnostics) hcl.Diagnostics {
+	out := slices.Clone(in)
+	slices.SortStableFunc(out, func(a, b *hcl.Diagnostic) int {
+		ra, rb := subject(a), subject(b)
+		if c := strings.Compare(ra.Filename, rb.Filename); c != 0 {
+			return c
+		}
+		if c := ra.Start.Byte - rb.Start.Byte; c != 0 {
+			return c
+		}
+		if c := ra.End.Byte - rb.End.Byte; c != 0 {
+			return c
+		}
+		if c := int(a.Severity) - int(b.Severity); c != 0 {
+			return c
+		}
+		if c := strings.Compare(a.Summary, b.Summary); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Detail, b.Detail)
+	})
+	return slices.CompactFunc(out, func(a, b *hcl.Diagnostic) bool {
+		return a.Severity == b.Severity && a.Subject != nil && b.Subject != nil &&
+			a.Subject.Filename == b.Subject.Filename && a.Subject.Start == b.Subject.Start && a.Subject.End == b.Subject.End
+	})
+}
+
+func subject(d *hcl.Diagnostic) hcl.Range {
+	if d.Subject == nil {
+		return hcl.Range{}
+	}
+	return *d.Subject
+}
+
+// WriteText prints the diagnostics of files for people, with source snippets, and a last line that counts them.
+func WriteText(w io.Writer, files []*File, width uint, color bool) error {
+	problems, in := 0, []string{}
+	for _, f := range files {
+		if len(f.Diags) == 0 {
+			continue
+		}
+		if err := hcl.NewDiagnosticTextWriter(w, f.Sources, width, color).WriteDiagnostics(f.Diags); err != nil {
+			return fmt.Errorf("printing diagnostics: %w", err)
+		}
+		if n := len(f.Diags.Errs()); n > 0 {
+			problems += n
+			in = append(in, f.Path)
+		}
+	}
+	if problems == 0 {
+		return nil
+	}
+	noun := "problems"
+	if problems == 1 {
+		noun = "problem"
+	}
+	where := fmt.Sprintf("%d files", len(in))
+	if len(in) == 1 {
+		where = in[0]
+	}
+	_, err := fmt.Fprintf(w, "%d %s in %s; nothing was run.\n", problems, noun, where)
+	return err
+}
+
+// jsonDiag is one diagnostic as `--json` prints it.
+type jsonDiag struct {
+	Severity string     `json:"severity"`
+	Summary  string     `json:"summary"`
+	Detail   string     `json:"detail"`
+	Subject  *jsonRange `json:"subject,omitempty"`
+}
+
+type jsonRange struct {
+	File  string  `json:"filename"`
+	Start jsonPos `json:"start"`
+	End   jsonPos `json:"end"`
+}
+
+type jsonPos struct {
+	Line   int `json:"line"`
+	Column int `json:"column"`
+	Byte   int `json:"byte"`
+}
+
+// WriteJSON prints the diagnostics of files as one JSON object: {"valid": …, "diagnostics": […]}.
+func WriteJSON(w io.Writer, files []*File) error {
+	out := struct {
+		Valid bool       `json:"valid"`
+		Diags []jsonDiag `json:"diagnostics"`
+	}{Valid: true, Diags: []jsonDiag{}}
+	for _, f := range files {
+		if f.Diags.HasErrors() {
+			out.Valid = false
+		}
+		for _, d := range f.Diags {
+			out.Diags = append(out.Diags, toJSON(d))
+		}
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(out); err != nil {
+		return fmt.Errorf("printing diagnostics: %w", err)
+	}
+	return nil
+}
+
+func toJSON(d *hcl.Diagnostic) jsonDiag {
+	j := jsonDiag{Severity: "error", Summary: d.Summary, Detail: d.Detail}
+	if d.Severity == hcl.DiagWarning {
+		j.Severity = "warning"
+	}
+	if d.Subject != nil {
+		pos := func(p hcl.Pos) jsonPos { return jsonPos{Line: p.Line, Column: p.Column, Byte: p.Byte} }
+		j.Subject = &jsonRange{File: d.Subject.Filename, Start: pos(d.Subject.Start), End: pos(d.Subject.End)}
+	}
+	return j
+}
+
+// suggest returns " Did you mean …?" for the nearest of the known names, or nothing when none is near.
+func suggest(given string, known []string) string {
+	best, distance := "", 4
+	for _, k := range known {
+		if d := levenshtein.Distance(given, k, nil); d < distance && d <= typos(k) {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(" Did you mean %q?", best)
+}
+
+// typos is how many letters may differ for one name to be taken for another; two swapped letters are two.
+func typos(name string) int {
+	switch n := len(name); {
+	case n <= 2:
+		return 1
+	case n <= 5:
+		return 2
+	default:
+		return 3
+	}
+}
+
+// article puts "a" or "an" before a word.
+func article(word string) string {
+	if strings.ContainsRune("aeiou", rune(word[0])) {
+		return "an " + word
+	}
+	return "a " + word
+}
+
+// list prints names for a sentence: "a, b and c".
+func list(names []string) string {
+	switch len(names) {
+	case 0:
+		return "none"
+	case 1:
+		return names[0]
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}

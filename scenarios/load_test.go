@@ -1,0 +1,303 @@
+package scenarios
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gameday/alarms"
+	"gameday/alarms/alertmanager"
+	"gameday/alarms/builtin"
+	"gameday/alarms/prometheus"
+	"gameday/faults/kinds"
+	"gameday/loadgen"
+	"gameday/loadgen/k6"
+	"gameday/report"
+	"gameday/responders"
+	"gameday/responders/desk"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func testOptions() Options {
+	engine := &k6.Engine{}
+	return Options{
+		Catalogue: Catalogue{
+			Faults:      kinds.All(),
+			Alarms:      []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), prometheus.Kind()},
+			Responders:  []responders.SourceKind{desk.Kind()},
+			CheckScript: func(s loadgen.Spec) []loadgen.Problem { return engine.Check(nil, s) },
+		},
+		Getenv: func(name string) string { return map[string]string{"ROBOT": "bot-7f3a"}[name] },
+	}
+}
+
+// TestGood loads every file that must load without a word.
+func TestGood(t *testing.T) {
+	files, err := filepath.Glob("testdata/good/*.hcl")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no good files: %v", err)
+	}
+	for _, path := range files {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			f := Load(path, testOptions())
+			if len(f.Diags) > 0 {
+				var b bytes.Buffer
+				if err := WriteText(&b, []*File{f}, 100, false); err != nil {
+					t.Fatal(err)
+				}
+				t.Fatalf("diagnostics:\n%s", b.String())
+			}
+			if len(f.Scenarios) == 0 {
+				t.Fatal("no scenario came out")
+			}
+		})
+	}
+}
+
+// TestBad loads every file that must not load, and compares all that is said about it with the golden file beside it. Each
+// is loaded many times over: the order of what is said must not depend on that of a map.
+func TestBad(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad/*.hcl")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d bad files: %v", len(files), err)
+	}
+	for _, path := range files {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			got := complaints(t, path)
+			for range 20 {
+				if again := complaints(t, path); again != got {
+					t.Fatalf("two loads differ:\n%s", cmp.Diff(got, again))
+				}
+			}
+			if got == "" {
+				t.Fatal("nothing is said about a bad file")
+			}
+			golden := strings.TrimSuffix(path, ".hcl") + ".golden"
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("what is said changed (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func complaints(t *testing.T, path string) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := WriteText(&b, []*File{Load(path, testOptions())}, 100, false); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// TestEverything reads back the scenario of the design, value by value.
+func TestEverything(t *testing.T) {
+	o := testOptions()
+	o.Vars = []string{"multiple=4"}
+	f := Load("testdata/good/everything.hcl", o)
+	if f.Diags.HasErrors() {
+		t.Fatal(f.Diags)
+	}
+	s := f.Scenarios[0]
+	if s.Name != "checkout-loses-payments" || s.Owner != "team-checkout" || !s.Blind {
+		t.Errorf("head: %q %q %v", s.Name, s.Owner, s.Blind)
+	}
+	if want := (Timeline{30 * time.Second, 10 * time.Second, 3 * time.Minute, time.Minute}); s.Timeline != want {
+		t.Errorf("timeline %v, want %v", s.Timeline, want)
+	}
+	if got := s.Traffic[0]; got.Rate != 40 || got.Multiple != 4 {
+		t.Errorf("traffic at %v × %v, want 40 × 4: -var must win over the default", got.Rate, got.Multiple)
+	}
+	var ids []string
+	for _, e := range s.Expects {
+		ids = append(ids, e.ID()+": "+e.That.Expr.String())
+	}
+	want := []string{
+		"steady_state.availability: sli.error_ratio < 0.01",
+		"steady_state.latency: sli.p95 < 0.3",
+		"capacity.holds 3x: (sli.p95 < 0.5) && (sli.error_ratio < 0.01)",
+		"fault.cut.degrades, does not die: sli.error_ratio < 0.3",
+	}
+	if diff := cmp.Diff(want, ids); diff != "" {
+		t.Errorf("expectations (-want +got):\n%s", diff)
+	}
+	begins := map[string]time.Duration{}
+	for _, f := range s.Faults {
+		begins[f.Name] = s.Begins(f.Name)
+	}
+	// cut begins at 60s and stands for 45s; reboot waits 20s after that.
+	if diff := cmp.Diff(map[string]time.Duration{"crash": 20 * time.Second, "cut": time.Minute, "reboot": 125 * time.Second}, begins); diff != "" {
+		t.Errorf("instants (-want +got):\n%s", diff)
+	}
+	a := s.Alarms[0].AlarmPlan
+	if a.Source != "prometheus.main" || a.PagesVia != "alertmanager.main" || a.Cause != "cut" || !a.Required ||
+		a.FiresWithin != 30*time.Second || a.ClearsWithin != 2*time.Minute {
+		t.Errorf("alarm %+v", a)
+	}
+	r := s.Responses[0].ResponsePlan
+	if r.To != "PaymentsDown" || r.Acknowledge.Within != 5*time.Minute || r.Escalate.OnlyAfter != 10*time.Minute ||
+		r.Escalate.ToLevel != 2 || len(r.Marks) != 1 || r.Resolve.Within != 30*time.Minute {
+		t.Errorf("response %+v", r)
+	}
+	if s.Score.Pass != 80 || s.Score.Weights[report.Service] != 25 {
+		t.Errorf("score %+v", s.Score)
+	}
+}
+
+// TestSecrets checks that a secret reaches the source it is for, and is taken out of everything that is written.
+func TestSecrets(t *testing.T) {
+	s := Load("testdata/good/everything.hcl", testOptions()).Scenarios[0]
+	c := s.Responders[0].Config.(*desk.Config)
+	if diff := cmp.Diff([]string{"bot-7f3a"}, c.Automation); diff != "" {
+		t.Errorf("the source did not get its secret:\n%s", diff)
+	}
+	if got := s.Redact("hello bot-7f3a."); got != "hello [secret ROBOT]." {
+		t.Errorf("redacted %q", got)
+	}
+	if len(s.Secrets) != 1 || !s.Secrets[0].Set || strings.Contains(fmt.Sprintf("%+v", s.Secrets[0].Name), "7f3a") {
+		t.Errorf("secrets %v", len(s.Secrets))
+	}
+}
+
+// TestAwkwardFiles tries files that are wrong as files.
+func TestAwkwardFiles(t *testing.T) {
+	good, err := os.ReadFile("testdata/good/everything.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deep := "locals {\n  a = " + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000) + "\n}\n"
+	for _, tc := range []struct {
+		name, content string
+		want          string // a part of what must be said; "" for nothing
+	}{
+		{"empty", "", "The file is empty"},
+		{"only space", " \n\t\n", "The file is empty"},
+		{"only a byte order mark", "\xef\xbb\xbf", "The file is empty"},
+		{"ten megabytes", strings.Repeat("# nothing\n", 1<<20), "10485760 bytes"},
+		{"deep nesting", deep, "Nested too deeply"},
+		{"deep negation", "locals {\n  a = " + strings.Repeat("!", 500_000) + "true\n}\n", "Nested too deeply"},
+		{"deep templates", "locals {\n  a = \"" + strings.Repeat("${\"", 100_000) + "\n}\n", "Nested too deeply"},
+		{"windows line ends", strings.ReplaceAll(string(good), "\n", "\r\n"), ""},
+		{"byte order mark", "\xef\xbb\xbf" + string(good), ""},
+		{"not UTF-8", strings.Replace(string(good), "on-call hears", "on-call \xff\xfe hears", 1), "Invalid character encoding"},
+		{"no scenario", "variable \"x\" {\n  default = 1\n}\n", "No scenario in this file"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := t.TempDir()
+			copyFile(t, "testdata/good/shoppers.js", filepath.Join(dir, "shoppers.js"))
+			path := filepath.Join(dir, "s.hcl")
+			if err := os.WriteFile(path, []byte(tc.content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			got := complaints(t, path)
+			if tc.want == "" && got != "" || !strings.Contains(got, tc.want) {
+				t.Errorf("said %q, want it to contain %q", cut(got), tc.want)
+			}
+		})
+	}
+	if got := complaints(t, "testdata/no-such.hcl"); !strings.Contains(got, "no such file") {
+		t.Errorf("a missing file: %q", got)
+	}
+	if got := complaints(t, "testdata"); !strings.Contains(got, "is a folder") {
+		t.Errorf("a folder: %q", got)
+	}
+}
+
+func cut(s string) string { return s[:min(len(s), 600)] }
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFileStaysBelow tries every way out of the scenario's folder that file() knows of.
+func TestFileStaysBelow(t *testing.T) {
+	dir := t.TempDir()
+	inner := filepath.Join(dir, "inner")
+	if err := os.MkdirAll(filepath.Join(inner, "sub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"outside.txt": "no", "inner/a.txt": "yes", "inner/sub/b.txt": "yes"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("../outside.txt", filepath.Join(inner, "link.txt")); err != nil {
+		t.Fatal(err)
+	}
+	for path, fine := range map[string]bool{
+		"a.txt": true, "sub/b.txt": true, "sub/../a.txt": true,
+		"../outside.txt": false, "sub/../../outside.txt": false, "link.txt": false, "/etc/hostname": false, "sub": false, "none.txt": false,
+	} {
+		got, err := readBelow(inner, path)
+		if (err == nil) != fine || (fine && got != "yes") {
+			t.Errorf("file(%q) = %q, %v", path, got, err)
+		}
+	}
+}
+
+// TestVariables checks where values come from, and what is said when they do not fit.
+func TestVariables(t *testing.T) {
+	dir := t.TempDir()
+	vars := filepath.Join(dir, "prod.vars")
+	if err := os.WriteFile(vars, []byte("multiple = 5\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name  string
+		vars  []string
+		files []string
+		want  float64
+		say   string
+	}{
+		{name: "default", want: 3},
+		{name: "file", files: []string{vars}, want: 5},
+		{name: "flag over file", files: []string{vars}, vars: []string{"multiple=6"}, want: 6},
+		{name: "last flag", vars: []string{"multiple=6", "multiple=2"}, want: 2},
+		{name: "wrong type", vars: []string{"multiple=[1]"}, say: "must be number"},
+		{name: "no value", vars: []string{"multiple"}, say: "name=value"},
+		{name: "misspelt", vars: []string{"multipel=2"}, say: `Did you mean "multiple"?`},
+		{name: "not a value", vars: []string{"multiple=2 +"}, say: "is not a value of type number"},
+		{name: "missing file", files: []string{filepath.Join(dir, "none")}, say: "no such file"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			o := testOptions()
+			o.Vars, o.VarFiles = tc.vars, tc.files
+			f := Load("testdata/good/everything.hcl", o)
+			if tc.say != "" {
+				if got := f.Diags.Error(); !strings.Contains(got, tc.say) {
+					t.Errorf("said %q, want %q", got, tc.say)
+				}
+				return
+			}
+			if f.Diags.HasErrors() {
+				t.Fatal(f.Diags)
+			}
+			if got := f.Scenarios[0].Traffic[0].Multiple; got != tc.want {
+				t.Errorf("multiple = %v, want %v", got, tc.want)
+			}
+		})
+	}
+}

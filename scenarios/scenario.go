@@ -1,0 +1,226 @@
+// Package scenarios is the language: HCL in, Scenario out. It touches only the files it is named, reads no clock, and
+// nothing leaves it without a place, a cause and a next step. The same input gives the same answer, byte for byte.
+package scenarios
+
+import (
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"gameday/alarms"
+	"gameday/alarms/builtin"
+	"gameday/faults"
+	"gameday/loadgen/sli"
+	"gameday/report"
+	"gameday/responders"
+	"gameday/targets"
+	"gameday/targets/lab"
+)
+
+// Scenario is one game day, decoded and checked: every reference resolves, every expression compiles.
+type Scenario struct {
+	Name    string
+	File    string // path as given to Load
+	Dir     string // absolute path of the file's folder
+	Summary string
+	Owner   string
+	Blind   bool // hide the faults until the run is over
+	Named   bool // keep people's names in reports
+
+	Timeline  Timeline
+	Traffic   []Traffic
+	Expects   []Expect
+	Targets   []Target
+	Faults    []Fault
+	Alarms    []Alarm
+	Noise     *Noise
+	Responses []Response
+	Aborts    []Abort
+	Score     report.ScorePlan
+	SLIs      []OwnSLI
+
+	Lab          *lab.Config
+	AlarmSources []AlarmSource
+	Responders   []ResponderSource
+	Secrets      []Secret
+}
+
+// Timeline is how long each phase lasts.
+type Timeline struct {
+	Baseline, Ramp, Load, Recovery time.Duration
+}
+
+// Start returns when a phase begins on the run's clock, if every phase takes its planned time.
+func (t Timeline) Start(p report.Phase) time.Duration {
+	switch p {
+	case report.Ramp:
+		return t.Baseline
+	case report.Load:
+		return t.Baseline + t.Ramp
+	case report.Recovery:
+		return t.Baseline + t.Ramp + t.Load
+	default:
+		return 0
+	}
+}
+
+// Length returns the planned length of the whole run.
+func (t Timeline) Length() time.Duration { return t.Baseline + t.Ramp + t.Load + t.Recovery }
+
+// Traffic is one stream of requests.
+type Traffic struct {
+	Name          string
+	Script        string // absolute path
+	ScriptShown   string // as written
+	Rate          float64
+	Multiple      float64
+	KeepExecutors bool
+	MaxVUs        int
+	Env           map[string]string
+	Range         hcl.Range
+}
+
+// Expect is an expectation over SLIs.
+type Expect struct {
+	Name     string
+	Part     report.ExpectPart
+	Fault    string // with report.PartFault
+	That     Condition
+	Weight   float64
+	Required bool
+	Range    hcl.Range
+}
+
+// ID returns the expectation's name in the record: "steady_state.availability", "fault.cut.degrades".
+func (e Expect) ID() string {
+	if e.Part == report.PartFault {
+		return "fault." + e.Fault + "." + e.Name
+	}
+	return string(e.Part) + "." + e.Name
+}
+
+// Condition is an expression over SLIs, compiled, with what is needed to show it to people.
+type Condition struct {
+	Expr   *sli.Expr
+	Source string        // as written
+	Over   time.Duration // the sliding window of traffic it looks at
+	Range  hcl.Range
+}
+
+// Target is where faults may land.
+type Target struct {
+	Name     string
+	Selector targets.Selector
+	AtMost   int
+	Range    hcl.Range
+}
+
+// Fault is one planned fault.
+type Fault struct {
+	Name   string
+	Kind   faults.Kind
+	Config faults.Config
+	// Targets is one target's name, or the two that the fault stands between.
+	Targets []string
+	Between bool
+	// At counts from the begin of the load phase. It is -1 when After is set.
+	At    time.Duration
+	After string
+	Wait  time.Duration
+	// Duration is how long the fault stands; 0 when the kind ends by itself or cannot be reverted.
+	Duration       time.Duration
+	Lease          time.Duration
+	RestartsWithin time.Duration
+	SteadyWithin   time.Duration
+	Range          hcl.Range
+}
+
+// Alarm is an alarm that must fire.
+type Alarm struct {
+	report.AlarmPlan
+	Range hcl.Range
+}
+
+// Noise says which other alarms count as noise.
+type Noise struct {
+	report.NoisePlan
+	Range hcl.Range
+}
+
+// Response is what people are expected to do.
+type Response struct {
+	report.ResponsePlan
+	Range hcl.Range
+}
+
+// Abort is a stop condition.
+type Abort struct {
+	Name  string
+	When  Condition
+	Held  time.Duration
+	Range hcl.Range
+}
+
+// OwnSLI is an indicator that an alarm source is asked for every second.
+type OwnSLI struct {
+	Name   string
+	Source string // "prometheus.main"
+	Query  string
+	Range  hcl.Range
+}
+
+// AlarmSource is a declared source of alarms.
+type AlarmSource struct {
+	Kind   alarms.SourceKind
+	Name   string
+	Config alarms.Config
+	// Rules and Notify are set for the builtin kind: its rules are expressions, its receivers references or URLs.
+	Rules  []builtin.Rule
+	Notify []string
+	Range  hcl.Range
+}
+
+// ID returns the source's name in the record: "prometheus.main".
+func (s AlarmSource) ID() string { return s.Kind.Name + "." + s.Name }
+
+// ResponderSource is a declared source of responses.
+type ResponderSource struct {
+	Kind   responders.SourceKind
+	Name   string
+	Config responders.Config
+	Range  hcl.Range
+}
+
+// ID returns the source's name in the record: "desk.ops".
+func (s ResponderSource) ID() string { return s.Kind.Name + "." + s.Name }
+
+// Secret is an environment variable that the scenario reads with secret(). The value never leaves memory.
+type Secret struct {
+	Name  string
+	Set   bool
+	value string
+}
+
+// Redact returns s with every occurrence of a secret's value replaced by its name. Values of fewer than four characters
+// are left alone: they occur by chance.
+func (s *Scenario) Redact(text string) string { return redact(s.Secrets, text) }
+
+// Fault returns the fault of that name, or nil.
+func (s *Scenario) Fault(name string) *Fault {
+	for i := range s.Faults {
+		if s.Faults[i].Name == name {
+			return &s.Faults[i]
+		}
+	}
+	return nil
+}
+
+// Target returns the target of that name, or nil.
+func (s *Scenario) Target(name string) *Target {
+	for i := range s.Targets {
+		if s.Targets[i].Name == name {
+			return &s.Targets[i]
+		}
+	}
+	return nil
+}

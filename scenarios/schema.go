@@ -1,0 +1,237 @@
+package scenarios
+
+import "github.com/hashicorp/hcl/v2"
+
+// The blocks of a file, in the order of design and README. Attributes that refer to other blocks, and expressions that
+// are evaluated while the run goes on, stay hcl.Expression.
+
+type fileBlocks struct {
+	Variables  []variableBlock `hcl:"variable,block"`
+	Locals     []localsBlock   `hcl:"locals,block"`
+	Alarms     []sourceBlock   `hcl:"alarms,block"`
+	Responders []sourceBlock   `hcl:"responders,block"`
+	SLIs       []namedBlock    `hcl:"sli,block"`
+	Labs       []namedBlock    `hcl:"lab,block"`
+	Scenarios  []namedBlock    `hcl:"scenario,block"`
+}
+
+// namedBlock is a block whose body is decoded once variables and locals are known.
+type namedBlock struct {
+	Name     string    `hcl:"name,label"`
+	DefRange hcl.Range `hcl:",def_range"`
+	Body     hcl.Body  `hcl:",remain"`
+}
+
+type variableBlock struct {
+	Name        string         `hcl:"name,label"`
+	Type        hcl.Expression `hcl:"type,optional"`
+	Default     hcl.Expression `hcl:"default,optional"`
+	Description string         `hcl:"description,optional"`
+	DefRange    hcl.Range      `hcl:",def_range"`
+}
+
+type localsBlock struct {
+	Body hcl.Body `hcl:",remain"`
+}
+
+type sourceBlock struct {
+	Kind      string    `hcl:"kind,label"`
+	Name      string    `hcl:"name,label"`
+	DefRange  hcl.Range `hcl:",def_range"`
+	KindRange hcl.Range `hcl:"kind,label_range"`
+	Body      hcl.Body  `hcl:",remain"`
+}
+
+type sliBlock struct {
+	Name     string         `hcl:"name,label"`
+	Source   hcl.Expression `hcl:"source"`
+	Query    string         `hcl:"query"`
+	DefRange hcl.Range      `hcl:",def_range"`
+}
+
+type labBlock struct {
+	Name     string    `hcl:"name,label"`
+	DefRange hcl.Range `hcl:",def_range"`
+	Body     hcl.Body  `hcl:",remain"`
+}
+
+type scenarioBlock struct {
+	Name      string          `hcl:"name,label"`
+	Summary   string          `hcl:"summary,optional"`
+	Owner     string          `hcl:"owner,optional"`
+	Blind     bool            `hcl:"blind,optional"`
+	Names     bool            `hcl:"names,optional"`
+	Lab       hcl.Expression  `hcl:"lab,optional"`
+	Timeline  []timelineBlock `hcl:"timeline,block"`
+	Traffic   []trafficBlock  `hcl:"traffic,block"`
+	Steady    []expectsBlock  `hcl:"steady_state,block"`
+	Capacity  []expectsBlock  `hcl:"capacity,block"`
+	Targets   []targetBlock   `hcl:"target,block"`
+	Faults    []faultBlock    `hcl:"fault,block"`
+	Alarms    []alarmBlock    `hcl:"alarm,block"`
+	Noise     []noiseBlock    `hcl:"noise,block"`
+	Responses []responseBlock `hcl:"response,block"`
+	Aborts    []abortBlock    `hcl:"abort,block"`
+	Score     []scoreBlock    `hcl:"score,block"`
+	SLIs      []namedBlock    `hcl:"sli,block"`
+}
+
+type timelineBlock struct {
+	Baseline string    `hcl:"baseline"`
+	Ramp     string    `hcl:"ramp,optional"`
+	Load     string    `hcl:"load"`
+	Recovery string    `hcl:"recovery"`
+	DefRange hcl.Range `hcl:",def_range"`
+	Body     hcl.Body  `hcl:",body"`
+}
+
+type trafficBlock struct {
+	Name          string            `hcl:"name,label"`
+	Script        *string           `hcl:"script,optional"`
+	Multiple      *float64          `hcl:"multiple,optional"`
+	KeepExecutors bool              `hcl:"keep_executors,optional"`
+	MaxVUs        int               `hcl:"max_vus,optional"`
+	Env           map[string]string `hcl:"env,optional"`
+	Baseline      []baselineBlock   `hcl:"baseline,block"`
+	DefRange      hcl.Range         `hcl:",def_range"`
+	Body          hcl.Body          `hcl:",body"`
+}
+
+type baselineBlock struct {
+	Rate     *float64  `hcl:"rate,optional"`
+	DefRange hcl.Range `hcl:",def_range"`
+	Body     hcl.Body  `hcl:",remain"`
+}
+
+type expectsBlock struct {
+	Expects  []expectBlock `hcl:"expect,block"`
+	DefRange hcl.Range     `hcl:",def_range"`
+}
+
+type expectBlock struct {
+	Name     string         `hcl:"name,label"`
+	That     hcl.Expression `hcl:"that"`
+	Over     string         `hcl:"over,optional"`
+	Weight   *float64       `hcl:"weight,optional"`
+	Required bool           `hcl:"required,optional"`
+	DefRange hcl.Range      `hcl:",def_range"`
+	Body     hcl.Body       `hcl:",body"`
+}
+
+type targetBlock struct {
+	Name     string    `hcl:"name,label"`
+	AtMost   *int      `hcl:"at_most,optional"`
+	DefRange hcl.Range `hcl:",def_range"`
+	Body     hcl.Body  `hcl:",remain"`
+}
+
+type faultBlock struct {
+	Kind           string         `hcl:"kind,label"`
+	Name           string         `hcl:"name,label"`
+	Target         hcl.Expression `hcl:"target,optional"`
+	Between        hcl.Expression `hcl:"between,optional"`
+	At             *string        `hcl:"at,optional"`
+	After          hcl.Expression `hcl:"after,optional"`
+	Wait           *string        `hcl:"wait,optional"`
+	Duration       *string        `hcl:"duration,optional"`
+	Lease          *string        `hcl:"lease,optional"`
+	RestartsWithin *string        `hcl:"restarts_within,optional"`
+	SteadyWithin   *string        `hcl:"steady_within,optional"`
+	Expects        []expectBlock  `hcl:"expect,block"`
+	DefRange       hcl.Range      `hcl:",def_range"`
+	KindRange      hcl.Range      `hcl:"kind,label_range"`
+	Whole          hcl.Body       `hcl:",body"`
+	Rest           hcl.Body       `hcl:",remain"`
+}
+
+type alarmBlock struct {
+	Name         string            `hcl:"name,label"`
+	Source       hcl.Expression    `hcl:"source"`
+	Match        map[string]string `hcl:"match,optional"`
+	Cause        hcl.Expression    `hcl:"cause,optional"`
+	FiresWithin  *string           `hcl:"fires_within,optional"`
+	PagesVia     hcl.Expression    `hcl:"pages_via,optional"`
+	PagesWithin  *string           `hcl:"pages_within,optional"`
+	ClearsWithin *string           `hcl:"clears_within,optional"`
+	MaxFlaps     *int              `hcl:"max_flaps,optional"`
+	Weight       *float64          `hcl:"weight,optional"`
+	Required     bool              `hcl:"required,optional"`
+	DefRange     hcl.Range         `hcl:",def_range"`
+	Body         hcl.Body          `hcl:",body"`
+}
+
+type noiseBlock struct {
+	Watch    map[string]string `hcl:"watch"`
+	Allow    []string          `hcl:"allow,optional"`
+	AtMost   int               `hcl:"at_most,optional"`
+	Weight   *float64          `hcl:"weight,optional"`
+	DefRange hcl.Range         `hcl:",def_range"`
+	Body     hcl.Body          `hcl:",body"`
+}
+
+type responseBlock struct {
+	Name        string         `hcl:"name,label"`
+	Source      hcl.Expression `hcl:"source"`
+	To          hcl.Expression `hcl:"to"`
+	Acknowledge []stepBlock    `hcl:"acknowledge,block"`
+	Escalate    []stepBlock    `hcl:"escalate,block"`
+	Marks       []markBlock    `hcl:"mark,block"`
+	Resolve     []stepBlock    `hcl:"resolve,block"`
+	DefRange    hcl.Range      `hcl:",def_range"`
+	Body        hcl.Body       `hcl:",body"`
+}
+
+type stepBlock struct {
+	Within    string    `hcl:"within"`
+	Level     int       `hcl:"level,optional"`
+	ToLevel   int       `hcl:"to_level,optional"`
+	OnlyAfter *string   `hcl:"only_after,optional"`
+	Weight    *float64  `hcl:"weight,optional"`
+	Required  bool      `hcl:"required,optional"`
+	DefRange  hcl.Range `hcl:",def_range"`
+	Body      hcl.Body  `hcl:",body"`
+}
+
+type markBlock struct {
+	Name     string    `hcl:"name,label"`
+	Within   string    `hcl:"within"`
+	Weight   *float64  `hcl:"weight,optional"`
+	Required bool      `hcl:"required,optional"`
+	DefRange hcl.Range `hcl:",def_range"`
+	Body     hcl.Body  `hcl:",body"`
+}
+
+type abortBlock struct {
+	Name     string         `hcl:"name,label"`
+	When     hcl.Expression `hcl:"when"`
+	Held     *string        `hcl:"held,optional"`
+	Over     string         `hcl:"over,optional"`
+	DefRange hcl.Range      `hcl:",def_range"`
+	Body     hcl.Body       `hcl:",body"`
+}
+
+type scoreBlock struct {
+	Pass     *float64           `hcl:"pass,optional"`
+	Weights  map[string]float64 `hcl:"weights,optional"`
+	DefRange hcl.Range          `hcl:",def_range"`
+	Body     hcl.Body           `hcl:",body"`
+}
+
+type builtinBlock struct {
+	Notify hcl.Expression `hcl:"notify,optional"`
+	Repeat *string        `hcl:"repeat,optional"`
+	Rules  []ruleBlock    `hcl:"rule,block"`
+	Body   hcl.Body       `hcl:",body"`
+}
+
+type ruleBlock struct {
+	Name        string            `hcl:"name,label"`
+	When        hcl.Expression    `hcl:"when"`
+	Over        string            `hcl:"over,optional"`
+	Held        *string           `hcl:"held,optional"`
+	Keep        *string           `hcl:"keep,optional"`
+	Labels      map[string]string `hcl:"labels,optional"`
+	Annotations map[string]string `hcl:"annotations,optional"`
+	DefRange    hcl.Range         `hcl:",def_range"`
+	Body        hcl.Body          `hcl:",body"`
+}

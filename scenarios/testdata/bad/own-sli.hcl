@@ -1,0 +1,17 @@
+scenario "s" {
+  timeline {
+    baseline = "10s"
+    load     = "60s"
+    recovery = "10s"
+  }
+  traffic "shoppers" {
+    script = "shoppers.js"
+    baseline {
+      rate = 10
+    }
+  }
+}
+sli "p95" {
+  source = alarms.prometheus.main
+  query  = "up"
+}

@@ -1,0 +1,15 @@
+scenario "s" {
+  timeline {
+    baseline = "10s"
+    load     = "60s"
+    recovery = "10s"
+  }
+  traffic "shoppers" {
+    script = "shoppers.js"
+    baseline {
+      rate = 10
+    }
+  }
+  owner = secret("")
+  summary = "${secret("ROBOT")} is here"
+}

@@ -1,0 +1,37 @@
+scenario "s" {
+  timeline {
+    baseline = "10s"
+    load     = "60s"
+    recovery = "10s"
+  }
+  traffic "shoppers" {
+    script = "shoppers.js"
+    baseline {
+      rate = 10
+    }
+  }
+  traffic "p95" {
+    script   = "shoppers.js"
+    multiple = -3
+    baseline {
+      rate = 0
+    }
+  }
+  traffic "none" {
+  }
+  traffic "measured" {
+    script = "shoppers.js"
+    baseline {
+      prometheus {
+        query = "x"
+      }
+    }
+  }
+  traffic "kept" {
+    script         = "shoppers.js"
+    keep_executors = true
+    baseline {
+      rate = 5
+    }
+  }
+}
