@@ -27,6 +27,7 @@ const (
 type traffic struct {
 	run     *run
 	streams []*stream
+	started bool
 
 	mu      sync.Mutex
 	windows []loadgen.Window // of all streams, in order of arrival
@@ -55,11 +56,13 @@ func newTraffic(r *run) *traffic {
 // start sets every stream going at 1x and returns when all of them send, or with what went wrong.
 func (t *traffic) start() error {
 	for _, s := range t.streams {
-		dir := filepath.Join(t.run.Dir, "traffic", s.Name)
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		if err := os.MkdirAll(t.dir(s), 0o755); err != nil {
 			return fmt.Errorf("making room for traffic %q: %w", s.Name, err)
 		}
-		go t.send(s, dir)
+	}
+	t.started = true
+	for _, s := range t.streams {
+		go t.send(s)
 	}
 	for _, s := range t.streams {
 		select {
@@ -73,12 +76,15 @@ func (t *traffic) start() error {
 	return nil
 }
 
+// dir is the folder of a stream's archive and log.
+func (t *traffic) dir(s *stream) string { return filepath.Join(t.run.Dir, "traffic", s.Name) }
+
 // send runs one stream. A stream that ends before it is told to ends the run: without traffic nothing can be judged.
-func (t *traffic) send(s *stream, dir string) {
+func (t *traffic) send(s *stream) {
 	defer close(s.done)
 	spec := loadgen.Spec{
 		Stream: s.Name, Script: s.Script, Env: s.Env, Rate: s.Rate, KeepExecutors: s.KeepExecutors, Factor: 1,
-		MaxVUs: s.MaxVUs, PeakMultiple: s.Multiple, Dir: dir, Commands: s.commands, Ready: sync.OnceFunc(func() { close(s.ready) }),
+		MaxVUs: s.MaxVUs, PeakMultiple: s.Multiple, Dir: t.dir(s), Commands: s.commands, Ready: sync.OnceFunc(func() { close(s.ready) }),
 	}
 	// The stream outlives the run's context: it goes on while faults are reverted, and is stopped by command.
 	ctx := context.WithoutCancel(t.run.ctx)
@@ -182,7 +188,7 @@ func (t *traffic) command(s *stream, c loadgen.Command) {
 
 // stop ends every stream and waits for them, at most for patience.
 func (t *traffic) stop(patience time.Duration) {
-	if t == nil {
+	if t == nil || !t.started {
 		return
 	}
 	for _, s := range t.streams {

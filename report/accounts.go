@@ -16,7 +16,7 @@ type alarmAccount struct {
 	Episodes []episode // by beginning
 	Coverage alarms.Coverage
 	End      time.Time // of what was asked for, or seen
-	Line     int       // of the source's own account; 0 when there is none and the episodes were put together from sightings
+	Line     int       // of the source's own account; 0 when the episodes were put together from sightings
 	Error    string
 }
 
@@ -40,8 +40,8 @@ func (e episode) fired() bool { return !e.Firing.IsZero() }
 // name returns the alarm's name.
 func (e episode) name() string { return cmp.Or(e.Labels["alertname"], e.Key, "unnamed") }
 
-// alarmAccounts returns one account a source: the source's own history, which is the truth; when a source was never asked
-// or could not answer, what was seen live. An answer without an error outranks one with an error.
+// alarmAccounts returns one account a source: the source's own history, which is the truth; when a source was never
+// asked or could not answer, what was seen live. An answer without an error outranks one with an error.
 func alarmAccounts(rec *Record, live []seen[AlarmSighting], end time.Time) []alarmAccount {
 	by := map[string]*alarmAccount{}
 	get := func(name string) *alarmAccount {

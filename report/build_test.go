@@ -37,7 +37,8 @@ func during(a, b float64) clock.Span     { return clock.Span{Start: at(a), End: 
 
 func newBuilder(t testing.TB, plan *Plan) *builder {
 	b := &builder{t: t, plan: plan}
-	return b.add(0, RunStarted, Started{Run: "20261120-140200-" + plan.Scenario, Version: "0.1.0", At: began, Host: "host"})
+	return b.add(0, RunStarted, Started{Run: "20261120-140200-" + plan.Scenario, Version: "0.1.0", At: began,
+		Host: "host"})
 }
 
 func (b *builder) add(sec float64, kind EventKind, data any) *builder {
@@ -76,7 +77,8 @@ type tick struct {
 func (b *builder) traffic(stream string, from, to int, shape func(sec int) tick) *builder {
 	for s := from; s < to; s++ {
 		k := shape(s)
-		w := loadgen.Window{Stream: stream, Start: at(float64(s)), Multiple: 1, Due: uint64(k.due), Started: uint64(k.started), Dropped: uint64(k.due - k.started),
+		w := loadgen.Window{Stream: stream, Start: at(float64(s)), Multiple: 1, Due: uint64(k.due),
+			Started: uint64(k.started), Dropped: uint64(k.due - k.started),
 			Completed: uint64(k.started), Generator: k.load}
 		w.OK.Response, w.Failed.Response = &loadgen.Histogram{}, &loadgen.Histogram{}
 		failed := int(float64(k.started)*k.errors + 0.5)
@@ -165,8 +167,9 @@ func (a alarm) episode(source string) alarms.Episode {
 
 // alarms adds a source's own account, asked at the end.
 func (b *builder) alarms(source string, end float64, covered []clock.Span, list ...alarm) *builder {
-	r := AlarmRecord{Source: source, Span: during(0, end), Coverage: alarms.Coverage{Spans: covered, Resolution: time.Second,
-		Offset: clock.Offset{Ahead: 300 * time.Millisecond, Err: 500 * time.Millisecond}}}
+	r := AlarmRecord{Source: source, Span: during(0, end), Coverage: alarms.Coverage{Spans: covered,
+		Resolution: time.Second,
+		Offset:     clock.Offset{Ahead: 300 * time.Millisecond, Err: 500 * time.Millisecond}}}
 	for _, a := range list {
 		r.Episodes = append(r.Episodes, a.episode(source))
 	}
@@ -175,7 +178,8 @@ func (b *builder) alarms(source string, end float64, covered []clock.Span, list 
 
 // did is one thing that happened to a page.
 func did(sec float64, kind responders.Kind, who responders.ActorKind, id string, level int) responders.Event {
-	e := responders.Event{Source: "desk.ops", Page: "#1", Kind: kind, At: about(sec), Actor: responders.Actor{ID: id, Kind: who},
+	e := responders.Event{Source: "desk.ops", Page: "#1", Kind: kind, At: about(sec), Actor: responders.Actor{ID: id,
+		Kind: who},
 		Level: level, Labels: map[string]string{"alertname": "PaymentsDown", "severity": "page"}, Grade: "A"}
 	e.ID = string(kind) + "/" + id + "/" + at(sec).Format("150405.000")
 	if kind == responders.Notified {
@@ -244,7 +248,8 @@ func checkoutPlan() *Plan {
 	return &Plan{
 		Scenario: "checkout-loses-payments", File: "examples/shop/game-day.hcl", Owner: "team-checkout",
 		Summary: "The shop keeps selling while payments is down, and on-call hears of it within a minute.",
-		Phases:  []PhasePlan{{Baseline, 0, sec(30)}, {Ramp, sec(30), sec(10)}, {Load, sec(40), sec(180)}, {Recovery, sec(220), sec(60)}},
+		Phases: []PhasePlan{{Baseline, 0, sec(30)}, {Ramp, sec(30), sec(10)}, {Load, sec(40), sec(180)}, {Recovery, sec(220),
+			sec(60)}},
 		Traffic: []TrafficPlan{{Name: "shoppers", Engine: "k6", Script: "shoppers.js", Rate: 40, Multiple: 3}},
 		Targets: []TargetPlan{
 			{Name: "payments", Kind: "process", Selector: "listen 9102", Places: []string{"pid 4127 shop payments"}},
@@ -267,7 +272,8 @@ func checkoutPlan() *Plan {
 				That: less("error_ratio", 0.3), Source: "sli.error_ratio < 0.30", Over: sec(10), Weight: 2},
 			{ID: "fault.cut.latency", Name: "latency", Part: PartFault, Fault: "cut", That: less("p95", 0.8),
 				Source: `sli.p95 < seconds("800ms")`, Over: sec(10), Weight: 1},
-			{ID: "capacity.holds 3x", Name: "holds 3x", Part: PartCapacity, That: both(less("p95", 0.5), less("error_ratio", 0.01)),
+			{ID: "capacity.holds 3x", Name: "holds 3x", Part: PartCapacity, That: both(less("p95", 0.5), less("error_ratio",
+				0.01)),
 				Source: `sli.p95 < seconds("500ms") && sli.error_ratio < 0.01`, Over: sec(10), Weight: 1},
 		},
 		Alarms: []AlarmPlan{{Name: "PaymentsDown", Source: "prometheus.main",
@@ -279,8 +285,9 @@ func checkoutPlan() *Plan {
 			Escalate:    &EscalatePlan{DeadlinePlan: DeadlinePlan{Within: sec(110), Weight: 1}, ToLevel: 2, OnlyAfter: sec(90)},
 			Marks:       []MarkPlan{{"bridge opened", DeadlinePlan{Within: sec(100), Weight: 1}}},
 			Resolve:     &DeadlinePlan{Within: sec(30 * 60), Weight: 1}}},
-		Aborts: []AbortPlan{{Name: "error storm", When: less("error_ratio", 0.6), Source: "sli.error_ratio > 0.60", Held: sec(10)}},
-		Score:  ScorePlan{Pass: 80},
+		Aborts: []AbortPlan{{Name: "error storm", When: less("error_ratio", 0.6), Source: "sli.error_ratio > 0.60",
+			Held: sec(10)}},
+		Score: ScorePlan{Pass: 80},
 	}
 }
 

@@ -197,16 +197,19 @@ func (k *chart) panels() {
 	k.panel(panel{title: "arrivals per second", height: 110, scale: linear(rate), unit: number, points: points, step: step,
 		lines: []line{{"due", "dashed", func(p point) float64 { return blank(p.empty, p.due) }},
 			{"started", "main", func(p point) float64 { return blank(p.empty, p.started) }}}})
-	k.panel(panel{title: "failed requests", height: 84, scale: linear(min(1, max(0.01, errs))), unit: percent, points: points,
-		step: step, limits: k.limits("error_ratio"),
+	k.panel(panel{title: "failed requests", height: 84, scale: linear(min(1, max(0.01, errs))), unit: percent,
+		points: points,
+		step:   step, limits: k.limits("error_ratio"),
 		lines: []line{{"errors", "bad fill", func(p point) float64 { return p.errors }}}})
 	s := spread(least, max(most, 0.001))
 	title := "response time"
 	if s.log {
 		title += " (log)"
 	}
-	k.panel(panel{title: title, height: 110, scale: s, unit: func(v float64) string { return brief("p95", v) }, points: points, step: step, limits: k.limits("p95"),
-		lines: []line{{"p50", "second", func(p point) float64 { return p.p50 }}, {"p95", "main", func(p point) float64 { return p.p95 }}}})
+	k.panel(panel{title: title, height: 110, scale: s, unit: func(v float64) string { return brief("p95", v) },
+		points: points, step: step, limits: k.limits("p95"),
+		lines: []line{{"p50", "second", func(p point) float64 { return p.p50 }}, {"p95", "main",
+			func(p point) float64 { return p.p95 }}}})
 }
 
 func blank(empty bool, v float64) float64 {

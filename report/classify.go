@@ -37,9 +37,10 @@ type alarmFinding struct {
 	fired clock.Outcome
 }
 
-// find classifies what happened to an expected alarm. Firing after the onset is not enough to be caused by the fault: the
-// pending phase must have begun after it too, as far as the clocks can tell (q.hi ≥ t0.lo, where the interval of q holds
-// the source's clock error). An alarm that was there before hides later episodes of its own key, but not of another.
+// find classifies what happened to an expected alarm. Firing after the onset is not enough to be caused by the fault:
+// the pending phase must have begun after it too, as far as the clocks can tell (q.hi ≥ t0.lo, where the interval of q
+// holds the source's clock error). An alarm that was there before hides later episodes of its own key, but not of
+// another.
 func (j *judge) find(p *AlarmPlan) *alarmFinding {
 	f := &alarmFinding{plan: p, account: j.tl.alarmSource(p.Source)}
 	if why, hint, not := j.notInjected(p.Cause); not {
@@ -158,7 +159,8 @@ func gap(source string, spans []clock.Span, why []string, end time.Time, need cl
 	switch {
 	case !asked:
 		return "the record has nothing from " + source
-	case end.Before(need.End) && clock.Share(spans, clock.Span{Start: need.Start, End: laterOf(need.Start, end)}) >= covered:
+	case end.Before(need.End) && clock.Share(spans, clock.Span{Start: need.Start, End: laterOf(need.Start,
+		end)}) >= covered:
 		return "the run ended before the deadline"
 	}
 	s := fmt.Sprintf("%s was watched for only %s of the time", source, percent(clock.Share(spans, need)))

@@ -62,7 +62,8 @@ type seen[T any] struct {
 // line returns the event's line in record.jsonl, from 1.
 func (s seen[T]) line() int { return int(s.Seq) }
 
-// all returns the events of the kinds, decoded, in order. Events that cannot be decoded are left out; Read lets none in.
+// all returns the events of the kinds, decoded, in order. Events that cannot be decoded are left out; Read lets none
+// in.
 func all[T any](rec *Record, kinds ...EventKind) []seen[T] {
 	var out []seen[T]
 	for _, e := range rec.Events {

@@ -11,8 +11,8 @@ import (
 	"gameday/clock"
 )
 
-// Find returns the item that a user means: by its id, the begin of it, a part of its id or title, or its letters in order.
-// A query that fits none or several is an error that lists the ids.
+// Find returns the item that a user means: by its id, the begin of it, a part of its id or title, or its letters in
+// order. A query that fits none or several is an error that lists the ids.
 func (c *Scorecard) Find(query string) (*Item, error) {
 	q := strings.ToLower(strings.TrimSpace(query))
 	tests := []func(*Item) bool{

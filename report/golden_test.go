@@ -127,7 +127,8 @@ func TestHostileText(t *testing.T) {
 	if !strings.Contains(page.String(), "&lt;script&gt;alert(1)") {
 		t.Error("the escaped name is not in the page, so the test tests nothing")
 	}
-	for name, out := range map[string]string{"text": text.String(), "junit": junit.String(), "page's picture": drawChart(c)} {
+	for name, out := range map[string]string{"text": text.String(), "junit": junit.String(),
+		"page's picture": drawChart(c)} {
 		if strings.Contains(out, "\x1b") {
 			t.Errorf("%s: an escape sequence of the scenario went through", name)
 		}
@@ -165,7 +166,8 @@ func TestNoNames(t *testing.T) {
 			t.Errorf("the report names %q: …%s…", name, out[max(0, i-60):i+40])
 		}
 	}
-	if !strings.Contains(out, "responder A, then (responder B) and responder C") || !strings.Contains(out, "annual bobsled") {
+	if !strings.Contains(out, "responder A, then (responder B) and responder C") || !strings.Contains(out,
+		"annual bobsled") {
 		t.Error("pseudonyms are not in the order of appearance, or ate a word")
 	}
 	rec.Plan.Named = true

@@ -22,9 +22,13 @@ var pageStyle string
 var page = template.Must(template.New("page").Funcs(pageFuncs).Parse(pageText))
 
 var pageFuncs = template.FuncMap{
-	"verdict": verdictWords, "score": scoreWords, "share": share, "points": pointWords, "part": partWords, "note": noteWords,
+	"verdict": verdictWords, "score": scoreWords, "share": share, "points": pointWords, "part": partWords,
+	"note": noteWords,
 	"span": span, "offset": offsetWords, "raw": rawLines, "capital": func(s string) string { return capital(s, true) },
-	"worth": nearTenth, "percent": percent, "number": number, "join": func(s []string) string { return strings.Join(s, ", ") },
+	"worth": nearTenth, "percent": percent, "number": number, "join": func(s []string) string {
+		return strings.Join(s,
+			", ")
+	},
 	"class": func(c Class) string { return strings.ReplaceAll(string(c), "_", " ") },
 	"mark": func(o clock.Outcome) string {
 		return map[clock.Outcome]string{clock.Met: "✓", clock.Missed: "✗", clock.Unknown: "?"}[o]

@@ -20,7 +20,8 @@ func (j *judge) capacity() []Item {
 		it.Expected = fmt.Sprintf("%s holds at the planned load while no fault is felt", limitOf(e))
 		j.overQuiet(&it, e)
 		if it.Outcome == clock.Missed {
-			it.Hint = fmt.Sprintf("The service does not carry this load (%s): find what saturates first, then run it again.", it.Measured)
+			it.Hint = fmt.Sprintf("The service does not carry this load (%s): find what saturates first, then run it again.",
+				it.Measured)
 		}
 		j.reached(&it)
 		out = append(out, it)
@@ -28,8 +29,8 @@ func (j *judge) capacity() []Item {
 	return out
 }
 
-// reached makes a capacity item unknown when less than 95 % of the arrivals that were due were begun, and says whose limit
-// it was.
+// reached makes a capacity item unknown when less than 95 % of the arrivals that were due were begun, and says whose
+// limit it was.
 func (j *judge) reached(it *Item) {
 	quiet := j.quiet().spans
 	r := j.load.over(quiet...)
@@ -93,18 +94,22 @@ func (j *judge) limit(spans []clock.Span) (whose, hint string) {
 				fmt.Sprintf("The generator of %s ran out of processor: capacity is unknown. Give it more cores, or use a cheaper "+
 					"script.", stream)
 		case u.full*2 >= len(ws):
-			return fmt.Sprintf("the system was the limit: all %d virtual users of %s were busy waiting for it", u.maxVUs, stream),
-				fmt.Sprintf("All %d virtual users of %s waited for answers: the system could not take the load. Find what is slow, or "+
+			return fmt.Sprintf("the system was the limit: all %d virtual users of %s were busy waiting for it", u.maxVUs,
+					stream),
+				fmt.Sprintf("All %d virtual users of %s waited for answers: the system could not take the load. Find what "+
+					"is slow, or "+
 					"raise max_vus to see how it fails.", u.maxVUs, stream)
 		case u.late*2 >= len(ws):
 			return fmt.Sprintf("the generator of %s was the limit (starts were up to %s late with virtual users free)", stream,
 					span(u.lateness)),
-				fmt.Sprintf("The generator of %s started late although it had free virtual users: it competes for processors. Run it "+
+				fmt.Sprintf("The generator of %s started late although it had free virtual users: it competes for "+
+					"processors. Run it "+
 					"on a quieter machine.", stream)
 		}
 	}
-	return "neither the generator nor the system shows why", "Look at the generator's notes: arrivals were lost, and neither the " +
-		"processor nor the virtual users were exhausted."
+	return "neither the generator nor the system shows why",
+		"Look at the generator's notes: arrivals were lost, and neither the " +
+			"processor nor the virtual users were exhausted."
 }
 
 // usage is what a generator used over some windows.

@@ -40,8 +40,9 @@ func (j *judge) detection() []Item {
 // alarmItem begins an item of an expected alarm.
 func (f *alarmFinding) item(what, title string, within time.Duration) Item {
 	p := f.plan
-	it := Item{ID: "alarm." + p.Name + "." + what, Title: p.Name + " " + title, Weight: weight(p.Weight), Required: p.Required,
-		Within: within, Class: f.class, Measured: "unknown"}
+	it := Item{ID: "alarm." + p.Name + "." + what, Title: p.Name + " " + title, Weight: weight(p.Weight),
+		Required: p.Required,
+		Within:   within, Class: f.class, Measured: "unknown"}
 	if within > 0 {
 		it.Limit = span(within)
 	}
@@ -63,7 +64,8 @@ func (j *judge) fired(f *alarmFinding) Item {
 	case ClassHit, ClassLate, ClassUnobserved:
 		if f.first == nil {
 			it.unknown(f.gap(p.FiresWithin))
-			it.Hint = fmt.Sprintf("%s could not be watched through the deadline, so nobody knows whether %s fired: mend the way to it, "+
+			it.Hint = fmt.Sprintf("%s could not be watched through the deadline, so nobody knows whether %s fired: mend "+
+				"the way to it, "+
 				"or keep the run going for longer.", p.Source, p.Name)
 			return it
 		}
@@ -78,7 +80,8 @@ func (j *judge) fired(f *alarmFinding) Item {
 	case ClassPreexisting, ClassPrimed:
 		j.episodeSeen(&it, f.masked)
 		it.unknown(f.maskedWhy())
-		it.Hint = fmt.Sprintf("Make %s quiet before the run: it cannot show that it notices %s while it is already %s.", p.Name, p.Cause,
+		it.Hint = fmt.Sprintf("Make %s quiet before the run: it cannot show that it notices %s while it is already %s.",
+			p.Name, p.Cause,
 			map[Class]string{ClassPreexisting: "firing", ClassPrimed: "pending"}[f.class])
 	case ClassMissed:
 		it.Measured = "never"
@@ -108,7 +111,8 @@ func (f *alarmFinding) lateHint() string {
 	if in > before {
 		return fmt.Sprintf("%s spent %.1f s in its pending phase: shorten `for`.", f.plan.Name, in.Seconds())
 	}
-	return fmt.Sprintf("%s took %.1f s to become pending: shorten the scrape or evaluation interval, or the range that its "+
+	return fmt.Sprintf("%s took %.1f s to become pending: shorten the scrape or evaluation interval, or the range "+
+		"that its "+
 		"expression averages over.", f.plan.Name, before.Seconds())
 }
 
@@ -145,7 +149,8 @@ func (j *judge) sourceOfAlarms(it *Item, a *alarmAccount) {
 // coverageWords says how much of the run the spans cover.
 func (j *judge) coverageWords(spans []clock.Span) string {
 	run := clock.Span{Start: j.tl.Start, End: j.tl.End}
-	return fmt.Sprintf("coverage %s of %s–%s", percent(clock.Share(spans, run)), j.tl.stamp(run.Start), j.tl.stamp(run.End))
+	return fmt.Sprintf("coverage %s of %s–%s", percent(clock.Share(spans, run)), j.tl.stamp(run.Start),
+		j.tl.stamp(run.End))
 }
 
 func offsetWords(o clock.Offset) string {
@@ -196,7 +201,8 @@ func (j *judge) cleared(f *alarmFinding) Item {
 	}
 	it.Class, it.Measured = ClassStuck, "never"
 	it.missed("it still fires")
-	it.Hint = p.Name + " did not clear after the fault was gone: does its rule measure something that never comes back down?"
+	it.Hint = p.Name + " did not clear after the fault was gone: does its rule measure something that never comes " +
+		"back down?"
 	return it
 }
 
@@ -219,7 +225,8 @@ func (j *judge) flaps(f *alarmFinding) Item {
 	p := f.plan
 	it := f.item("flaps", "did not flap", 0)
 	it.Limit = count(*p.MaxFlaps, "flap")
-	it.Expected = fmt.Sprintf("%s comes and goes at most %s while %s is felt", p.Name, count(*p.MaxFlaps, "time")+" more than once", p.Cause)
+	it.Expected = fmt.Sprintf("%s comes and goes at most %s while %s is felt", p.Name, count(*p.MaxFlaps,
+		"time")+" more than once", p.Cause)
 	switch {
 	case f.skip != "":
 		it.unknown(f.skip)

@@ -12,8 +12,8 @@ import (
 // nodeRestart is the kind whose target must come back with another boot id.
 const nodeRestart = "node_restart"
 
-// recovery returns the items of the recovery part: for each fault, that its targets came back, and that the steady state
-// held again.
+// recovery returns the items of the recovery part: for each fault, that its targets came back, and that the steady
+// state held again.
 func (j *judge) recovery() []Item {
 	steady := false
 	for _, e := range j.plan.Expects {
@@ -98,7 +98,8 @@ func (j *judge) neverBack(it *Item, in *InjectionLife, why string) {
 		it.unknown("the run ended before " + in.Place + " had its time to come back")
 	default:
 		it.missed(in.Place + " did not come back")
-		it.Hint = fmt.Sprintf("Nothing brought %s back: let a supervisor restart it (systemd Restart=, a deployment), and alert on "+
+		it.Hint = fmt.Sprintf("Nothing brought %s back: let a supervisor restart it (systemd Restart=, a deployment), "+
+			"and alert on "+
 			"its absence.", in.Place)
 	}
 }
@@ -109,7 +110,8 @@ func (j *judge) steadyAgain(p *FaultPlan) Item {
 		Measured: "unknown", Limit: "–"}
 	f := j.tl.Fault(p.Name)
 	it.Within = j.steadyLimit(f)
-	it.Expected = fmt.Sprintf("every steady-state expectation holds again once %s is gone, and keeps holding for %s", p.Name,
+	it.Expected = fmt.Sprintf("every steady-state expectation holds again once %s is gone, and keeps holding for %s",
+		p.Name,
 		span(holdFor))
 	if it.Within > 0 {
 		it.Limit = span(it.Within)
@@ -174,13 +176,14 @@ func (j *judge) judgeSteady(it *Item, f *FaultLife, from clock.Interval) {
 	default:
 		it.Measured = "never"
 		it.missed(list(r.failed) + " did not hold again: " + r.last)
-		it.Hint = fmt.Sprintf("The service did not recover from %s by itself (%s): look for retry storms, stale connections and "+
+		it.Hint = fmt.Sprintf("The service did not recover from %s by itself (%s): look for retry storms, stale "+
+			"connections and "+
 			"caches that never refill.", f.Name, r.last)
 	}
 }
 
-// disturbed returns when the search for the steady state must stop: when another fault may be felt, else at the record's
-// end. by is that fault.
+// disturbed returns when the search for the steady state must stop: when another fault may be felt, else at the
+// record's end. by is that fault.
 func (j *judge) disturbed(f *FaultLife, from time.Time) (end time.Time, by string) {
 	end = j.tl.End
 	for _, o := range j.tl.Faults {

@@ -11,8 +11,8 @@ import (
 	"gameday/responders"
 )
 
-// response returns the items of the response part: what people did about each page. All deadlines count from the delivery
-// of the first page about the alarm. A scenario without a fault pages nobody, so nothing is asked of people.
+// response returns the items of the response part: what people did about each page. All deadlines count from the
+// delivery of the first page about the alarm. A scenario without a fault pages nobody, so nothing is asked of people.
 func (j *judge) response() []Item {
 	var out []Item
 	for i := range j.plan.Responses {
@@ -196,7 +196,8 @@ func (j *judge) finish(p *paging, it *Item, at *clock.Interval, what string) {
 	why := p.gap(need)
 	if strings.Contains(why, "before the deadline") {
 		why = "the run ended before the deadline (" + j.tl.stamp(need.End) + ")"
-		it.Hint = fmt.Sprintf("Deadlines of the response to %s lie after the end of the run: run `gameday finalize` once they are over, "+
+		it.Hint = fmt.Sprintf("Deadlines of the response to %s lie after the end of the run: run `gameday finalize` "+
+			"once they are over, "+
 			"or lengthen the recovery phase.", p.plan.To)
 	}
 	it.unknown(why)
@@ -255,7 +256,8 @@ func (p *paging) ackHint(it *Item) string {
 	switch it.Outcome {
 	case clock.Missed:
 		if esc := p.plan.Escalate; esc != nil && esc.OnlyAfter > it.Within {
-			return fmt.Sprintf("Nobody answered within %s and the policy escalates only after %s: shorten the policy or the deadline.",
+			return fmt.Sprintf("Nobody answered within %s and the policy escalates only after %s: shorten the policy or "+
+				"the deadline.",
 				it.Limit, span(esc.OnlyAfter))
 		}
 		if it.Value > 0 {
@@ -263,7 +265,8 @@ func (p *paging) ackHint(it *Item) string {
 		}
 		return "Nobody acknowledged the page: did it reach a phone, and was somebody on call?"
 	case clock.Unknown:
-		return "Whether the page was acknowledged could not be seen: mend the way to " + p.plan.Source + ", then run `gameday finalize`."
+		return "Whether the page was acknowledged could not be seen: mend the way to " + p.plan.Source + ", then run " +
+			"`gameday finalize`."
 	}
 	return ""
 }
@@ -288,7 +291,8 @@ func (j *judge) escalated(p *paging) Item {
 	it := p.item("escalate", fmt.Sprintf("escalated to level %d", esc.ToLevel), esc.DeadlinePlan)
 	it.Expected = fmt.Sprintf("the page about %s reaches level %d within %s", p.plan.To, esc.ToLevel, it.Limit)
 	if esc.OnlyAfter > 0 {
-		it.Expected += fmt.Sprintf(", but not before %s, and not at all when it was acknowledged by then", span(esc.OnlyAfter))
+		it.Expected += fmt.Sprintf(", but not before %s, and not at all when it was acknowledged by then",
+			span(esc.OnlyAfter))
 	}
 	if !j.begin(p, &it) {
 		return it
@@ -313,12 +317,14 @@ func (j *judge) escalated(p *paging) Item {
 	}
 	j.finish(p, &it, up, "escalated")
 	if it.Outcome == clock.Missed {
-		it.Hint = fmt.Sprintf("The page did not reach level %d in time: look at the delay of the escalation policy.", esc.ToLevel)
+		it.Hint = fmt.Sprintf("The page did not reach level %d in time: look at the delay of the escalation policy.",
+			esc.ToLevel)
 	}
 	return it
 }
 
-// early judges what happened before an escalation was due: an escalation was too early, an acknowledgement made it needless.
+// early judges what happened before an escalation was due: an escalation was too early, an acknowledgement made it
+// needless.
 func (p *paging) early(it *Item, ack, up *clock.Interval, after time.Duration) (done bool) {
 	if after == 0 {
 		return false
@@ -386,7 +392,8 @@ func (j *judge) marked(p *paging, m MarkPlan) Item {
 	}
 	j.finish(p, &it, at, "marked it")
 	if it.Outcome == clock.Missed {
-		it.Hint = fmt.Sprintf("%q was not marked in time: is it in the runbook, and does everybody know how to mark it?", m.Name)
+		it.Hint = fmt.Sprintf("%q was not marked in time: is it in the runbook, and does everybody know how to mark it?",
+			m.Name)
 	}
 	return it
 }

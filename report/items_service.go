@@ -9,8 +9,8 @@ import (
 	"gameday/loadgen/sli"
 )
 
-// service returns the items of the service part: the expectations of each fault over the windows while it stood, and the
-// steady state over the quiet part of the load phase.
+// service returns the items of the service part: the expectations of each fault over the windows while it stood, and
+// the steady state over the quiet part of the load phase.
 func (j *judge) service() []Item {
 	var out []Item
 	for _, e := range j.plan.Expects {
@@ -23,7 +23,8 @@ func (j *judge) service() []Item {
 			it.Expected = fmt.Sprintf("%s holds over the load phase while no fault is felt", limitOf(e))
 			j.overQuiet(&it, e)
 			if it.Outcome == clock.Missed {
-				it.Hint = "The steady state does not hold at the planned load even without a fault: mend that first, or plan a lower multiple."
+				it.Hint = "The steady state does not hold at the planned load even without a fault: mend that first, or " +
+					"plan a lower multiple."
 			}
 			out = append(out, it)
 		}
@@ -33,7 +34,8 @@ func (j *judge) service() []Item {
 
 // expectation begins the item of an expectation.
 func (j *judge) expectation(e ExpectPlan) Item {
-	return Item{ID: e.ID, Title: e.Name, Weight: weight(e.Weight), Required: e.Required, Limit: limitWords(e.That, e.Source),
+	return Item{ID: e.ID, Title: e.Name, Weight: weight(e.Weight), Required: e.Required, Limit: limitWords(e.That,
+		e.Source),
 		Measured: "unknown"}
 }
 
@@ -57,7 +59,8 @@ func (j *judge) whileStanding(e ExpectPlan) Item {
 		f.lines()...)
 	j.evaluate(&it, e, []clock.Span{stood})
 	if it.Outcome == clock.Missed {
-		it.Hint = fmt.Sprintf("While %s stood users saw %s: give the calls that it breaks a time limit and a fallback.", e.Fault, it.Measured)
+		it.Hint = fmt.Sprintf("While %s stood users saw %s: give the calls that it breaks a time limit and a fallback.",
+			e.Fault, it.Measured)
 	}
 	if p := f.Plan; it.Outcome == clock.Met && p != nil && p.Duration > 0 &&
 		float64(stood.Length()) < covered*float64(p.Duration) {
@@ -68,7 +71,8 @@ func (j *judge) whileStanding(e ExpectPlan) Item {
 }
 
 // quiet returns the load phase without the times in which a fault may have been felt: from the command to inject until
-// the steady state was back, or until the time allowed for that was over. The way back is judged as recovery, not twice.
+// the steady state was back, or until the time allowed for that was over. The way back is judged as recovery, not
+// twice.
 func (j *judge) quiet() quietness {
 	if j.calm != nil {
 		return *j.calm

@@ -41,9 +41,9 @@ type junitFault struct {
 	Text    string `xml:",chardata"`
 }
 
-// JUnit writes the scorecard in the XML that CI systems read: a test suite for each part with a test case for each item,
-// and two more for the safety gate and the verdict. What was missed is a failure. What is unknown is an error of type
-// "unknown" rather than a skipped test, because CI systems pass over skipped tests in silence.
+// JUnit writes the scorecard in the XML that CI systems read: a test suite for each part with a test case for each
+// item, and two more for the safety gate and the verdict. What was missed is a failure. What is unknown is an error of
+// type "unknown" rather than a skipped test, because CI systems pass over skipped tests in silence.
 func JUnit(w io.Writer, c *Scorecard) error {
 	doc := junitSuites{Name: clean(c.Scenario)}
 	for i := range c.Parts {
@@ -54,7 +54,8 @@ func JUnit(w io.Writer, c *Scorecard) error {
 		}
 		doc.Suites = append(doc.Suites, s)
 	}
-	safety := junitCase{Name: "nothing is left on any target", Class: clean(c.Scenario) + ".safety", Out: clean(c.Safety.Text)}
+	safety := junitCase{Name: "nothing is left on any target", Class: clean(c.Scenario) + ".safety",
+		Out: clean(c.Safety.Text)}
 	switch {
 	case c.Residue:
 		safety.Failure = &junitFault{"residue", clean(c.Safety.Text), ""}
@@ -108,7 +109,8 @@ func itemCase(c *Scorecard, it *Item) junitCase {
 	if it.Latency != nil {
 		k.Time = fmt.Sprintf("%.3f", max(0, it.Latency.Mid().Seconds()))
 	}
-	lines := []string{"expected: " + it.Expected, "measured: " + it.Measured + " (limit " + it.Limit + ")", "points: " + pointWords(it)}
+	lines := []string{"expected: " + it.Expected, "measured: " + it.Measured + " (limit " + it.Limit + ")",
+		"points: " + pointWords(it)}
 	for _, e := range it.Evidence {
 		lines = append(lines, "saw: "+e.Source+": "+e.Text)
 	}

@@ -14,11 +14,11 @@ import (
 //	1 − (n − at_most) / (1 + number of expected alarms)
 //
 // and never less than nothing, where n counts the unexpected episodes: with one expected alarm, the first page too many
-// costs half, as precision does. In a scenario without a fault every alarm is noise; silence then earns nothing, because
-// there was nothing to tell apart, but any noise costs the whole part.
+// costs half, as precision does. In a scenario without a fault every alarm is noise; silence then earns nothing,
+// because there was nothing to tell apart, but any noise costs the whole part.
 //
-// One alarm that several sources report (a rule engine and the router behind it) counts once: n is, for each alarm name,
-// the most episodes that any one source has.
+// One alarm that several sources report (a rule engine and the router behind it) counts once: n is, for each alarm
+// name, the most episodes that any one source has.
 func (j *judge) noise() (Item, bool) {
 	plan := j.plan.Noise
 	if plan == nil {
@@ -99,12 +99,13 @@ func (j *judge) noiseHint(names []string) string {
 	if len(expected) == 0 {
 		return what + " paged and nobody expected it: mend the rule, or say in the scenario that it is expected or allowed."
 	}
-	return fmt.Sprintf("%s paged for what %s already covered: inhibit it, or say in the scenario that it is expected or allowed.", what,
+	return fmt.Sprintf("%s paged for what %s already covered: inhibit it, or say in the scenario that it is "+
+		"expected or allowed.", what,
 		list(expected))
 }
 
-// unexpected returns what an episode that nobody expected counts as, or nothing when it is expected, allowed, not watched,
-// or did not fire in the run.
+// unexpected returns what an episode that nobody expected counts as, or nothing when it is expected, allowed, not
+// watched, or did not fire in the run.
 func (j *judge) unexpected(e *episode, plan *NoisePlan) Class {
 	if !e.fired() || slices.Contains(plan.Allow, e.Labels["alertname"]) {
 		return ""
@@ -130,8 +131,8 @@ func (j *judge) unexpected(e *episode, plan *NoisePlan) Class {
 	return ClassFalseAlarm
 }
 
-// noiseFrom returns the instant before which an alarm is background: the first onset, or in a scenario without faults the
-// begin of the baseline phase.
+// noiseFrom returns the instant before which an alarm is background: the first onset, or in a scenario without faults
+// the begin of the baseline phase.
 func (j *judge) noiseFrom() (at time.Time) {
 	at = j.tl.Start
 	if p, ok := j.tl.Phase(Baseline); ok {

@@ -14,7 +14,8 @@ import (
 func (j *judge) paged(f *alarmFinding) Item {
 	p := f.plan
 	it := f.item("paged", "paged", p.PagesWithin)
-	it.Expected = fmt.Sprintf("a page about %s leaves %s within %s of the onset of %s", p.Name, p.PagesVia, it.Limit, p.Cause)
+	it.Expected = fmt.Sprintf("a page about %s leaves %s within %s of the onset of %s", p.Name, p.PagesVia, it.Limit,
+		p.Cause)
 	switch {
 	case f.skip != "":
 		it.unknown(f.skip)
@@ -33,7 +34,8 @@ func (j *judge) paged(f *alarmFinding) Item {
 		}
 		if it.Outcome == clock.Missed {
 			it.Class = ClassLate
-			it.Hint = fmt.Sprintf("The page about %s left late: look at group_wait, group_interval and the rule's `for`.", p.Name)
+			it.Hint = fmt.Sprintf("The page about %s left late: look at group_wait, group_interval and the rule's `for`.",
+				p.Name)
 		} else if f.class == ClassLate {
 			it.Class = ClassHit
 		}
@@ -125,8 +127,8 @@ func (j *judge) route(f *alarmFinding) *route {
 	return r
 }
 
-// firstPage returns the first notification about an alarm that was delivered after an instant. One whose delivery is not
-// known counts only when there is none whose delivery is; one that is known to have failed never counts.
+// firstPage returns the first notification about an alarm that was delivered after an instant. One whose delivery is
+// not known counts only when there is none whose delivery is; one that is known to have failed never counts.
 func firstPage(a *responseAccount, match map[string]string, after clock.Interval) *responseEvent {
 	var sure, perhaps *responseEvent
 	for i := range a.Events {

@@ -9,8 +9,20 @@ import (
 	"gameday/responders"
 )
 
-// TestResponse judges what people did about a page that is delivered at 30 s, to ann at level 1.
-func TestResponse(t *testing.T) {
+// responseCase is one course of events after an alarm, and what one item of the response must come to.
+type responseCase struct {
+	name    string
+	fired   bool
+	covered []clock.Span
+	events  []responders.Event
+	id      string
+	want    clock.Outcome
+	value   float64
+	why     string
+}
+
+// acknowledgements, and what follows them, are about a page that is delivered at 30 s, to ann at level 1.
+func acknowledgements() []responseCase {
 	const human, bot = responders.Human, responders.Bot
 	page := did(30, responders.Notified, human, "ann", 1)
 	second := did(50, responders.Notified, human, "bob", 2)
@@ -20,62 +32,91 @@ func TestResponse(t *testing.T) {
 	ack := func(sec float64, who responders.ActorKind, id string, level int) responders.Event {
 		return did(sec, responders.Acknowledged, who, id, level)
 	}
-	up := did(60, responders.Escalated, responders.Timeout, "policy", 2)
-	for _, c := range []struct {
-		name    string
-		fired   bool
-		covered []clock.Span
-		events  []responders.Event
-		id      string
-		want    clock.Outcome
-		value   float64
-		why     string
-	}{
+	return []responseCase{
 		{"by a human", true, smallWhole, []responders.Event{page, ack(40, human, "ann", 1)}, "acknowledge", clock.Met, 1, ""},
-		{"level told by who was notified", true, smallWhole, []responders.Event{page, ack(40, human, "ann", 0)}, "acknowledge", clock.Met, 1, ""},
-		{"level not told", true, smallWhole, []responders.Event{page, ack(40, human, "eve", 0)}, "acknowledge", clock.Unknown, 0, "cannot be told"},
-		{"by the wrong level", true, smallWhole, []responders.Event{page, second, ack(55, human, "bob", 0)}, "acknowledge", clock.Missed, 0,
-			"at level 2 does not count"},
-		{"by a bot", true, smallWhole, []responders.Event{page, ack(31, bot, "slackbot", 1)}, "acknowledge", clock.Missed, 0, "bot slackbot does not count"},
-		{"by somebody of unknown kind", true, smallWhole, []responders.Event{page, ack(31, responders.UnknownKind, "key", 1)}, "acknowledge",
-			clock.Missed, 0, "not known to be a person"},
-		{"by a bot, then by a human", true, smallWhole, []responders.Event{page, ack(31, bot, "slackbot", 1), ack(40, human, "ann", 1)},
+		{"level told by who was notified", true, smallWhole, []responders.Event{page, ack(40, human, "ann", 0)},
 			"acknowledge", clock.Met, 1, ""},
-		// Δ.hi = 69.5 − 29.5 = 40 s... with both ends half a second wide: 70.5 − 29.5 = 41 s, and 1 − 11/30
-		{"late", true, smallWhole, []responders.Event{page, ack(70, human, "ann", 1)}, "acknowledge", clock.Missed, 1 - 11.0/30, "limit is 30s"},
-		{"an ack before the page is none", true, smallWhole, []responders.Event{ack(25, human, "ann", 1), page}, "acknowledge", clock.Missed, 0, ""},
+		{"level not told", true, smallWhole, []responders.Event{page, ack(40, human, "eve", 0)}, "acknowledge", clock.Unknown,
+			0, "cannot be told"},
+		{"by the wrong level", true, smallWhole, []responders.Event{page, second, ack(55, human, "bob", 0)}, "acknowledge",
+			clock.Missed, 0,
+			"at level 2 does not count"},
+		{"by a bot", true, smallWhole, []responders.Event{page, ack(31, bot, "slackbot", 1)}, "acknowledge", clock.Missed, 0,
+			"bot slackbot does not count"},
+		{"by somebody of unknown kind", true, smallWhole, []responders.Event{page, ack(31, responders.UnknownKind, "key", 1)},
+			"acknowledge",
+			clock.Missed, 0, "not known to be a person"},
+		{"by a bot, then by a human", true, smallWhole, []responders.Event{page, ack(31, bot, "slackbot", 1), ack(40, human,
+			"ann", 1)},
+			"acknowledge", clock.Met, 1, ""},
+		// Δ.hi = 70.5 − 29.5 = 41 s, and 1 − (41 − 30)/30
+		{"late", true, smallWhole, []responders.Event{page, ack(70, human, "ann", 1)}, "acknowledge", clock.Missed,
+			1 - 11.0/30, "limit is 30s"},
+		{"an ack before the page is none", true, smallWhole, []responders.Event{ack(25, human, "ann", 1), page},
+			"acknowledge", clock.Missed, 0, ""},
 		{"nobody", true, smallWhole, []responders.Event{page}, "acknowledge", clock.Missed, 0, "nobody acknowledged"},
-		{"nobody seen", true, []clock.Span{during(0, 40)}, []responders.Event{page}, "acknowledge", clock.Unknown, 0, "watched for only"},
-		{"seen is proof", true, []clock.Span{during(0, 35)}, []responders.Event{page, ack(40, human, "ann", 1)}, "acknowledge", clock.Met, 1, ""},
-		{"late, but unseen in between", true, []clock.Span{during(0, 40)}, []responders.Event{page, ack(70, human, "ann", 1)}, "acknowledge",
+		{"nobody seen", true, []clock.Span{during(0, 40)}, []responders.Event{page}, "acknowledge", clock.Unknown, 0,
+			"watched for only"},
+		{"seen is proof", true, []clock.Span{during(0, 35)}, []responders.Event{page, ack(40, human, "ann", 1)},
+			"acknowledge", clock.Met, 1, ""},
+		{"late, but unseen in between", true, []clock.Span{during(0, 40)}, []responders.Event{page, ack(70, human, "ann", 1)},
+			"acknowledge",
 			clock.Unknown, 0, "may have gone unseen"},
-		{"delivery not confirmed", true, smallWhole, []responders.Event{unconfirmed, ack(40, human, "ann", 1)}, "acknowledge", clock.Met, 1, ""},
-		{"not delivered", true, smallWhole, []responders.Event{undelivered}, "acknowledge", clock.Missed, 0, "nobody was paged"},
-		{"a page before the onset is another's", true, smallWhole, []responders.Event{early, ack(40, human, "ann", 1)}, "acknowledge",
+		{"delivery not confirmed", true, smallWhole, []responders.Event{unconfirmed, ack(40, human, "ann", 1)}, "acknowledge",
+			clock.Met, 1, ""},
+		{"not delivered", true, smallWhole, []responders.Event{undelivered}, "acknowledge", clock.Missed, 0,
+			"nobody was paged"},
+		{"a page before the onset is another's", true, smallWhole, []responders.Event{early, ack(40, human, "ann", 1)},
+			"acknowledge",
 			clock.Missed, 0, "nobody was paged"},
 		{"no page, alarm missed", false, smallWhole, nil, "acknowledge", clock.Missed, 0, "nobody was paged"},
+	}
+}
 
+func escalationsAndMarks() []responseCase {
+	const human, bot = responders.Human, responders.Bot
+	page := did(30, responders.Notified, human, "ann", 1)
+	ack := func(sec float64, who responders.ActorKind, id string, level int) responders.Event {
+		return did(sec, responders.Acknowledged, who, id, level)
+	}
+	up := did(60, responders.Escalated, responders.Timeout, "policy", 2)
+	return []responseCase{
 		{"escalated in time", true, smallWhole, []responders.Event{page, up}, "escalate", clock.Met, 1, ""},
 		{"never escalated", true, smallWhole, []responders.Event{page}, "escalate", clock.Missed, 0, "nobody escalated"},
-		{"escalated too early", true, smallWhole, []responders.Event{page, did(40, responders.Escalated, responders.Timeout, "policy", 2)},
+		{"escalated too early", true, smallWhole, []responders.Event{page, did(40, responders.Escalated, responders.Timeout,
+			"policy", 2)},
 			"escalate", clock.Missed, 0, "too early"},
-		{"perhaps too early", true, smallWhole, []responders.Event{page, did(50, responders.Escalated, responders.Timeout, "policy", 2)},
+		{"perhaps too early", true, smallWhole, []responders.Event{page, did(50, responders.Escalated, responders.Timeout,
+			"policy", 2)},
 			"escalate", clock.Unknown, 0, "too close to 20s"},
-		{"to too low a level", true, smallWhole, []responders.Event{page, did(60, responders.Escalated, responders.Timeout, "policy", 1)},
+		{"to too low a level", true, smallWhole, []responders.Event{page, did(60, responders.Escalated, responders.Timeout,
+			"policy", 1)},
 			"escalate", clock.Missed, 0, ""},
-		{"not needed", true, smallWhole, []responders.Event{page, ack(40, human, "ann", 1)}, "escalate", clock.Met, 1, "acknowledged after"},
-		{"a bot's ack does not make it needless", true, smallWhole, []responders.Event{page, ack(40, bot, "slackbot", 1)}, "escalate",
+		{"not needed", true, smallWhole, []responders.Event{page, ack(40, human, "ann", 1)}, "escalate", clock.Met, 1,
+			"acknowledged after"},
+		{"a bot's ack does not make it needless", true, smallWhole, []responders.Event{page, ack(40, bot, "slackbot", 1)},
+			"escalate",
 			clock.Missed, 0, ""},
-		{"acknowledged too late to make it needless", true, smallWhole, []responders.Event{page, ack(55, human, "ann", 1)}, "escalate",
+		{"acknowledged too late to make it needless", true, smallWhole, []responders.Event{page, ack(55, human, "ann", 1)},
+			"escalate",
 			clock.Missed, 0, ""},
 
-		{"marked on the page, in any case", true, smallWhole, []responders.Event{page, marked(50, "BRIDGE opened ", "ann")}, "mark.bridge opened",
+		{"marked on the page, in any case", true, smallWhole, []responders.Event{page, marked(50, "BRIDGE opened ", "ann")},
+			"mark.bridge opened",
 			clock.Met, 1, ""},
-		{"another mark", true, smallWhole, []responders.Event{page, marked(50, "customers told", "ann")}, "mark.bridge opened", clock.Missed, 0, ""},
-		{"resolved", true, smallWhole, []responders.Event{page, did(80, responders.Resolved, human, "ann", 0)}, "resolve", clock.Met, 1, ""},
-		{"deadline after the end", true, smallWhole, []responders.Event{page}, "resolve", clock.Unknown, 0, "the run ended before the deadline (14:12:30)"},
-		{"deadline after the end, finalized", true, []clock.Span{during(0, 900)}, []responders.Event{page}, "resolve", clock.Missed, 0, "nobody resolved"},
-	} {
+		{"another mark", true, smallWhole, []responders.Event{page, marked(50, "customers told", "ann")},
+			"mark.bridge opened", clock.Missed, 0, ""},
+		{"resolved", true, smallWhole, []responders.Event{page, did(80, responders.Resolved, human, "ann", 0)}, "resolve",
+			clock.Met, 1, ""},
+		{"deadline after the end", true, smallWhole, []responders.Event{page}, "resolve", clock.Unknown, 0,
+			"the run ended before the deadline (14:12:30)"},
+		{"deadline after the end, finalized", true, []clock.Span{during(0, 900)}, []responders.Event{page}, "resolve",
+			clock.Missed, 0, "nobody resolved"},
+	}
+}
+
+func TestResponse(t *testing.T) {
+	for _, c := range append(acknowledgements(), escalationsAndMarks()...) {
 		t.Run(c.name, func(t *testing.T) {
 			plan := smallPlan(func(p *Plan) {
 				a := downAlarm
@@ -101,8 +142,10 @@ func TestResponse(t *testing.T) {
 
 func TestMarkOfTheRun(t *testing.T) {
 	plan := checkoutPlan()
-	b := checkout(t, plan, 700*time.Millisecond, nil).alarms("prometheus.main", 280, whole, alarm{name: "PaymentsDown", pending: 103, firing: 109})
-	b.responses(280, whole, did(111, responders.Notified, responders.Human, "ann", 1)).add(150, Marked, Mark{Name: "Bridge opened", By: "gail"})
+	b := checkout(t, plan, 700*time.Millisecond, nil).alarms("prometheus.main", 280, whole, alarm{name: "PaymentsDown",
+		pending: 103, firing: 109})
+	b.responses(280, whole, did(111, responders.Notified, responders.Human, "ann", 1)).add(150, Marked,
+		Mark{Name: "Bridge opened", By: "gail"})
 	it := item(t, Score(b.end(280, EndComplete).record()), "response.on-call.mark.bridge opened")
 	check(t, it, clock.Met, 1, "")
 	if s := it.Evidence[1].Text; !strings.Contains(s, "responder B") {
@@ -112,9 +155,11 @@ func TestMarkOfTheRun(t *testing.T) {
 
 // TestResponseUnknownAlarm checks that people are not blamed for a page whose alarm cannot be judged.
 func TestResponseUnknownAlarm(t *testing.T) {
-	b := checkout(t, checkoutPlan(), 700*time.Millisecond, nil).alarms("prometheus.main", 280, []clock.Span{during(0, 90)}).
+	b := checkout(t, checkoutPlan(), 700*time.Millisecond, nil).alarms("prometheus.main", 280, []clock.Span{during(0,
+		90)}).
 		responses(280, whole).end(280, EndComplete)
-	check(t, item(t, Score(b.record()), "response.on-call.acknowledge"), clock.Unknown, 0, "whether the alarm should have is unknown")
+	check(t, item(t, Score(b.record()), "response.on-call.acknowledge"), clock.Unknown, 0,
+		"whether the alarm should have is unknown")
 	b = checkout(t, checkoutPlan(), 700*time.Millisecond, nil).alarms("prometheus.main", 280, whole).end(280, EndComplete)
 	check(t, item(t, Score(b.record()), "response.on-call.acknowledge"), clock.Unknown, 0, "nothing from desk.ops")
 }

@@ -18,8 +18,8 @@ import (
 //	high     = low + 100 · Σ unknown weight / Σ weight
 //	coverage = Σ known weight / Σ weight
 //
-// where an item's weight is its part's weight, shared among the part's items by their own weights. A part without items is
-// left out, which scales the others to 100.
+// where an item's weight is its part's weight, shared among the part's items by their own weights. A part without items
+// is left out, which scales the others to 100.
 func Score(rec *Record) *Scorecard {
 	j := newJudge(rec)
 	parts := []PartScore{
@@ -82,7 +82,8 @@ func (j *judge) null() bool { return len(j.plan.Faults) == 0 }
 // complete reports whether the run came to its planned end.
 func (j *judge) complete() bool { return j.tl.Ended != nil && j.tl.Ended.Reason == EndComplete }
 
-// weight returns an item's weight as the plan gives it; one that was not given is 1. Items without points have weight 0.
+// weight returns an item's weight as the plan gives it; one that was not given is 1. Items without points have weight
+// 0.
 func weight(w float64) float64 {
 	if !(w > 0) || math.IsInf(w, 0) {
 		return 1
@@ -170,9 +171,9 @@ func (c *Scorecard) sum() {
 	c.Coverage = min(1, c.Coverage)
 }
 
-// judge reaches the verdict. A required miss fails; a required unknown is inconclusive; a low score at the pass mark passes;
-// a high score below it fails; anything else is inconclusive. A run that did not come to its planned end cannot pass, and
-// a fault left standing outranks everything.
+// judge reaches the verdict. A required miss fails; a required unknown is inconclusive; a low score at the pass mark
+// passes; a high score below it fails; anything else is inconclusive. A run that did not come to its planned end cannot
+// pass, and a fault left standing outranks everything.
 func (c *Scorecard) judge() {
 	v := c.base()
 	switch c.End {

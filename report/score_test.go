@@ -30,7 +30,8 @@ func smallPlan(change func(*Plan)) *Plan {
 	return p
 }
 
-var downAlarm = AlarmPlan{Name: "Down", Source: "prometheus.main", Match: map[string]string{"alertname": "Down"}, Cause: "cut",
+var downAlarm = AlarmPlan{Name: "Down", Source: "prometheus.main", Match: map[string]string{"alertname": "Down"},
+	Cause:       "cut",
 	FiresWithin: sec(20), Weight: 1}
 
 // smallRun has quiet traffic and the fault from 20 s to 40 s.
@@ -67,7 +68,8 @@ func ids(c *Scorecard) []string {
 func check(t *testing.T, it *Item, outcome clock.Outcome, value float64, why string) {
 	t.Helper()
 	if it.Outcome != outcome || math.Abs(it.Value-value) > 1e-9 || !strings.Contains(it.Why, why) {
-		t.Errorf("%s is %v, worth %v, because %q; want %v, %v, because %q", it.ID, it.Outcome, it.Value, it.Why, outcome, value, why)
+		t.Errorf("%s is %v, worth %v, because %q; want %v, %v, because %q", it.ID, it.Outcome, it.Value, it.Why, outcome,
+			value, why)
 	}
 }
 
@@ -85,27 +87,38 @@ func TestAlarmClasses(t *testing.T) {
 		{"hit", []alarm{{name: "Down", pending: 22, firing: 30, ends: 45}}, smallWhole, ClassHit, clock.Met, 1, ""},
 		{"hit although the source has gaps: what was seen is proof", []alarm{{name: "Down", pending: 22, firing: 30}}, gapped,
 			ClassHit, clock.Met, 1, ""},
-		{"pending straddles the onset", []alarm{{name: "Down", pending: 19.8, firing: 30}}, smallWhole, ClassHit, clock.Met, 1, ""},
+		{"pending straddles the onset", []alarm{{name: "Down", pending: 19.8, firing: 30}}, smallWhole, ClassHit, clock.Met,
+			1, ""},
 		{"no pending phase known", []alarm{{name: "Down", firing: 30}}, smallWhole, ClassHit, clock.Met, 1, ""},
-		{"too close to tell", []alarm{{name: "Down", pending: 22, firing: 40}}, smallWhole, ClassHit, clock.Unknown, 0, "too close"},
+		{"too close to tell", []alarm{{name: "Down", pending: 22, firing: 40}}, smallWhole, ClassHit, clock.Unknown, 0,
+			"too close"},
 		// Δ.hi = 45.5 − 19.96 = 25.54 s, and 1 − 5.54/20 = 0.723
-		{"late", []alarm{{name: "Down", pending: 22, firing: 45}}, smallWhole, ClassLate, clock.Missed, 0.723, "limit is 20s"},
-		{"so late that nothing is left", []alarm{{name: "Down", pending: 22, firing: 60.5}}, smallWhole, ClassLate, clock.Missed, 0, ""},
-		{"late, but unseen in between", []alarm{{name: "Down", pending: 22, firing: 45}}, gapped, ClassUnobserved, clock.Unknown, 0,
+		{"late", []alarm{{name: "Down", pending: 22, firing: 45}}, smallWhole, ClassLate, clock.Missed, 0.723,
+			"limit is 20s"},
+		{"so late that nothing is left", []alarm{{name: "Down", pending: 22, firing: 60.5}}, smallWhole, ClassLate,
+			clock.Missed, 0, ""},
+		{"late, but unseen in between", []alarm{{name: "Down", pending: 22, firing: 45}}, gapped, ClassUnobserved,
+			clock.Unknown, 0,
 			"may have gone unseen"},
 		{"missed", nil, smallWhole, ClassMissed, clock.Missed, 0, "did not fire"},
-		{"pending only", []alarm{{name: "Down", pending: 22, ends: 30}}, smallWhole, ClassMissed, clock.Missed, 0, "did not fire"},
-		{"over before the onset", []alarm{{name: "Down", pending: 2, firing: 4, ends: 9}}, smallWhole, ClassMissed, clock.Missed, 0, ""},
+		{"pending only", []alarm{{name: "Down", pending: 22, ends: 30}}, smallWhole, ClassMissed, clock.Missed, 0,
+			"did not fire"},
+		{"over before the onset", []alarm{{name: "Down", pending: 2, firing: 4, ends: 9}}, smallWhole, ClassMissed,
+			clock.Missed, 0, ""},
 		{"unobserved", nil, gapped, ClassUnobserved, clock.Unknown, 0, "watched for only"},
 		{"the run ended first", nil, []clock.Span{during(0, 30)}, ClassUnobserved, clock.Unknown, 0, "watched for only"},
 		{"preexisting", []alarm{{name: "Down", pending: 5, firing: 8}}, smallWhole, ClassPreexisting, clock.Unknown, 0,
 			"firing before cut"},
-		{"preexisting, and again", []alarm{{name: "Down", pending: 5, firing: 8, ends: 21}, {name: "Down", pending: 23, firing: 25}},
+		{"preexisting, and again", []alarm{{name: "Down", pending: 5, firing: 8, ends: 21}, {name: "Down", pending: 23,
+			firing: 25}},
 			smallWhole, ClassPreexisting, clock.Unknown, 0, "firing before cut"},
-		{"primed: firing after the onset is not enough", []alarm{{name: "Down", pending: 18, firing: 21}}, smallWhole, ClassPrimed,
+		{"primed: firing after the onset is not enough", []alarm{{name: "Down", pending: 18, firing: 21}}, smallWhole,
+			ClassPrimed,
 			clock.Unknown, 0, "pending before cut"},
-		{"another instance was there before", []alarm{{name: "Down", pending: 5, firing: 8, labels: map[string]string{"pod": "a"}},
-			{name: "Down", pending: 22, firing: 30, labels: map[string]string{"pod": "b"}}}, smallWhole, ClassHit, clock.Met, 1, ""},
+		{"another instance was there before", []alarm{{name: "Down", pending: 5, firing: 8,
+			labels: map[string]string{"pod": "a"}},
+			{name: "Down", pending: 22, firing: 30, labels: map[string]string{"pod": "b"}}}, smallWhole, ClassHit, clock.Met, 1,
+			""},
 		{"another alarm", []alarm{{name: "Other", pending: 22, firing: 30}}, smallWhole, ClassMissed, clock.Missed, 0, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -125,7 +138,8 @@ func TestAlarmClasses(t *testing.T) {
 
 func TestAlarmBeyondTheEnd(t *testing.T) {
 	b := newBuilder(t, smallPlan(func(p *Plan) { p.Alarms = []AlarmPlan{downAlarm} })).phases(30)
-	b.fault("cut", "network_partition", "db", 20, 29).alarms("prometheus.main", 30, []clock.Span{during(0, 30)}).end(30, EndStopped)
+	b.fault("cut", "network_partition", "db", 20, 29).alarms("prometheus.main", 30, []clock.Span{during(0, 30)}).end(30,
+		EndStopped)
 	it := item(t, Score(b.record()), "alarm.Down.fired")
 	check(t, it, clock.Unknown, 0, "the run ended before the deadline")
 }
@@ -162,7 +176,8 @@ func TestAlarmsFromSightings(t *testing.T) {
 		check(t, item(t, Score(b.record()), "alarm.Down.fired"), clock.Unknown, 0, "watched for only")
 	})
 	t.Run("unknown, for nothing shows that anybody watched", func(t *testing.T) {
-		check(t, item(t, Score(smallRun(t, plan, nil).record()), "alarm.Down.fired"), clock.Unknown, 0, "nothing from prometheus.main")
+		check(t, item(t, Score(smallRun(t, plan, nil).record()), "alarm.Down.fired"), clock.Unknown, 0,
+			"nothing from prometheus.main")
 	})
 }
 
@@ -184,23 +199,33 @@ func TestPagedClearedFlaps(t *testing.T) {
 		why           string
 	}{
 		{"paged", []alarm{hit}, []alarm{{name: "Down", firing: 30, paged: 32}}, smallWhole, "paged", clock.Met, 1, ""},
-		{"never paged", []alarm{hit}, []alarm{{name: "Down", firing: 30}}, smallWhole, "paged", clock.Missed, 0, "no page about it left"},
-		{"silenced", []alarm{hit}, []alarm{{name: "Down", firing: 30, held: []string{"silence 7"}}}, smallWhole, "paged", clock.Missed, 0,
+		{"never paged", []alarm{hit}, []alarm{{name: "Down", firing: 30}}, smallWhole, "paged", clock.Missed, 0,
+			"no page about it left"},
+		{"silenced", []alarm{hit}, []alarm{{name: "Down", firing: 30, held: []string{"silence 7"}}}, smallWhole, "paged",
+			clock.Missed, 0,
 			"held back by silence 7"},
-		{"the router was away", []alarm{hit}, nil, []clock.Span{during(0, 25)}, "paged", clock.Unknown, 0, "watched for only"},
-		{"a page before the onset", []alarm{hit}, []alarm{{name: "Down", firing: 5, paged: 6}}, smallWhole, "paged", clock.Missed, 0, ""},
-		{"primed alarms prove no page", []alarm{{name: "Down", pending: 18, firing: 21}}, []alarm{{name: "Down", firing: 21, paged: 22}},
+		{"the router was away", []alarm{hit}, nil, []clock.Span{during(0, 25)}, "paged", clock.Unknown, 0,
+			"watched for only"},
+		{"a page before the onset", []alarm{hit}, []alarm{{name: "Down", firing: 5, paged: 6}}, smallWhole, "paged",
+			clock.Missed, 0, ""},
+		{"primed alarms prove no page", []alarm{{name: "Down", pending: 18, firing: 21}}, []alarm{{name: "Down", firing: 21,
+			paged: 22}},
 			smallWhole, "paged", clock.Unknown, 0, "pending before cut"},
 		{"never fired, never paged", nil, nil, smallWhole, "paged", clock.Missed, 0, "did not fire in time"},
 		{"cleared", []alarm{hit}, nil, smallWhole, "cleared", clock.Met, 1, ""},
-		{"cleared while the fault stood", []alarm{{name: "Down", pending: 22, firing: 30, ends: 35}}, nil, smallWhole, "cleared", clock.Met,
+		{"cleared while the fault stood", []alarm{{name: "Down", pending: 22, firing: 30, ends: 35}}, nil, smallWhole,
+			"cleared", clock.Met,
 			1, ""},
 		// Δ.hi = 70.5 − 40 = 30.5 s, and 1 − 10.5/20 = 0.475
-		{"cleared late", []alarm{{name: "Down", pending: 22, firing: 30, ends: 70}}, nil, smallWhole, "cleared", clock.Missed, 0.475, ""},
-		{"stuck", []alarm{{name: "Down", pending: 22, firing: 30}}, nil, smallWhole, "cleared", clock.Missed, 0, "still fires"},
+		{"cleared late", []alarm{{name: "Down", pending: 22, firing: 30, ends: 70}}, nil, smallWhole, "cleared", clock.Missed,
+			0.475, ""},
+		{"stuck", []alarm{{name: "Down", pending: 22, firing: 30}}, nil, smallWhole, "cleared", clock.Missed, 0,
+			"still fires"},
 		{"nothing to clear", nil, nil, smallWhole, "cleared", clock.Unknown, 0, "nothing could clear"},
-		{"one flap is allowed", []alarm{hit, {name: "Down", pending: 46, firing: 48, ends: 50}}, nil, smallWhole, "flaps", clock.Met, 1, ""},
-		{"two are not", []alarm{hit, {name: "Down", firing: 48, ends: 50}, {name: "Down", firing: 52, ends: 54}}, nil, smallWhole, "flaps",
+		{"one flap is allowed", []alarm{hit, {name: "Down", pending: 46, firing: 48, ends: 50}}, nil, smallWhole, "flaps",
+			clock.Met, 1, ""},
+		{"two are not", []alarm{hit, {name: "Down", firing: 48, ends: 50}, {name: "Down", firing: 52, ends: 54}}, nil,
+			smallWhole, "flaps",
 			clock.Missed, 0, "fired 3 times"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -217,7 +242,8 @@ func TestPagedViaResponders(t *testing.T) {
 		a.Match, a.PagesVia, a.PagesWithin = map[string]string{"alertname": "PaymentsDown"}, "desk.ops", sec(30)
 		p.Alarms = []AlarmPlan{a}
 	})
-	failed, sent := did(25, responders.Notified, responders.Human, "ann", 1), did(33, responders.Notified, responders.Human, "ann", 1)
+	failed, sent := did(25, responders.Notified, responders.Human, "ann", 1), did(33, responders.Notified,
+		responders.Human, "ann", 1)
 	failed.Delivered, sent.Delivered = "no", "unknown"
 	b := smallRun(t, plan, nil).alarms("prometheus.main", 100, smallWhole).responses(100, smallWhole, failed, sent)
 	it := item(t, Score(b.record()), "alarm.Down.paged")
@@ -240,23 +266,30 @@ func TestNoise(t *testing.T) {
 		points  bool
 	}{
 		{"quiet", false, 0, nil, nil, smallWhole, clock.Met, 1, true},
-		{"expected and allowed", false, 0, []alarm{{name: "Down", firing: 30}, {name: "Watchdog", firing: 30}}, nil, smallWhole, clock.Met, 1, true},
+		{"expected and allowed", false, 0, []alarm{{name: "Down", firing: 30}, {name: "Watchdog", firing: 30}}, nil,
+			smallWhole, clock.Met, 1, true},
 		{"one of two", false, 0, []alarm{{name: "Slow", firing: 30}}, nil, smallWhole, clock.Missed, 0.5, true},
 		{"one that is free", false, 1, []alarm{{name: "Slow", firing: 30}}, nil, smallWhole, clock.Met, 1, true},
-		{"two cost all", false, 0, []alarm{{name: "Slow", firing: 30}, {name: "Slower", firing: 31}}, nil, smallWhole, clock.Missed, 0, true},
-		{"two sources, one alarm", false, 0, []alarm{{name: "Slow", firing: 30, ends: 40}}, []alarm{{name: "Slow", firing: 30, ends: 40}},
+		{"two cost all", false, 0, []alarm{{name: "Slow", firing: 30}, {name: "Slower", firing: 31}}, nil, smallWhole,
+			clock.Missed, 0, true},
+		{"two sources, one alarm", false, 0, []alarm{{name: "Slow", firing: 30, ends: 40}}, []alarm{{name: "Slow", firing: 30,
+			ends: 40}},
 			smallWhole, clock.Missed, 0.5, true},
 		{"inhibited", false, 0, []alarm{{name: "Slow", firing: 30, ends: 40}},
 			[]alarm{{name: "Slow", firing: 30, ends: 40, held: []string{"inhibited by Down"}}}, smallWhole, clock.Met, 1, true},
 		{"background", false, 0, []alarm{{name: "Slow", firing: 5}}, nil, smallWhole, clock.Met, 1, true},
-		{"collateral", false, 0, []alarm{{name: "Slow", firing: 30, labels: map[string]string{"tier": "edge"}}}, nil, smallWhole, clock.Met, 1, true},
-		{"not watched", false, 0, []alarm{{name: "Slow", firing: 30, labels: map[string]string{"severity": "info"}}}, nil, smallWhole, clock.Met, 1, true},
+		{"collateral", false, 0, []alarm{{name: "Slow", firing: 30, labels: map[string]string{"tier": "edge"}}}, nil,
+			smallWhole, clock.Met, 1, true},
+		{"not watched", false, 0, []alarm{{name: "Slow", firing: 30, labels: map[string]string{"severity": "info"}}}, nil,
+			smallWhole, clock.Met, 1, true},
 		{"pending only", false, 0, []alarm{{name: "Slow", pending: 30}}, nil, smallWhole, clock.Met, 1, true},
 		{"unseen", false, 0, nil, nil, []clock.Span{during(0, 50)}, clock.Unknown, 0, true},
-		{"seen all the same", false, 0, []alarm{{name: "Slow", firing: 30}}, nil, []clock.Span{during(0, 50)}, clock.Missed, 0.5, true},
+		{"seen all the same", false, 0, []alarm{{name: "Slow", firing: 30}}, nil, []clock.Span{during(0, 50)}, clock.Missed,
+			0.5, true},
 		{"null and quiet earns nothing", true, 0, nil, nil, smallWhole, clock.Met, 1, false},
 		{"null and noisy costs", true, 0, []alarm{{name: "Slow", firing: 30}}, nil, smallWhole, clock.Missed, 0, true},
-		{"null: what is expected of no fault is noise", true, 0, []alarm{{name: "Down", firing: 30}}, nil, smallWhole, clock.Missed, 0, true},
+		{"null: what is expected of no fault is noise", true, 0, []alarm{{name: "Down", firing: 30}}, nil, smallWhole,
+			clock.Missed, 0, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			plan := smallPlan(func(p *Plan) {
@@ -335,7 +368,8 @@ func TestService(t *testing.T) {
 		{"steady while no fault is felt", bad(20, 40, 0.5), nil, "steady", clock.Met, ""},
 		{"the way back is not judged twice", bad(20, 45, 0.5), nil, "steady", clock.Met, ""},
 		{"not steady under load", bad(10, 19, 0.5), nil, "steady", clock.Missed, ""},
-		{"no traffic while it stands", bad(0, 0, 0), func(b *builder) { b.windows = slices.Delete(b.windows, 25, 35) }, "cut", clock.Unknown,
+		{"no traffic while it stands", bad(0, 0, 0), func(b *builder) { b.windows = slices.Delete(b.windows, 25, 35) }, "cut",
+			clock.Unknown,
 			"traffic was recorded for only"},
 		{"own indicator without readings", bad(0, 0, 0), nil, "own", clock.Unknown, "no data"},
 		{"own indicator", bad(0, 0, 0), func(b *builder) {
@@ -361,7 +395,8 @@ func TestService(t *testing.T) {
 		})
 	}
 	t.Run("cut short", func(t *testing.T) {
-		b := newBuilder(t, plan).phases(30).traffic("users", 0, 30, steady(10)).fault("cut", "network_partition", "db", 20, 29).
+		b := newBuilder(t, plan).phases(30).traffic("users", 0, 30, steady(10)).fault("cut", "network_partition", "db", 20,
+			29).
 			end(30, EndAborted)
 		c := Score(b.record())
 		check(t, item(t, c, "cut"), clock.Unknown, 0, "9s of 20s")
@@ -405,16 +440,20 @@ func TestSteadyAgain(t *testing.T) {
 		{"late", until(55), nil, clock.Missed, 0.5, 13.98, 15, "limit is 10s"},
 		{"never", until(100), nil, clock.Missed, 0, 0, 0, "did not hold again"},
 		{"only at the very end", until(98), nil, clock.Unknown, 0, 0, 0, "not for long enough"},
-		{"no traffic after it", until(100), func(b *builder) { b.windows = b.windows[:42] }, clock.Unknown, 0, 0, 0, "before its time"},
-		{"a gap, then well", until(55), func(b *builder) { b.windows = slices.Delete(b.windows, 43, 50) }, clock.Unknown, 0, 0, 0, "without traffic"},
-		{"another fault in between", until(100), func(b *builder) { b.kill("kill", "process_kill", "web", 45, 0) }, clock.Unknown, 0, 0, 0,
+		{"no traffic after it", until(100), func(b *builder) { b.windows = b.windows[:42] }, clock.Unknown, 0, 0, 0,
+			"before its time"},
+		{"a gap, then well", until(55), func(b *builder) { b.windows = slices.Delete(b.windows, 43, 50) }, clock.Unknown, 0,
+			0, 0, "without traffic"},
+		{"another fault in between", until(100), func(b *builder) { b.kill("kill", "process_kill", "web", 45, 0) },
+			clock.Unknown, 0, 0, 0,
 			"kill began before"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			plan := smallPlan(func(p *Plan) {
 				p.Faults[0].SteadyWithin = sec(10)
 				p.Faults = append(p.Faults, FaultPlan{Name: "kill", Kind: "process_kill", Targets: []string{"web"}})
-				p.Expects = []ExpectPlan{{ID: "steady", Name: "availability", Part: PartSteady, That: less("error_ratio", 0.05), Over: sec(2)}}
+				p.Expects = []ExpectPlan{{ID: "steady", Name: "availability", Part: PartSteady, That: less("error_ratio", 0.05),
+					Over: sec(2)}}
 			})
 			b := smallRun(t, plan, c.shape)
 			if c.change != nil {
@@ -422,7 +461,8 @@ func TestSteadyAgain(t *testing.T) {
 			}
 			it := item(t, Score(b.record()), "recovery.cut.steady_state")
 			check(t, it, c.want, c.value, c.why)
-			if c.hi > 0 && (it.Latency == nil || it.Latency.Lo.Round(time.Millisecond) != sec(c.lo) || it.Latency.Hi.Round(time.Millisecond) != sec(c.hi)) {
+			if c.hi > 0 && (it.Latency == nil || it.Latency.Lo.Round(time.Millisecond) != sec(c.lo) ||
+				it.Latency.Hi.Round(time.Millisecond) != sec(c.hi)) {
 				t.Errorf("latency %v, want %v to %v s", it.Latency, c.lo, c.hi)
 			}
 		})
@@ -489,12 +529,16 @@ func TestCapacity(t *testing.T) {
 		{"holds", with(100, none), clock.Met, ""},
 		{"holds at 95 %", with(95, none), clock.Met, ""},
 		{"too slow", with(100, func(k *tick) { k.fast = time.Second }), clock.Missed, "does not satisfy"},
-		{"generator out of processor", with(90, func(k *tick) { k.load.CPU, k.load.RunQueue = sec(0.95), sec(0.4) }), clock.Unknown,
+		{"generator out of processor", with(90, func(k *tick) { k.load.CPU, k.load.RunQueue = sec(0.95), sec(0.4) }),
+			clock.Unknown,
 			"the generator of users was the limit (0.9 cores busy"},
-		{"generator late with users free", with(90, func(k *tick) { k.load.Lateness = sec(0.3) }), clock.Unknown, "starts were up to 300ms late"},
-		{"system: all users waiting", with(90, func(k *tick) { k.load.VUs = 50 }), clock.Unknown, "the system was the limit: all 50"},
+		{"generator late with users free", with(90, func(k *tick) { k.load.Lateness = sec(0.3) }), clock.Unknown,
+			"starts were up to 300ms late"},
+		{"system: all users waiting", with(90, func(k *tick) { k.load.VUs = 50 }), clock.Unknown,
+			"the system was the limit: all 50"},
 		{"nobody knows", with(90, none), clock.Unknown, "neither the generator nor the system"},
-		{"too slow at less than asked for", with(90, func(k *tick) { k.fast, k.load.VUs = time.Second, 50 }), clock.Unknown, "the system was the limit"},
+		{"too slow at less than asked for", with(90, func(k *tick) { k.fast, k.load.VUs = time.Second, 50 }), clock.Unknown,
+			"the system was the limit"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			plan := smallPlan(func(p *Plan) {
@@ -511,7 +555,8 @@ func TestCapacity(t *testing.T) {
 	}
 }
 
-// TestIndicatorsHaveWords checks that every indicator of package sli is printed with its unit, and not taken for an own one.
+// TestIndicatorsHaveWords checks that every indicator of package sli is printed with its unit, and not taken for an own
+// one.
 func TestIndicatorsHaveWords(t *testing.T) {
 	for _, n := range sli.Names() {
 		if ownName(n.Name) {

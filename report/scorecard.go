@@ -8,8 +8,8 @@ import (
 	"gameday/clock"
 )
 
-// Scorecard is the judgement of one run. Its JSON form is the report's machine-readable one: fields keep their order and
-// meaning, durations are nanoseconds, times are RFC 3339 in UTC, points are out of 100.
+// Scorecard is the judgement of one run. Its JSON form is the report's machine-readable one: fields keep their order
+// and meaning, durations are nanoseconds, times are RFC 3339 in UTC, points are out of 100.
 type Scorecard struct {
 	Format   int           `json:"format"` // of this structure: 1
 	Scenario string        `json:"scenario"`
@@ -257,19 +257,20 @@ func (c *Scorecard) ExitCode() int {
 // Class says what an alarm's episode, or its absence, counts as.
 type Class string
 
-// The classes of alarms. q is the begin of the pending phase, s the begin of firing, t0 the onset of the cause, D the limit.
+// The classes of alarms. q is the begin of the pending phase, s the begin of firing, t0 the onset of the cause, D the
+// limit.
 const (
 	ClassHit         Class = "hit"         // q ≥ t0, s within D
 	ClassLate        Class = "late"        // q ≥ t0, s after D
 	ClassMissed      Class = "missed"      // no episode, and the source was watched
 	ClassUnobserved  Class = "unobserved"  // no episode, and the source was not watched well enough to tell
 	ClassPreexisting Class = "preexisting" // s < t0: it fired already
-	ClassPrimed      Class = "primed"      // q < t0 ≤ s: the condition held before the fault, so the fault is not its cause
+	ClassPrimed      Class = "primed"      // q < t0 ≤ s: it was pending before the fault, so the fault is not its cause
 	ClassSuppressed  Class = "suppressed"  // it fired, and a silence or an inhibition held its page back
 	ClassFlapping    Class = "flapping"    // more episodes than max_flaps allows
 	ClassStuck       Class = "stuck"       // it did not clear in time
 	ClassFalseAlarm  Class = "false_alarm" // nobody expected it
-	ClassCollateral  Class = "collateral"  // nobody expected it, on a declared dependent of the target: reported, not penalised
+	ClassCollateral  Class = "collateral"  // unexpected, on a declared dependent of the target: reported, not penalised
 	ClassBackground  Class = "background"  // it fired before the first fault too: reported, not penalised
 )
 

@@ -8,8 +8,8 @@ import (
 	"gameday/loadgen/sli"
 )
 
-// maxPoints bounds how many points a line of the picture has. Longer runs are summed up over more than a second a point:
-// summed, not thinned out, so that no outlier is lost.
+// maxPoints bounds how many points a line of the picture has. Longer runs are summed up over more than a second a
+// point: summed, not thinned out, so that no outlier is lost.
 const maxPoints = 600
 
 // point is one step of the picture's lines. Ratios and quantiles are NaN without data.

@@ -20,10 +20,10 @@ type steadiness struct {
 	last   string         // what was measured last
 }
 
-// steadyFrom searches the windows that begin at or after an instant, up to an end, for the first one from which the steady
-// state holds: every expectation, evaluated over the windows from there on for as long as its sliding window is, and again
-// from each of the following three seconds. Looking forward from the instant, rather than back, keeps the fault's own time
-// out of the sliding window, so the answer is as fine as one window and does not grow with `over`.
+// steadyFrom searches the windows that begin at or after an instant, up to an end, for the first one from which the
+// steady state holds: every expectation, evaluated over the windows from there on for as long as its sliding window is,
+// and again from each of the following three seconds. Looking forward from the instant, rather than back, keeps the
+// fault's own time out of the sliding window, so the answer is as fine as one window and does not grow with `over`.
 func (j *judge) steadyFrom(from, end time.Time) steadiness {
 	var r steadiness
 	var expects []ExpectPlan
@@ -119,8 +119,8 @@ func (j *judge) holdsFrom(expects []ExpectPlan, s, end time.Time, r *steadiness)
 	return answer
 }
 
-// back returns when the steady state was back after a fault, or the end of the time it was allowed for that; known is false
-// while the fault still stands.
+// back returns when the steady state was back after a fault, or the end of the time it was allowed for that; known is
+// false while the fault still stands.
 func (j *judge) back(f *FaultLife) (time.Time, bool) {
 	from, ok := j.recoveryFrom(f)
 	if !ok {
@@ -133,9 +133,9 @@ func (j *judge) back(f *FaultLife) (time.Time, bool) {
 	return earlierOf(allowed, j.tl.End), true
 }
 
-// recoveryFrom returns the instant from which the way back is measured: the proof that the fault was gone. A kill has no
-// revert, so for one it is the target's return; when the target never came back, the others must do without it, and the
-// clock runs from the onset.
+// recoveryFrom returns the instant from which the way back is measured: the proof that the fault was gone. A kill has
+// no revert, so for one it is the target's return; when the target never came back, the others must do without it, and
+// the clock runs from the onset.
 func (j *judge) recoveryFrom(f *FaultLife) (clock.Interval, bool) {
 	onset := f.Onset()
 	if onset.IsZero() {

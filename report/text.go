@@ -31,7 +31,8 @@ type TextOptions struct {
 func Text(w io.Writer, c *Scorecard, o TextOptions) error {
 	var b strings.Builder
 	p := paint(o.Color)
-	fmt.Fprintf(&b, " %s   %s   coverage %s   %s   %s   %s\n\n", p.verdict(c), scoreWords(c), share(c.Coverage), plain(c.Scenario),
+	fmt.Fprintf(&b, " %s   %s   coverage %s   %s   %s   %s\n\n", p.verdict(c), scoreWords(c), share(c.Coverage),
+		plain(c.Scenario),
 		c.Started.In(c.tl.zone()).Format("2006-01-02 15:04"), span(c.Length.Round(second)))
 	for i, why := range c.Why {
 		head := " Why: "
@@ -158,7 +159,8 @@ func noteWords(i *Item) string {
 	return strings.Join(words, ", ")
 }
 
-// table draws the scorecard's table. The widths are set, and East Asian ambiguity is off, so that no locale can change it.
+// table draws the scorecard's table. The widths are set, and East Asian ambiguity is off, so that no locale can change
+// it.
 func table(b *strings.Builder, c *Scorecard, p paint) error {
 	var raw strings.Builder
 	left, right := tw.AlignLeft, tw.AlignRight
@@ -224,7 +226,8 @@ func cell(s string) string {
 // stacked puts each of several values on a line of its own.
 func stacked(s string) string { return strings.ReplaceAll(cell(s), ", ", ",\n") }
 
-// plain makes a text that others wrote fit for a terminal: control characters, which could redraw the screen, are blanks.
+// plain makes a text that others wrote fit for a terminal: control characters, which could redraw the screen, are
+// blanks.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r) {

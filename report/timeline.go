@@ -283,7 +283,8 @@ func (f *FaultLife) Standing(end time.Time) (clock.Span, bool) {
 	return s, !s.Start.IsZero() && s.Length() > 0
 }
 
-// reach returns the span in which the fault may have been felt: from the first command to the last proof that it was gone.
+// reach returns the span in which the fault may have been felt: from the first command to the last proof that it was
+// gone.
 func (f *FaultLife) reach(end time.Time) (clock.Span, bool) {
 	s := clock.Span{}
 	for _, in := range f.Injections {

@@ -11,8 +11,9 @@ import (
 	"gameday/loadgen"
 )
 
-// safety looks at what is left: the gate before every verdict. A fault is left standing when its revert failed and no later
-// one succeeded, or when the run itself said so at its end. In a record without an end nobody knows; that is no residue yet.
+// safety looks at what is left: the gate before every verdict. A fault is left standing when its revert failed and no
+// later one succeeded, or when the run itself said so at its end. In a record without an end nobody knows; that is no
+// residue yet.
 func (j *judge) safety() Safety {
 	var s Safety
 	var open, down []string
@@ -106,7 +107,8 @@ func (j *judge) reasons(c *Scorecard) []string {
 	if len(c.Parts) == 0 {
 		add("the plan promises nothing that could be judged.")
 	} else if c.Low < c.Pass-rounding && c.High >= c.Pass-rounding {
-		add("the pass mark of %s lies between %s and %s points: too much is unknown.", number(c.Pass), points(c.Low), points(c.High))
+		add("the pass mark of %s lies between %s and %s points: too much is unknown.", number(c.Pass), points(c.Low),
+			points(c.High))
 	}
 	return why
 }
@@ -115,7 +117,8 @@ func (j *judge) reasons(c *Scorecard) []string {
 func (j *judge) ending(c *Scorecard) []string {
 	var why []string
 	for _, a := range j.tl.Aborts {
-		why = append(why, fmt.Sprintf("aborted at %s: %s held for %s (%s%s).", j.tl.since(a.At), a.V.Name, span(a.V.Held), a.V.When,
+		why = append(why, fmt.Sprintf("aborted at %s: %s held for %s (%s%s).", j.tl.since(a.At), a.V.Name, span(a.V.Held),
+			a.V.When,
 			valueWords(a.V.Values)))
 	}
 	for _, s := range j.tl.Stops {
@@ -165,13 +168,15 @@ func points(v float64) string { return fmt.Sprintf("%.0f", math.Floor(v+rounding
 // maxAdvice bounds the list of what to do next.
 const maxAdvice = 5
 
-// advice collects the items' hints, the required ones and those that cost most first; items with the same hint share one.
+// advice collects the items' hints, the required ones and those that cost most first; items with the same hint share
+// one.
 func advice(c *Scorecard) []Advice {
 	items := c.Items()
 	slices.SortStableFunc(items, byLoss)
 	out := []Advice{}
 	if !c.Safety.Clean {
-		out = append(out, Advice{Text: "Run `gameday revert` now: it finds what may still stand, takes it away and proves that it is gone.",
+		out = append(out, Advice{Text: "Run `gameday revert` now: it finds what may still stand, takes it away and " +
+			"proves that it is gone.",
 			Items: []string{}})
 	}
 	for _, it := range items {

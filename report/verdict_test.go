@@ -103,11 +103,15 @@ func TestSafety(t *testing.T) {
 			b.fault("cut", "x", "db", 20, 0).add(40, Reverting, in).add(41, RevertFailed, failing).end(100, EndComplete)
 		}, true, false, "LEFT STANDING: cut on db: nft: device busy"},
 		{"revert failed, then did not", func(b *builder) {
-			b.fault("cut", "x", "db", 20, 0).add(40, Reverting, in).add(41, RevertFailed, failing).add(42, Reverted, in).end(100, EndComplete)
+			b.fault("cut", "x", "db", 20, 0).add(40, Reverting, in).add(41, RevertFailed, failing).add(42, Reverted, in).end(100,
+				EndComplete)
 		}, false, true, "nothing left"},
-		{"the run says so", func(b *builder) { b.fault("cut", "x", "db", 20, 40).end(100, EndComplete, "cut on web") }, true, false, "cut on web"},
-		{"killed: nobody knows", func(b *builder) { b.fault("cut", "x", "db", 20, 0) }, false, false, "cut not proven to be gone"},
-		{"lapsed", func(b *builder) { b.fault("cut", "x", "db", 20, 0).add(30, Lapsed, in).end(100, EndComplete) }, false, true, "1 gone"},
+		{"the run says so", func(b *builder) { b.fault("cut", "x", "db", 20, 40).end(100, EndComplete, "cut on web") }, true,
+			false, "cut on web"},
+		{"killed: nobody knows", func(b *builder) { b.fault("cut", "x", "db", 20, 0) }, false, false,
+			"cut not proven to be gone"},
+		{"lapsed", func(b *builder) { b.fault("cut", "x", "db", 20, 0).add(30, Lapsed, in).end(100, EndComplete) }, false,
+			true, "1 gone"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBuilder(t, smallPlan(nil)).phases(100)
@@ -179,7 +183,8 @@ func TestScoreProperties(t *testing.T) {
 				less := score(parts, weights)
 				parts[i].Items[n] = was
 				if less.Low > c.Low+1e-9 || less.High < c.High-1e-9 || less.Coverage > c.Coverage+1e-9 {
-					r.Fatalf("forgetting turned %v–%v (%v) into %v–%v (%v)", c.Low, c.High, c.Coverage, less.Low, less.High, less.Coverage)
+					r.Fatalf("forgetting turned %v–%v (%v) into %v–%v (%v)", c.Low, c.High, c.Coverage, less.Low, less.High,
+						less.Coverage)
 				}
 			}
 		}
@@ -190,11 +195,13 @@ func TestScoreProperties(t *testing.T) {
 // that no order of what the sources list changes a single byte.
 func TestCoverageAndOrder(t *testing.T) {
 	plan := checkoutPlan()
-	base := checkout(t, plan, 700*time.Millisecond, nil)
+	base := newBuilder(t, plan).phases(280).kill("crash", "process_kill", "payments", 60, 63.4).
+		fault("cut", "network_partition", "payments", 100, 145)
 	events := []responders.Event{did(111, responders.Notified, responders.Human, "ann", 1),
 		did(131, responders.Acknowledged, responders.Human, "ann", 1), marked(160, "bridge opened", "ann"),
 		did(112, responders.Acknowledged, responders.Bot, "slackbot", 1)}
-	episodes := []alarm{{name: "PaymentsDown", pending: 103, firing: 109, ends: 150}, {name: "Slow", firing: 120, ends: 160},
+	episodes := []alarm{{name: "PaymentsDown", pending: 103, firing: 109, ends: 150}, {name: "Slow", firing: 120,
+		ends: 160},
 		{name: "Watchdog", firing: 1}}
 	build := func(from, to float64, seed uint64) *Scorecard {
 		b := *base
@@ -204,7 +211,8 @@ func TestCoverageAndOrder(t *testing.T) {
 		r.Shuffle(len(e), func(i, j int) { e[i], e[j] = e[j], e[i] })
 		r.Shuffle(len(a), func(i, j int) { a[i], a[j] = a[j], a[i] })
 		spans := []clock.Span{during(from, to)}
-		b.alarms("prometheus.main", 280, spans, a...).alarms("alertmanager.main", 280, spans).responses(280, spans, e...).end(280, EndComplete)
+		b.alarms("prometheus.main", 280, spans, a...).alarms("alertmanager.main", 280, spans).responses(280, spans,
+			e...).end(280, EndComplete)
 		return Score(b.record())
 	}
 	rapid.Check(t, func(r *rapid.T) {

@@ -87,7 +87,8 @@ func secs(v float64) string {
 	}
 }
 
-// brief prints an indicator's limit, or a mark on a scale, without the decimals that a measured value has: "300 ms", "1 s".
+// brief prints an indicator's limit, or a mark on a scale, without the decimals that a measured value has: "300 ms", "1
+// s".
 func brief(name string, v float64) string {
 	if !strings.HasPrefix(name, "p") && name != "max" || ownName(name) {
 		return value(name, v)
@@ -149,8 +150,8 @@ func elapsed(d time.Duration) string {
 	return fmt.Sprintf("%s%d:%02d", sign, n/60, n%60)
 }
 
-// zone returns the zone that the run was recorded in, without its name: reports show the times people saw on their clocks,
-// wherever they are made.
+// zone returns the zone that the run was recorded in, without its name: reports show the times people saw on their
+// clocks, wherever they are made.
 func (t *Timeline) zone() *time.Location {
 	_, offset := cmpTime(t.Started.At, t.Start).Zone()
 	return time.FixedZone("", offset)
@@ -172,7 +173,8 @@ func (t *Timeline) around(i clock.Interval) string {
 // since prints an instant as time since the run's start.
 func (t *Timeline) since(at time.Time) string { return elapsed(at.Sub(t.Start)) }
 
-// comparisons returns the parts of an expression that is a comparison, or several joined by &&. ok is false for any other.
+// comparisons returns the parts of an expression that is a comparison, or several joined by &&. ok is false for any
+// other.
 func comparisons(e *sli.Expr) (parts []*sli.Expr, ok bool) {
 	if e.Op == "&&" && len(e.Args) == 2 {
 		a, okA := comparisons(e.Args[0])

@@ -66,8 +66,8 @@ func New(name string, c Config) (*Source, error) {
 	return s, nil
 }
 
-// Evaluate evaluates every rule once, with the indicators as they are now over each rule's window. It returns at once: notifications are handed to
-// the senders, which work while Watch runs.
+// Evaluate evaluates every rule once, with the indicators as they are now over each rule's window. It returns at once:
+// notifications are handed to the senders, which work while Watch runs.
 func (s *Source) Evaluate(now time.Time, over func(time.Duration) sli.Readings) {
 	s.mu.Lock()
 	var changed []alarms.Observation

@@ -37,6 +37,9 @@ func (r readings) Read(_, name string) (float64, bool) {
 	return v, ok
 }
 
+// over answers the same over every window.
+func (r readings) over(time.Duration) sli.Readings { return r }
+
 func rules(held, keep time.Duration) Config {
 	return Config{Rules: []Rule{{Name: "Slow", When: above("p95", 1), Held: held, Keep: keep,
 		Labels: map[string]string{"severity": "page"}, Annotations: map[string]string{"summary": "slow"}}}}
@@ -52,7 +55,7 @@ func play(s *Source, start time.Time, story string) []string {
 		case '-':
 			r["p95"] = 0.5
 		}
-		s.Evaluate(start.Add(time.Duration(i)*time.Second), r)
+		s.Evaluate(start.Add(time.Duration(i)*time.Second), r.over)
 	}
 	out := []string{}
 	for _, o := range s.queue {
@@ -120,6 +123,24 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
+// TestWindow evaluates each rule over its own window.
+func TestWindow(t *testing.T) {
+	c := rules(0, 0)
+	c.Rules[0].Over = 30 * time.Second
+	s, err := New("builtin.main", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked []time.Duration
+	s.Evaluate(time.Now(), func(d time.Duration) sli.Readings {
+		asked = append(asked, d)
+		return readings{}
+	})
+	if !slices.Equal(asked, []time.Duration{30 * time.Second}) {
+		t.Errorf("asked for the windows %v", asked)
+	}
+}
+
 // TestOrder checks, for any story, that phases come in order and that no rule fires before it was held.
 func TestOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -178,7 +199,7 @@ func TestRetries(t *testing.T) {
 			done <- s.Watch(ctx, func(o alarms.Observation) { seen = append(seen, string(o.State)+" "+o.Why) })
 		}()
 		start := time.Now()
-		s.Evaluate(time.Now(), readings{"p95": 2})
+		s.Evaluate(time.Now(), readings{"p95": 2}.over)
 		if time.Now() != start {
 			t.Error("Evaluate waited")
 		}
@@ -190,16 +211,16 @@ func TestRetries(t *testing.T) {
 		}
 		for range 2 {
 			pass(time.Hour)
-			s.Evaluate(time.Now(), readings{"p95": 2})
+			s.Evaluate(time.Now(), readings{"p95": 2}.over)
 		}
-		s.Evaluate(time.Now(), readings{"p95": 0})
+		s.Evaluate(time.Now(), readings{"p95": 0}.over)
 		synctest.Wait()
 		if len(bodies) != 4 || !strings.Contains(bodies[3], `"status":"resolved"`) {
 			t.Errorf("%d webhooks, want the first, two repetitions, and that it is quiet: %v", len(bodies), bodies)
 		}
 		fail = 1 << 30
 		seen = nil
-		s.Evaluate(time.Now(), readings{"p95": 2})
+		s.Evaluate(time.Now(), readings{"p95": 2}.over)
 		pass(5 * time.Minute)
 		if n := len(seen); n < 3 || !strings.HasSuffix(seen[n-1], "; given up") {
 			t.Errorf("a dead address ends in %v", seen)
@@ -246,7 +267,7 @@ func TestToDesk(t *testing.T) {
 			}
 		})
 	}()
-	s.Evaluate(time.Now(), readings{"p95": 2})
+	s.Evaluate(time.Now(), readings{"p95": 2}.over)
 	o := <-paged
 	pages := d.Pages()
 	if len(pages) != 1 || pages[0].State != desk.Open || pages[0].Fingerprint != fingerprint(pages[0].Labels) {
@@ -264,7 +285,7 @@ func TestToDesk(t *testing.T) {
 			return
 		}
 	}()
-	s.Evaluate(time.Now(), readings{"p95": 0})
+	s.Evaluate(time.Now(), readings{"p95": 0}.over)
 	if got := <-events; got != desk.Resolved {
 		t.Errorf("the page is %s", got)
 	}
@@ -316,15 +337,15 @@ func TestPreflight(t *testing.T) {
 	}
 	for match, want := range map[[2]string]string{
 		{"Slow", "page"}: "", {"Slwo", "page"}: "Did you mean Slow?", {"Slow", "ticket"}: `Rule Slow has severity="page"`,
-		{"Elsewhere", "page"}: "There are the rules [Slow]",
+		{"Elsewhere", "page"}: "Its rules are Slow.",
 	} {
 		e := alarms.Expectation{Name: "a", Match: map[string]string{"alertname": match[0], "severity": match[1]}}
 		f, err := s.Preflight(t.Context(), []alarms.Expectation{e})
-		if err != nil || (want == "") != (len(f) == 0) || (want != "" && (!f[0].Blocks || !strings.Contains(f[0].Detail, want))) {
+		if err != nil || (want == "") != (len(f) == 0) || (want != "" && (f[0].Absent != "a" || f[0].Blocks || !strings.Contains(f[0].Detail, want))) {
 			t.Errorf("%v: %+v, %v; want %q", match, f, err, want)
 		}
 	}
-	s.Evaluate(time.Now(), readings{"p95": 2})
+	s.Evaluate(time.Now(), readings{"p95": 2}.over)
 	e := alarms.Expectation{Name: "a", Match: map[string]string{"alertname": "Slow"}}
 	if f, _ := s.Preflight(t.Context(), []alarms.Expectation{e}); len(f) != 1 || f[0].Summary != "alarm a is firing already" {
 		t.Errorf("a firing alarm: %+v", f)

@@ -31,21 +31,17 @@ func (s *Source) coverage(p *past, span clock.Span, offset clock.Offset) alarms.
 		}
 	}
 	looked := s.account.Spans()
-	now := p.askedAt
-	for _, e := range s.expectations() {
-		mine, wrong := judge(e, p.rules, now)
+	// When nobody looked during the run, what is wrong now must be taken to have been wrong then.
+	unwatched := len(looked) == 0 && len(faults) == 0
+	s.check(p.rules, p.askedAt, func(mine []rule, wrong *problem) {
 		for _, r := range mine {
 			c.Resolution = max(c.Resolution, r.Interval)
 		}
-		if wrong == nil || wrong.settling {
-			continue
-		}
-		// Nobody looked during the run, so what is wrong now must be taken to have been wrong then.
-		if len(looked) == 0 && len(faults) == 0 {
+		if unwatched && wrong != nil && !wrong.settling {
 			broken = append(broken, span)
 			faults = append(faults, looks.Fault{Span: span, Why: wrong.summary})
 		}
-	}
+	})
 	c.Spans = looks.Clip(looks.Without(append(ours, looked...), broken), span)
 	slack := max(2*s.poll, 2*p.scrape)
 	c.Why = looks.Explain(c.Spans, span, faults, slack, "it was not running: no samples of up")

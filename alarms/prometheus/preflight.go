@@ -16,7 +16,8 @@ const (
 )
 
 // Preflight checks that the server answers, its clock, and for each expected alarm that its rule exists, is evaluated, can
-// have the labels wanted, and is quiet. A server that does not answer is a finding; the error is only that of ctx.
+// have the labels wanted, and is quiet. A server that does not answer is a finding; the error is only that of ctx. An alarm
+// that no rule can raise does not block, and does not count against the coverage afterwards: it is missed, not unknown.
 func (s *Source) Preflight(ctx context.Context, expected []alarms.Expectation) ([]alarms.Finding, error) {
 	s.Expect(expected)
 	offset, err := s.measure(ctx)
@@ -80,8 +81,13 @@ func (s *Source) ready(e alarms.Expectation, rules []rule, now time.Time) []alar
 	var out []alarms.Finding
 	mine, wrong := judge(e, rules, now)
 	if wrong != nil {
-		out = append(out, alarms.Finding{Blocks: true, Summary: fmt.Sprintf("alarm %s: %s in %s", e.Name, wrong.summary, s.name),
-			Detail: wrong.detail})
+		f := alarms.Finding{Blocks: !wrong.absent, Detail: wrong.detail,
+			Summary: fmt.Sprintf("alarm %s: %s in %s", e.Name, wrong.summary, s.name)}
+		if wrong.absent {
+			f.Absent = e.Name
+			s.markAbsent(e.Name)
+		}
+		out = append(out, f)
 	}
 	for _, r := range mine {
 		for _, a := range r.Alerts {

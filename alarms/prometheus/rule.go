@@ -16,6 +16,8 @@ type problem struct {
 	detail  string // cause and next step
 	// settling says that the server has only just started and will know soon.
 	settling bool
+	// absent says that no rule can raise the alarm at all.
+	absent bool
 }
 
 // judge says what is wrong with the rule of an expected alarm, nil when nothing is, and returns the rules that may raise it.
@@ -47,6 +49,7 @@ func judge(e alarms.Expectation, rules []rule, now time.Time) ([]rule, *problem)
 		return nil, &problem{
 			summary: fmt.Sprintf("the rule %s can never have the labels expected", name),
 			detail:  contradiction + " Change match in the scenario, or the rule's labels.",
+			absent:  true,
 		}
 	}
 	for _, r := range mine {
@@ -105,7 +108,7 @@ func missing(name string, rules []rule) *problem {
 		}
 	}
 	slices.Sort(names)
-	p := &problem{summary: fmt.Sprintf("no rule is named %s", name)}
+	p := &problem{summary: fmt.Sprintf("no rule is named %s", name), absent: true}
 	guess := near.Name(name, names)
 	switch {
 	case guess != "":

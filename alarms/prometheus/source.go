@@ -32,6 +32,7 @@ type Source struct {
 
 	mu       sync.Mutex
 	expected []alarms.Expectation
+	absent   map[string]bool // names of expected alarms that no rule can raise, as Preflight found
 	offset   clock.Offset
 	measured bool                         // offset is set
 	notes    map[string]map[string]string // key → annotations, as last seen with an active alert
@@ -64,7 +65,26 @@ func New(name string, c Config, noise map[string]string) (*Source, error) {
 func (s *Source) Expect(expected []alarms.Expectation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.expected = slices.Clone(expected)
+	s.expected, s.absent = slices.Clone(expected), map[string]bool{}
+}
+
+// markAbsent notes that no rule can raise an expected alarm.
+func (s *Source) markAbsent(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.absent[name] = true
+}
+
+// check judges the rules of all the expected alarms that can be raised at all. now is the time by the server's clock.
+func (s *Source) check(rules []rule, now time.Time, each func(mine []rule, wrong *problem)) {
+	s.mu.Lock()
+	expected, absent := s.expected, maps.Clone(s.absent)
+	s.mu.Unlock()
+	for _, e := range expected {
+		if !absent[e.Name] {
+			each(judge(e, rules, now))
+		}
+	}
 }
 
 // expectations returns what is expected.

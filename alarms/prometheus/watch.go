@@ -83,16 +83,18 @@ func (s *Source) names() []string {
 
 // wrong returns the first reason why an expected alarm could not be seen; one that settles by itself comes last.
 func (s *Source) wrong(rules []rule, at time.Time) *problem {
-	now := at.Add(s.knownOffset().Ahead)
-	var settling *problem
-	for _, e := range s.expectations() {
-		_, p := judge(e, rules, now)
-		if p != nil && !p.settling {
-			return p
-		}
-		if p != nil {
+	var lasting, settling *problem
+	s.check(rules, at.Add(s.knownOffset().Ahead), func(_ []rule, p *problem) {
+		switch {
+		case p == nil:
+		case p.settling:
 			settling = p
+		case lasting == nil:
+			lasting = p
 		}
+	})
+	if lasting != nil {
+		return lasting
 	}
 	return settling
 }

@@ -104,11 +104,12 @@ func (a *app) reportCmd() *cobra.Command {
 
 func (a *app) explainCmd() *cobra.Command {
 	return &cobra.Command{
-		Use:   "explain ITEM [RECORD]",
+		Use:   "explain [RECORD] ITEM",
 		Short: "Explain one line of a scorecard: what was expected, what was seen, and from where",
 		Args:  cobra.RangeArgs(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
-			dir, err := recordDir(args[1:])
+			item := args[len(args)-1]
+			dir, err := recordDir(args[:len(args)-1])
 			if err != nil {
 				return err
 			}
@@ -116,7 +117,7 @@ func (a *app) explainCmd() *cobra.Command {
 			if err != nil {
 				return usage("%w", err)
 			}
-			if err := report.Explain(a.out, report.Score(rec), args[0], report.TextOptions{Color: color(a.out)}); err != nil {
+			if err := report.Explain(a.out, report.Score(rec), item, report.TextOptions{Color: color(a.out)}); err != nil {
 				return usage("%w", err)
 			}
 			return nil

@@ -252,16 +252,6 @@ func machine(ledger *faults.Ledger, inside *lab.Client) (*targets.Machine, func(
 	}
 }
 
-// ownProcess reports whether a process runs this very program: conductor, guard, generator or lab.
-func ownProcess(pid int) bool {
-	self, err := os.Stat("/proc/self/exe")
-	if err != nil {
-		return false
-	}
-	other, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
-	return err == nil && os.SameFile(self, other)
-}
-
 // runID makes a ledger id of a record's folder.
 func runID(dir string) string {
 	name := strings.Trim(folderName(filepath.Base(dir)), "-_")

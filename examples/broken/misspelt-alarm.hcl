@@ -107,9 +107,9 @@ scenario "misspelt-alarm" {
     source        = alarms.builtin.main
     match         = { alertname = "CheckoutFailing", severity = "page" }
     cause         = fault.crash
-    fires_within  = "8s"
+    fires_within  = "10s"
     pages_via     = responders.desk.ops
-    pages_within  = "10s"
+    pages_within  = "12s"
     clears_within = "15s"
     required      = true
   }

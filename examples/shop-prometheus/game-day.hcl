@@ -42,18 +42,9 @@ lab "shop" {
       command = ["../../bin/oncall", "-desk", "http://gameday:9911", "-person", "bob", "-after", "2s", "-bridge"]
     }
   }
-  # Debian's packages prometheus and prometheus-alertmanager. Their data is in memory and gone with the lab.
+  # Debian's packages prometheus and prometheus-alertmanager. Their data is in memory and gone with the lab. This node
+  # is the last to start: a Prometheus that is there before the shop begins with three alarms.
   node "monitoring" {
-    process "alertmanager" {
-      command = ["sh", "-c", join(" ", [
-        "exec prometheus-alertmanager",
-        "--config.file=alertmanager.yml",
-        "--storage.path=$${GAMEDAY_SCRATCH:-/run}/alertmanager",
-        "--web.listen-address=:9093",
-        "--cluster.listen-address=",
-      ])]
-      listen = 9093
-    }
     process "prometheus" {
       command = ["sh", "-c", join(" ", [
         "exec prometheus",
@@ -62,6 +53,19 @@ lab "shop" {
         "--web.listen-address=:9090",
       ])]
       listen       = 9090
+      ready_within = "20s"
+    }
+    process "alertmanager" {
+      # The pause lets Prometheus evaluate its rules once. Before that nobody knows whether an alarm is quiet, and
+      # gameday does not begin without knowing.
+      command = ["sh", "-c", join(" ", [
+        "sleep 4; exec prometheus-alertmanager",
+        "--config.file=alertmanager.yml",
+        "--storage.path=$${GAMEDAY_SCRATCH:-/run}/alertmanager",
+        "--web.listen-address=:9093",
+        "--cluster.listen-address=",
+      ])]
+      listen       = 9093
       ready_within = "20s"
     }
   }

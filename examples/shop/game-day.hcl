@@ -174,9 +174,9 @@ scenario "shop-game-day" {
     source        = alarms.builtin.main
     match         = { alertname = "CheckoutFailing", severity = "page" }
     cause         = fault.crash
-    fires_within  = "8s"
+    fires_within  = "10s"
     pages_via     = responders.desk.ops
-    pages_within  = "10s"
+    pages_within  = "12s"
     clears_within = "15s"
     required      = true
   }
@@ -184,9 +184,9 @@ scenario "shop-game-day" {
     source        = alarms.builtin.main
     match         = { alertname = "CheckoutSlow", severity = "page" }
     cause         = fault.cut
-    fires_within  = "8s"
+    fires_within  = "10s"
     pages_via     = responders.desk.ops
-    pages_within  = "10s"
+    pages_within  = "12s"
     clears_within = "15s"
     required      = true
   }
@@ -194,9 +194,9 @@ scenario "shop-game-day" {
     source        = alarms.builtin.main
     match         = { alertname = "ReceiptsFailing", severity = "page" }
     cause         = fault.reboot
-    fires_within  = "8s"
+    fires_within  = "10s"
     pages_via     = responders.desk.ops
-    pages_within  = "10s"
+    pages_within  = "12s"
     clears_within = "15s"
     required      = true
   }

@@ -214,7 +214,7 @@ func TestLongProofKeepsTheLease(t *testing.T) {
 		if ids := r.world.ids(); len(ids) != 1 {
 			t.Errorf("it lapsed while it was proven: %v", ids)
 		}
-		time.Sleep(1100 * time.Millisecond) // the bubble's clock
+		<-time.After(1100 * time.Millisecond) // of the bubble's clock
 		event(t, r, guard.EventReverted, "i1")
 		r.mustBeClean(t)
 		if err := r.end(t); err != nil {
@@ -422,7 +422,7 @@ func TestNobodyReads(t *testing.T) {
 		if ids := w.ids(); len(ids) != 1 {
 			t.Fatalf("standing: %v", ids)
 		}
-		time.Sleep(11 * time.Second) // the bubble's clock: past the lease
+		<-time.After(11 * time.Second) // of the bubble's clock: past the lease
 		synctest.Wait()
 		if ids := w.ids(); len(ids) != 0 || len(w.reverts) != 1 {
 			t.Errorf("standing after the lease: %v, reverts %v", ids, w.reverts)

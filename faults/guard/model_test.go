@@ -35,13 +35,22 @@ func (m model) standing() []string {
 // with the model after each. Leases, deadlines and waits are chosen so that no two instants coincide.
 func TestModel(t *testing.T) {
 	root := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
-		runs := 0
+	runs := 0
+	for range 3 { // a hundred sequences each
 		rapid.Check(t, func(rt *rapid.T) {
 			runs++
-			play(rt, filepath.Join(root, fmt.Sprint(runs)))
+			dir := filepath.Join(root, fmt.Sprint(runs))
+			// A failure is a panic, which has to leave the bubble before rapid can make the sequence shorter.
+			var failure any
+			synctest.Test(t, func(*testing.T) {
+				defer func() { failure = recover() }()
+				play(rt, dir)
+			})
+			if failure != nil {
+				panic(failure)
+			}
 		})
-	})
+	}
 }
 
 func play(t *rapid.T, dir string) {
@@ -129,7 +138,7 @@ func play(t *rapid.T, dir string) {
 			delete(m, id)
 		},
 		"wait": func(t *rapid.T) {
-			time.Sleep(time.Duration(rapid.IntRange(1, 60).Draw(t, "tenths")) * 100 * time.Millisecond) // the bubble's clock
+			<-time.After(time.Duration(rapid.IntRange(1, 60).Draw(t, "tenths")) * 100 * time.Millisecond) // of the bubble's clock
 		},
 		"kill": func(t *rapid.T) { // the guard dies; a new one finds its orphans
 			held := m.standing()

@@ -66,7 +66,7 @@ func (r addrRange) has(a netip.Addr) bool {
 
 // probeTargets returns at most two addresses of the range to send probes to: its only one, or else neighbours of the
 // place's own addresses, to which there is a route, or else the lowest after that which names the network. The place's own
-// are left out, unless there is nothing else.
+// are left out.
 func (r addrRange) probeTargets(own []netip.Addr) []netip.Addr {
 	if r.single() {
 		return []netip.Addr{r.first}
@@ -77,6 +77,11 @@ func (r addrRange) probeTargets(own []netip.Addr) []netip.Addr {
 		near = append(near, a.Next(), a.Prev())
 	}
 	near = append(near, r.first.Next(), r.first.Next().Next())
-	near = slices.DeleteFunc(near, func(a netip.Addr) bool { return !r.has(a) || slices.Contains(own, a) || a == r.first })
-	return near[:min(len(near), 2)]
+	var targets []netip.Addr
+	for _, a := range near {
+		if r.has(a) && a != r.first && !slices.Contains(own, a) && !slices.Contains(targets, a) {
+			targets = append(targets, a)
+		}
+	}
+	return targets[:min(len(targets), 2)]
 }

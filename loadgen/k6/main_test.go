@@ -14,11 +14,14 @@ import (
 	"gameday/loadgen/sli"
 )
 
-// The test binary is its own traffic generator, and for one test also a process that starts one and is killed.
+// The test binary is its own traffic generator; for one test a process that starts one and is killed; and, to compare
+// with, plain k6.
 func TestMain(m *testing.M) {
 	switch {
 	case IsChild():
 		RunChild()
+	case os.Getenv(plainVariable) != "":
+		actAsPlain()
 	case os.Getenv(parentVariable) != "":
 		actAsParent()
 	}

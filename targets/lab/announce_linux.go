@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// announce asks for the core's hardware address until the core answers. That proves that packets go both ways, which takes
-// the kernel a moment after a link is up; and because everybody on the network hears the question, peers that waited in
-// vain for this node to answer learn at once that it is back, rather than when they next ask.
+// announce asks for the core's hardware address until the core answers. That proves that packets go both ways,
+// which takes the kernel a moment after a link is up; and because everybody on the network hears the question,
+// peers that waited in vain for this node to answer learn at once that it is back, rather than when they next ask.
 func announce(index int, mac net.HardwareAddr, a netip.Addr) error {
 	const patience, again = 2 * time.Second, 5 * time.Millisecond
 	// ARP over Ethernet is the only protocol this socket sends and gets.

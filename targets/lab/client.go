@@ -15,18 +15,15 @@ type Client struct {
 	*power.Client
 }
 
-// Inside returns a client of the lab that this process is the conductor of; ok is false when it is none. It needs RunRole
-// to have been called.
+// Inside returns a client of the lab that this process is the conductor of; ok is false when it is none. It needs
+// RunRole to have been called.
 func Inside() (c *Client, ok bool) {
 	if !conductor {
 		return nil, false
 	}
-	// Lab init listens before it starts the conductor, so there is nothing to wait for. If it is gone, so are we.
-	p, err := power.Dial(controlPath)
-	if err != nil {
-		return nil, false
-	}
-	return &Client{Client: p}, true
+	// Lab init listens before it starts the conductor. Were that ever untrue, saying "not inside" here would make the
+	// caller enter a lab again and again, so it shows at the first call instead.
+	return &Client{Client: power.New(controlPath)}, true
 }
 
 // Dial returns a client of the lab whose control socket is at path, which must be in this process's mount namespace.
@@ -44,9 +41,9 @@ type StartOptions struct {
 	Logs   string // where log files go, made if missing: <node>-<process>.log, at most 10 MB each
 }
 
-// Start boots all nodes of the config, and returns when every process is ready or one failed to become so; the error then
-// quotes the end of its log. A lab can be started once, and again after Stop. A lab whose start failed keeps what did
-// start, for looking at, until Stop.
+// Start boots all nodes of the config, and returns when every process is ready or one failed to become so; the
+// error then quotes the end of its log. A lab can be started once, and again after Stop. A lab whose start failed
+// keeps what did start, for looking at, until Stop.
 func (c *Client) Start(ctx context.Context, config Config, o StartOptions) error {
 	folder, err := filepath.Abs(o.Folder)
 	if err != nil {
@@ -72,8 +69,8 @@ func (c *Client) Start(ctx context.Context, config Config, o StartOptions) error
 	return err
 }
 
-// Stop ends all nodes: their processes get SIGTERM and two seconds, then the nodes lose power for good. The lab then has no
-// nodes, and can be started again.
+// Stop ends all nodes: their processes get SIGTERM and two seconds, then the nodes lose power for good. The lab
+// then has no nodes, and can be started again.
 func (c *Client) Stop(ctx context.Context) error {
 	_, err := c.Call(ctx, power.Request{Do: power.DoStop})
 	return err

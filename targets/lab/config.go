@@ -24,8 +24,8 @@ type NodeConfig struct {
 	Processes []ProcessConfig `hcl:"process,block" json:"processes,omitempty"`
 }
 
-// ProcessConfig describes one program that a node runs from its boot on. Processes start in the order of declaration; one
-// that listens is waited for before the next one starts.
+// ProcessConfig describes one program that a node runs from its boot on. Processes start in the order of
+// declaration; one that listens is waited for before the next one starts.
 type ProcessConfig struct {
 	Name string `hcl:"name,label" json:"name"`
 	// Command is the program and its arguments. A relative path with a slash in it starts at the scenario's folder; a

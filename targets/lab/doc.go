@@ -8,11 +8,11 @@
 //	      │ signals ▶           └─▶ node init, one per node: PID 1 of the node, runs its processes
 //	      ◀ exit status
 //
-// Everything of a lab lives in its PID namespace and in its mount namespace, so the kernel removes it when lab init ends,
-// and lab init ends soon after the conductor or the outer process did, whatever ended them. The lab has its own network:
-// a bridge with 198.18.0.1, called "gameday", where the conductor and its traffic live, and each node behind it. It has no
-// way out to the machine's network.
+// Everything of a lab lives in its PID namespace and in its mount namespace, so the kernel removes it when lab init
+// ends, and lab init ends soon after the conductor or the outer process did, whatever ended them. The lab has its
+// own network: a bridge with 198.18.0.1, called "gameday", where the conductor and its traffic live, and each node
+// behind it. It has no way out to the machine's network.
 //
-// A node sees the machine's files, but has its own /proc, an empty /run, an own boot id and host name, and an /etc/hosts
-// that names all nodes. Scenarios and their programs can therefore not lie below /run.
+// A node sees the machine's files, but has its own /proc, an empty /run, an own boot id and host name, and an
+// /etc/hosts that names all nodes. Scenarios and their programs can therefore not lie below /run.
 package lab

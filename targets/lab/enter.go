@@ -18,8 +18,8 @@ type EnterOptions struct {
 }
 
 // errNoRole says that a program forgot what would otherwise make it start itself without end.
-var errNoRole = errors.New("a lab executes this program again in other roles, but its main function (in tests: TestMain) " +
-	"does not call lab.RunRole first")
+var errNoRole = errors.New("a lab executes this program again in other roles, but its main function " +
+	"(in tests: TestMain) does not call lab.RunRole first")
 
 // status is what lab init tells the outer process before it ends.
 type status struct {

@@ -19,10 +19,10 @@ var forwarded = []os.Signal{
 	syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGWINCH, syscall.SIGUSR1, syscall.SIGUSR2,
 }
 
-// Enter runs this program's command line again as the conductor of a fresh lab, waits for its end, and returns its exit
-// code: 128 plus the number when a signal ended it. Meanwhile signals go to the conductor. An error means that there was no
-// lab, or that it was killed as a whole; Possible tells beforehand. When Enter's process dies, the conductor gets SIGTERM
-// and o.Grace.
+// Enter runs this program's command line again as the conductor of a fresh lab, waits for its end, and returns its
+// exit code: 128 plus the number when a signal ended it. Meanwhile signals go to the conductor. An error means that
+// there was no lab, or that it was killed as a whole; Possible tells beforehand. When Enter's process dies, the
+// conductor gets SIGTERM and o.Grace.
 func Enter(o EnterOptions) (exit int, err error) {
 	signals := make(chan os.Signal, 64)
 	for _, s := range forwarded {
@@ -114,8 +114,8 @@ func execute(role string, env []string, o EnterOptions) (*running, error) {
 	return &running{cmd: cmd, lifeline: lifelineOurs, status: statusOurs}, nil
 }
 
-// labAttributes are those of a lab's first process. Its session is its own, so that a terminal's Ctrl-C reaches the outer
-// process alone.
+// labAttributes are those of a lab's first process. Its session is its own, so that a terminal's Ctrl-C reaches the
+// outer process alone.
 func labAttributes() *syscall.SysProcAttr {
 	a := &syscall.SysProcAttr{
 		Setsid:     true,
@@ -143,8 +143,8 @@ func mayMakeNamespaces() bool {
 	return data[0].Effective&need == need
 }
 
-// forward sends each signal's number down the lifeline. A byte in a pipe cannot be lost, as a signal to a process that is
-// still starting can.
+// forward sends each signal's number down the lifeline. A byte in a pipe cannot be lost, as a signal to a process
+// that is still starting can.
 func (r *running) forward(signals <-chan os.Signal) {
 	for s := range signals {
 		if n, ok := s.(syscall.Signal); ok {

@@ -96,7 +96,9 @@ func TestKilledNodeInitLeavesNothing(t *testing.T) {
 		for _, s := range node.spaces {
 			spaces[s] = true
 		}
-		eventually(t, 2*time.Second, "nothing of the node is left", func() bool { return len(leftovers(onNode, spaces)) == 0 })
+		eventually(t, 2*time.Second, "nothing of the node is left", func() bool {
+			return len(leftovers(onNode, spaces)) == 0
+		})
 		if r.node("a").On {
 			t.Error("the node is said to be on")
 		}

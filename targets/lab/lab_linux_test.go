@@ -27,11 +27,12 @@ func TestNodesReachEachOther(t *testing.T) {
 				t.Errorf("%s pings %s: %s", from, to, got)
 			}
 		}
-		if got := r.do(order{Do: "get", URL: "http://a:8080/get?url=http://nowhere/"}); !strings.Contains(got.Text, "no such host") &&
-			!strings.Contains(got.Text, "refused") {
-			t.Errorf("an unknown name gives %q", got.Text)
-		} else if got.Took > 500*time.Millisecond {
-			t.Errorf("an unknown name took %s to fail", got.Took)
+		unknown := r.do(order{Do: "get", URL: "http://a:8080/get?url=http://nowhere/"})
+		if !strings.Contains(unknown.Text, "no such host") && !strings.Contains(unknown.Text, "refused") {
+			t.Errorf("an unknown name gives %q", unknown.Text)
+		}
+		if unknown.Took > 500*time.Millisecond {
+			t.Errorf("an unknown name took %s to fail", unknown.Took)
 		}
 		if got := r.do(order{Do: "links"}).Text; got != "lab lo node1 node2" {
 			t.Errorf("the core has the links %s", got)
@@ -90,7 +91,8 @@ func TestNodeIsAHostOfItsOwn(t *testing.T) {
 		if s.BootID+"\n" != a {
 			t.Errorf("the lab says that a's boot id is %q", s.BootID)
 		}
-		if w := s.Processes[0]; !w.Running || !w.Ready || w.Process.PID == 0 || !strings.Contains(w.Process.Command, r.outer.Path) {
+		w := s.Processes[0]
+		if !w.Running || !w.Ready || w.Process.PID == 0 || !strings.Contains(w.Process.Command, r.outer.Path) {
 			t.Errorf("the lab knows a's server as %+v", w)
 		}
 	})
@@ -155,7 +157,8 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 		want    []string
 	}{
 		{"not listening", ProcessConfig{Command: []string{"sh", "-c", "echo stuck on the way; exec sleep 60"}, Listen: 80,
-			ReadyWithin: "200ms"}, []string{"node a: process p: it does not listen on port 80 after 200ms", "a-p.log:\n", "  stuck on the way"}},
+			ReadyWithin: "200ms"}, []string{"node a: process p: it does not listen on port 80 after 200ms", "a-p.log:\n",
+			"  stuck on the way"}},
 		{"ends first", ProcessConfig{Command: []string{"sh", "-c", "echo no database >&2; exit 7"}, Listen: 80},
 			[]string{"it ended (exit status 7) before it listened on port 80", "  no database"}},
 		{"no program", ProcessConfig{Command: []string{"no-such-program"}},
@@ -179,7 +182,8 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 			if n := r.node("a"); !n.On || n.Trouble == "" {
 				t.Errorf("afterwards the node is %+v", n)
 			}
-			if again := r.try(order{Do: "start", Config: &Config{Name: "y", Nodes: []NodeConfig{{Name: "a"}}}}); !strings.Contains(again.Error, "stop it first") {
+			again := r.try(order{Do: "start", Config: &Config{Name: "y", Nodes: []NodeConfig{{Name: "a"}}}})
+			if !strings.Contains(again.Error, "stop it first") {
 				t.Errorf("a second start says %q", again.Error)
 			}
 			r.do(order{Do: "stop"})

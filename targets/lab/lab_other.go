@@ -4,8 +4,8 @@ package lab
 
 import "errors"
 
-var errLinux = errors.New("a lab builds its test hosts from Linux namespaces, and this is not Linux; run the scenario on a " +
-	"Linux machine, or point its targets at hosts that exist and leave the lab block out")
+var errLinux = errors.New("a lab builds its test hosts from Linux namespaces, and this is not Linux; run the " +
+	"scenario on a Linux machine, or point its targets at hosts that exist and leave the lab block out")
 
 // RunRole does nothing: only Linux has the roles.
 func RunRole() { takeRole() }

@@ -14,8 +14,8 @@ const (
 	hostRun = "/run/.host"
 )
 
-// mountLab makes this mount namespace the lab's: nothing done in it is seen outside, /proc shows the lab's processes, and
-// /run is a tmpfs with the lab's files in it, beside links to the machine's own.
+// mountLab makes this mount namespace the lab's: nothing done in it is seen outside, /proc shows the lab's
+// processes, and /run is a tmpfs with the lab's files in it, beside links to the machine's own.
 func mountLab() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("making mounts private: %w", err)
@@ -62,8 +62,8 @@ func linkHostRun(tree int) {
 	}
 }
 
-// mountNode makes this mount namespace a node's: own /proc with an own boot id, and an empty /run. /etc/hosts is the lab's
-// file already.
+// mountNode makes this mount namespace a node's: own /proc with an own boot id, and an empty /run. /etc/hosts is
+// the lab's file already.
 func mountNode(bootID string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("making mounts private: %w", err)

@@ -291,7 +291,8 @@ func (n *node) off() error {
 	return b.end(n.nodes.network)
 }
 
-// plannedBoot forgets when the node would boot by itself, and plans it anew when down is not zero. The caller holds turn.
+// plannedBoot forgets when the node would boot by itself, and plans it anew when down is not zero. The caller holds
+// turn.
 func (n *node) plannedBoot(down time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -57,8 +57,8 @@ type host struct {
 	troubled  bool
 }
 
-// runNode is a node's life: it sets the node up, runs its processes, and ends on command. More often it is killed, which is
-// how a machine loses power.
+// runNode is a node's life: it sets the node up, runs its processes, and ends on command. More often it is killed,
+// which is how a machine loses power.
 func runNode() (int, error) {
 	link := os.NewFile(linkFD, "lab")
 	in := json.NewDecoder(link)
@@ -119,8 +119,8 @@ func (h *host) setUp(commands <-chan string) error {
 	return joinNetwork(h.plan.Address, h.plan.Prefix)
 }
 
-// startAll starts the processes in order. The first one that fails is the node's trouble; the others start all the same,
-// so that one look shows everything that is wrong.
+// startAll starts the processes in order. The first one that fails is the node's trouble; the others start all the
+// same, so that one look shows everything that is wrong.
 func (h *host) startAll() {
 	for _, p := range h.plan.Processes {
 		log, err := openLog(logsFD, p.Log, logLimit)

@@ -22,9 +22,11 @@ func TestNewPlan(t *testing.T) {
 	want := plan{Name: "shop", Prefix: 24, Logs: "/logs", Nodes: []nodePlan{
 		{Name: "storefront", Address: netip.MustParseAddr("198.18.0.2"), Prefix: 24, Processes: []processPlan{
 			{Name: "web", Command: []string{"/scenario/bin/shop"}, Dir: "/scenario", Path: "/bin", Log: "storefront-web.log",
-				Env: []string{"GAMEDAY_NODE=storefront", "HOME=/root", "PATH=/bin"}, RestartDelay: time.Second, ReadyWithin: 10 * time.Second},
+				Env:          []string{"GAMEDAY_NODE=storefront", "HOME=/root", "PATH=/bin"},
+				RestartDelay: time.Second, ReadyWithin: 10 * time.Second},
 			{Name: "tool", Command: []string{"tool", "-x"}, Dir: "/scenario/sub", Path: "/only", Log: "storefront-tool.log",
-				Env: []string{"GAMEDAY_NODE=storefront", "HOME=/root", "PATH=/only"}, RestartDelay: time.Second, ReadyWithin: 10 * time.Second},
+				Env:          []string{"GAMEDAY_NODE=storefront", "HOME=/root", "PATH=/only"},
+				RestartDelay: time.Second, ReadyWithin: 10 * time.Second},
 		}},
 		{Name: "ledger", Address: netip.MustParseAddr("198.18.0.3"), Prefix: 24, Processes: []processPlan{
 			{Name: "db", Command: []string{"/scenario/bin/db"}, Dir: "/scenario", Path: "/bin", Log: "ledger-db.log",

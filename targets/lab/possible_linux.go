@@ -41,15 +41,15 @@ func diagnoseWith(err error, privileged bool, uid int, setting func(string) stri
 		if setting(r.name) != r.forbids {
 			continue
 		}
-		return fmt.Errorf("a lab cannot be made here: %w; %s is %s: allow it with `sudo sysctl -w %s=%s`, or run gameday with sudo",
-			err, r.name, r.forbids, r.name, r.allow)
+		return fmt.Errorf("a lab cannot be made here: %w; %s is %s: allow it with `sudo sysctl -w %s=%s`, "+
+			"or run gameday with sudo", err, r.name, r.forbids, r.name, r.allow)
 	}
 	if uid == 0 {
 		return fmt.Errorf("a lab cannot be made here: %w; this root has no right to administer the system, as in most "+
 			"containers: start the container with --privileged", err)
 	}
-	return fmt.Errorf("a lab cannot be made here: %w; something other than a sysctl forbids namespaces to user %d, such as a "+
-		"container's seccomp profile: run gameday with sudo, or start the container with --privileged", err, uid)
+	return fmt.Errorf("a lab cannot be made here: %w; something other than a sysctl forbids namespaces to user %d, "+
+		"such as a container's seccomp profile: run gameday with sudo, or start the container with --privileged", err, uid)
 }
 
 // runProbe makes all that a lab needs and goes away with it.

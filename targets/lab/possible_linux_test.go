@@ -29,7 +29,8 @@ func TestDiagnose(t *testing.T) {
 		{"seccomp", "clone: operation not permitted", false, 1000, map[string]string{"user.max_user_namespaces": "96365"},
 			"seccomp profile: run gameday with sudo"},
 		{"no module", "making the lab's bridge: operation not supported", true, 0, nil, "sudo modprobe -a bridge veth"},
-		{"root", "mounting /proc: busy", true, 0, map[string]string{"user.max_user_namespaces": "0"}, "though this is root: mounting /proc: busy"},
+		{"root", "mounting /proc: busy", true, 0, map[string]string{"user.max_user_namespaces": "0"},
+			"though this is root: mounting /proc: busy"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -55,7 +56,8 @@ func TestForbiddenNamespaces(t *testing.T) {
 		t.Skip("this test needs unshare of util-linux")
 	}
 	cmd := exec.Command(unshare, "--user", "--map-root-user", "sh", "-c",
-		`echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --reuid=0 --bounding-set=-all --inh-caps=-all "$0"`, inner.Path)
+		`echo 0 > /proc/sys/user/max_user_namespaces && `+
+			`exec setpriv --reuid=0 --bounding-set=-all --inh-caps=-all "$0"`, inner.Path)
 	cmd.Env, cmd.Dir = inner.Env, inner.Dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: inner.SysProcAttr.Credential}
 	out, err := cmd.CombinedOutput()

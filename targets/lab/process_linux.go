@@ -241,5 +241,6 @@ func lookUp(name, path string) (string, error) {
 			return file, nil
 		}
 	}
-	return "", fmt.Errorf("there is no program %q in PATH (%s); a relative path needs a slash, as in ./%s", name, path, name)
+	return "", fmt.Errorf("there is no program %q in PATH (%s); a relative path needs a slash, as in ./%s",
+		name, path, name)
 }

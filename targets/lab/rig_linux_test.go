@@ -328,8 +328,8 @@ func mounts(t *testing.T) string {
 	return string(b)
 }
 
-// assertGone fails unless everything of the lab vanishes within limit: its processes, its namespaces wherever they may be
-// held open, its mounts, and its files outside the given folder.
+// assertGone fails unless everything of the lab vanishes within limit: its processes, its namespaces wherever they
+// may be held open, its mounts, and its files outside the given folder.
 func (r *rig) assertGone(all []member, mountsBefore string, limit time.Duration) {
 	r.t.Helper()
 	spaces := map[string]bool{}

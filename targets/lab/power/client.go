@@ -23,10 +23,13 @@ type Client struct {
 	path string
 }
 
-// Dial returns a client of the lab whose control socket is at path, after one call that proves somebody answers there.
-// The path may be longer than a socket's address allows.
+// New returns a client of the lab whose control socket is at path, and touches nothing. The path may be longer than a
+// socket's address allows.
+func New(path string) *Client { return &Client{path: path} }
+
+// Dial is New after one connection that proves that a lab listens there.
 func Dial(path string) (*Client, error) {
-	c := &Client{path: path}
+	c := New(path)
 	conn, err := c.connect(context.Background())
 	if err != nil {
 		return nil, err

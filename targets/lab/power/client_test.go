@@ -77,7 +77,8 @@ func TestClientAsks(t *testing.T) {
 		if _, err := c.Node(t.Context(), "b"); !errors.Is(err, ErrUnknownNode) {
 			t.Errorf("a node that is not there: %v", err)
 		}
-		want := []Request{{Do: DoPowerOff, Node: "a", Down: 3 * time.Second}, {Do: DoPowerOn, Node: "a"}, {Do: DoNodes}, {Do: DoNodes}}
+		want := []Request{{Do: DoPowerOff, Node: "a", Down: 3 * time.Second}, {Do: DoPowerOn, Node: "a"},
+			{Do: DoNodes}, {Do: DoNodes}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}

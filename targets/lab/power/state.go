@@ -1,8 +1,8 @@
 // Package power is the switchboard of a lab as its clients see it: which nodes there are, and their power switches.
 //
-// It is small on purpose, and knows nothing of how a lab is built, so that a guard can power a node off and on without
-// linking what builds networks. A lab serves the protocol on a Unix socket inside its own mount namespace: only processes
-// of that lab can reach it, and it vanishes with the lab.
+// It is small on purpose, and knows nothing of how a lab is built, so that a guard can power a node off and on
+// without linking what builds networks. A lab serves the protocol on a Unix socket inside its own mount namespace:
+// only processes of that lab can reach it, and it vanishes with the lab.
 package power
 
 import (

@@ -10,9 +10,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -309,16 +311,31 @@ func TestParse(t *testing.T) {
 }
 
 func TestPauseIsSeededAndBounded(t *testing.T) {
-	// A context that has ended makes wait return at once, so only the drawn durations are of interest: see that a pause
-	// inside its bounds respects ctx.
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := newPause(1, time.Hour, time.Hour)(ctx); err == nil {
-		t.Error("a pause must end with its context")
-	}
-	if err := newPause(1, 0, time.Microsecond)(context.Background()); err != nil {
-		t.Errorf("a pause that may end: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		draw := func(seed uint64) (out []time.Duration) {
+			work := newPause(seed, workShortest, workLongest)
+			for range 50 {
+				begin := time.Now()
+				if err := work(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				out = append(out, time.Since(begin))
+			}
+			return out
+		}
+		one := draw(1)
+		if lo, hi := slices.Min(one), slices.Max(one); lo < workShortest || hi > workLongest || lo == hi {
+			t.Errorf("pauses from %s to %s, want them spread over %s to %s", lo, hi, workShortest, workLongest)
+		}
+		if !slices.Equal(one, draw(1)) || slices.Equal(one, draw(2)) {
+			t.Error("the seed must decide the pauses")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := newPause(1, time.Hour, time.Hour)(ctx); err == nil {
+			t.Error("a pause must end with its context")
+		}
+	})
 }
 
 // nobody returns the URL of a port that nobody listens on.

@@ -1,0 +1,228 @@
+package prometheus
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gameday/alarms"
+	"gameday/clock"
+	"gameday/faults"
+	"gameday/internal/promrig"
+)
+
+// fake is a server that answers as Prometheus does, or badly.
+type fake struct {
+	mu      sync.Mutex
+	ahead   time.Duration // of its clock
+	rules   string        // JSON list of groups
+	refuse  []int         // statuses of the next answers
+	body    string        // instead of every answer, when not empty
+	hang    chan struct{} // answers wait for it, when not nil
+	refused int
+}
+
+func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.hang != nil {
+		select {
+		case <-f.hang:
+		case <-r.Context().Done():
+			return
+		}
+	}
+	if len(f.refuse) > 0 {
+		status := f.refuse[0]
+		f.refuse, f.refused = f.refuse[1:], f.refused+1
+		w.Header().Set("Retry-After", "0.01")
+		http.Error(w, `{"status":"error","error":"not now, `+r.Header.Get("Authorization")+`"}`, status)
+		return
+	}
+	if f.body != "" {
+		fmt.Fprint(w, f.body)
+		return
+	}
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/rules"):
+		fmt.Fprintf(w, `{"status":"success","data":{"groups":[%s]}}`, f.rules)
+	case strings.HasSuffix(r.URL.Path, "/alerts"):
+		fmt.Fprint(w, `{"status":"success","data":{"alerts":[]}}`)
+	case r.URL.Query().Get("query") == "time()":
+		now := float64(time.Now().Add(f.ahead).UnixMilli()) / 1000
+		fmt.Fprintf(w, `{"status":"success","data":{"resultType":"scalar","result":[%.3f,"%.3f"]}}`, now, now)
+	default:
+		fmt.Fprint(w, `{"status":"success","data":{"resultType":"matrix","result":[]}}`)
+	}
+}
+
+// set changes the fake.
+func (f *fake) set(change func(f *fake)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(f)
+}
+
+// group writes a group with one rule.
+func group(name, health string, evaluated time.Time) string {
+	return fmt.Sprintf(`{"interval":1,"rules":[{"name":%q,"type":"alerting","health":%q,"lastError":"boom","lastEvaluation":%q,
+		"labels":{"severity":"page"},"alerts":[]}]}`, name, health, evaluated.Format(time.RFC3339Nano))
+}
+
+func faked(t *testing.T, f *fake, c Config) *Source {
+	t.Helper()
+	server := httptest.NewServer(f)
+	t.Cleanup(server.Close)
+	c.URL = server.URL
+	return source(t, c, nil)
+}
+
+// TestPreflightFindings checks each finding that a server can cause.
+func TestPreflightFindings(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		name   string
+		fake   *fake
+		blocks int
+		says   []string
+	}{
+		{"ready", &fake{rules: group("Down", "ok", now)}, 0, nil},
+		{"refused once", &fake{rules: group("Down", "ok", now), refuse: []int{429}}, 0, nil},
+		{"broken once", &fake{rules: group("Down", "ok", now), refuse: []int{500}}, 0, nil},
+		{"refused", &fake{refuse: []int{429, 429, 429, 429}}, 1, []string{"does not answer", "429 Too Many Requests"}},
+		{"not allowed", &fake{refuse: []int{403}}, 1, []string{"check token"}},
+		{"truncated", &fake{body: `{"status":"success","data":{"resul`}, 1, []string{"unexpected end of JSON input"}},
+		{"garbage", &fake{body: "<html>Please sign in</html>"}, 1, []string{"not the JSON expected", "Please sign in"}},
+		{"an error in 200", &fake{body: `{"status":"error","error":"gone"}`}, 1, []string{"gone"}},
+		{"other data", &fake{body: `{"status":"success","data":7}`}, 1, []string{"not of the form expected"}},
+		{"3 s ahead", &fake{rules: group("Down", "ok", now), ahead: 3 * time.Second}, 0, []string{"is 3s ahead of"}},
+		{"90 s ahead", &fake{rules: group("Down", "ok", now.Add(90*time.Second)), ahead: 90 * time.Second}, 1, []string{"is 1m30s ahead of"}},
+		{"90 s behind", &fake{rules: group("Down", "ok", now), ahead: -90 * time.Second}, 1, []string{"is 1m30s behind"}},
+		{"no rules", &fake{}, 0, []string{"no rule is named Down", "no alerting rules at all"}},
+		{"other rules", &fake{rules: group("Full", "ok", now)}, 0, []string{"1 alerting rules: Full"}},
+		{"unhealthy", &fake{rules: group("Down", "err", now)}, 1, []string{"the rule Down fails", "boom"}},
+		{"never evaluated", &fake{rules: group("Down", "unknown", time.Time{})}, 1, []string{"not evaluated yet"}},
+		{"stale", &fake{rules: group("Down", "ok", now.Add(-8*time.Second))}, 1, []string{"not evaluated any more"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := faked(t, c.fake, Config{Timeout: "2s", Token: "hush-hush"})
+			f, err := s.Preflight(t.Context(), []alarms.Expectation{expectation("Down")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := printed(f)
+			if blocking(f) != c.blocks || (len(c.says) == 0 && len(f) > 0) {
+				t.Errorf("%d findings block, want %d:\n%s", blocking(f), c.blocks, text)
+			}
+			for _, want := range c.says {
+				if !strings.Contains(text, want) {
+					t.Errorf("lacks %q:\n%s", want, text)
+				}
+			}
+			if strings.Contains(text, "hush-hush") {
+				t.Errorf("the token is printed:\n%s", text)
+			}
+		})
+	}
+}
+
+// TestSlow asks a server that hangs: an observation in the time limit, and no quiet alarm.
+func TestSlow(t *testing.T) {
+	f := &fake{rules: group("Down", "ok", time.Now())}
+	s := faked(t, f, Config{Timeout: "100ms", Poll: "20ms"})
+	s.Expect([]alarms.Expectation{expectation("Down")})
+	w := watch(t, s)
+	promrig.Eventually(t, 5*time.Second, "a first look", func() bool { return !s.account.Last().IsZero() })
+	hang := make(chan struct{})
+	begun := time.Now()
+	f.set(func(f *fake) { f.hang = hang })
+	promrig.Eventually(t, 5*time.Second, "unreachable", func() bool { return w.count("", alarms.StateUnreachable) == 1 })
+	if took := time.Since(begun); took > 2*time.Second {
+		t.Errorf("noticed after %s", took)
+	}
+	close(hang)
+	promrig.Eventually(t, 5*time.Second, "reachable", func() bool { return w.count("", alarms.StateReachable) == 1 })
+}
+
+// TestBroken takes a rule away while Watch runs: the source cannot know any more, and says so.
+func TestBroken(t *testing.T) {
+	f := &fake{rules: group("Down", "ok", time.Now())}
+	s := faked(t, f, Config{Poll: "20ms"})
+	expected := []alarms.Expectation{expectation("Down"), expectation("Never")}
+	if _, err := s.Preflight(t.Context(), expected); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	w := watch(t, s)
+	promrig.Eventually(t, 5*time.Second, "a first look", func() bool { return !s.account.Last().IsZero() })
+	f.set(func(f *fake) { f.rules = "" })
+	promrig.Eventually(t, 5*time.Second, "broken", func() bool { return w.count("", alarms.StateBroken) == 1 })
+	_, c, err := s.History(t.Context(), clock.Span{Start: start, End: time.Now()})
+	if err != nil || len(c.Why) == 0 || !strings.Contains(c.Why[len(c.Why)-1], "no rule is named Down") {
+		t.Errorf("coverage %+v, %v", c, err)
+	}
+}
+
+// TestQuery checks what is a number and what is not.
+func TestQuery(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"resultType":"scalar","result":[1,"2.5"]}`:                             "2.5 true",
+		`{"resultType":"vector","result":[{"metric":{},"value":[1,"7"]}]}`:       "7 true",
+		`{"resultType":"vector","result":[]}`:                                    "0 false",
+		`{"resultType":"vector","result":[{"value":[1,"NaN"]}]}`:                 "0 false",
+		`{"resultType":"vector","result":[{"value":[1,"+Inf"]}]}`:                "+Inf true",
+		`{"resultType":"vector","result":[{"value":[1,"1"]},{"value":[1,"2"]}]}`: "yields 2 numbers",
+		`{"resultType":"matrix","result":[]}`:                                    "yields a matrix",
+		`{"resultType":"vector","result":[{"value":["x"]}]}`:                     "not of the form expected",
+	} {
+		s := faked(t, &fake{body: `{"status":"success","data":` + body + `}`}, Config{})
+		value, ok, err := s.Query(t.Context(), "x")
+		if got := fmt.Sprint(value, ok); err == nil && got != want {
+			t.Errorf("%s gives %s, want %s", body, got, want)
+		}
+		if err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", body, err, want)
+		}
+	}
+}
+
+// TestConfig names each mistake by its field, and hides secrets.
+func TestConfig(t *testing.T) {
+	c := Config{URL: "ftp://x", Token: "hush", Username: "u", Password: "hush", Poll: "-1s", Timeout: "soon"}
+	got := fields(c.Validate())
+	if want := []string{"url", "token", "timeout", "poll"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := fields(Config{URL: "http://u:p@h"}.Validate()); !slices.Equal(got, []string{"url"}) {
+		t.Errorf("credentials in the address: %v", got)
+	}
+	b, err := json.Marshal(c)
+	for _, text := range []string{string(b), fmt.Sprint(c), fmt.Sprintf("%+v %#v", c, c)} {
+		if err != nil || strings.Contains(text, "hush") {
+			t.Errorf("a secret shows: %s", text)
+		}
+	}
+}
+
+// fields lists the fields of joined mistakes.
+func fields(err error) []string {
+	var out []string
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			out = append(out, fields(e)...)
+		}
+		return out
+	}
+	var f *faults.FieldError
+	if errors.As(err, &f) {
+		out = append(out, f.Field)
+	}
+	return out
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"gameday/loadgen/k6"
+	"gameday/targets/lab"
+)
+
+var update = flag.Bool("update", false, "rewrite what the scripts compare with")
+
+// TestMain makes the test binary the program: it takes the same roles, and the scripts call it as gameday.
+func TestMain(m *testing.M) {
+	if k6.IsChild() {
+		k6.RunChild()
+	}
+	lab.RunRole()
+	if len(os.Args) > 1 && os.Args[1] == "guard" {
+		os.Exit(run(os.Args[1:]))
+	}
+	testscript.Main(m, map[string]func(){
+		"gameday": func() { os.Exit(run(os.Args[1:])) },
+		"world":   world,
+	})
+}
+
+// world is the service that the scripts' game days disturb.
+func world() {
+	listen := flag.String("listen", ":8080", "address")
+	latency := flag.Duration("latency", 0, "how long an answer takes")
+	broken := flag.Bool("broken", false, "answer 500")
+	flag.Parse()
+	server := &http.Server{Addr: *listen, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(*latency):
+		case <-r.Context().Done():
+		}
+		if *broken {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})}
+	fmt.Fprintln(os.Stderr, server.ListenAndServe())
+	os.Exit(1)
+}
+
+// TestScripts runs every promise of the command line.
+func TestScripts(t *testing.T) {
+	common, err := filepath.Abs("testdata/common")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("GAMEDAY_LEDGER", filepath.Join(e.WorkDir, "ledger"))
+			e.Setenv("CI", os.Getenv("CI"))
+			return os.CopyFS(e.WorkDir, os.DirFS(common))
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "lab" {
+				return canLab(t), nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until},
+	})
+}
+
+// canLab reports whether labs work here. In CI they must.
+func canLab(t *testing.T) bool {
+	err := lab.Possible()
+	if err != nil && os.Getenv("CI") != "" {
+		t.Fatalf("CI needs labs: %v", err)
+	}
+	return err == nil
+}
+
+// exits runs a command and compares its exit code: exits 3 gameday run day.hcl.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		code = exit.ExitCode()
+	}
+	if code != want {
+		ts.Fatalf("exit code %d, want %d", code, want)
+	}
+}
+
+// until waits for a file to hold a pattern: until runs/x/record.jsonl '"injected"'.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: until FILE PATTERN")
+	}
+	pattern, err := regexp.Compile(args[1])
+	ts.Check(err)
+	deadline := time.After(60 * time.Second)
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		if b, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && pattern.Match(b) {
+			return
+		}
+		select {
+		case <-poll.C:
+		case <-deadline:
+			ts.Fatalf("%s does not hold %s after a minute", args[0], args[1])
+		}
+	}
+}

@@ -1,0 +1,7 @@
+import http from "k6/http";
+import { check } from "k6";
+
+export default function () {
+  const answer = http.get("http://web:8080/", { timeout: "2s" });
+  check(answer, { answered: (a) => a.status === 200 });
+}

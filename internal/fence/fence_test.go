@@ -1,0 +1,172 @@
+// Package fence holds the test that keeps packages small and imports one way.
+package fence
+
+import (
+	"os"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// module is the module's path, which begins every package of ours.
+const module = "gameday"
+
+// layers says which packages of ours each package may import, by the beginning of their paths. A package that is not
+// listed may import none. "x/..." stands for x and everything below it.
+var layers = []struct {
+	pkg string
+	may []string
+}{
+	{"clock", nil},
+	{"loadgen", nil},
+	{"loadgen/sli", []string{"loadgen"}},
+	{"loadgen/k6", []string{"loadgen"}},
+	{"faults", nil},
+	{"faults/guard", []string{"faults"}},
+	{"faults/kinds", []string{"faults/..."}},
+	{"faults/node", []string{"faults", "targets/lab/power"}},
+	{"faults/...", []string{"faults"}},
+	{"targets/lab/power", []string{"faults"}},
+	{"targets/lab", []string{"faults", "targets/lab/power"}},
+	{"targets", []string{"faults", "faults/guard", "targets/lab/power"}},
+	{"alarms", []string{"clock"}},
+	{"alarms/internal/...", []string{"alarms/...", "clock", "faults"}},
+	{"alarms/builtin", []string{"alarms/...", "clock", "faults", "loadgen/sli"}},
+	{"alarms/...", []string{"alarms", "alarms/internal/...", "clock", "faults"}},
+	{"responders", []string{"clock"}},
+	{"responders/...", []string{"responders", "clock", "faults"}},
+	{"report", []string{"clock", "faults", "loadgen", "loadgen/sli", "alarms", "responders"}},
+	{"scenarios", []string{"faults", "targets/...", "loadgen/...", "alarms/...", "responders/...", "report"}},
+	{"conductor/screen", []string{"alarms", "loadgen/...", "report", "responders"}},
+	{"conductor", []string{"clock", "scenarios", "targets/...", "faults/...", "loadgen/...", "alarms/...", "responders/...", "report"}},
+	{"cmd/gameday-guard", []string{"faults/..."}},
+	{"cmd/gameday", []string{"conductor/...", "scenarios", "targets/...", "faults/...", "loadgen/...", "alarms/...", "responders/...", "report"}},
+	{"examples/...", nil},
+	{"internal/...", []string{"..."}},
+}
+
+// fences says which packages of ours alone may import a library directly.
+var fences = []struct {
+	library string
+	only    []string
+}{
+	{"github.com/hashicorp/hcl", []string{"scenarios", "conductor", "cmd/gameday"}},
+	{"github.com/zclconf/go-cty", []string{"scenarios", "conductor"}},
+	{"go.k6.io/k6", []string{"loadgen/k6"}},
+	{"github.com/evanw/esbuild", []string{"loadgen/k6"}},
+	{"github.com/chaos-mesh/chaos-mesh", []string{"faults/chaosmesh"}},
+	{"k8s.io/", []string{"faults/chaosmesh"}},
+	{"github.com/vishvananda/", []string{"faults/network", "targets/lab"}},
+	{"github.com/google/nftables", []string{"faults/network", "targets/lab"}},
+	{"github.com/olekukonko/tablewriter", []string{"report"}},
+	{"github.com/ajstarks/svgo", []string{"report"}},
+	{"github.com/spf13/cobra", []string{"cmd/gameday"}},
+	{"github.com/rogpeppe/go-internal", nil},
+	{"github.com/google/go-cmp", nil},
+	{"pgregory.net/rapid", nil},
+}
+
+// light says what a program must not link, however deep.
+var light = map[string][]string{
+	"cmd/gameday-guard": {"go.k6.io/k6", "github.com/hashicorp/hcl", "k8s.io/", "github.com/spf13/cobra", "github.com/vishvananda/netlink"},
+}
+
+// list runs go list and returns its lines, split at spaces.
+func list(t *testing.T, args ...string) [][]string {
+	t.Helper()
+	c := exec.Command("go", append([]string{"list"}, args...)...)
+	c.Dir = "../.."
+	c.Stderr = os.Stderr
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v", args, err)
+	}
+	var lines [][]string
+	for line := range strings.Lines(string(out)) {
+		lines = append(lines, strings.Fields(line))
+	}
+	return lines
+}
+
+// own returns the path of a package of ours within the module.
+func own(pkg string) (string, bool) { return strings.CutPrefix(pkg, module+"/") }
+
+// under reports whether a package is what a pattern stands for.
+func under(pattern, pkg string) bool {
+	base, below := strings.CutSuffix(pattern, "/...")
+	return pattern == "..." || pkg == base || (below && strings.HasPrefix(pkg, base+"/"))
+}
+
+// TestLayers holds imports to one way.
+func TestLayers(t *testing.T) {
+	for _, line := range list(t, "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...") {
+		pkg, ok := own(line[0])
+		if !ok {
+			continue
+		}
+		i := slices.IndexFunc(layers, func(l struct {
+			pkg string
+			may []string
+		}) bool {
+			return under(l.pkg, pkg)
+		})
+		if i < 0 {
+			t.Errorf("package %s has no place in the house: add it to layers, and to docs/tour.md", pkg)
+			continue
+		}
+		for _, imported := range line[1:] {
+			to, ok := own(imported)
+			if !ok {
+				continue
+			}
+			if !slices.ContainsFunc(layers[i].may, func(p string) bool { return under(p, to) }) {
+				t.Errorf("%s imports %s, and may import %v", pkg, to, layers[i].may)
+			}
+		}
+	}
+}
+
+// TestLibraries holds each library to the package that wraps it.
+func TestLibraries(t *testing.T) {
+	for _, line := range list(t, "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...") {
+		pkg, ok := own(line[0])
+		if !ok {
+			continue
+		}
+		for _, imported := range line[1:] {
+			for _, f := range fences {
+				if strings.HasPrefix(imported, f.library) && !slices.Contains(f.only, pkg) && !strings.HasPrefix(pkg, "internal/") {
+					t.Errorf("%s imports %s, which is for %v alone", pkg, imported, f.only)
+				}
+			}
+		}
+	}
+}
+
+// TestLight keeps the small program small.
+func TestLight(t *testing.T) {
+	for program, heavy := range light {
+		for _, line := range list(t, "-deps", "-f", "{{.ImportPath}}", "./"+program) {
+			for _, h := range heavy {
+				if strings.HasPrefix(line[0], h) {
+					t.Errorf("%s links %s", program, line[0])
+				}
+			}
+		}
+	}
+}
+
+// TestTour holds docs/tour.md to a line for every package.
+func TestTour(t *testing.T) {
+	tour, err := os.ReadFile("../../docs/tour.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range list(t, "./...") {
+		if pkg, ok := own(line[0]); ok && !strings.Contains(string(tour), "`"+path.Clean(pkg)+"`") {
+			t.Errorf("docs/tour.md has no line for `%s`", pkg)
+		}
+	}
+}
