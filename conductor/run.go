@@ -126,6 +126,10 @@ func (r *run) listen() {
 	case s, ok := <-r.Stop:
 		if ok {
 			r.rec.add(report.StopAsked, s)
+			if s.Abandoned {
+				r.end(report.EndError, errors.New("gameday was killed"))
+				return
+			}
 			r.end(report.EndStopped, nil)
 		}
 	case <-r.ctx.Done():

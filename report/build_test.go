@@ -134,7 +134,7 @@ func (b *builder) kill(name, kind, place string, on, back float64) *builder {
 	b.add(on, Injected, in)
 	if back > 0 {
 		b.add(back, Recovered, Comeback{Fault: name, Place: place, At: clock.Between(at(back-0.2), at(back)),
-			Effect: &faults.Effect{Proven: true, Summary: "pid 4127 → 4190", Details: map[string]string{"boot_id": "9a"}}})
+			Effect: &faults.Effect{Proven: true, Summary: "pid 4127 → 4190", Details: map[string]string{"new_boot_id": "9a"}}})
 	}
 	return b
 }

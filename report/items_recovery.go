@@ -77,8 +77,7 @@ func (in *InjectionLife) notBack() string {
 		return "it was not seen again"
 	case after != nil && !after.Proven:
 		return "its return was not proven"
-	case in.Kind == nodeRestart && before != nil && after != nil && after.Details["boot_id"] != "" &&
-		before.Details["boot_id"] == after.Details["boot_id"]:
+	case in.Kind == nodeRestart && before != nil && after != nil && after.Details["new_boot_id"] == before.Details["boot_id"]:
 		return "its boot id did not change, so it was cut off rather than restarted"
 	}
 	return ""

@@ -180,6 +180,8 @@ type Abort struct {
 type Stop struct {
 	By  string `json:"by"` // "signal interrupt", "gameday stop"
 	Why string `json:"why,omitempty"`
+	// Abandoned says that nobody asked: gameday itself was killed, and this part of it noticed.
+	Abandoned bool `json:"abandoned,omitempty"`
 }
 
 // GeneratorNote is something a traffic engine said: a script's exception, or how it came to an end.

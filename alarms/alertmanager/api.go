@@ -132,8 +132,8 @@ type counters struct {
 	started   float64            // start of the process, seconds since the epoch; 0 when not told
 }
 
-// The counters of notifications. Requests are counted when they are over, notifications when they begin: so the requests
-// say better that one has left, and the notifications stand in for them where there are none.
+// The counters of notifications. Requests are counted when they are over, notifications when they begin: so the
+// requests say better that one has left, and the notifications stand in for them where there are none.
 const (
 	requests       = "alertmanager_notification_requests_total"
 	requestsFailed = "alertmanager_notification_requests_failed_total"

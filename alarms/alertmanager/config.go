@@ -10,8 +10,8 @@ import (
 	"gameday/faults"
 )
 
-// Config says where an Alertmanager is. Durations are Go strings ("1s"). Secrets are left out of JSON and of every printed
-// form.
+// Config says where an Alertmanager is. Durations are Go strings ("1s"). Secrets are left out of JSON and of every
+// printed form.
 type Config struct {
 	URL      string `hcl:"url" json:"url"`
 	Token    string `hcl:"token,optional" json:"-"`

@@ -71,13 +71,16 @@ func counted(started, n int) string {
 // held writes an alarm.
 func held(name, state, silencedBy, receiver string, starts time.Time) string {
 	return fmt.Sprintf(`{"labels":{"alertname":%q},"annotations":{"summary":"s"},"startsAt":%q,"receivers":[{"name":%q}],
-		"status":{"state":%q,"silencedBy":[%s],"inhibitedBy":[]}}`, name, starts.Format(time.RFC3339Nano), receiver, state, silencedBy)
+		"status":{"state":%q,"silencedBy":[%s],"inhibitedBy":[]}}`,
+		name, starts.Format(time.RFC3339Nano), receiver, state, silencedBy)
 }
 
 // quieting writes a silence with one matcher.
 func quieting(state, label, value string, regex, equal bool) string {
-	return fmt.Sprintf(`{"id":"s-1","createdBy":"ann","comment":"maintenance","startsAt":"2026-01-01T00:00:00Z","endsAt":"2026-01-02T00:00:00Z",
-		"status":{"state":%q},"matchers":[{"name":%q,"value":%q,"isRegex":%v,"isEqual":%v}]}`, state, label, value, regex, equal)
+	return fmt.Sprintf(`{"id":"s-1","createdBy":"ann","comment":"maintenance",
+		"startsAt":"2026-01-01T00:00:00Z","endsAt":"2026-01-02T00:00:00Z",
+		"status":{"state":%q},"matchers":[{"name":%q,"value":%q,"isRegex":%v,"isEqual":%v}]}`,
+		state, label, value, regex, equal)
 }
 
 // TestPreflightFindings checks each finding that an Alertmanager can cause.
@@ -97,16 +100,22 @@ func TestPreflightFindings(t *testing.T) {
 		{"no metrics", &fake{}, 0, "cannot be counted"},
 		{"other metrics", &fake{metrics: "up 1\n"}, 0, "cannot be counted"},
 		{"90 s ahead", &fake{metrics: metrics, ahead: 90 * time.Second}, 1, "ahead of"},
-		{"firing", &fake{metrics: metrics, alerts: held("Down", "active", "", "desk", time.Now())}, 1, "alarm Down is firing already"},
-		{"suppressed", &fake{metrics: metrics, alerts: held("Down", "suppressed", `"s-1"`, "desk", time.Now())}, 1, "silenced by s-1"},
+		{"firing", &fake{metrics: metrics, alerts: held("Down", "active", "", "desk", time.Now())}, 1,
+			"alarm Down is firing already"},
+		{"suppressed", &fake{metrics: metrics, alerts: held("Down", "suppressed", `"s-1"`, "desk", time.Now())}, 1,
+			"silenced by s-1"},
 		{"another fires", &fake{metrics: metrics, alerts: held("Up", "active", "", "desk", time.Now())}, 0, ""},
-		{"silenced", &fake{metrics: metrics, silences: quieting("active", "alertname", "Down", false, true)}, 1, `Silence s-1 by ann ("maintenance"), ends 2026`},
-		{"silenced by pattern", &fake{metrics: metrics, silences: quieting("active", "alertname", "D.*", true, true)}, 1, "is silenced"},
+		{"silenced", &fake{metrics: metrics, silences: quieting("active", "alertname", "Down", false, true)}, 1,
+			`Silence s-1 by ann ("maintenance"), ends 2026`},
+		{"silenced by pattern", &fake{metrics: metrics, silences: quieting("active", "alertname", "D.*", true, true)}, 1,
+			"is silenced"},
 		{"half a pattern", &fake{metrics: metrics, silences: quieting("active", "alertname", "D", true, true)}, 0, ""},
-		{"silenced by absence", &fake{metrics: metrics, silences: quieting("active", "alertname", "Up", false, false)}, 1, "is silenced"},
+		{"silenced by absence", &fake{metrics: metrics, silences: quieting("active", "alertname", "Up", false, false)}, 1,
+			"is silenced"},
 		{"another is silenced", &fake{metrics: metrics, silences: quieting("active", "alertname", "Up", false, true)}, 0, ""},
 		{"expired", &fake{metrics: metrics, silences: quieting("expired", "alertname", "Down", false, true)}, 0, ""},
-		{"silenced soon", &fake{metrics: metrics, silences: quieting("pending", "alertname", "Down", false, true)}, 0, "will be silenced"},
+		{"silenced soon", &fake{metrics: metrics, silences: quieting("pending", "alertname", "Down", false, true)}, 0,
+			"will be silenced"},
 		{"perhaps", &fake{metrics: metrics, silences: quieting("active", "team", "shop", false, true)}, 0, "may be silenced"},
 	} {
 		f, err := faked(t, c.fake).Preflight(t.Context(), []alarms.Expectation{expectation("Down")})
@@ -140,7 +149,8 @@ func TestLooks(t *testing.T) {
 		looks     []look
 		want      []string
 	}{
-		{"fires and pages", nil, []look{{"", counted(1, 0)}, {down, counted(1, 0)}, {down, counted(1, 1)}, {"", counted(1, 2)}},
+		{"fires and pages", nil, []look{{"", counted(1, 0)}, {down, counted(1, 0)}, {down, counted(1, 1)}, {"", counted(1,
+			2)}},
 			[]string{"firing desk", "paged receiver desk; delivered by webhook", "inactive "}},
 		{"pages at once", nil, []look{{"", counted(1, 4)}, {down, counted(1, 5)}},
 			[]string{"firing desk", "paged receiver desk; delivered by webhook"}},
@@ -150,10 +160,13 @@ func TestLooks(t *testing.T) {
 		{"another receiver", []string{"phone"}, []look{{"", counted(1, 0)}, {down, counted(1, 1)}}, []string{"firing desk"}},
 		{"silenced", nil, []look{{"", counted(1, 0)}, {hushed, counted(1, 1)}, {down, counted(1, 1)}, {down, counted(1, 2)}},
 			[]string{"suppressed silenced by s-1", "firing desk", "paged receiver desk; delivered by webhook"}},
-		{"not routed yet", nil, []look{{"", counted(1, 0)}, {strings.Replace(down, "active", "unprocessed", 1), counted(1, 0)}}, nil},
-		{"began again", nil, []look{{"", counted(1, 0)}, {down, counted(1, 0)}, {held("Down", "active", "", "desk", starts.Add(time.Second)), counted(1, 0)}},
+		{"not routed yet", nil, []look{{"", counted(1, 0)}, {strings.Replace(down, "active", "unprocessed", 1), counted(1,
+			0)}}, nil},
+		{"began again", nil, []look{{"", counted(1, 0)}, {down, counted(1, 0)}, {held("Down", "active", "", "desk",
+			starts.Add(time.Second)), counted(1, 0)}},
 			[]string{"firing desk", "inactive ", "firing desk"}},
-		{"restarted and forgot", nil, []look{{"", counted(1, 0)}, {down, counted(1, 1)}, {"", counted(2, 0)}, {"", counted(2, 0)}, {down, counted(2, 0)}},
+		{"restarted and forgot", nil, []look{{"", counted(1, 0)}, {down, counted(1, 1)}, {"", counted(2, 0)}, {"",
+			counted(2, 0)}, {down, counted(2, 0)}},
 			[]string{"firing desk", "paged receiver desk; delivered by webhook"}},
 		{"no counters", nil, []look{{"", ""}, {down, ""}},
 			[]string{"broken notifications cannot be counted", "firing desk"}},
@@ -162,11 +175,12 @@ func TestLooks(t *testing.T) {
 		s := faked(t, f)
 		s.receivers = c.receivers
 		var got []string
-		w := &watcher{source: s, held: map[string]*holding{}, health: alarms.StateReachable, emit: func(o alarms.Observation) {
-			s.memory.Add(o)
-			why, _, _ := strings.Cut(o.Why, ": ")
-			got = append(got, string(o.State)+" "+why)
-		}}
+		w := &watcher{source: s, held: map[string]*holding{}, health: alarms.StateReachable,
+			emit: func(o alarms.Observation) {
+				s.memory.Add(o)
+				why, _, _ := strings.Cut(o.Why, ": ")
+				got = append(got, string(o.State)+" "+why)
+			}}
 		begun := time.Now()
 		for _, l := range c.looks {
 			f.mu.Lock()
@@ -195,8 +209,10 @@ func TestLooks(t *testing.T) {
 
 // TestMetrics reads expositions, good and odd.
 func TestMetrics(t *testing.T) {
-	got := read([]byte(requests + "{integration=\"webhook\",receiver_name=\"a\"} 2\n" + requests + "{integration=\"webhook\",receiver_name=\"b\"} 3 1700000000\n" +
-		requests + "{integration=\"email\"} NaN\n" + requests + "}{ 1\n" + requests + "\n# " + requests + " 9\n" + processStart + " 1.7e+09\nother 1\n"))
+	got := read([]byte(requests + "{integration=\"webhook\",receiver_name=\"a\"} 2\n" + requests +
+		"{integration=\"webhook\",receiver_name=\"b\"} 3 1700000000\n" +
+		requests + "{integration=\"email\"} NaN\n" + requests + "}{ 1\n" + requests + "\n# " + requests + " 9\n" +
+		processStart + " 1.7e+09\nother 1\n"))
 	want := map[string]map[string]float64{requests: {"webhook": 5}, processStart: {"": 1.7e9}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -208,7 +224,8 @@ func TestConfig(t *testing.T) {
 	c := Config{URL: "here", Token: "hush", Receivers: []string{""}, Poll: "x"}
 	err := c.Validate()
 	for _, field := range []string{"url", "receivers", "poll"} {
-		if err == nil || !slices.ContainsFunc(strings.Split(err.Error(), "\n"), func(l string) bool { return strings.HasPrefix(l, field+": ") }) {
+		if err == nil || !slices.ContainsFunc(strings.Split(err.Error(), "\n"),
+			func(l string) bool { return strings.HasPrefix(l, field+": ") }) {
 			t.Errorf("%s is not among %v", field, err)
 		}
 	}

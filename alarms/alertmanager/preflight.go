@@ -15,8 +15,8 @@ const (
 	skewTooLarge    = 60 * time.Second
 )
 
-// Preflight checks that the Alertmanager answers, its clock, that its notifications can be counted, and that each expected
-// alarm is quiet and not silenced. A server that does not answer is a finding; the error is only that of ctx.
+// Preflight checks that the Alertmanager answers, its clock, that its notifications can be counted, and that each
+// expected alarm is quiet and not silenced. A server that does not answer is a finding; the error is only that of ctx.
 func (s *Source) Preflight(ctx context.Context, expected []alarms.Expectation) ([]alarms.Finding, error) {
 	s.expect(expected)
 	offset, told, err := s.measure(ctx)

@@ -71,8 +71,10 @@ func expectation(name string) alarms.Expectation {
 // hush silences an alarm and returns the silence's id.
 func hush(t *testing.T, address, name string) string {
 	t.Helper()
-	body := fmt.Sprintf(`{"matchers":[{"name":"alertname","value":%q,"isRegex":false,"isEqual":true}],"startsAt":%q,"endsAt":%q,
-		"createdBy":"ann","comment":"maintenance"}`, name, time.Now().Add(-time.Second).Format(time.RFC3339), time.Now().Add(time.Hour).Format(time.RFC3339))
+	body := fmt.Sprintf(`{"matchers":[{"name":"alertname","value":%q,"isRegex":false,"isEqual":true}],
+		"startsAt":%q,"endsAt":%q,
+		"createdBy":"ann","comment":"maintenance"}`,
+		name, time.Now().Add(-time.Second).Format(time.RFC3339), time.Now().Add(time.Hour).Format(time.RFC3339))
 	response, err := http.Post(address+"/api/v2/silences", "application/json", bytes.NewReader([]byte(body)))
 	if err != nil {
 		t.Fatal(err)
@@ -87,8 +89,9 @@ func hush(t *testing.T, address, name string) string {
 	return made.ID
 }
 
-// TestRealPages takes an alarm all the way: real Prometheus, real Alertmanager, the desk. It compares the page's time as the
-// Alertmanager's counters tell it with the time the desk received it, silences another alarm, and restarts the Alertmanager.
+// TestRealPages takes an alarm all the way: real Prometheus, real Alertmanager, the desk. It compares the page's time
+// as the Alertmanager's counters tell it with the time the desk received it, silences another alarm, and restarts the
+// Alertmanager.
 func TestRealPages(t *testing.T) {
 	d, err := desk.New("desk.ops", desk.Config{Levels: []desk.Level{{People: []string{"ann"}}}})
 	if err != nil {
@@ -151,7 +154,8 @@ func TestRealPages(t *testing.T) {
 		t.Errorf("an Alertmanager that forgot its alarms was taken for %d quiet ones", n)
 	}
 	target.Set("Down", 0)
-	promrig.Eventually(t, 25*time.Second, "the page is resolved", func() bool { return d.Pages()[0].State == desk.Resolved })
+	promrig.Eventually(t, 25*time.Second, "the page is resolved",
+		func() bool { return d.Pages()[0].State == desk.Resolved })
 	if n := len(d.Pages()); n != 1 {
 		t.Errorf("the desk has %d pages, want 1: a restart is no new page", n)
 	}
@@ -180,7 +184,8 @@ func TestRealPages(t *testing.T) {
 	}
 	t.Logf("coverage %.2f %q", clock.Share(coverage.Spans, span), coverage.Why)
 	events, _, err := d.History(t.Context(), span)
-	if err != nil || events[len(events)-1].Kind != responders.Resolved || events[len(events)-1].Actor.Kind != responders.Integration {
+	if err != nil || events[len(events)-1].Kind != responders.Resolved ||
+		events[len(events)-1].Actor.Kind != responders.Integration {
 		t.Errorf("the desk's events end with %+v", events[len(events)-1])
 	}
 }

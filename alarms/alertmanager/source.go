@@ -1,5 +1,5 @@
-// Package alertmanager watches an Alertmanager: which alarms it holds, which of them are silenced or inhibited, and when a
-// notification left. It keeps no history, so what is reported after a run is what Watch saw.
+// Package alertmanager watches an Alertmanager: which alarms it holds, which of them are silenced or inhibited, and
+// when a notification left. It keeps no history, so what is reported after a run is what Watch saw.
 package alertmanager
 
 import (

@@ -56,8 +56,8 @@ func (s *Source) Watch(ctx context.Context, emit func(alarms.Observation)) error
 	}
 }
 
-// look asks once and emits what changed. The counters are read before the alarms, so that a notification that has left is
-// never counted for an alarm that came after it.
+// look asks once and emits what changed. The counters are read before the alarms, so that a notification that has left
+// is never counted for an alarm that came after it.
 func (w *watcher) look(ctx context.Context) {
 	s := w.source
 	asked := time.Now()
@@ -124,8 +124,8 @@ func (w *watcher) compare(list []alert, at clock.Interval, first bool) {
 	}
 }
 
-// vanish ends an alarm that is held no more. After a restart of the Alertmanager that means nothing until the senders have
-// had the time to repeat themselves.
+// vanish ends an alarm that is held no more. After a restart of the Alertmanager that means nothing until the senders
+// have had the time to repeat themselves.
 func (w *watcher) vanish(key string, at clock.Interval) {
 	h := w.held[key]
 	if !w.booted.IsZero() && at.Hi.Sub(w.booted) < forgetful {

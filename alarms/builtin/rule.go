@@ -21,10 +21,12 @@ type Rule struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
-// Config holds the rules and where their alarms are sent. Package scenarios compiles it: expressions are not HCL's any more.
+// Config holds the rules and where their alarms are sent. Package scenarios compiles it: expressions are not HCL's any
+// more.
 type Config struct {
 	Rules []Rule `json:"rules"`
-	// Notify are the addresses that receive an Alertmanager webhook (version 4) when an alarm fires and when it is quiet again.
+	// Notify are the addresses that receive an Alertmanager webhook (version 4) when an alarm fires and when it is quiet
+	// again.
 	Notify   []string      `json:"notify,omitempty"`
 	Receiver string        `json:"receiver,omitempty"` // named in the webhook; default "gameday"
 	Repeat   time.Duration `json:"repeat,omitempty"`   // pause before a standing alarm is sent again; default 4h
@@ -76,7 +78,8 @@ func (c Config) Validate() error {
 	for _, n := range c.Notify {
 		u, err := url.Parse(n)
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			add("notify", "Invalid address", `It must be absolute and begin with http:// or https://, such as "http://127.0.0.1:9199/webhook".`)
+			add("notify", "Invalid address",
+				`It must be absolute and begin with http:// or https://, such as "http://127.0.0.1:9199/webhook".`)
 		}
 	}
 	if c.Repeat < 0 {

@@ -1,6 +1,6 @@
-// Package builtin raises alarms from the run's own indicators, for a game day without a monitoring system. Its rules have
-// the phases of Prometheus: pending while the condition holds, firing when it has held long enough, and kept firing over
-// short lulls.
+// Package builtin raises alarms from the run's own indicators, for a game day without a monitoring system. Its rules
+// have the phases of Prometheus: pending while the condition holds, firing when it has held long enough, and kept
+// firing over short lulls.
 package builtin
 
 import (
@@ -23,8 +23,8 @@ import (
 // alertName is the label that every alarm gets: its rule's name.
 const alertName = "alertname"
 
-// Source evaluates rules when it is told to. Its methods may be called concurrently; Evaluate by one goroutine at a time,
-// and Watch by one.
+// Source evaluates rules when it is told to. Its methods may be called concurrently; Evaluate by one goroutine at a
+// time, and Watch by one.
 type Source struct {
 	name    string
 	config  Config

@@ -77,7 +77,8 @@ func TestPhases(t *testing.T) {
 		{"fires when held, ends at once", "-++++-", 3 * time.Second, 0, []string{"1 pending", "4 firing", "5 inactive"}, 1},
 		{"fires at once", "-+-", 0, 0, []string{"1 pending", "1 firing", "2 inactive"}, 1},
 		{"not held", "-++-++-", 3 * time.Second, 0, []string{"1 pending", "3 inactive", "4 pending", "6 inactive"}, 2},
-		{"a flap inside keep is one episode", "+--+---+----", 0, 3 * time.Second, []string{"0 pending", "0 firing", "11 inactive"}, 1},
+		{"a flap inside keep is one episode", "+--+---+----", 0, 3 * time.Second, []string{"0 pending", "0 firing",
+			"11 inactive"}, 1},
 		{"a flap outside keep is two", "+----+----", 0, 3 * time.Second,
 			[]string{"0 pending", "0 firing", "4 inactive", "5 pending", "5 firing", "9 inactive"}, 2},
 		{"no data does not advance", "++???++", 3 * time.Second, 0, []string{"0 pending"}, 1},
@@ -115,7 +116,8 @@ func TestCoverage(t *testing.T) {
 	play(s, start, "-----?????-----")
 	span := clock.Span{Start: start, End: start.Add(14 * time.Second)}
 	_, coverage, err := s.History(t.Context(), span)
-	if err != nil || len(coverage.Spans) != 2 || len(coverage.Why) != 1 || !strings.Contains(coverage.Why[0], "no data for sli.p95 > 1") {
+	if err != nil || len(coverage.Spans) != 2 || len(coverage.Why) != 1 || !strings.Contains(coverage.Why[0],
+		"no data for sli.p95 > 1") {
 		t.Errorf("coverage %+v, %v", coverage, err)
 	}
 	if share := clock.Share(coverage.Spans, span); share < 0.57 || share > 0.58 {
@@ -308,7 +310,8 @@ func TestPayload(t *testing.T) {
 	}))
 	defer server.Close()
 	start := time.Date(2026, 11, 20, 14, 2, 0, 0, time.UTC)
-	st := &state{rule: rules(0, 0).Rules[0], labels: map[string]string{"alertname": "Slow", "severity": "page"}, started: start}
+	st := &state{rule: rules(0, 0).Rules[0], labels: map[string]string{"alertname": "Slow", "severity": "page"},
+		started: start}
 	m := compose(Config{Receiver: "gameday"}, st, firing, start)
 	if err := post(t.Context(), server.URL, m.body); err != nil {
 		t.Fatal(err)
@@ -341,20 +344,23 @@ func TestPreflight(t *testing.T) {
 	} {
 		e := alarms.Expectation{Name: "a", Match: map[string]string{"alertname": match[0], "severity": match[1]}}
 		f, err := s.Preflight(t.Context(), []alarms.Expectation{e})
-		if err != nil || (want == "") != (len(f) == 0) || (want != "" && (f[0].Absent != "a" || f[0].Blocks || !strings.Contains(f[0].Detail, want))) {
+		if err != nil || (want == "") != (len(f) == 0) || (want != "" && (f[0].Absent != "a" || f[0].Blocks ||
+			!strings.Contains(f[0].Detail, want))) {
 			t.Errorf("%v: %+v, %v; want %q", match, f, err, want)
 		}
 	}
 	s.Evaluate(time.Now(), readings{"p95": 2}.over)
 	e := alarms.Expectation{Name: "a", Match: map[string]string{"alertname": "Slow"}}
-	if f, _ := s.Preflight(t.Context(), []alarms.Expectation{e}); len(f) != 1 || f[0].Summary != "alarm a is firing already" {
+	if f, _ := s.Preflight(t.Context(), []alarms.Expectation{e}); len(f) != 1 ||
+		f[0].Summary != "alarm a is firing already" {
 		t.Errorf("a firing alarm: %+v", f)
 	}
 }
 
 // TestValidate checks that each mistake is named by its field.
 func TestValidate(t *testing.T) {
-	bad := Config{Rules: []Rule{{Held: -1, Keep: -1}, {Name: "A", When: &sli.Expr{Op: "odd"}, Labels: map[string]string{"alertname": "B"}},
+	bad := Config{Rules: []Rule{{Held: -1, Keep: -1}, {Name: "A", When: &sli.Expr{Op: "odd"},
+		Labels: map[string]string{"alertname": "B"}},
 		{Name: "A", When: above("p95", 1)}}, Notify: []string{"hook.example"}, Repeat: -1}
 	var got []string
 	for _, e := range bad.Validate().(interface{ Unwrap() []error }).Unwrap() {

@@ -91,8 +91,8 @@ func (s *Source) ask(ctx context.Context, path string, query url.Values, into an
 	return reply, nil
 }
 
-// rules returns the alerting rules with these names, all of them when there are none. Servers that do not know the filter
-// return all, so callers filter again.
+// rules returns the alerting rules with these names, all of them when there are none. Servers that do not know the
+// filter return all, so callers filter again.
 func (s *Source) rules(ctx context.Context, names []string) ([]rule, web.Reply, error) {
 	query := url.Values{"type": {"alert"}}
 	if len(names) > 0 {

@@ -14,8 +14,8 @@ import (
 	"gameday/clock"
 )
 
-// coverage joins the time in which the server was scraping with the time in which Watch saw the rules evaluated, and takes
-// away the time in which Watch saw that an expected rule was missing or failing.
+// coverage joins the time in which the server was scraping with the time in which Watch saw the rules evaluated, and
+// takes away the time in which Watch saw that an expected rule was missing or failing.
 func (s *Source) coverage(p *past, span clock.Span, offset clock.Offset) alarms.Coverage {
 	c := alarms.Coverage{Resolution: s.poll, Offset: offset}
 	ours := make([]clock.Span, 0, len(p.up))
@@ -77,7 +77,8 @@ func (s *Source) evaluating(ctx context.Context, from, to time.Time) ([]clock.Sp
 	return runs(stamps, to, max(3*scrape, 2*step)), scrape, nil
 }
 
-// runs joins stamps that are at most apart from each other to spans, the last of which reaches to the end when it is near.
+// runs joins stamps that are at most apart from each other to spans, the last of which reaches to the end when it is
+// near.
 func runs(stamps []time.Time, end time.Time, apart time.Duration) []clock.Span {
 	var out []clock.Span
 	for _, t := range stamps {

@@ -93,8 +93,8 @@ func (l *line) sort() {
 	}
 }
 
-// stretches cuts the evaluations wherever the pending start changes, or, where it is not known, at a gap of more than two
-// intervals. A single quiet evaluation makes a gap of exactly two, so the pending start is what tells a flap.
+// stretches cuts the evaluations wherever the pending start changes, or, where it is not known, at a gap of more than
+// two intervals. A single quiet evaluation makes a gap of exactly two, so the pending start is what tells a flap.
 func (l *line) stretches() []stretch {
 	var out []stretch
 	for _, m := range l.marks {
@@ -118,8 +118,8 @@ func (l *line) stretches() []stretch {
 	return out
 }
 
-// episodes returns the alert's episodes. Stretches that are apart only because the server stood still are one episode: a
-// restart forgets the pending start, and would otherwise look like a new alarm.
+// episodes returns the alert's episodes. Stretches that are apart only because the server stood still are one episode:
+// a restart forgets the pending start, and would otherwise look like a new alarm.
 func (l *line) episodes(p *past, offset clock.Offset) []alarms.Episode {
 	var groups [][]stretch
 	for _, s := range l.stretches() {
@@ -138,9 +138,9 @@ func (l *line) episodes(p *past, offset clock.Offset) []alarms.Episode {
 	return out
 }
 
-// restarted reports whether a stretch goes on with an earlier one: the server stopped working while the alert was active, and
-// found it active again as soon as it could. A server that starts evaluates its rules some seconds before it scrapes, so the
-// second stretch may begin inside the hole that its scrapes show.
+// restarted reports whether a stretch goes on with an earlier one: the server stopped working while the alert was
+// active, and found it active again as soon as it could. A server that starts evaluates its rules some seconds before
+// it scrapes, so the second stretch may begin inside the hole that its scrapes show.
 func (l *line) restarted(a, b stretch, p *past) bool {
 	began := b.first().at
 	if !b.since.IsZero() && b.since.Before(began) {
@@ -171,8 +171,8 @@ func (p *past) holes() []clock.Span {
 	return out
 }
 
-// pending returns when the condition began to hold: the evaluation itself when it was written, else the whole second that
-// ALERTS_FOR_STATE remembers.
+// pending returns when the condition began to hold: the evaluation itself when it was written, else the whole second
+// that ALERTS_FOR_STATE remembers.
 func pending(s stretch, offset clock.Offset) clock.Interval {
 	first := s.first().at
 	if s.since.IsZero() || first.Before(s.since.Add(time.Second)) {

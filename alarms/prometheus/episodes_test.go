@@ -16,8 +16,8 @@ var zero = time.Unix(1_700_000_000, 0)
 
 func second(n int) time.Time { return zero.Add(time.Duration(n) * time.Second) }
 
-// told makes a line from a story with one evaluation a second: '.' quiet, 'p' pending, 'f' firing, ' ' not evaluated. since
-// gives the pending start at a second, when it differs from that of the evaluation before.
+// told makes a line from a story with one evaluation a second: '.' quiet, 'p' pending, 'f' firing, ' ' not evaluated.
+// since gives the pending start at a second, when it differs from that of the evaluation before.
 func told(story string, since map[int]int) *line {
 	l := &line{key: "{}", labels: map[string]string{alertName: "A"}, since: map[int64]time.Time{}, interval: time.Second}
 	at, active := 0, false
@@ -74,7 +74,8 @@ func TestEpisodes(t *testing.T) {
 		{"restart, scrapes later", "..pff       pff...", map[int]int{12: 11}, false, []string{"2 3 14..15"}},
 		{"restart, rules before scrapes", "..pff      pff.....", map[int]int{11: 11}, false, []string{"2 3 13..14"}},
 		{"ended before the stop", "..pff...      pff...", map[int]int{14: 14}, false, []string{"2 3 4..5", "14 15 16..17"}},
-		{"began long after the start", "..pff      .....pff...", map[int]int{16: 16}, false, []string{"2 3 4..13", "16 17 18..19"}},
+		{"began long after the start", "..pff      .....pff...", map[int]int{16: 16}, false, []string{"2 3 4..13",
+			"16 17 18..19"}},
 		{"quiet after the stop", "..pff      .........", nil, false, []string{"2 3 4..13"}},
 		{"stopped, and never back", "..pff      ", nil, false, []string{"2 3 -"}},
 		{"began before what was read", "fff...", map[int]int{0: -100}, false, []string{"-100..-99 -100..0 2..3"}},
@@ -135,7 +136,8 @@ func TestEpisodesInOrder(t *testing.T) {
 
 // TestDuration reads the durations of a printed configuration.
 func TestDuration(t *testing.T) {
-	for text, want := range map[string]time.Duration{"15s": 15 * time.Second, "1m30s": 90 * time.Second, "1d": 24 * time.Hour,
+	for text, want := range map[string]time.Duration{"15s": 15 * time.Second, "1m30s": 90 * time.Second,
+		"1d":    24 * time.Hour,
 		"500ms": 500 * time.Millisecond, "": 0, "1.5s": 0, "s": 0, "0s": 0, "99999999999999s": 0} {
 		if got, ok := duration(text); ok != (want > 0) || (ok && got != want) {
 			t.Errorf("%q: %v, %v; want %v", text, got, ok, want)

@@ -72,7 +72,8 @@ func (f *fake) set(change func(f *fake)) {
 
 // group writes a group with one rule.
 func group(name, health string, evaluated time.Time) string {
-	return fmt.Sprintf(`{"interval":1,"rules":[{"name":%q,"type":"alerting","health":%q,"lastError":"boom","lastEvaluation":%q,
+	return fmt.Sprintf(`{"interval":1,"rules":[{"name":%q,"type":"alerting","health":%q,"lastError":"boom",
+		"lastEvaluation":%q,
 		"labels":{"severity":"page"},"alerts":[]}]}`, name, health, evaluated.Format(time.RFC3339Nano))
 }
 
@@ -103,7 +104,8 @@ func TestPreflightFindings(t *testing.T) {
 		{"an error in 200", &fake{body: `{"status":"error","error":"gone"}`}, 1, []string{"gone"}},
 		{"other data", &fake{body: `{"status":"success","data":7}`}, 1, []string{"not of the form expected"}},
 		{"3 s ahead", &fake{rules: group("Down", "ok", now), ahead: 3 * time.Second}, 0, []string{"is 3s ahead of"}},
-		{"90 s ahead", &fake{rules: group("Down", "ok", now.Add(90*time.Second)), ahead: 90 * time.Second}, 1, []string{"is 1m30s ahead of"}},
+		{"90 s ahead", &fake{rules: group("Down", "ok", now.Add(90*time.Second)), ahead: 90 * time.Second}, 1,
+			[]string{"is 1m30s ahead of"}},
 		{"90 s behind", &fake{rules: group("Down", "ok", now), ahead: -90 * time.Second}, 1, []string{"is 1m30s behind"}},
 		{"no rules", &fake{}, 0, []string{"no rule is named Down", "no alerting rules at all"}},
 		{"other rules", &fake{rules: group("Full", "ok", now)}, 0, []string{"1 alerting rules: Full"}},

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// before is how far ahead of the span the series are read, for the beginning of episodes that stood already; an earlier
-	// pending start is still known from ALERTS_FOR_STATE.
+	// before is how far ahead of the span the series are read, for the beginning of episodes that stood already; an
+	// earlier pending start is still known from ALERTS_FOR_STATE.
 	before = 10 * time.Minute
 	// after is how far beyond the span they are read, for the end of episodes.
 	after = time.Minute
@@ -32,9 +32,9 @@ type past struct {
 }
 
 // History returns the episodes that overlap the span, from the raw samples of ALERTS and ALERTS_FOR_STATE, and when the
-// server was evaluating rules, from the samples of up joined with what Watch saw. A stretch in which only we could not reach
-// the server is thereby repaired; one in which it stood still is not. When the server does not answer, History returns what
-// Watch saw with the error.
+// server was evaluating rules, from the samples of up joined with what Watch saw. A stretch in which only we could not
+// reach the server is thereby repaired; one in which it stood still is not. When the server does not answer, History
+// returns what Watch saw with the error.
 func (s *Source) History(ctx context.Context, span clock.Span) ([]alarms.Episode, alarms.Coverage, error) {
 	offset, err := s.measure(ctx)
 	if err != nil {
@@ -103,8 +103,8 @@ func (s *Source) read(ctx context.Context, span clock.Span, offset clock.Offset)
 	return p, nil
 }
 
-// now returns the interval at which the rule behind a line is evaluated, 0 when there is no such rule any more, and whether
-// its alert was active when the rules were asked for.
+// now returns the interval at which the rule behind a line is evaluated, 0 when there is no such rule any more, and
+// whether its alert was active when the rules were asked for.
 func (p *past) now(l *line) (interval time.Duration, standing standing) {
 	for _, r := range p.rules {
 		if r.Name != l.labels[alertName] {

@@ -15,9 +15,10 @@ const (
 	skewTooLarge    = 60 * time.Second
 )
 
-// Preflight checks that the server answers, its clock, and for each expected alarm that its rule exists, is evaluated, can
-// have the labels wanted, and is quiet. A server that does not answer is a finding; the error is only that of ctx. An alarm
-// that no rule can raise does not block, and does not count against the coverage afterwards: it is missed, not unknown.
+// Preflight checks that the server answers, its clock, and for each expected alarm that its rule exists, is evaluated,
+// can have the labels wanted, and is quiet. A server that does not answer is a finding; the error is only that of ctx.
+// An alarm that no rule can raise does not block, and does not count against the coverage afterwards: it is missed, not
+// unknown.
 func (s *Source) Preflight(ctx context.Context, expected []alarms.Expectation) ([]alarms.Finding, error) {
 	s.Expect(expected)
 	offset, err := s.measure(ctx)
@@ -97,7 +98,8 @@ func (s *Source) ready(e alarms.Expectation, rules []rule, now time.Time) []alar
 			since := s.knownOffset().Ours(a.ActiveAt, 0).Lo
 			out = append(out, alarms.Finding{Blocks: true,
 				Summary: fmt.Sprintf("alarm %s is %s already", e.Name, a.State),
-				Detail: fmt.Sprintf("Its condition holds since %s (%s). What this run does could not be told from it: wait until it is quiet.",
+				Detail: fmt.Sprintf("Its condition holds since %s (%s). What this run does could not be told from it: "+
+					"wait until it is quiet.",
 					since.Format(time.TimeOnly), now.Sub(a.ActiveAt).Round(time.Second)),
 			})
 		}

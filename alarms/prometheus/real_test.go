@@ -102,8 +102,8 @@ func history(t *testing.T, s *Source, span clock.Span) ([]alarms.Episode, alarms
 	return episodes, coverage
 }
 
-// TestRealPhases runs alarms of every class against a real Prometheus: one that the fault causes, one that fires already,
-// one that was pending already, one that flaps, one that is noise.
+// TestRealPhases runs alarms of every class against a real Prometheus: one that the fault causes, one that fires
+// already, one that was pending already, one that flaps, one that is noise.
 func TestRealPhases(t *testing.T) {
 	t.Parallel()
 	page := map[string]string{"severity": "page"}
@@ -119,7 +119,8 @@ func TestRealPhases(t *testing.T) {
 	w := watch(t, s)
 	w.until("Already", alarms.StateFiring, 1)
 
-	expected := []alarms.Expectation{expectation("Hit"), expectation("Already"), expectation("Primed"), expectation("Flappy"),
+	expected := []alarms.Expectation{expectation("Hit"), expectation("Already"), expectation("Primed"),
+		expectation("Flappy"),
 		expectation("Hitt"), {Name: "wrong", Match: map[string]string{alertName: "Hit", "severity": "ticket"}}}
 	findings, err := s.Preflight(t.Context(), expected)
 	if err != nil {
@@ -235,14 +236,15 @@ func newCut(t *testing.T, to string) *cut {
 	return c
 }
 
-// TestRealOutages cuts the way to a real Prometheus (its history repairs that), freezes it, and restarts it in the middle of
-// an alarm (which must stay one episode).
+// TestRealOutages cuts the way to a real Prometheus (its history repairs that), freezes it, and restarts it in the
+// middle of an alarm (which must stay one episode).
 func TestRealOutages(t *testing.T) {
 	t.Parallel()
 	page := map[string]string{"severity": "page"}
 	target := promrig.NewTarget(t)
 	target.Set("Held", 0)
-	p := promrig.StartPrometheus(t, promrig.Options{Targets: []string{target.Address()}, Rules: promrig.Rule("Held", "1s", page)})
+	p := promrig.StartPrometheus(t, promrig.Options{Targets: []string{target.Address()}, Rules: promrig.Rule("Held",
+		"1s", page)})
 	way := newCut(t, p.URL)
 	s := source(t, Config{URL: way.url, Poll: "250ms", Timeout: "1s"}, nil)
 	promrig.Eventually(t, 10*time.Second, "the rule is evaluated", func() bool {

@@ -20,8 +20,8 @@ type problem struct {
 	absent bool
 }
 
-// judge says what is wrong with the rule of an expected alarm, nil when nothing is, and returns the rules that may raise it.
-// rules are all those known, now is the time by the server's clock.
+// judge says what is wrong with the rule of an expected alarm, nil when nothing is, and returns the rules that may
+// raise it. rules are all those known, now is the time by the server's clock.
 func judge(e alarms.Expectation, rules []rule, now time.Time) ([]rule, *problem) {
 	name := e.Match[alertName]
 	if name == "" {
@@ -78,7 +78,8 @@ func unhealthy(r rule, now time.Time) *problem {
 	case age > stale(r.Interval):
 		return &problem{
 			summary: fmt.Sprintf("the rule %s is not evaluated any more", r.Name),
-			detail: fmt.Sprintf("Its last evaluation was %s ago, its interval is %s. Is the server overloaded, or its clock wrong?",
+			detail: fmt.Sprintf("Its last evaluation was %s ago, its interval is %s. "+
+				"Is the server overloaded, or its clock wrong?",
 				age.Round(time.Second), r.Interval),
 		}
 	}
@@ -88,8 +89,8 @@ func unhealthy(r rule, now time.Time) *problem {
 // stale is the age from which a rule's last evaluation says that evaluation has stopped.
 func stale(interval time.Duration) time.Duration { return 2*interval + 5*time.Second }
 
-// contradicts returns the sentence that names a label which the rule sets to another value than the one wanted. A label that
-// the rule does not set may come from the series, and a template may become anything.
+// contradicts returns the sentence that names a label which the rule sets to another value than the one wanted. A label
+// that the rule does not set may come from the series, and a template may become anything.
 func contradicts(want map[string]string, r rule) string {
 	for k, v := range want {
 		if has, ok := r.Labels[k]; ok && has != v && k != alertName && !strings.Contains(has, "{{") {

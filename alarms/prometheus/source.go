@@ -1,5 +1,5 @@
-// Package prometheus reads alarms from a Prometheus, or from anything that answers its API. What it reports after a run is
-// taken from the ALERTS and ALERTS_FOR_STATE series, because the list of active alerts forgets.
+// Package prometheus reads alarms from a Prometheus, or from anything that answers its API. What it reports after a run
+// is taken from the ALERTS and ALERTS_FOR_STATE series, because the list of active alerts forgets.
 package prometheus
 
 import (
@@ -43,8 +43,8 @@ var (
 	_ alarms.Querier = (*Source)(nil)
 )
 
-// New returns a source, named as in "prometheus.main". noise are the labels of the alarms to report although nobody expects
-// them, such as severity = "page"; nil for none.
+// New returns a source, named as in "prometheus.main". noise are the labels of the alarms to report although nobody
+// expects them, such as severity = "page"; nil for none.
 func New(name string, c Config, noise map[string]string) (*Source, error) {
 	options, poll, err := c.parse()
 	if err != nil {
@@ -108,8 +108,9 @@ func (s *Source) wanted(labels map[string]string) bool {
 	return alarms.Match(s.noise, labels)
 }
 
-// selectors returns the label matchers, in PromQL's form, of the series that History reads. An expected alarm is selected
-// by its name alone where it has one: the other labels are the scorer's business, which can then say what differed.
+// selectors returns the label matchers, in PromQL's form, of the series that History reads. An expected alarm is
+// selected by its name alone where it has one: the other labels are the scorer's business, which can then say what
+// differed.
 func (s *Source) selectors() []string {
 	var out []string
 	add := func(match map[string]string) {
@@ -143,8 +144,8 @@ const alertName = "alertname"
 // probes is how often the other clock is asked.
 const probes = 5
 
-// measure estimates the server's clock offset from the answers to time(), which are cut to the millisecond, and keeps it. A
-// later measurement that disagrees with an earlier one widens the uncertainty: the clock was set during the run.
+// measure estimates the server's clock offset from the answers to time(), which are cut to the millisecond, and keeps
+// it. A later measurement that disagrees with an earlier one widens the uncertainty: the clock was set during the run.
 func (s *Source) measure(ctx context.Context) (clock.Offset, error) {
 	var asked []clock.Probe
 	for range probes {

@@ -22,8 +22,8 @@ type watcher struct {
 	why    string
 }
 
-// Watch polls the active alerts and the expected alarms' rules, and emits what changed, until ctx ends. An answer that does
-// not come in time is an observation, never the absence of an alarm.
+// Watch polls the active alerts and the expected alarms' rules, and emits what changed, until ctx ends. An answer that
+// does not come in time is an observation, never the absence of an alarm.
 func (s *Source) Watch(ctx context.Context, emit func(alarms.Observation)) error {
 	w := &watcher{source: s, active: map[string]alert{}, health: alarms.StateReachable, emit: func(o alarms.Observation) {
 		s.memory.Add(o)
@@ -120,7 +120,8 @@ func (w *watcher) since(at time.Time) clock.Interval {
 	return clock.Between(w.seen, at)
 }
 
-// compare emits what changed among the alerts. A server that is only just starting has an empty list, which says nothing.
+// compare emits what changed among the alerts. A server that is only just starting has an empty list, which says
+// nothing.
 func (w *watcher) compare(now []alert, received time.Time, settling bool) {
 	s := w.source
 	current := map[string]alert{}

@@ -270,7 +270,7 @@ func seed() int64 {
 // signals turns the first signal into a stop, and answers a second one soon after with what is still being reverted.
 func (a *app) signals(stop chan<- report.Stop, show *screen.Screen) (quiet func()) {
 	c := make(chan os.Signal, 4)
-	signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, lab.Abandoned)
 	done := make(chan struct{})
 	go func() {
 		var last time.Time
@@ -278,7 +278,7 @@ func (a *app) signals(stop chan<- report.Stop, show *screen.Screen) (quiet func(
 			select {
 			case sig := <-c:
 				if last.IsZero() {
-					stop <- report.Stop{By: "signal " + sig.String()}
+					stop <- report.Stop{By: "signal " + sig.String(), Abandoned: sig == lab.Abandoned && sig != syscall.SIGHUP}
 					a.say("%s: stopping; every fault is being reverted", sig)
 				} else if standing := show.Standing(); len(standing) > 0 {
 					a.say("still being reverted: %s", strings.Join(standing, ", "))

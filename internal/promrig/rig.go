@@ -1,5 +1,5 @@
-// Package promrig runs a real Prometheus and a real Alertmanager for tests: plain processes on 127.0.0.1 with free ports,
-// in the test's own folder, ended with the test.
+// Package promrig runs a real Prometheus and a real Alertmanager for tests: plain processes on 127.0.0.1 with free
+// ports, in the test's own folder, ended with the test.
 package promrig
 
 import (
@@ -131,17 +131,21 @@ type Options struct {
 func StartPrometheus(t testing.TB, o Options) *Prometheus {
 	t.Helper()
 	path, dir := look(t, "prometheus"), t.TempDir()
-	config := "global:\n  scrape_interval: 1s\n  scrape_timeout: 900ms\n  evaluation_interval: 1s\nrule_files: [rules.yml]\n"
+	config := "global:\n  scrape_interval: 1s\n  scrape_timeout: 900ms\n  evaluation_interval: 1s\n" +
+		"rule_files: [rules.yml]\n"
 	if o.Alertmanager != "" {
 		config += fmt.Sprintf("alerting:\n  alertmanagers:\n  - static_configs:\n    - targets: [%q]\n",
 			strings.TrimPrefix(o.Alertmanager, "http://"))
 	}
-	config += "scrape_configs:\n- job_name: app\n  static_configs:\n  - targets: [\"" + strings.Join(o.Targets, `", "`) + "\"]\n"
+	config += "scrape_configs:\n- job_name: app\n  static_configs:\n  - targets: [\"" + strings.Join(o.Targets, `", "`) +
+		"\"]\n"
 	write(t, filepath.Join(dir, "prometheus.yml"), config)
 	write(t, filepath.Join(dir, "rules.yml"), "groups:\n- name: rig\n  interval: 1s\n  rules:\n"+indent(o.Rules))
 	address := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
-	p := &Prometheus{URL: "http://" + address, process: process{t: t, path: path, log: filepath.Join(dir, "log"), url: "http://" + address,
-		args: []string{"--config.file=" + filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path=" + filepath.Join(dir, "data"),
+	p := &Prometheus{URL: "http://" + address, process: process{t: t, path: path, log: filepath.Join(dir, "log"),
+		url: "http://" + address,
+		args: []string{"--config.file=" + filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path=" + filepath.Join(dir,
+			"data"),
 			"--web.listen-address=" + address, "--log.level=warn"}}}
 	t.Cleanup(p.Stop)
 	p.Start()
@@ -162,8 +166,10 @@ func StartAlertmanager(t testing.TB, webhook string) *Alertmanager {
 		"  group_wait: 1s\n  group_interval: 1s\n  repeat_interval: 1h\nreceivers:\n- name: desk\n  webhook_configs:\n"+
 		"  - url: %q\n    send_resolved: true\n", webhook))
 	address := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
-	a := &Alertmanager{URL: "http://" + address, process: process{t: t, path: path, log: filepath.Join(dir, "log"), url: "http://" + address,
-		args: []string{"--config.file=" + filepath.Join(dir, "alertmanager.yml"), "--storage.path=" + filepath.Join(dir, "data"),
+	a := &Alertmanager{URL: "http://" + address, process: process{t: t, path: path, log: filepath.Join(dir, "log"),
+		url: "http://" + address,
+		args: []string{"--config.file=" + filepath.Join(dir, "alertmanager.yml"), "--storage.path=" + filepath.Join(dir,
+			"data"),
 			"--web.listen-address=" + address, "--cluster.listen-address=", "--log.level=warn"}}}
 	t.Cleanup(a.Stop)
 	a.Start()

@@ -43,9 +43,11 @@ func (t *Target) Set(name string, value float64) {
 	t.values[name] = value
 }
 
-// Rule writes an alerting rule that is true while the condition of its name is above 0. hold is its "for", such as "3s".
+// Rule writes an alerting rule that is true while the condition of its name is above 0. hold is its "for", such as
+// "3s".
 func Rule(name, hold string, labels map[string]string) string {
-	text := fmt.Sprintf("- alert: %s\n  expr: condition{name=%q} > 0\n  for: %s\n  annotations:\n    summary: %s is true\n", name, name, hold, name)
+	text := fmt.Sprintf("- alert: %s\n  expr: condition{name=%q} > 0\n  for: %s\n"+
+		"  annotations:\n    summary: %s is true\n", name, name, hold, name)
 	if len(labels) > 0 {
 		text += "  labels:\n"
 		for _, k := range slices.Sorted(maps.Keys(labels)) {

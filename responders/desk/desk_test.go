@@ -22,7 +22,8 @@ import (
 )
 
 var policy = Config{
-	Levels:     []Level{{People: []string{"ann"}, EscalateAfter: "5m"}, {People: []string{"bob", "cy"}, EscalateAfter: "10m"}},
+	Levels: []Level{{People: []string{"ann"}, EscalateAfter: "5m"}, {People: []string{"bob", "cy"},
+		EscalateAfter: "10m"}},
 	Automation: []string{"slackbot"}, Repeat: 1,
 }
 
@@ -46,7 +47,8 @@ func working(t *testing.T, c Config) *Source {
 
 // hook writes a webhook with one alarm.
 func hook(status, name string, starts time.Time) string {
-	return fmt.Sprintf(`{"version":"4","groupKey":"{}:{}","status":%q,"receiver":"desk","alerts":[{"status":%q,"labels":{"alertname":%q},
+	return fmt.Sprintf(`{"version":"4","groupKey":"{}:{}","status":%q,"receiver":"desk",
+		"alerts":[{"status":%q,"labels":{"alertname":%q},
 		"annotations":{"summary":"it is down"},"startsAt":%q,"endsAt":"0001-01-01T00:00:00Z","fingerprint":"fp-%s"}]}`,
 		status, status, name, starts.Format(time.RFC3339Nano), name)
 }
@@ -73,7 +75,8 @@ func send(t *testing.T, s *Source, method, path, kind, body string) (int, string
 func told(events []responders.Event) []string {
 	out := []string{}
 	for _, e := range events {
-		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %d %s %s", e.Kind, e.Level, e.Actor.ID, strings.Join(e.Targets, "+"))))
+		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %d %s %s", e.Kind, e.Level, e.Actor.ID, strings.Join(e.Targets,
+			"+"))))
 	}
 	return out
 }
@@ -143,7 +146,8 @@ func TestPeople(t *testing.T) {
 		pass(time.Hour)
 		synctest.Wait()
 		p := s.Pages()[0]
-		want := []string{"opened 1 webhook", "notified 1 desk ann", "acknowledged 1 slackbot", "acknowledged 1 ann", "noted 1 ann",
+		want := []string{"opened 1 webhook", "notified 1 desk ann", "acknowledged 1 slackbot", "acknowledged 1 ann",
+			"noted 1 ann",
 			"marked 1 ann", "noted 1 ann", "escalated 2 ann", "notified 2 desk bob+cy", "acknowledged 2 bob", "marked 2 deploy",
 			"resolved 2 bot:closer", "noted 2 ann"}
 		if diff := cmp.Diff(want, told(p.Events)); diff != "" {
@@ -225,15 +229,18 @@ func TestWebhooks(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	s := working(t, policy)
 	starts := time.Now()
-	two := strings.Replace(hook("firing", "A", starts), `"alerts":[`, `"alerts":[{"status":"firing","labels":{"alertname":"B"},
+	two := strings.Replace(hook("firing", "A", starts), `"alerts":[`,
+		`"alerts":[{"status":"firing","labels":{"alertname":"B"},
 		"startsAt":"2026-01-01T00:00:00Z","fingerprint":"fp-B"},`, 1)
-	if err := s.Act(Action{Verb: Note, By: "ann", Text: "hm"}); err == nil || !strings.Contains(err.Error(), "the desk has no pages") {
+	if err := s.Act(Action{Verb: Note, By: "ann", Text: "hm"}); err == nil || !strings.Contains(err.Error(),
+		"the desk has no pages") {
 		t.Errorf("an action without pages: %v", err)
 	}
 	if code, body := post(t, s, "/webhook", two); code != 200 {
 		t.Fatal(body)
 	}
-	if err := s.Act(Action{Verb: Acknowledge, By: "ann"}); err == nil || !strings.Contains(err.Error(), "2 A (open), 1 B (open)") {
+	if err := s.Act(Action{Verb: Acknowledge, By: "ann"}); err == nil || !strings.Contains(err.Error(),
+		"2 A (open), 1 B (open)") {
 		t.Errorf("the newest of two that came at once: %v", err)
 	}
 	before := len(s.log)
@@ -250,7 +257,8 @@ func TestRefusals(t *testing.T) {
 		{"POST", "/pages/1/acknowledge", "application/json", `{"by":"ann"} {}`, 400, "after the JSON"},
 		{"POST", "/pages/1/acknowledge", "application/json", `{"by":"ann","kind":"god"}`, 400, "kind is"},
 		{"POST", "/pages/1/acknowledge", "text/plain", `{"by":"ann"}`, 415, "application/json"},
-		{"POST", "/pages/1/acknowledge", "application/json", `{"by":"` + strings.Repeat("a", actionLimit) + `"}`, 413, "64 KB"},
+		{"POST", "/pages/1/acknowledge", "application/json", `{"by":"` + strings.Repeat("a", actionLimit) + `"}`, 413,
+			"64 KB"},
 		{"POST", "/pages/1/dance", "application/json", `{"by":"ann"}`, 404, "there is no action"},
 		{"POST", "/pages/1/mark", "application/json", `{"by":"ann"}`, 400, "mark needs text"},
 		{"POST", "/pages/9/acknowledge", "application/json", `{"by":"ann"}`, 404, "there is no page"},
@@ -259,21 +267,24 @@ func TestRefusals(t *testing.T) {
 		{"POST", "/webhook", "application/json", `{"version":"3","alerts":[{}]}`, 400, `version "4"`},
 		{"POST", "/webhook", "application/json", `{"version":"4"}`, 400, "no alerts"},
 		{"POST", "/webhook", "application/json", `[`, 400, "not an Alertmanager webhook"},
-		{"POST", "/webhook", "application/json", `{"version":"4","alerts":[{"status":"odd","labels":{"a":"b"}}]}`, 400, "status"},
+		{"POST", "/webhook", "application/json", `{"version":"4","alerts":[{"status":"odd","labels":{"a":"b"}}]}`, 400,
+			"status"},
 		{"POST", "/webhook", "application/json", `{"version":"4","alerts":[{"status":"firing"}]}`, 400, "no labels"},
 	} {
 		code, body := send(t, s, c.method, c.path, c.kind, c.body)
 		var answer struct {
 			Error string `json:"error"`
 		}
-		if err := json.Unmarshal([]byte(body), &answer); err != nil || code != c.code || !strings.Contains(answer.Error, c.says) {
+		if err := json.Unmarshal([]byte(body), &answer); err != nil || code != c.code || !strings.Contains(answer.Error,
+			c.says) {
 			t.Errorf("%s %s %.60s: %d %s, want %d and %q", c.method, c.path, c.body, code, body, c.code, c.says)
 		}
 	}
 	if len(s.log) != before {
 		t.Errorf("refused requests left %d events", len(s.log)-before)
 	}
-	if code, body := send(t, s, "GET", "/pages/1/events", "", ""); code != 200 || !strings.Contains(body, `"kind":"opened"`) {
+	if code, body := send(t, s, "GET", "/pages/1/events", "", ""); code != 200 || !strings.Contains(body,
+		`"kind":"opened"`) {
 		t.Errorf("events: %d %s", code, body)
 	}
 	if code, body := send(t, s, "GET", "/pages", "", ""); code != 200 || !strings.Contains(body, `"fingerprint":"fp-B"`) {

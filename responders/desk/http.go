@@ -23,8 +23,8 @@ const (
 //	GET  /pages/{id}/events       its events
 //	POST /pages/{id}/{action}     {"by": "ann", "text": "…", "kind": "human"}; id "newest" is the newest open page
 //
-// Everything is JSON; a refusal is {"error": "…"}. Bodies must be declared as application/json, which no foreign web page can
-// make a browser send without asking.
+// Everything is JSON; a refusal is {"error": "…"}. Bodies must be declared as application/json, which no foreign web
+// page can make a browser send without asking.
 func (s *Source) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /webhook", s.postWebhook)
@@ -91,7 +91,8 @@ func (s *Source) postAction(w http.ResponseWriter, r *http.Request) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&asked); err != nil {
-		complain(w, http.StatusBadRequest, fmt.Sprintf(`the body must be JSON such as {"by": "ann", "text": "on it"}: %v`, err))
+		complain(w, http.StatusBadRequest, fmt.Sprintf(`the body must be JSON such as {"by": "ann", "text": "on it"}: %v`,
+			err))
 		return
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
@@ -102,7 +103,8 @@ func (s *Source) postAction(w http.ResponseWriter, r *http.Request) {
 		complain(w, http.StatusBadRequest, fmt.Sprintf(`kind is "human" or "bot", not %q`, asked.Kind))
 		return
 	}
-	action := Action{Page: name(r), Verb: Verb(r.PathValue("action")), By: asked.By, Text: asked.Text, Bot: asked.Kind == "bot"}
+	action := Action{Page: name(r), Verb: Verb(r.PathValue("action")), By: asked.By, Text: asked.Text,
+		Bot: asked.Kind == "bot"}
 	page, err := s.act(action)
 	if err != nil {
 		complainOf(w, err)

@@ -48,8 +48,8 @@ var (
 	thePolicy = responders.Actor{ID: "policy", Kind: responders.Timeout}
 )
 
-// Grades of evidence. The desk is the system of record for what it did itself. For what people did it has only the name that
-// the request gave, which nothing proves.
+// Grades of evidence. The desk is the system of record for what it did itself. For what people did it has only the name
+// that the request gave, which nothing proves.
 const (
 	gradeOwn      = "A"
 	gradeDeclared = "B"

@@ -1,5 +1,6 @@
-// Package desk is a paging desk for game days: it takes Alertmanager webhooks, walks an escalation policy, and lets people
-// acknowledge, escalate, mark and resolve over HTTP. It calls no telephone; "delivered" means that the page is on the desk.
+// Package desk is a paging desk for game days: it takes Alertmanager webhooks, walks an escalation policy, and lets
+// people acknowledge, escalate, mark and resolve over HTTP. It calls no telephone; "delivered" means that the page is
+// on the desk.
 package desk
 
 import (
@@ -48,7 +49,8 @@ func New(name string, c Config) (*Source, error) {
 	if c.Listen == "" {
 		c.Listen = DefaultListen
 	}
-	return &Source{name: name, config: c, waits: c.waits(), changed: make(chan struct{}), known: map[identity]struct{}{}}, nil
+	return &Source{name: name, config: c, waits: c.waits(), changed: make(chan struct{}),
+		known: map[identity]struct{}{}}, nil
 }
 
 // Start listens, and returns the address, such as "127.0.0.1:41231". The desk stops when ctx ends or Stop is called.
@@ -64,7 +66,8 @@ func (s *Source) Start(ctx context.Context) (addr string, err error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", s.config.Listen)
 	if err != nil {
-		return "", fmt.Errorf("starting %s: %w: is another run or desk using the port? Choose another with listen", s.name, err)
+		return "", fmt.Errorf("starting %s: %w: is another run or desk using the port? Choose another with listen", s.name,
+			err)
 	}
 	s.server = &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
@@ -94,7 +97,8 @@ func (s *Source) begin() {
 	}
 }
 
-// Stop stops listening and walking the policy, and waits until both have ended. The events remain. Stopping twice is no error.
+// Stop stops listening and walking the policy, and waits until both have ended. The events remain. Stopping twice is no
+// error.
 func (s *Source) Stop() error {
 	s.mu.Lock()
 	if !s.running {
@@ -140,7 +144,8 @@ func (s *Source) Preflight(context.Context) ([]responders.Finding, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.running {
-		return []responders.Finding{{Blocks: true, Summary: s.name + " does not listen", Detail: "Start it before the run."}}, nil
+		return []responders.Finding{{Blocks: true, Summary: s.name + " does not listen",
+			Detail: "Start it before the run."}}, nil
 	}
 	var out []responders.Finding
 	for _, p := range s.pages {

@@ -11,7 +11,7 @@ const DefaultGrace = 10 * time.Second
 
 // EnterOptions adjusts Enter. The zero value is what a command wants.
 type EnterOptions struct {
-	// Grace is how long the conductor may unwind after SIGTERM when the outer process died; DefaultGrace if zero.
+	// Grace is how long the conductor may unwind after the signal Abandoned when the outer process died; DefaultGrace if zero.
 	Grace time.Duration
 	// Stdin, Stdout and Stderr are the conductor's; the process's own if nil.
 	Stdin, Stdout, Stderr *os.File

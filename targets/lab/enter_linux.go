@@ -22,7 +22,7 @@ var forwarded = []os.Signal{
 // Enter runs this program's command line again as the conductor of a fresh lab, waits for its end, and returns its
 // exit code: 128 plus the number when a signal ended it. Meanwhile signals go to the conductor. An error means that
 // there was no lab, or that it was killed as a whole; Possible tells beforehand. When Enter's process dies, the
-// conductor gets SIGTERM and o.Grace.
+// conductor gets the signal Abandoned and o.Grace.
 func Enter(o EnterOptions) (exit int, err error) {
 	signals := make(chan os.Signal, 64)
 	for _, s := range forwarded {

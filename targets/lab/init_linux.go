@@ -83,7 +83,7 @@ func (s *supervisor) supervise(c *child, grace time.Duration) {
 		case <-stop:
 			stop = nil
 			limit = time.After(grace)
-			_ = c.signal(syscall.SIGTERM)
+			_ = c.signal(abandoned)
 		case <-limit:
 			_ = c.signal(syscall.SIGKILL)
 		}

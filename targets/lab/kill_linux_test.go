@@ -40,7 +40,7 @@ func TestKillMatrix(t *testing.T) {
 		code   int           // of the outer process, if it lives: -1 is a signal
 		limit  time.Duration // until nothing is left
 	}{
-		{"outer", []string{"signal terminated", "unwound", "undone"}, -1, 5 * time.Second},
+		{"outer", []string{"signal power failure", "unwound", "undone"}, -1, 5 * time.Second},
 		{"lab init", nil, 98, 2 * time.Second},
 		{"conductor", []string{"undone"}, 137, 2 * time.Second},
 	}

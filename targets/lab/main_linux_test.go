@@ -89,9 +89,9 @@ func note(format string, args ...any) {
 // conduct does as it is told, line by line.
 func conduct(c *Client) int {
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, abandoned)
 	if os.Getenv("LAB_TEST_DEAF") != "" {
-		signal.Ignore(syscall.SIGTERM)
+		signal.Ignore(syscall.SIGTERM, abandoned)
 	}
 	orders := make(chan order)
 	go func() {
@@ -110,7 +110,7 @@ func conduct(c *Client) int {
 		select {
 		case s := <-signals:
 			note("signal %s", s)
-			if s == syscall.SIGTERM {
+			if s == syscall.SIGTERM || s == abandoned {
 				note("unwound")
 				return 42
 			}

@@ -14,7 +14,8 @@ import (
 // mostKept bounds the observations that a Memory keeps.
 const mostKept = 200_000
 
-// Key returns the name under which all episodes of the alarm with these labels are kept: {alertname="Down",severity="page"}.
+// Key returns the name under which all episodes of the alarm with these labels are kept:
+// {alertname="Down",severity="page"}.
 func Key(labels map[string]string) string {
 	names := make([]string, 0, len(labels))
 	for name := range labels {

@@ -31,7 +31,8 @@ func TestEpisodes(t *testing.T) {
 	if len(got) != 3 || got[0].Key != "a" || got[1].Key != "b" || got[2].Key != "a" {
 		t.Fatalf("%+v", got)
 	}
-	if e := got[0]; e.Pending != at(2) || e.Firing != at(4) || e.Ended != at(7) || e.Paged != at(8) || len(e.SuppressedBy) != 1 {
+	if e := got[0]; e.Pending != at(2) || e.Firing != at(4) || e.Ended != at(7) || e.Paged != at(8) ||
+		len(e.SuppressedBy) != 1 {
 		t.Errorf("first of a: %+v", e)
 	}
 	if e := got[2]; e.Firing != at(9) || !e.Ended.IsZero() || !e.Paged.IsZero() {

@@ -130,8 +130,8 @@ func Without(spans, cut []clock.Span) []clock.Span {
 	return out
 }
 
-// Explain puts the gaps of a coverage in words, each with the reasons that overlap it, else with the reason otherwise. Gaps
-// no longer than slack are not worth a line unless a fault explains them.
+// Explain puts the gaps of a coverage in words, each with the reasons that overlap it, else with the reason otherwise.
+// Gaps no longer than slack are not worth a line unless a fault explains them.
 func Explain(covered []clock.Span, need clock.Span, faults []Fault, slack time.Duration, otherwise string) []string {
 	var out []string
 	left := 0

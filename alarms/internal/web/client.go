@@ -1,5 +1,5 @@
-// Package web is the thin HTTP client that the alarm sources share: bounded in time and in size, with errors that name the
-// address asked and never a credential.
+// Package web is the thin HTTP client that the alarm sources share: bounded in time and in size, with errors that name
+// the address asked and never a credential.
 package web
 
 import (
@@ -64,7 +64,8 @@ func New(o Options) (*Client, error) {
 	}}, nil
 }
 
-// Get asks for a path below the client's address. An answer of 429 or 5xx is asked again once, within the same time limit.
+// Get asks for a path below the client's address. An answer of 429 or 5xx is asked again once, within the same time
+// limit.
 func (c *Client) Get(ctx context.Context, path string, query url.Values) (Reply, error) {
 	at := *c.base
 	at.Path += path
@@ -93,7 +94,8 @@ func (c *Client) JSON(ctx context.Context, path string, query url.Values, into a
 		return reply, err
 	}
 	if err := json.Unmarshal(reply.Body, into); err != nil {
-		err = fmt.Errorf("GET %s: the answer is not the JSON expected (%w): %s", c.base.String()+path, err, excerpt(reply.Body))
+		err = fmt.Errorf("GET %s: the answer is not the JSON expected (%w): %s", c.base.String()+path, err,
+			excerpt(reply.Body))
 		return reply, c.options.redact(err)
 	}
 	return reply, nil

@@ -6,15 +6,16 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
 // TestErrors words every way to fail with the address and without a secret.
 func TestErrors(t *testing.T) {
-	tries := 0
+	var tries atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		tries++
+		tries.Add(1)
 		if r.Header.Get("User-Agent") != UserAgent {
 			t.Errorf("it calls itself %q", r.Header.Get("User-Agent"))
 		}
@@ -54,13 +55,15 @@ func TestErrors(t *testing.T) {
 		"/cut":   {"unexpected EOF", 1},
 		"/other": {"404 Not Found: is the url that of the right program", 1},
 	} {
-		tries = 0
+		tries.Store(0)
 		_, err := c.Get(t.Context(), path, nil)
-		if err == nil || !strings.Contains(err.Error(), want.says) || !strings.HasPrefix(err.Error(), "GET "+server.URL+"/prefix"+path+": ") {
+		if err == nil || !strings.Contains(err.Error(), want.says) || !strings.HasPrefix(err.Error(),
+			"GET "+server.URL+"/prefix"+path+": ") {
 			t.Errorf("%s: %v, want %q", path, err, want.says)
 		}
-		if tries != want.tries || strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: %d tries, want %d: %v", path, tries, want.tries, err)
+		if int(tries.Load()) != want.tries || strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(),
+			"secret") {
+			t.Errorf("%s: %d tries, want %d: %v", path, tries.Load(), want.tries, err)
 		}
 	}
 	if _, err := c.Get(t.Context(), "/slow", nil); !errors.Is(err, context.DeadlineExceeded) {

@@ -35,7 +35,8 @@ func (o Options) Validate() error {
 	case o.URL == "":
 		add("url", "Missing address", `Give the server's address, such as "http://127.0.0.1:9090".`)
 	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
-		add("url", "Invalid address", `The address must be absolute and begin with http:// or https://, such as "http://127.0.0.1:9090".`)
+		add("url", "Invalid address",
+			`The address must be absolute and begin with http:// or https://, such as "http://127.0.0.1:9090".`)
 	case u.User != nil:
 		add("url", "Credentials in the address",
 			`Addresses are printed and recorded. Use username and password = secret("NAME") instead.`)
