@@ -1,7 +1,9 @@
 # Two targets do everything on a fresh machine: demo and test. CONTRIBUTING.md explains the rest.
 
 GO        ?= go
-GOFLAGS   ?=
+# One set of flags for programs and tests, so that they share what is compiled.
+export CGO_ENABLED = 0
+export GOFLAGS     = -trimpath
 LDFLAGS   := -s -w -X main.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 PACKAGES  := ./...
 TOOL      := $(GO) tool -modfile=tools/go.mod
@@ -15,10 +17,10 @@ demo: build
 
 build:
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gameday ./cmd/gameday
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gameday-guard ./cmd/gameday-guard
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/shop ./examples/shop/cmd/shop
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/oncall ./examples/oncall
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday ./cmd/gameday
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday-guard ./cmd/gameday-guard
+	$(GO) build -o bin/shop ./examples/shop/cmd/shop
+	$(GO) build -o bin/oncall ./examples/oncall
 
 # Installs what the tests need, then runs every one of them, and every example.
 test: setup build

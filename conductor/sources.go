@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -96,38 +97,63 @@ func webhook(address string) string {
 	return "http://" + net.JoinHostPort(host, port) + responders.WebhookPath
 }
 
+// settleLimit is how long a source in a lab may be unready: a monitoring system that the lab has just started has not
+// evaluated its rules yet. Elsewhere what is not ready at once is a finding at once.
+const settleLimit = 20 * time.Second
+
 // preflight asks every source what can be asked before the first request. It returns false when a finding blocks.
 func (s *sources) preflight() bool {
 	ok := true
 	for _, src := range s.alarms {
-		ctx, cancel := context.WithTimeout(s.run.ctx, askLimit)
-		findings, err := src.Preflight(ctx, s.expected(src.id))
-		cancel()
-		for _, f := range findings {
-			s.run.rec.add(report.PreflightFound, report.Found{What: "alarms " + src.id, Blocks: f.Blocks, Summary: f.Summary,
-				Detail: f.Detail, Absent: f.Absent})
-			ok = ok && !f.Blocks
-		}
-		ok = s.answered("alarms "+src.id, err) && ok
+		found := s.settled(func(ctx context.Context) ([]report.Found, error) {
+			findings, err := src.Preflight(ctx, s.expected(src.id))
+			var out []report.Found
+			for _, f := range findings {
+				out = append(out, report.Found{What: "alarms " + src.id, Blocks: f.Blocks, Summary: f.Summary, Detail: f.Detail, Absent: f.Absent})
+			}
+			return out, err
+		}, "alarms "+src.id)
+		ok = s.note(found) && ok
 	}
 	for _, src := range s.responders {
-		ctx, cancel := context.WithTimeout(s.run.ctx, askLimit)
-		findings, err := src.Preflight(ctx)
-		cancel()
-		for _, f := range findings {
-			s.run.found("responders "+src.id, f.Blocks, f.Summary, f.Detail)
-			ok = ok && !f.Blocks
-		}
-		ok = s.answered("responders "+src.id, err) && ok
+		found := s.settled(func(ctx context.Context) ([]report.Found, error) {
+			findings, err := src.Preflight(ctx)
+			var out []report.Found
+			for _, f := range findings {
+				out = append(out, report.Found{What: "responders " + src.id, Blocks: f.Blocks, Summary: f.Summary, Detail: f.Detail})
+			}
+			return out, err
+		}, "responders "+src.id)
+		ok = s.note(found) && ok
 	}
 	return ok
 }
 
-func (s *sources) answered(what string, err error) bool {
-	if err != nil {
-		s.run.found(what, true, "does not answer", err.Error())
+// settled asks once, and in a lab again each second until nothing blocks or the time to settle is over.
+func (s *sources) settled(ask func(context.Context) ([]report.Found, error), what string) []report.Found {
+	began := time.Now()
+	for {
+		ctx, cancel := context.WithTimeout(s.run.ctx, askLimit)
+		found, err := ask(ctx)
+		cancel()
+		if err != nil {
+			found = append(found, report.Found{What: what, Blocks: true, Summary: "does not answer", Detail: err.Error()})
+		}
+		blocked := slices.ContainsFunc(found, func(f report.Found) bool { return f.Blocks })
+		if !blocked || s.run.Lab == nil || time.Since(began) > settleLimit || s.run.sleep(time.Second) != nil {
+			return found
+		}
 	}
-	return err == nil
+}
+
+// note records findings and returns false when one blocks.
+func (s *sources) note(found []report.Found) bool {
+	ok := true
+	for _, f := range found {
+		s.run.rec.add(report.PreflightFound, f)
+		ok = ok && !f.Blocks
+	}
+	return ok
 }
 
 // expected lists the alarms that the scenario waits for from one source.

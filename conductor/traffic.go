@@ -88,7 +88,11 @@ func (t *traffic) send(s *stream) {
 	}
 	// The stream outlives the run's context: it goes on while faults are reverted, and is stopped by command.
 	ctx := context.WithoutCancel(t.run.ctx)
-	s.err = t.run.Generator.Run(ctx, spec, t.window)
+	if s.KeepExecutors {
+		s.err = t.sendKept(ctx, s, spec)
+	} else {
+		s.err = t.run.Generator.Run(ctx, spec, t.window)
+	}
 	if s.err == nil {
 		return
 	}
@@ -98,6 +102,37 @@ func (t *traffic) send(s *stream) {
 	}
 	t.run.rec.add(report.GeneratorSaid, report.GeneratorNote{Stream: s.Name, Level: level, Message: s.err.Error()})
 	t.run.end(report.EndError, fmt.Errorf("traffic %q ended before the run: %w", s.Name, s.err))
+}
+
+// sendKept runs a script with its own executors, whose scale is fixed when it begins: once at 1x, and from the ramp on
+// again at the multiple. A script that comes to its own end before the run does begins anew, as often as it takes.
+func (t *traffic) sendKept(ctx context.Context, s *stream, spec loadgen.Spec) error {
+	for {
+		commands := make(chan loadgen.Command, 1)
+		spec.Commands = commands
+		ended := make(chan error, 1)
+		began := time.Now()
+		go func() { ended <- t.run.Generator.Run(ctx, spec, t.window) }()
+		var err error
+		select {
+		case err = <-ended:
+			if !errors.Is(err, loadgen.ErrEnded) {
+				return err
+			}
+			if time.Since(began) < time.Second {
+				return err // nothing but beginnings
+			}
+		case c := <-s.commands:
+			commands <- loadgen.Command{Stop: true}
+			if err = <-ended; err != nil && !errors.Is(err, loadgen.ErrEnded) {
+				return err
+			}
+			if c.Stop {
+				return nil
+			}
+			spec.Factor = c.To
+		}
+	}
 }
 
 // window takes one second of one stream.

@@ -51,7 +51,8 @@ type Generator interface {
 	// Check finds what is wrong with the stream without sending a request.
 	Check(ctx context.Context, spec Spec) []Problem
 	// Run sends traffic until it is told to stop or ctx ends, and emits a Window for every second, in order, from one
-	// goroutine. It returns nil when it was told to stop, ErrEnded when the script came to an end by itself, and otherwise what went wrong.
+	// goroutine. It returns nil when it was told to stop, ErrEnded when the script came to an end by itself, and otherwise
+	// what went wrong.
 	Run(ctx context.Context, spec Spec, emit func(Window)) error
 }
 

@@ -15,7 +15,9 @@ func window(t *rapid.T) Window {
 		Stream: "s", Start: time.Unix(1_800_000_000, 0).UTC(), Multiple: float64(n("multiple")),
 		Due: n("due"), Started: n("started"), Dropped: n("dropped"), Completed: n("completed"), Thrown: n("thrown"),
 		Interrupted: n("interrupted"), ChecksPassed: n("passed"), ChecksFailed: n("failed"),
-		Generator: Load{CPU: time.Duration(n("cpu")), Lateness: time.Duration(n("late")), VUs: int(n("vus")), Memory: n("mem")},
+		Generator: Load{
+			CPU: time.Duration(n("cpu")), Lateness: time.Duration(n("late")), VUs: int(n("vus")), Memory: n("mem"),
+		},
 	}
 	for _, d := range durations.Draw(t, "ok") {
 		w.OK.Record(d, d/2)

@@ -60,6 +60,13 @@ func (j *judge) fired(f *alarmFinding) Item {
 	}
 	it.saw("guard", fmt.Sprintf("%s took effect at %s", p.Cause, j.tl.around(f.t0)), f.cause.lines()...)
 	defer j.sourceOfAlarms(&it, f.account)
+	if a, line := j.absent(p.Name); a != nil && f.first == nil {
+		it.Measured = "never"
+		it.saw(p.Source, strings.TrimSpace(a.Summary+". "+a.Detail), line)
+		it.missed("it cannot fire: " + a.Summary)
+		it.Hint = strings.TrimSpace(fmt.Sprintf("No rule can raise %s. %s", p.Name, a.Detail))
+		return it
+	}
 	switch f.class {
 	case ClassHit, ClassLate, ClassUnobserved:
 		if f.first == nil {
@@ -93,6 +100,16 @@ func (j *judge) fired(f *alarmFinding) Item {
 		}
 	}
 	return it
+}
+
+// absent returns what the preflight found of an alarm that no rule can raise, and its line; nil when a rule can.
+func (j *judge) absent(alarm string) (*Found, int) {
+	for _, f := range all[Found](j.rec, PreflightFound) {
+		if f.V.Absent == alarm {
+			return &f.V, f.line()
+		}
+	}
+	return nil, 0
 }
 
 func (f *alarmFinding) maskedWhy() string {

@@ -436,6 +436,13 @@ func TestSteadyAgain(t *testing.T) {
 			}
 			return k
 		}, nil, clock.Met, 1, 4.98, 6, ""},
+		{"nor are four of them", func(s int) tick {
+			k := until(48)(s)
+			if s >= 42 && s < 46 {
+				k.errors = 0
+			}
+			return k
+		}, nil, clock.Met, 1, 6.98, 8, ""},
 		// Δ.hi = 55 − 40 = 15 s, and 1 − 5/10 = 0.5
 		{"late", until(55), nil, clock.Missed, 0.5, 13.98, 15, "limit is 10s"},
 		{"never", until(100), nil, clock.Missed, 0, 0, 0, "did not hold again"},

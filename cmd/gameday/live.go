@@ -92,7 +92,7 @@ func (a *app) stopCmd() *cobra.Command {
 			if len(args) > 0 {
 				dir = args[0]
 			}
-			return a.ask(dir, conductor.Request{Do: "stop", By: whoami() + " by gameday stop", Why: why})
+			return a.ask(dir, conductor.Request{Do: "stop", By: "user " + whoami(), Why: why})
 		},
 	}
 	c.Flags().StringVar(&why, "why", "", "the reason, for the record")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gameday/alarms"
+	"gameday/clock"
 	"gameday/loadgen"
 	"gameday/loadgen/sli"
 	"gameday/report"
@@ -27,6 +28,7 @@ type state struct {
 	firing     map[string]string        // alarm → what it is doing
 	pages      map[string]string        // page → what became of it
 	happened   map[string]time.Duration // fault → when it was injected
+	expects    map[string]clock.Outcome
 	ended      bool
 }
 
@@ -41,7 +43,7 @@ const trendLength = 24
 
 func newState(p *report.Plan) *state {
 	return &state{plan: p, streams: map[string]*streamState{}, firing: map[string]string{}, pages: map[string]string{},
-		happened: map[string]time.Duration{}}
+		happened: map[string]time.Duration{}, expects: map[string]clock.Outcome{}}
 }
 
 // take folds one event into the state and returns the line that tells of it, or "" when it is not worth one.
@@ -245,15 +247,32 @@ func (s *state) response(e report.Event) string {
 	return page + " " + what
 }
 
+// expectation tells of an expectation that turned, but not of the first time one is known, nor of a fault's own
+// expectations while that fault does not stand: they were always true then, and will be again.
 func (s *state) expectation(e report.Event) string {
 	var c report.ExpectChange
 	decode(e, &c)
+	last := s.expects[c.ID]
+	s.expects[c.ID] = c.Holds
+	if c.Holds == clock.Unknown || (last == clock.Unknown && c.Holds == clock.Met) || !s.concerns(c.ID) {
+		return ""
+	}
 	values := make([]string, 0, len(c.Values))
 	for name, v := range c.Values {
 		values = append(values, fmt.Sprintf("%s %.4g", name, v))
 	}
 	slices.Sort(values)
 	return fmt.Sprintf("expectation %s %s  %s", c.ID, c.Holds, strings.Join(values, ", "))
+}
+
+// concerns reports whether an expectation is about now: a fault's only while it stands.
+func (s *state) concerns(id string) bool {
+	for _, x := range s.plan.Expects {
+		if x.ID == id && x.Part == report.PartFault {
+			return slices.ContainsFunc(s.standing, func(in report.Injection) bool { return in.Fault == x.Fault })
+		}
+	}
+	return true
 }
 
 func decode(e report.Event, v any) { _ = json.Unmarshal(e.Data, v) } // the conductor encoded it a moment ago

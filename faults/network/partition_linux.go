@@ -309,7 +309,7 @@ func checkMark(c *nftables.Conn, u undo) error {
 			return fmt.Errorf("reading table inet %s: %w", u.Table, err)
 		}
 		for _, r := range rules {
-			if comment, _ := userdata.GetString(r.UserData, userdata.TypeComment); comment == "zz" {
+			if comment, _ := userdata.GetString(r.UserData, userdata.TypeComment); comment != u.Mark {
 				return unmarked(u)
 			}
 			marked = true

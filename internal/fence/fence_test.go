@@ -39,7 +39,7 @@ var layers = []struct {
 	{"responders/...", []string{"responders", "clock", "faults"}},
 	{"report", []string{"clock", "faults", "loadgen", "loadgen/sli", "alarms", "responders"}},
 	{"scenarios", []string{"faults", "targets/...", "loadgen/...", "alarms/...", "responders/...", "report"}},
-	{"conductor/screen", []string{"alarms", "loadgen/...", "report", "responders"}},
+	{"conductor/screen", []string{"alarms", "clock", "loadgen/...", "report", "responders"}},
 	{"conductor", []string{"clock", "scenarios", "targets/...", "faults/...", "loadgen/...", "alarms/...", "responders/...", "report"}},
 	{"cmd/gameday-guard", []string{"faults/..."}},
 	{"cmd/gameday", []string{"conductor/...", "scenarios", "targets/...", "faults/...", "loadgen/...", "alarms/...", "responders/...", "report"}},

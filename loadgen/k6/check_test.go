@@ -26,7 +26,8 @@ export default async function () { http.get(await y); }
 		{"sound", []string{"s.js", good, "lib/y.js", "export const y = 1;"}, nil},
 		{"typescript", []string{"s.ts", "export default function (n: number): void {}"}, nil},
 		{"syntax", []string{"s.js", "export default function () {\n  let x = ;\n}\n"}, []loadgen.Problem{{
-			File: "s.js", Line: 2, Column: 11, Summary: "Mistake in a script", Detail: `Unexpected ";".`, Source: "  let x = ;"}}},
+			File: "s.js", Line: 2, Column: 11, Summary: "Mistake in a script", Detail: `Unexpected ";".`,
+			Source: "  let x = ;"}}},
 		{"syntax in a module", []string{"s.js", good, "lib/y.js", "export const y = (1;"}, []loadgen.Problem{{
 			File: "lib/y.js", Line: 1, Column: 20, Summary: "Mistake in a script", Detail: `Expected ")" but found ";".`,
 			Source: "export const y = (1;"}}},

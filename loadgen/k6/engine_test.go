@@ -20,12 +20,12 @@ func TestReachesTheMultiple(t *testing.T) {
 	t.Parallel()
 	server := newTarget(t)
 	s := begin(t, write(t, "s.js", plain), withTarget(server))
-	within(t, "rate at 1x", get(t, s.next(2), "rate"), 44, 56)
+	within(t, "rate at 1x", get(t, s.next(2), "rate"), 40, 60)
 	s.commands <- loadgen.Command{To: 3}
 	s.next(1)
 	three := s.next(2)
-	within(t, "rate at 3x", get(t, three, "rate"), 140, 160)
-	within(t, "reached at 3x", get(t, three, "reached_ratio"), 0.93, 1.07)
+	within(t, "rate at 3x", get(t, three, "rate"), 120, 180)
+	within(t, "reached at 3x", get(t, three, "reached_ratio"), 0.8, 1.2)
 	s.commands <- loadgen.Command{To: 0}
 	s.next(1)
 	if v := get(t, s.next(1), "rate"); v != 0 {
@@ -33,12 +33,21 @@ func TestReachesTheMultiple(t *testing.T) {
 	}
 	s.commands <- loadgen.Command{To: 1, Over: 2 * time.Second}
 	s.next(3)
-	within(t, "rate after the ramp", get(t, s.next(1), "rate"), 44, 56)
+	within(t, "rate after the ramp", get(t, s.next(1), "rate"), 40, 60)
 	sum, err := s.stop()
 	if err != nil {
 		t.Fatal(err)
 	}
 	balanced(t, sum)
+	// The rates above leave room for a busy machine; what was due does not.
+	for i, want := range []uint64{50, 50} {
+		if got := s.all[i].Due; got != want {
+			t.Errorf("in second %d %d were due, want %d", i, got, want)
+		}
+	}
+	if got := s.all[3].Due; got != 150 {
+		t.Errorf("at 3x %d were due in a second, want 150", got)
+	}
 	if hits := uint64(server.hits.Load()); sum.OK.Count != hits || hits != sum.Completed {
 		t.Errorf("the server saw %d requests, windows count %d for %d iterations", hits, sum.OK.Count, sum.Completed)
 	}
@@ -137,13 +146,13 @@ func TestFailuresCount(t *testing.T) {
 		t.Errorf("a sound server has an error ratio of %g", v)
 	}
 	server.status.Store(503)
-	s.next(1)
+	s.next(2)
 	if v := get(t, s.next(1), "error_ratio"); v != 1 {
 		t.Errorf("a server that answers 503 has an error ratio of %g", v)
 	}
 	server.CloseClientConnections()
 	server.Close() // refuses from now on
-	s.next(1)
+	s.next(2)
 	refused := s.next(1)
 	if v := get(t, refused, "error_ratio"); v != 1 {
 		t.Errorf("a server that is gone has an error ratio of %g", v)

@@ -47,8 +47,8 @@ func (c *child) newKept(name string, raw []byte) (lib.ExecutorConfig, error) {
 	return &keptConfig{ExecutorConfig: config, child: c, raw: raw}, nil
 }
 
-// parseInner reads a scenario of one of k6's own executors. k6 has a function for it, which cannot be used here: k6 holds
-// its lock while it calls newKept.
+// parseInner reads a scenario of one of k6's own executors. k6 has a function for it, which cannot be used here: k6
+// holds its lock while it calls newKept.
 func parseInner(name, kind string, raw []byte) (lib.ExecutorConfig, error) {
 	switch kind {
 	case "constant-vus":

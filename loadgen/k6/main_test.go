@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -109,7 +110,13 @@ func begin(t *testing.T, script string, change func(*loadgen.Spec)) *stream {
 		close(s.logs)
 		s.result <- err
 	}()
-	t.Cleanup(cancel)
+	t.Cleanup(func() {
+		cancel()
+		log, err := os.ReadFile(filepath.Join(spec.Dir, "k6.log"))
+		if err == nil && strings.Contains(string(log), "DATA RACE") {
+			t.Errorf("the child has a data race:\n%s", log)
+		}
+	})
 	select {
 	case <-ready:
 	case err := <-s.result:

@@ -34,11 +34,13 @@ func TestSharesOfTheRate(t *testing.T) {
 		{"stages", `{"stages": [{"duration": "10s", "target": 7}]}`, map[string]float64{"default": 100}},
 		{"arrival rates", `{"scenarios": {
 			"a": {"executor": "constant-arrival-rate", "rate": 180, "timeUnit": "1m", "duration": "1s", "preAllocatedVUs": 1},
-			"b": {"executor": "ramping-arrival-rate", "startRate": 0, "stages": [{"target": 1, "duration": "1s"}], "preAllocatedVUs": 1}
+			"b": {"executor": "ramping-arrival-rate", "startRate": 0,
+				"stages": [{"target": 1, "duration": "1s"}], "preAllocatedVUs": 1}
 		}}`, map[string]float64{"a": 75, "b": 25}},
 		{"virtual users", `{"scenarios": {
 			"a": {"executor": "constant-vus", "vus": 3, "duration": "1s"},
-			"b": {"executor": "ramping-vus", "startVUs": 1, "stages": [{"target": 5, "duration": "1s"}, {"target": 0, "duration": "1s"}]},
+			"b": {"executor": "ramping-vus", "startVUs": 1,
+				"stages": [{"target": 5, "duration": "1s"}, {"target": 0, "duration": "1s"}]},
 			"c": {"executor": "per-vu-iterations", "vus": 2, "iterations": 1000}
 		}}`, map[string]float64{"a": 30, "b": 50, "c": 20}},
 	} {
@@ -65,7 +67,8 @@ func TestReplacedScenariosKeepTheirOwn(t *testing.T) {
 
 func TestScale(t *testing.T) {
 	got := patched(t, `{"scenarios": {
-		"a": {"executor": "ramping-arrival-rate", "startRate": 10, "stages": [{"target": 20, "duration": "1s"}, {"target": 0, "duration": "1s"}],
+		"a": {"executor": "ramping-arrival-rate", "startRate": 10,
+			"stages": [{"target": 20, "duration": "1s"}, {"target": 0, "duration": "1s"}],
 			"preAllocatedVUs": 2, "maxVUs": 9},
 		"b": {"executor": "shared-iterations", "vus": 1, "iterations": 7},
 		"c": {"executor": "per-vu-iterations", "vus": 1, "iterations": 7}
@@ -76,7 +79,8 @@ func TestScale(t *testing.T) {
 		"c": `[3,null,7,null,null,null]`,
 	} {
 		s := got[name]["inner"].(map[string]any)
-		text, _ := json.Marshal([]any{s["vus"], s["startRate"], s["iterations"], s["preAllocatedVUs"], s["maxVUs"], s["stages"]})
+		text, _ := json.Marshal([]any{s["vus"], s["startRate"], s["iterations"],
+			s["preAllocatedVUs"], s["maxVUs"], s["stages"]})
 		if string(text) != want || got[name]["executor"] != keptType {
 			t.Errorf("%s is %s, want %s", name, text, want)
 		}
@@ -125,14 +129,16 @@ func TestLogIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(b) > 1<<20 || !strings.HasSuffix(string(b), "the last words\n") || !strings.Contains(string(b), "bytes left out") {
+	if len(b) > 1<<20 || !strings.HasSuffix(string(b), "the last words\n") ||
+		!strings.Contains(string(b), "bytes left out") {
 		t.Errorf("10 MB of log became %d bytes, ending in %q", len(b), b[len(b)-20:])
 	}
 }
 
 func TestLastError(t *testing.T) {
 	for _, test := range []struct{ tail, want string }{
-		{`cut off"}` + "\n" + `{"level":"error","msg":"a"}` + "\n" + `{"level":"error","msg":"b","error":"c"}` + "\n" + `{"level":"info","msg":"d"}`, "b: c"},
+		{`cut off"}` + "\n" + `{"level":"error","msg":"a"}` + "\n" +
+			`{"level":"error","msg":"b","error":"c"}` + "\n" + `{"level":"info","msg":"d"}`, "b: c"},
 		{"fatal error: out of memory\n\ngoroutine 1 [running]:\n", "fatal error: out of memory"},
 		{"hello\n", ""},
 	} {

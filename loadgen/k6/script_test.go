@@ -143,14 +143,14 @@ func TestErrorsSpeakOfTheScript(t *testing.T) {
 		{"no function", "export const x = 1;", []string{"s.js", "export"}},
 		{"unknown module", "import x from 'k6/x/nothing';\nexport default function () {}", []string{"k6/x/nothing"}},
 		{"setup that hangs", "export function setup() { while (true) {} }\nexport default function () {}",
-			[]string{"setup", "1 s"}},
-		{"top level that hangs", "while (true) {}\nexport default function () {}", []string{"top level", "1s"}},
+			[]string{"setup", "3 s"}},
+		{"top level that hangs", "while (true) {}\nexport default function () {}", []string{"top level", "3s"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := begin(t, write(t, "s.js", test.script), func(spec *loadgen.Spec) {
 				if strings.Contains(test.name, "hangs") {
-					spec.SetupWithin = time.Second
+					spec.SetupWithin = 3 * time.Second
 				}
 			})
 			_, err := s.wait()
@@ -185,7 +185,7 @@ export function once() { http.get(__ENV.TARGET + '/'); }
 	if !errors.Is(err, loadgen.ErrEnded) {
 		t.Fatalf("the script ended by itself, and the error is %v", err)
 	}
-	within(t, "iterations of 2 s at 3 times 20/s and 3 times 4", float64(sum.Started), 125, 134)
+	within(t, "iterations of 2 s at 3 times 20/s and 3 times 4", float64(sum.Due), 129, 134)
 	if sum.OK.Count != sum.Completed || int64(sum.OK.Count) != server.hits.Load() {
 		t.Errorf("%d requests, %d iterations, %d seen", sum.OK.Count, sum.Completed, server.hits.Load())
 	}
