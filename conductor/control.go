@@ -52,7 +52,11 @@ type control struct {
 // openControl starts to serve. The socket's address is limited to 108 bytes and a record's path is not, so it is named
 // through an open descriptor of its folder.
 func openControl(r *run) (*control, error) {
-	l, err := listenIn(r.Dir)
+	listen := r.Options.listen
+	if listen == nil {
+		listen = listenIn
+	}
+	l, err := listen(r.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening the run's control socket: %w", err)
 	}

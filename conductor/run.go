@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -49,6 +50,9 @@ type Options struct {
 	Observe func(report.Event)
 	// Stop ends the run before its time when it yields.
 	Stop <-chan report.Stop
+
+	// listen opens the control socket in the record's folder; nil opens a real one.
+	listen func(dir string) (net.Listener, error)
 }
 
 // endError is the cause with which a run's context is cancelled.

@@ -85,6 +85,9 @@ func (t *traffic) send(s *stream) {
 	spec := loadgen.Spec{
 		Stream: s.Name, Script: s.Script, Env: s.Env, Rate: s.Rate, KeepExecutors: s.KeepExecutors, Factor: 1,
 		MaxVUs: s.MaxVUs, PeakMultiple: s.Multiple, Dir: t.dir(s), Commands: s.commands, Ready: sync.OnceFunc(func() { close(s.ready) }),
+		Log: func(level, message string) {
+			t.run.rec.add(report.GeneratorSaid, report.GeneratorNote{Stream: s.Name, Level: level, Message: message})
+		},
 	}
 	// The stream outlives the run's context: it goes on while faults are reverted, and is stopped by command.
 	ctx := context.WithoutCancel(t.run.ctx)

@@ -12,7 +12,8 @@ import (
 	"gameday/faults"
 )
 
-// diskVariable names the folder on which the test binary, in a mount namespace of its own, tries full and read-only disks.
+// diskVariable names the folder on which the test binary, in a mount namespace of its own, tries full and
+// read-only disks.
 const diskVariable = "GAMEDAY_DISK_TEST"
 
 func TestMain(m *testing.M) {

@@ -32,8 +32,8 @@ var ErrHeld = errors.New("the entry is held by a guard that is alive")
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
 // Ledger is a folder with one file per injection that stands or may stand. Whoever opens an entry holds the file's
-// lock (flock) until it closes the entry or dies: an entry that is there but not locked is an orphan, whatever became of
-// its process id.
+// lock (flock) until it closes the entry or dies: an entry that is there but not locked is an orphan, whatever
+// became of its process id.
 //
 //	draft, locked ─fsync─▶ rename to <id>.json ─fsync folder─▶ fault injected … reverted ─▶ file removed ─fsync folder
 //
@@ -79,8 +79,8 @@ func OpenLedger(dir string) (*Ledger, error) {
 // Dir returns the ledger's folder.
 func (l *Ledger) Dir() string { return l.dir }
 
-// ValidID reports whether id can be the name of an entry: letters, digits, dots, dashes and underscores, at most 128,
-// the first a letter or a digit.
+// ValidID reports whether id can be the name of an entry: letters, digits, dots, dashes and underscores, at most
+// 128, the first a letter or a digit.
 func ValidID(id string) bool { return idPattern.MatchString(id) }
 
 // Open writes the entry and returns it held. When Open fails, nothing may be injected: a fault whose undo is not on
@@ -183,8 +183,8 @@ func bit(b bool) int {
 	return 0
 }
 
-// look reads one entry and asks whether it is locked, with a shared lock so that two who look do not see each other.
-// It returns false when the entry was closed in the meantime.
+// look reads one entry and asks whether it is locked, with a shared lock so that two who look do not see each
+// other. It returns false when the entry was closed in the meantime.
 func (l *Ledger) look(id string) (Standing, bool) {
 	s := Standing{ID: id}
 	file, err := l.openFile(id)
@@ -279,7 +279,8 @@ func (l *Ledger) same(file *os.File, id string) bool {
 	return err == nil && os.SameFile(open, named)
 }
 
-// sweepDrafts removes what crashes left before their faults were injected. Failing to is harmless: nobody reads drafts.
+// sweepDrafts removes what crashes left before their faults were injected. Failing to is harmless: nobody reads
+// drafts.
 func (l *Ledger) sweepDrafts() {
 	drafts, _ := filepath.Glob(filepath.Join(l.dir, draftPrefix+"*"))
 	for _, d := range drafts {

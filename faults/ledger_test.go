@@ -61,7 +61,9 @@ func TestLedgerLife(t *testing.T) {
 		t.Fatalf("standing: %+v", s)
 	}
 	// The ledger's JSON is for people too, so raw fields are indented.
-	compact := cmp.Transformer("compact", func(m json.RawMessage) string { return strings.Join(strings.Fields(string(m)), "") })
+	compact := cmp.Transformer("compact", func(m json.RawMessage) string {
+		return strings.Join(strings.Fields(string(m)), "")
+	})
 	if d := cmp.Diff(entry("i1"), s[0].Entry, compact, cmpopts.EquateComparable(netip.Addr{})); d != "" {
 		t.Error(d)
 	}
@@ -105,7 +107,8 @@ func TestLedgerRefusesPaths(t *testing.T) {
 	}
 }
 
-// TestLedgerOddFiles puts things into the folder that no ledger writes: they are reported and do not hide the good one.
+// TestLedgerOddFiles puts things into the folder that no ledger writes: they are reported and do not hide the
+// good one.
 func TestLedgerOddFiles(t *testing.T) {
 	l := openLedger(t)
 	h, err := l.Open(entry("good"))
@@ -227,7 +230,8 @@ func TestRevertOrphans(t *testing.T) {
 		}
 		got = append(got, r.ID+" "+word)
 	}
-	want := []string{"f-unheard-of failed", "e-kill reverted", "d-panics failed", "c-stuck failed", "b-fake reverted", "a-fake reverted"}
+	want := []string{"f-unheard-of failed", "e-kill reverted", "d-panics failed",
+		"c-stuck failed", "b-fake reverted", "a-fake reverted"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
@@ -261,14 +265,18 @@ func TestDefaultLedgerDir(t *testing.T) {
 
 func TestNearest(t *testing.T) {
 	choices := []string{"SIGKILL", "SIGTERM", "both", "in", "out"}
-	for word, want := range map[string]string{"sigkill": "SIGKILL", "SIGTREM": "SIGTERM", "bath": "both", "ou": "out", "": "", "zebra": ""} {
+	for word, want := range map[string]string{
+		"sigkill": "SIGKILL", "SIGTREM": "SIGTERM", "bath": "both",
+		"ou": "out", "": "", "zebra": "",
+	} {
 		if got := faults.Nearest(word, choices); got != want {
 			t.Errorf("%q: %q, want %q", word, got, want)
 		}
 	}
 }
 
-// FuzzLedgerFile puts any bytes into an entry's file: listing and reverting never panic, and never hide another entry.
+// FuzzLedgerFile puts any bytes into an entry's file: listing and reverting never panic, and never hide another
+// entry.
 func FuzzLedgerFile(f *testing.F) {
 	good, err := json.Marshal(entry("odd"))
 	if err != nil {

@@ -2,8 +2,9 @@ package faults
 
 import "strings"
 
-// Nearest returns the choice that word was probably meant to be, for a "did you mean": the one with the smallest edit
-// distance (Levenshtein), letter case aside, if at most a third of the word's letters differ. It returns "" when none is near.
+// Nearest returns the choice that word was probably meant to be, for a "did you mean": the one with the smallest
+// edit distance (Levenshtein), letter case aside, if at most a third of the word's letters differ. It returns ""
+// when none is near.
 func Nearest(word string, choices []string) string {
 	best, limit := "", max(1, len(word)/3)+1
 	for _, c := range choices {

@@ -22,10 +22,10 @@ type RevertResult struct {
 	Err error
 }
 
-// RevertOrphans reverts the faults whose guards are dead, the newest first, and closes their entries. Entries for which
-// only returns false are left alone, as are those whose guard lives; only may be nil for all. Entries that cannot be read
-// are reported with an Err, since nobody can tell what they undo. Each result's error is its own; the error
-// returned is that of reading the ledger.
+// RevertOrphans reverts the faults whose guards are dead, the newest first, and closes their entries. Entries for
+// which only returns false are left alone, as are those whose guard lives; only may be nil for all. Entries that
+// cannot be read are reported with an Err, since nobody can tell what they undo. Each result's error is its own;
+// the error returned is that of reading the ledger.
 func RevertOrphans(ctx context.Context, l *Ledger, kinds []Kind, only func(Entry) bool) ([]RevertResult, error) {
 	standing, err := l.Standing()
 	if err != nil {
@@ -71,8 +71,8 @@ func revertOrphan(ctx context.Context, l *Ledger, kinds []Kind, s Standing) (Rev
 	return r, true
 }
 
-// RevertEntry removes the fault that the entry describes with its kind's Revert, within a limit of its own if ctx has
-// none. A kind that has nothing to undo succeeds. A panic of the kind is returned as a *PanicError.
+// RevertEntry removes the fault that the entry describes with its kind's Revert, within a limit of its own if ctx
+// has none. A kind that has nothing to undo succeeds. A panic of the kind is returned as a *PanicError.
 func RevertEntry(ctx context.Context, kinds []Kind, e Entry) error {
 	i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == e.Kind })
 	if i < 0 {

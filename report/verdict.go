@@ -93,11 +93,15 @@ func (j *judge) reasons(c *Scorecard) []string {
 		if c.High < c.Pass-rounding {
 			add("even with everything unknown in its favour, %s of 100 points do not reach the pass mark of %s.", points(c.High),
 				number(c.Pass))
+			for _, it := range worst(items) {
+				add("%s: %s.", it.Title, it.Why)
+			}
 		}
 	}
 	why = append(why, j.ending(c)...)
-	if c.Verdict == Failed && len(why) > 0 {
-		return why // what is unknown did not decide it
+	early := c.End != EndComplete && c.End != EndInterrupted && c.Safety.Injected == 0
+	if len(why) > 0 && (c.Verdict == Failed || early) {
+		return why // what is unknown did not decide it, or only follows from the end
 	}
 	for _, it := range items {
 		if it.Required && it.Outcome == clock.Unknown {
@@ -111,6 +115,18 @@ func (j *judge) reasons(c *Scorecard) []string {
 			points(c.High))
 	}
 	return why
+}
+
+// worst returns the missed items that cost most, at most three and not those that are required: they have their line.
+func worst(items []*Item) []*Item {
+	var out []*Item
+	for _, it := range items {
+		if it.Outcome == clock.Missed && !it.Required {
+			out = append(out, it)
+		}
+	}
+	slices.SortStableFunc(out, byLoss)
+	return out[:min(3, len(out))]
 }
 
 // ending says in words what an end other than the planned one means.

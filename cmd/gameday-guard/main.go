@@ -1,5 +1,5 @@
-// Command gameday-guard stands on a target and holds faults for a gameday run. It speaks the protocol of package guard on
-// standard input and output, and links the faults and nothing else.
+// Command gameday-guard stands on a target and holds faults for a gameday run. It speaks the protocol of package
+// guard on standard input and output, and links the faults and nothing else.
 package main
 
 import (

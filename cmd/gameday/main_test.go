@@ -73,8 +73,11 @@ func TestScripts(t *testing.T) {
 			return os.CopyFS(e.WorkDir, os.DirFS(common))
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond == "lab" {
+			switch cond {
+			case "lab":
 				return canLab(t), nil
+			case "prometheus":
+				return installed(t, "prometheus"), nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
@@ -87,6 +90,15 @@ func canLab(t *testing.T) bool {
 	err := lab.Possible()
 	if err != nil && os.Getenv("CI") != "" {
 		t.Fatalf("CI needs labs: %v", err)
+	}
+	return err == nil
+}
+
+// installed reports whether a program is here. In CI it must be.
+func installed(t *testing.T, program string) bool {
+	_, err := exec.LookPath(program)
+	if err != nil && os.Getenv("CI") != "" {
+		t.Fatalf("CI needs %s: %v", program, err)
 	}
 	return err == nil
 }

@@ -17,11 +17,12 @@ import (
 	"gameday/faults"
 )
 
-// closeLimit is how long Close waits for a guard to revert everything and exit, a little longer than the guard's own limit.
+// closeLimit is how long Close waits for a guard to revert everything and exit, a little longer than the guard's
+// own limit.
 const closeLimit = unwindLimit + 5*time.Second
 
-// Client talks to one guard. Its methods are safe for concurrent use; each waits for its own answer, and giving up on
-// one by ending its context leaves the others alone.
+// Client talks to one guard. Its methods are safe for concurrent use; each waits for its own answer, and giving
+// up on one by ending its context leaves the others alone.
 type Client struct {
 	cmd    *exec.Cmd // nil for Connect
 	stdin  io.WriteCloser
@@ -39,10 +40,10 @@ type Client struct {
 	err     error
 }
 
-// Start runs cmd as a guard in a session of its own, so that a signal to the client's terminal does not reach it, and
-// greets it: a guard of another protocol is refused. Cmd must not be started, and must not have been made with
-// exec.CommandContext, which would kill the guard before it could revert; ctx bounds the greeting only. On an error the
-// guard is told to end.
+// Start runs cmd as a guard in a session of its own, so that a signal to the client's terminal does not reach it,
+// and greets it: a guard of another protocol is refused. Cmd must not be started, and must not have been made
+// with exec.CommandContext, which would kill the guard before it could revert; ctx bounds the greeting only. On
+// an error the guard is told to end.
 func Start(ctx context.Context, cmd *exec.Cmd) (*Client, error) {
 	inRead, inWrite, err := os.Pipe()
 	if err != nil {
@@ -94,15 +95,15 @@ func newClient(in io.WriteCloser, out io.Reader, stderr *tail, cmd *exec.Cmd) *C
 	return c
 }
 
-// Events returns what guards report unasked. Events wait, in order and without limit, until they are read. The channel is
-// closed when the guard is gone and all are read, or at Close.
+// Events returns what guards report unasked. Events wait, in order and without limit, until they are read. The
+// channel is closed when the guard is gone and all are read, or at Close.
 func (c *Client) Events() <-chan Event { return c.events }
 
 // Ended returns a channel that is closed when the guard is gone or no longer heard; Err then says why.
 func (c *Client) Ended() <-chan struct{} { return c.ended }
 
-// Err returns why the guard is gone, with the end of what it said on standard error. It is nil before Ended is closed and
-// after an orderly end.
+// Err returns why the guard is gone, with the end of what it said on standard error. It is nil before Ended is
+// closed and after an orderly end.
 func (c *Client) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -132,8 +133,9 @@ func (c *Client) Hello(ctx context.Context) (Welcome, error) {
 	return *m.Welcome, nil
 }
 
-// Inject injects a fault and returns when its effect is proven. With an error nothing stands, unless it wraps ErrResidue;
-// an error that wraps ErrUnproven comes with what was seen. If ctx ends first, the guard is told to revert.
+// Inject injects a fault and returns when its effect is proven. With an error nothing stands, unless it wraps
+// ErrResidue; an error that wraps ErrUnproven comes with what was seen. If ctx ends first, the guard is told to
+// revert.
 func (c *Client) Inject(ctx context.Context, r InjectRequest) (Injected, error) {
 	m, err := c.call(ctx, request{Op: opInject, Inject: &r})
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -171,8 +173,8 @@ func (c *Client) Effect(ctx context.Context, id string, timeout time.Duration) (
 	return *m.Effect, err
 }
 
-// Revert removes the fault and returns when it is verified gone. An error that wraps ErrResidue says that it may still
-// stand; ErrUnknown that it was gone already.
+// Revert removes the fault and returns when it is verified gone. An error that wraps ErrResidue says that it may
+// still stand; ErrUnknown that it was gone already.
 func (c *Client) Revert(ctx context.Context, id string) error {
 	_, err := c.call(ctx, request{Op: opRevert, ID: id})
 	return err

@@ -34,8 +34,8 @@ func (q *eventQueue) signal() {
 	}
 }
 
-// deliver hands the events to out and closes it after the last one. Once quit is closed it does not wait for a reader
-// any more.
+// deliver hands the events to out and closes it after the last one. Once quit is closed it does not wait for a
+// reader any more.
 func (q *eventQueue) deliver(out chan<- Event, quit <-chan struct{}) {
 	defer close(out)
 	for {

@@ -287,7 +287,8 @@ func TestResidue(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		mustInject(t, r, ask("good", "fake", `{}`))
 		mustInject(t, r, ask("bad", "fake", `{"revert":"fail"}`))
-		if err := r.Revert(t.Context(), "bad"); !errors.Is(err, guard.ErrResidue) || !strings.Contains(err.Error(), "revert fails") {
+		err := r.Revert(t.Context(), "bad")
+		if !errors.Is(err, guard.ErrResidue) || !strings.Contains(err.Error(), "revert fails") {
 			t.Errorf("reverting: %v", err)
 		}
 		held, err := r.List(t.Context())
@@ -295,7 +296,8 @@ func TestResidue(t *testing.T) {
 			t.Errorf("held: %+v, %v", held, err)
 		}
 		event(t, r, guard.EventResidue, "bad") // the first retry, a second later
-		if failed, err := r.Renew(t.Context(), time.Minute, "good", "bad"); err != nil || failed["good"] != nil || failed["bad"] == nil {
+		failed, err := r.Renew(t.Context(), time.Minute, "good", "bad")
+		if err != nil || failed["good"] != nil || failed["bad"] == nil {
 			t.Errorf("renewing: %v, %v", failed, err)
 		}
 		if err := r.end(t); !errors.Is(err, guard.ErrResidue) || !strings.Contains(err.Error(), "bad") {
@@ -374,7 +376,8 @@ func TestPanicEndsTheGuard(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, r *rig) {
 				mustInject(t, r, ask("other", "fake", `{}`))
-				if _, err := r.Inject(t.Context(), ask("i1", "fake", config)); err == nil || !strings.Contains(err.Error(), "panics") {
+				_, err := r.Inject(t.Context(), ask("i1", "fake", config))
+				if err == nil || !strings.Contains(err.Error(), "panics") {
 					t.Errorf("injecting: %v", err)
 				}
 				if err := <-r.served; err == nil || !strings.Contains(err.Error(), "panics") || errors.Is(err, guard.ErrResidue) {

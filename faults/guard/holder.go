@@ -21,8 +21,8 @@ type command struct {
 	answer  func(message)
 }
 
-// holder is one injection, from its request until nothing of it is left. All calls to the injection are made by its one
-// goroutine, in run; only Watch runs beside it.
+// holder is one injection, from its request until nothing of it is left. All calls to the injection are made by
+// its one goroutine, in run; only Watch runs beside it.
 //
 //	settle ▶ inject ▶ prove ▶ hold ─▶ (revert, lease, deadline, lapsed, over, end) ─▶ revert ▶ close entry
 //	                                     ▲ fails: again later ───────────────────────────┘
@@ -119,7 +119,8 @@ func (h *holder) giveUp(why error, reply *Injected) (message, bool) {
 	return message{Injected: reply, Error: toWire(errors.Join(h.wrap("injecting", why), err))}, err != nil
 }
 
-// settle decodes and binds the fault, reads what undoes it, and writes that to the ledger. Nothing is touched before.
+// settle decodes and binds the fault, reads what undoes it, and writes that to the ledger. Nothing is touched
+// before.
 func (h *holder) settle() error {
 	config := h.kind.New()
 	if raw := bytes.TrimSpace(h.req.Config); len(raw) > 0 {

@@ -21,8 +21,8 @@ const (
 	exitUsage = 2
 )
 
-// Main is the guard as a program: it serves in and out until in ends or a signal comes, and returns the exit code. Both
-// cmd/gameday-guard and gameday itself call it. Args are those after the program's name or the verb.
+// Main is the guard as a program: it serves in and out until in ends or a signal comes, and returns the exit
+// code. Both cmd/gameday-guard and gameday itself call it. Args are those after the program's name or the verb.
 func Main(kinds []faults.Kind, args []string, in io.Reader, out, errw io.Writer) int {
 	flags := flag.NewFlagSet("gameday-guard", flag.ContinueOnError)
 	flags.SetOutput(errw)

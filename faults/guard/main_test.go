@@ -77,11 +77,14 @@ func TestPanicInAProcess(t *testing.T) {
 	if _, err := c.Inject(t.Context(), askMarker(marks, "i1", `{}`)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Inject(t.Context(), askMarker(marks, "i2", `{"panic":true}`)); err == nil || !strings.Contains(err.Error(), "on purpose") {
+	_, err = c.Inject(t.Context(), askMarker(marks, "i2", `{"panic":true}`))
+	if err == nil || !strings.Contains(err.Error(), "on purpose") {
 		t.Errorf("injecting: %v", err)
 	}
 	<-c.Ended()
-	if err := c.Err(); err == nil || !strings.Contains(err.Error(), "exit status 1") || !strings.Contains(err.Error(), "on purpose") {
+	err = c.Err()
+	if err == nil || !strings.Contains(err.Error(), "exit status 1") ||
+		!strings.Contains(err.Error(), "on purpose") {
 		t.Errorf("the guard ended with %v", err)
 	}
 	for _, dir := range []string{marks, ledger} {
@@ -94,7 +97,8 @@ func TestPanicInAProcess(t *testing.T) {
 	}
 }
 
-// TestDeafClient closes the guard's standard output while a fault stands: the guard lives on until the end of its input.
+// TestDeafClient closes the guard's standard output while a fault stands: the guard lives on until the end of its
+// input.
 func TestDeafClient(t *testing.T) {
 	marks := t.TempDir()
 	cmd := guardAs(t, "guard", "--ledger", filepath.Join(t.TempDir(), "ledger"))
@@ -145,7 +149,8 @@ func TestNoLedgerNoFault(t *testing.T) {
 	if err := os.Remove(ledger); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Inject(t.Context(), askMarker(marks, "i1", `{}`)); err == nil || !strings.Contains(err.Error(), "ledger") {
+	_, err = c.Inject(t.Context(), askMarker(marks, "i1", `{}`))
+	if err == nil || !strings.Contains(err.Error(), "ledger") {
 		t.Errorf("injecting: %v", err)
 	}
 	if left, err := os.ReadDir(marks); err != nil || len(left) > 0 {

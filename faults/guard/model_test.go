@@ -31,8 +31,8 @@ func (m model) standing() []string {
 	return slices.Sorted(maps.Keys(m))
 }
 
-// TestModel plays random sequences of requests, waits, lapses, ends and kills, and compares guard, ledger and target
-// with the model after each. Leases, deadlines and waits are chosen so that no two instants coincide.
+// TestModel plays random sequences of requests, waits, lapses, ends and kills, and compares guard, ledger and
+// target with the model after each. Leases, deadlines and waits are chosen so that no two instants coincide.
 func TestModel(t *testing.T) {
 	root := t.TempDir()
 	runs := 0
@@ -138,7 +138,8 @@ func play(t *rapid.T, dir string) {
 			delete(m, id)
 		},
 		"wait": func(t *rapid.T) {
-			<-time.After(time.Duration(rapid.IntRange(1, 60).Draw(t, "tenths")) * 100 * time.Millisecond) // of the bubble's clock
+			tenths := rapid.IntRange(1, 60).Draw(t, "tenths")
+			<-time.After(time.Duration(tenths) * 100 * time.Millisecond) // of the bubble's clock
 		},
 		"kill": func(t *rapid.T) { // the guard dies; a new one finds its orphans
 			held := m.standing()

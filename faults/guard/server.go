@@ -45,9 +45,10 @@ type server struct {
 	holders []*holder // in the order of their requests
 }
 
-// Serve answers requests read from in with messages written to out, and holds the faults it is told to inject, until
-// in ends, ctx ends or a kind panics. It then reverts everything that still stands, the newest first, within ten seconds
-// of its own, and returns nil only if nothing is left: an error that wraps ErrResidue names what is.
+// Serve answers requests read from in with messages written to out, and holds the faults it is told to inject,
+// until in ends, ctx ends or a kind panics. It then reverts everything that still stands, the newest first,
+// within ten seconds of its own, and returns nil only if nothing is left: an error that wraps ErrResidue names
+// what is.
 //
 // Serve does not wait for a reader blocked on in, nor for a client that does not read.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, opt Options) error {
@@ -80,7 +81,8 @@ func (s *server) converse(ctx context.Context, lines <-chan []byte, readErr <-ch
 	}
 }
 
-// readLines delivers the lines of in. After the last one it closes the channel and leaves the reason, nil at end of file.
+// readLines delivers the lines of in. After the last one it closes the channel and leaves the reason, nil at end
+// of file.
 func readLines(in io.Reader, ended <-chan struct{}) (<-chan []byte, <-chan error) {
 	lines, result := make(chan []byte), make(chan error, 1)
 	go func() {

@@ -8,7 +8,8 @@ import (
 	"gameday/faults/process"
 )
 
-// All returns every kind, in order of name. A new kind is added here by hand, so that what is linked in can be read.
+// All returns every kind, in order of name. A new kind is added here by hand, so that what is linked in can be
+// read.
 func All() []faults.Kind {
 	return []faults.Kind{
 		network.PartitionKind(),

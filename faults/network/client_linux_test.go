@@ -11,8 +11,9 @@ import (
 	"gameday/faults/guard"
 )
 
-// playClient is a conductor: it starts a guard, has it inject the request in its first argument into the ledger of its
-// second, says the guard's pid, and never renews. It ends when its standard input does, if it is not killed before.
+// playClient is a conductor: it starts a guard, has it inject the request in its first argument into the ledger
+// of its second, says the guard's pid, and never renews. It ends when its standard input does, if it is not
+// killed before.
 func playClient() int {
 	var r guard.InjectRequest
 	if err := json.Unmarshal([]byte(os.Args[1]), &r); err != nil {

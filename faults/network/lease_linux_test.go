@@ -166,8 +166,8 @@ func kill(s syscall.Signal) func(*testing.T, *guard.Client) {
 	}
 }
 
-// TestGuardKilled kills the guard beyond its own help: the kernel lets go when the lease is over, and the orphaned entry
-// clears the rest away.
+// TestGuardKilled kills the guard beyond its own help: the kernel lets go when the lease is over, and the
+// orphaned entry clears the rest away.
 func TestGuardKilled(t *testing.T) {
 	a, b := pair(t)
 	dir, before := ledgerDir(t), a.ruleset(t)
@@ -219,11 +219,13 @@ func TestOrphanRevertedWhileStanding(t *testing.T) {
 	kill(syscall.SIGKILL)(t, c)
 	<-c.Ended()
 	none := func(faults.Entry) bool { return false }
-	if results, err = faults.RevertOrphans(t.Context(), openLedger(t, dir), kinds.All(), none); err != nil || len(results) != 0 {
+	results, err = faults.RevertOrphans(t.Context(), openLedger(t, dir), kinds.All(), none)
+	if err != nil || len(results) != 0 {
 		t.Fatalf("only was ignored: %+v, %v", results, err)
 	}
 	mustNotHear(t, a, b.v4)
-	if results, err = faults.RevertOrphans(t.Context(), openLedger(t, dir), kinds.All(), nil); err != nil || len(results) != 1 {
+	results, err = faults.RevertOrphans(t.Context(), openLedger(t, dir), kinds.All(), nil)
+	if err != nil || len(results) != 1 {
 		t.Fatal(results, err)
 	}
 	mustHear(t, a, b.v4)
@@ -341,8 +343,8 @@ func TestUnprovenIsReverted(t *testing.T) {
 	mustBeClean(t, dir, a, before)
 }
 
-// TestNodeDiesUnderTheGuard takes the namespace away while it is cut: nothing of ours may keep it alive, and renewing says
-// that the fault is gone.
+// TestNodeDiesUnderTheGuard takes the namespace away while it is cut: nothing of ours may keep it alive, and
+// renewing says that the fault is gone.
 func TestNodeDiesUnderTheGuard(t *testing.T) {
 	a, b := pair(t)
 	dir := ledgerDir(t)

@@ -14,14 +14,16 @@ import (
 	"gameday/faults"
 )
 
-// errGone says that no process and no name keeps the namespace any more, so the kernel has freed all that was in it.
+// errGone says that no process and no name keeps the namespace any more, so the kernel has freed all that was in
+// it.
 var errGone = errors.New("the network namespace is gone")
 
 // namedFolders hold network namespaces that were given a name, as `ip netns add` does.
 var namedFolders = []string{"/run/netns", "/run/docker/netns"}
 
-// openNamespace opens the place's network namespace: that of the process it was seen in, else of any other process, else
-// a named one. The caller must close the file soon: while it is open, the namespace lives on after its last process.
+// openNamespace opens the place's network namespace: that of the process it was seen in, else of any other
+// process, else a named one. The caller must close the file soon: while it is open, the namespace lives on after
+// its last process.
 func openNamespace(n faults.Namespace) (*os.File, error) {
 	if n.PID > 0 {
 		f, err := openIfSame(nsPath(strconv.Itoa(n.PID)), n)
@@ -29,7 +31,8 @@ func openNamespace(n faults.Namespace) (*os.File, error) {
 			return f, nil
 		}
 		if errors.Is(err, fs.ErrPermission) {
-			return nil, fmt.Errorf("looking for the network namespace: not allowed to look at process %d; try again as root", n.PID)
+			return nil, fmt.Errorf(
+				"looking for the network namespace: not allowed to look at process %d; try again as root", n.PID)
 		}
 	}
 	// Twice, because the only process there may have forked and ended behind a scan's back.

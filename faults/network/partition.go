@@ -218,14 +218,15 @@ type plan struct {
 	self bool
 }
 
-// undo is what the ledger holds: the name and the mark of the only table that this fault adds. Its present state, which
-// a revert restores, is that there is no such table.
+// undo is what the ledger holds: the name and the mark of the only table that this fault adds. Its present state,
+// which a revert restores, is that there is no such table.
 type undo struct {
 	Table string `json:"table"`
 	Mark  string `json:"mark"`
 }
 
-// newUndo names the table after the injection, so that it can be found in `nft list ruleset` and never belongs to two.
+// newUndo names the table after the injection, so that it can be found in `nft list ruleset` and never belongs to
+// two.
 func newUndo(o faults.Owner) undo {
 	sum := sha256.Sum256([]byte(o.Run + "\x00" + o.Injection))
 	mark := fmt.Sprintf("gameday run %s injection %s", o.Run, o.Injection)

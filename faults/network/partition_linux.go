@@ -54,7 +54,8 @@ func (p *partition) Undo(ctx context.Context) (json.RawMessage, error) {
 }
 
 func foreign(table string) error {
-	return fmt.Errorf("%w: there is a table inet %s already; if no run is under way, `gameday revert` removes what is ours",
+	return fmt.Errorf("%w: there is a table inet %s already; if no run is under way, "+
+		"`gameday revert` removes what is ours",
 		faults.ErrForeign, table)
 }
 
@@ -131,8 +132,8 @@ func (p *partition) standing(c *nftables.Conn) (bool, error) {
 	return true, nil
 }
 
-// Effect waits until the kernel has counted a packet that it cut. What leaves the place it provokes itself, with empty
-// datagrams that the cut keeps from leaving; what comes in has to be sent by others.
+// Effect waits until the kernel has counted a packet that it cut. What leaves the place it provokes itself, with
+// empty datagrams that the cut keeps from leaving; what comes in has to be sent by others.
 func (p *partition) Effect(ctx context.Context) (faults.Effect, error) {
 	t := time.NewTicker(lookStep)
 	defer t.Stop()
@@ -292,7 +293,8 @@ func revert(ctx context.Context, e faults.Entry) error {
 	return fmt.Errorf("healing the network of %s: %w", e.Place.Name, err)
 }
 
-// checkMark refuses a table of our name that our run did not make. Every rule of ours carries the mark as its comment.
+// checkMark refuses a table of our name that our run did not make. Every rule of ours carries the mark as its
+// comment.
 func checkMark(c *nftables.Conn, u undo) error {
 	table := &nftables.Table{Name: u.Table, Family: nftables.TableFamilyINet}
 	chains, err := c.ListChainsOfTableFamily(nftables.TableFamilyINet)
@@ -339,7 +341,8 @@ func findTable(c *nftables.Conn, name string) (bool, error) {
 	return false, nil
 }
 
-// inNamespace calls f with a connection that opens a socket in the namespace for each request and closes it at once.
+// inNamespace calls f with a connection that opens a socket in the namespace for each request and closes it at
+// once.
 func inNamespace(ctx context.Context, n faults.Namespace, f func(*nftables.Conn, *os.File) error) error {
 	if err := ctx.Err(); err != nil {
 		return err

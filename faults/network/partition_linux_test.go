@@ -64,7 +64,8 @@ func effect(t *testing.T, i faults.Injection, limit time.Duration) faults.Effect
 	return e
 }
 
-// TestPartitionLife cuts, proves, reverts twice, and finds the ruleset as it was: nothing of ours, everything of others.
+// TestPartitionLife cuts, proves, reverts twice, and finds the ruleset as it was: nothing of ours, everything of
+// others.
 func TestPartitionLife(t *testing.T) {
 	a, b := pair(t)
 	a.addForeignTable(t, "firewall")
@@ -114,15 +115,19 @@ func TestPartitionVariants(t *testing.T) {
 		provenLate bool // only the other side's traffic proves it
 		quick      error
 	}{
-		"out only cuts both conversations, since answers go out too": {network.Partition{Direction: "out"}, true, false, false, false, false, nil},
-		"in only":              {network.Partition{Direction: "in"}, true, false, false, false, true, nil},
-		"to one address":       {network.Partition{To: []string{"198.18.0.2"}}, false, false, false, true, false, nil},
-		"to a block":           {network.Partition{To: []string{"198.18.0.0/24", "203.0.113.0/25", "198.18.0.128/25"}}, false, false, false, true, false, nil},
-		"to everywhere":        {network.Partition{To: []string{"0.0.0.0/0", "::/0"}}, false, false, false, false, false, nil},
-		"to another block":     {network.Partition{To: []string{"203.0.113.0/24", "fd00:6:d::/64"}}, false, true, true, false, false, nil},
-		"this port":            {network.Partition{Ports: []int{echoPort, 80}}, true, false, false, false, false, nil},
-		"reject":               {network.Partition{Action: "reject"}, true, false, false, false, false, syscall.ECONNREFUSED},
-		"reject what goes out": {network.Partition{Action: "reject", Direction: "out"}, true, false, false, false, false, syscall.ECONNREFUSED},
+		"out only":       {network.Partition{Direction: "out"}, true, false, false, false, false, nil},
+		"in only":        {network.Partition{Direction: "in"}, true, false, false, false, true, nil},
+		"to one address": {network.Partition{To: []string{"198.18.0.2"}}, false, false, false, true, false, nil},
+		"to a block": {network.Partition{To: []string{"198.18.0.0/24", "203.0.113.0/25", "198.18.0.128/25"}},
+			false, false, false, true, false, nil},
+		"to everywhere": {network.Partition{To: []string{"0.0.0.0/0", "::/0"}},
+			false, false, false, false, false, nil},
+		"to another block": {network.Partition{To: []string{"203.0.113.0/24", "fd00:6:d::/64"}},
+			false, true, true, false, false, nil},
+		"this port": {network.Partition{Ports: []int{echoPort, 80}}, true, false, false, false, false, nil},
+		"reject":    {network.Partition{Action: "reject"}, true, false, false, false, false, syscall.ECONNREFUSED},
+		"reject what goes out": {network.Partition{Action: "reject", Direction: "out"},
+			true, false, false, false, false, syscall.ECONNREFUSED},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -210,7 +215,8 @@ func TestLoopbackWithPorts(t *testing.T) {
 	mustHear(t, a, a.v4)
 }
 
-// TestKernelLetsGo has nobody renew the lease, for plain sets and for sets of intervals, and measures when traffic flows.
+// TestKernelLetsGo has nobody renew the lease, for plain sets and for sets of intervals, and measures when
+// traffic flows.
 func TestKernelLetsGo(t *testing.T) {
 	const lease = time.Second
 	for name, p := range map[string]network.Partition{

@@ -27,9 +27,11 @@ func TestValidate(t *testing.T) {
 		fields []string // of the errors, in order
 		want   string
 	}{
-		"empty":     {Partition{}, nil, ""},
-		"all right": {Partition{Direction: "in", Action: "reject", To: []string{"198.18.0.1", "fd00::/8"}, Ports: []int{80}}, nil, ""},
-		"all wrong": {Partition{Direction: "ou", Action: "rejekt", To: []string{"ledger", "198.18.0.0/33"}, Ports: []int{0, 70000}},
+		"empty": {Partition{}, nil, ""},
+		"all right": {Partition{Direction: "in", Action: "reject", To: []string{"198.18.0.1", "fd00::/8"},
+			Ports: []int{80}}, nil, ""},
+		"all wrong": {Partition{Direction: "ou", Action: "rejekt", To: []string{"ledger", "198.18.0.0/33"},
+			Ports: []int{0, 70000}},
 			[]string{"direction", "action", "to", "to", "ports", "ports"}, `Did you mean "out"?`},
 		"zone":   {Partition{To: []string{"fe80::1%eth0"}}, []string{"to"}, "Host names are not looked up"},
 		"mapped": {Partition{To: []string{"::ffff:198.18.0.0/120"}}, []string{"to"}, "neither an IP address"},
@@ -61,16 +63,19 @@ func TestBindRefuses(t *testing.T) {
 		place  faults.Place
 		want   string
 	}{
-		"no network":       {Partition{}, faults.Place{Peers: peer}, "none is known"},
-		"nothing":          {Partition{}, faults.Place{Network: here}, "Nothing to cut"},
-		"peer unknown":     {Partition{}, faults.Place{Network: here, Peers: []faults.Peer{{Name: "ledger"}}}, "no address of ledger"},
-		"both given":       {Partition{To: []string{"::1"}}, faults.Place{Network: here, Peers: peer}, "either between or to"},
-		"same namespace":   {Partition{To: []string{"198.18.0.1"}}, faults.Place{Network: here, Addresses: own}, "needs two"},
-		"loopback":         {Partition{To: []string{"127.0.0.1"}}, faults.Place{Network: here}, "needs two"},
-		"mapped loopback":  {Partition{To: []string{"::ffff:127.0.0.1"}}, faults.Place{Network: here}, "needs two"},
-		"loopback block":   {Partition{To: []string{"127.0.0.0/8"}}, faults.Place{Network: here}, "give ports"},
-		"invalid as well":  {Partition{Action: "x", To: []string{"::1"}}, faults.Place{Network: here}, "Invalid action"},
-		"peer with itself": {Partition{}, faults.Place{Network: here, Addresses: own, Peers: []faults.Peer{{Name: "b", Addresses: own}}}, "needs two"},
+		"no network": {Partition{}, faults.Place{Peers: peer}, "none is known"},
+		"nothing":    {Partition{}, faults.Place{Network: here}, "Nothing to cut"},
+		"peer unknown": {Partition{}, faults.Place{Network: here,
+			Peers: []faults.Peer{{Name: "ledger"}}}, "no address of ledger"},
+		"both given": {Partition{To: []string{"::1"}}, faults.Place{Network: here, Peers: peer},
+			"either between or to"},
+		"same namespace":  {Partition{To: []string{"198.18.0.1"}}, faults.Place{Network: here, Addresses: own}, "needs two"},
+		"loopback":        {Partition{To: []string{"127.0.0.1"}}, faults.Place{Network: here}, "needs two"},
+		"mapped loopback": {Partition{To: []string{"::ffff:127.0.0.1"}}, faults.Place{Network: here}, "needs two"},
+		"loopback block":  {Partition{To: []string{"127.0.0.0/8"}}, faults.Place{Network: here}, "give ports"},
+		"invalid as well": {Partition{Action: "x", To: []string{"::1"}}, faults.Place{Network: here}, "Invalid action"},
+		"peer with itself": {Partition{}, faults.Place{Network: here, Addresses: own,
+			Peers: []faults.Peer{{Name: "b", Addresses: own}}}, "needs two"},
 	}
 	for name, tt := range tests {
 		tt.place.Name = "payments"
@@ -82,8 +87,9 @@ func TestBindRefuses(t *testing.T) {
 
 func TestPreview(t *testing.T) {
 	for want, p := range map[string]Partition{
-		"198.18.0.2, 10.0.0.0/8, drop both ways":      {To: []string{"198.18.0.2", "10.1.2.3/8"}},
-		"fd00::1, ports 80 443, reject what goes out": {To: []string{"fd00::1"}, Ports: []int{443, 80, 80}, Direction: "out", Action: "reject"},
+		"198.18.0.2, 10.0.0.0/8, drop both ways": {To: []string{"198.18.0.2", "10.1.2.3/8"}},
+		"fd00::1, ports 80 443, reject what goes out": {To: []string{"fd00::1"}, Ports: []int{443, 80, 80},
+			Direction: "out", Action: "reject"},
 		"nothing to cut": {},
 	} {
 		if got := p.Preview(faults.Place{}); got != want {
@@ -112,7 +118,8 @@ func TestUndoIsOurs(t *testing.T) {
 	}
 }
 
-// TestMergeBlocks compares merged ranges with the blocks they come from: the same addresses, in order, with gaps between.
+// TestMergeBlocks compares merged ranges with the blocks they come from: the same addresses, in order, with gaps
+// between.
 func TestMergeBlocks(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		block := rapid.Custom(func(t *rapid.T) netip.Prefix {
@@ -135,7 +142,9 @@ func TestMergeBlocks(t *testing.T) {
 			}
 		}
 		for low := range 256 {
-			for _, a := range []netip.Addr{netip.AddrFrom4([4]byte{255, 255, 255, byte(low)}), netip.AddrFrom16([16]byte{0: 0xff, 15: byte(low)})} {
+			v4 := netip.AddrFrom4([4]byte{255, 255, 255, byte(low)})
+			v6 := netip.AddrFrom16([16]byte{0: 0xff, 15: byte(low)})
+			for _, a := range []netip.Addr{v4, v6} {
 				want := slices.ContainsFunc(blocks, func(b netip.Prefix) bool { return b.Contains(a) })
 				got := 0
 				for _, r := range ranges {

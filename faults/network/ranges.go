@@ -13,8 +13,8 @@ type addrRange struct {
 // single reports whether the range is one address.
 func (r addrRange) single() bool { return r.first == r.last }
 
-// mergeBlocks returns the blocks as ranges in order, v4 first, with those that overlap or touch joined: a kernel set of
-// intervals refuses overlaps.
+// mergeBlocks returns the blocks as ranges in order, v4 first, with those that overlap or touch joined: a kernel
+// set of intervals refuses overlaps.
 func mergeBlocks(blocks []netip.Prefix) []addrRange {
 	all := make([]addrRange, 0, len(blocks))
 	for _, b := range blocks {
@@ -64,9 +64,9 @@ func (r addrRange) has(a netip.Addr) bool {
 	return a.BitLen() == r.first.BitLen() && r.first.Compare(a) <= 0 && a.Compare(r.last) <= 0
 }
 
-// probeTargets returns at most two addresses of the range to send probes to: its only one, or else neighbours of the
-// place's own addresses, to which there is a route, or else the lowest after that which names the network. The place's own
-// are left out.
+// probeTargets returns at most two addresses of the range to send probes to: its only one, or else neighbours of
+// the place's own addresses, to which there is a route, or else the lowest after that which names the network.
+// The place's own are left out.
 func (r addrRange) probeTargets(own []netip.Addr) []netip.Addr {
 	if r.single() {
 		return []netip.Addr{r.first}

@@ -152,7 +152,8 @@ func pair(t *testing.T) (a, b *node) {
 	needSandbox(t)
 	a = boot(t, "storefront", "198.18.0.1", "fd00:6:d::1")
 	b = boot(t, "ledger", "198.18.0.2", "fd00:6:d::2")
-	cable := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: fmt.Sprintf("a%d", a.pid)}, PeerName: fmt.Sprintf("b%d", b.pid)}
+	cable := &netlink.Veth{PeerName: fmt.Sprintf("b%d", b.pid)}
+	cable.Name = fmt.Sprintf("a%d", a.pid)
 	if err := netlink.LinkAdd(cable); err != nil {
 		t.Fatalf("adding a veth pair: %v", err)
 	}

@@ -71,8 +71,8 @@ func (s setSpec) set(t *nftables.Table, mark string) *nftables.Set {
 	return set
 }
 
-// elements returns the set's elements with a lease. In a set of intervals a range is two elements: its first address,
-// and the address after its last as its end, which carries no timeout of its own.
+// elements returns the set's elements with a lease. In a set of intervals a range is two elements: its first
+// address, and the address after its last as its end, which carries no timeout of its own.
 func (s setSpec) elements(interval bool, lease time.Duration) []nftables.SetElement {
 	var list []nftables.SetElement
 	for _, r := range s.ranges {
@@ -130,7 +130,8 @@ func (p *plan) rules(c chainSpec, sets []*nftables.Set) [][]expr.Any {
 	return rules
 }
 
-// cut returns the rules that end a matching packet's way. TCP is rejected with a reset, all else with an ICMP error.
+// cut returns the rules that end a matching packet's way. TCP is rejected with a reset, all else with an ICMP
+// error.
 func (p *plan) cut(match []expr.Any) [][]expr.Any {
 	with := func(more ...expr.Any) []expr.Any { return append(append([]expr.Any{}, match...), more...) }
 	if !p.reject {
@@ -140,12 +141,13 @@ func (p *plan) cut(match []expr.Any) [][]expr.Any {
 		&expr.Reject{Type: unix.NFT_REJECT_TCP_RST})
 	return [][]expr.Any{
 		with(reset...),
-		with(&expr.Counter{}, &expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_ADMIN_PROHIBITED}),
+		with(&expr.Counter{}, &expr.Reject{
+			Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_ADMIN_PROHIBITED}),
 	}
 }
 
-// answersPass lets resets and ICMP errors through, in a partition that rejects: they are what it answers with, and would
-// otherwise be cut by the other chain or the other side.
+// answersPass lets resets and ICMP errors through, in a partition that rejects: they are what it answers with,
+// and would otherwise be cut by the other chain or the other side.
 func answersPass() [][]expr.Any {
 	const rst = 0x04
 	reset := append(metaIs(expr.MetaKeyL4PROTO, []byte{unix.IPPROTO_TCP}),
@@ -160,7 +162,8 @@ func answersPass() [][]expr.Any {
 	return [][]expr.Any{reset, unreachable(unix.IPPROTO_ICMP, 3), unreachable(unix.IPPROTO_ICMPV6, 1)}
 }
 
-// portMatches returns one match for each way a packet can have one of the ports, or a single empty one without ports.
+// portMatches returns one match for each way a packet can have one of the ports, or a single empty one without
+// ports.
 func (p *plan) portMatches() [][]expr.Any {
 	if len(p.ports) == 0 {
 		return [][]expr.Any{nil}
@@ -248,8 +251,8 @@ func addElements(c *nftables.Conn, set *nftables.Set, list []nftables.SetElement
 	return inChunks(list, func(part []nftables.SetElement) error { return c.SetAddElements(set, part) })
 }
 
-// inChunks keeps the two elements of a range together, since a chunk is of even length and ranges come in pairs; an open
-// end is always the last.
+// inChunks keeps the two elements of a range together, since a chunk is of even length and ranges come in pairs;
+// an open end is always the last.
 func inChunks(list []nftables.SetElement, do func([]nftables.SetElement) error) error {
 	for len(list) > 0 {
 		n := min(chunk, len(list))

@@ -191,7 +191,11 @@ func TestLabGone(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	for text, want := range map[string]string{"": "", "1s": "", "10m": "", "0.5s": "1s to 10m", "11m": "1s to 10m", "soon": "not a duration", "10": "not a duration"} {
+	for text, want := range map[string]string{
+		"": "", "1s": "", "10m": "",
+		"0.5s": "1s to 10m", "11m": "1s to 10m",
+		"soon": "not a duration", "10": "not a duration",
+	} {
 		err := (&Restart{DownFor: text}).Validate()
 		var field *faults.FieldError
 		switch {

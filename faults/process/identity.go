@@ -12,8 +12,8 @@ import (
 	"gameday/faults"
 )
 
-// Identify returns the process that has the pid now, so that it can be told from a later one with the same pid. Exe and
-// Command are left empty where they cannot be read.
+// Identify returns the process that has the pid now, so that it can be told from a later one with the same pid.
+// Exe and Command are left empty where they cannot be read.
 func Identify(pid int) (faults.Process, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -31,8 +31,8 @@ func Identify(pid int) (faults.Process, error) {
 	return p, nil
 }
 
-// Alive reports whether the very process runs: same pid, same start, and neither dead nor waiting to be reaped. It is
-// false where there is no /proc.
+// Alive reports whether the very process runs: same pid, same start, and neither dead nor waiting to be reaped.
+// It is false where there is no /proc.
 func Alive(p faults.Process) bool {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID))
 	if err != nil {
@@ -48,8 +48,8 @@ type stat struct {
 	start uint64 // clock ticks since boot
 }
 
-// parseStat reads fields 3 and 22. They are counted from the last closing parenthesis, because field 2, the name, may
-// hold spaces and parentheses.
+// parseStat reads fields 3 and 22. They are counted from the last closing parenthesis, because field 2, the name,
+// may hold spaces and parentheses.
 func parseStat(data []byte) (stat, error) {
 	i := bytes.LastIndexByte(data, ')')
 	if i < 0 {

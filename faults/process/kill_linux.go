@@ -28,8 +28,8 @@ func newKilling(p faults.Process, name string, number syscall.Signal) (faults.In
 	return &killing{process: p, name: name, number: number}, nil
 }
 
-// Inject sends the signal. The pidfd is opened first and the start time compared after: if the start time is right, the
-// pidfd cannot refer to a later process that was given the same pid.
+// Inject sends the signal. The pidfd is opened first and the start time compared after: if the start time is
+// right, the pidfd cannot refer to a later process that was given the same pid.
 func (k *killing) Inject(ctx context.Context, _ time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -77,7 +77,8 @@ func (k *killing) Effect(ctx context.Context) (faults.Effect, error) {
 		}
 		if ctx.Err() != nil {
 			return faults.Effect{Details: details,
-				Summary: fmt.Sprintf("pid %d got %s and still runs: it may handle or ignore that signal", k.process.PID, k.name)}, nil
+				Summary: fmt.Sprintf("pid %d got %s and still runs: it may handle or ignore that signal",
+					k.process.PID, k.name)}, nil
 		}
 	}
 	return faults.Effect{Proven: true, Details: details,

@@ -130,8 +130,8 @@ func TestStubbornProcess(t *testing.T) {
 	}
 }
 
-// TestRecycledPid gives a pid with the start time of another process: it is not hit, neither when it was replaced before
-// the undo was written nor after.
+// TestRecycledPid gives a pid with the start time of another process: it is not hit, neither when it was replaced
+// before the undo was written nor after.
 func TestRecycledPid(t *testing.T) {
 	p, _ := victim(t, "victim")
 	forged := p
@@ -164,7 +164,8 @@ func TestBindRefuses(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	for signal, want := range map[string]string{
-		"SIGKIL": `Did you mean "SIGKILL"?`, "term": `Did you mean "SIGTERM"?`, "SIGHUP": "not a signal that ends", "9": "Use one of SIGKILL",
+		"SIGKIL": `Did you mean "SIGKILL"?`, "term": `Did you mean "SIGTERM"?`,
+		"SIGHUP": "not a signal that ends", "9": "Use one of SIGKILL",
 	} {
 		err := (&Kill{Signal: signal}).Validate()
 		var field *faults.FieldError

@@ -1,0 +1,66 @@
+# The smallest game day with real Prometheus: it stops by itself after var.stops seconds, and comes back if var.restart says so.
+
+variable "stops" {
+  default = "600"
+}
+variable "restart" {
+  default = "never"
+}
+
+lab "monitored" {
+  node "web" {
+    process "web" {
+      command       = ["world", "-listen", ":8080"]
+      listen        = 8080
+      restart       = "always"
+      restart_delay = "6s"
+    }
+  }
+  node "monitoring" {
+    process "prometheus" {
+      command = ["timeout", var.stops, "prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=/run/tsdb",
+      "--web.listen-address=:9090", "--log.level=warn"]
+      listen        = 9090
+      restart       = var.restart
+      restart_delay = "2s"
+    }
+  }
+}
+
+alarms "prometheus" "main" {
+  url     = "http://monitoring:9090"
+  timeout = "1s"
+}
+
+scenario "monitored" {
+  timeline {
+    baseline = "3s"
+    load     = "20s"
+    recovery = "4s"
+  }
+  traffic "visitors" {
+    script = "get.js"
+    baseline {
+      rate = 10
+    }
+  }
+  steady_state {
+    expect "availability" { that = sli.error_ratio < 0.01 }
+  }
+  target "web" {
+    process {
+      listen = 8080
+    }
+  }
+  fault "process_kill" "crash" {
+    target          = target.web
+    at              = "8s"
+    restarts_within = "10s"
+    steady_within   = "20s"
+  }
+  alarm "WebDown" {
+    source       = alarms.prometheus.main
+    fires_within = "6s"
+    required     = true
+  }
+}

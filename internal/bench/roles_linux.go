@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// roleVariable makes this program a process that a measurement needs. Each ends when its standard input does, so that
+// none is left when the bench is killed.
+const roleVariable = "GAMEDAY_BENCH_ROLE"
+
+// The roles.
+const (
+	roleServer     = "server"     // answers HTTP; prints its address
+	roleSupervisor = "supervisor" // keeps victims running; prints a line when all run
+	roleVictim     = "victim"     // does nothing until it is killed
+)
+
+// maxRestarts bounds what a supervisor starts.
+const maxRestarts = 10_000
+
+func play(role string) error {
+	switch role {
+	case roleServer:
+		return serve()
+	case roleSupervisor:
+		return supervise()
+	case roleVictim:
+		fmt.Println("here")
+		_, err := io.Copy(io.Discard, os.Stdin)
+		return err
+	}
+	return errors.New("no such role")
+}
+
+// serve answers every request with two bytes.
+func serve() error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(l.Addr())
+	s := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(
+		func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		s.Close()
+	}()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// supervise keeps as many victims running as its last argument says, starting each again as soon as it is gone.
+func supervise() error {
+	n, err := strconv.Atoi(os.Args[len(os.Args)-1])
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
+	var running, begun sync.WaitGroup
+	failed := make(chan error, n)
+	for i := range n {
+		begun.Add(1)
+		running.Go(func() {
+			first := sync.OnceFunc(begun.Done)
+			defer first()
+			for range maxRestarts {
+				if err := victim(ctx, i, first); err != nil || ctx.Err() != nil {
+					failed <- err
+					return
+				}
+			}
+		})
+	}
+	begun.Wait()
+	fmt.Println("here")
+	running.Wait()
+	return <-failed
+}
+
+// victim runs one victim until it is gone. here is called once it runs.
+func victim(ctx context.Context, i int, here func()) error {
+	c := exec.CommandContext(ctx, os.Args[0], victimName(i))
+	c.Env = []string{roleVariable + "=" + roleVictim}
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if _, err := c.StdinPipe(); err != nil {
+		return err
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return err
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err == nil {
+		here()
+	}
+	_ = c.Wait() // it was killed, as it should be
+	return nil
+}
+
+// victimName is the argument by which a target finds a victim.
+func victimName(i int) string { return fmt.Sprintf("gameday-bench-victim-%03d", i) }
+
+// helper is a process that plays a role.
+type helper struct {
+	cmd   *exec.Cmd
+	input io.Closer
+	said  string // the first line it printed
+	forgo func()
+}
+
+// start starts this program in a role and waits for its first line.
+func (b *bench) start(role string, args ...string) (*helper, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	c := exec.Command(self, args...)
+	c.Env = []string{roleVariable + "=" + role}
+	c.Stderr = os.Stderr
+	input, err := c.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	output, err := c.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Start(); err != nil {
+		return nil, fmt.Errorf("starting the %s: %w", role, err)
+	}
+	b.helpers[c.Process.Pid] = true
+	h := &helper{cmd: c, input: input, forgo: func() { delete(b.helpers, c.Process.Pid) }}
+	line, err := bufio.NewReader(output).ReadString('\n')
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting the %s: %w", role, err), h.stop())
+	}
+	h.said = strings.TrimSpace(line)
+	return h, nil
+}
+
+// stop ends the process and waits for it.
+func (h *helper) stop() error {
+	h.input.Close()
+	timer := time.AfterFunc(5*time.Second, func() { _ = h.cmd.Process.Kill() })
+	defer timer.Stop()
+	err := h.cmd.Wait()
+	h.forgo()
+	return err
+}
