@@ -54,12 +54,13 @@ func (f *faultRun) wait(ctx context.Context) error {
 // injection is one fault at one place.
 type injection struct {
 	report.Injection
-	fault  *faultRun
-	place  targets.Place
-	guard  *guard.Client
-	over   chan guard.Event // what the guard says of it by itself
-	gone   bool             // guarded by run.mu
-	reason string
+	fault *faultRun
+	place targets.Place
+	guard *guard.Client
+	over  chan guard.Event // what the guard says of it by itself
+	// settled is closed when the guard has answered: until then the embedded Injection belongs to injectAt.
+	settled chan struct{}
+	gone    bool // guarded by run.mu
 }
 
 // startFaults sets every fault on its way. They wait for the load phase.
@@ -187,13 +188,50 @@ func (r *run) inject(f *faultRun, places []targets.Place, due time.Time) []*inje
 	for i, p := range places {
 		wg.Go(func() { out[i] = r.injectAt(f, p, i, due) })
 	}
-	wg.Wait()
+	r.keepUntil(&wg, f)
 	return slices.DeleteFunc(out, func(in *injection) bool { return in == nil })
+}
+
+// keepUntil waits for the injections of a fault and meanwhile renews those that stand already, which must not lapse while
+// another place's proof takes long.
+func (r *run) keepUntil(wg *sync.WaitGroup, f *faultRun) {
+	all := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(all)
+	}()
+	renew := time.NewTicker(f.Lease / 5)
+	defer renew.Stop()
+	for {
+		select {
+		case <-all:
+			return
+		case <-renew.C:
+			r.mu.Lock()
+			standing := slices.Clone(r.standing)
+			r.mu.Unlock()
+			for _, in := range standing {
+				if in.fault == f && in.isSettled() {
+					r.renew(in)
+				}
+			}
+		}
+	}
+}
+
+func (in *injection) isSettled() bool {
+	select {
+	case <-in.settled:
+		return true
+	default:
+		return false
+	}
 }
 
 func (r *run) injectAt(f *faultRun, p targets.Place, n int, due time.Time) *injection {
 	where := p.Where()
-	in := &injection{fault: f, place: p, over: make(chan guard.Event, 4)}
+	in := &injection{fault: f, place: p, over: make(chan guard.Event, 4), settled: make(chan struct{})}
+	defer close(in.settled)
 	in.Injection = report.Injection{
 		ID: fmt.Sprintf("%s-%s-%d", r.Run, safeID(f.Name), n+1), Fault: f.Name, Kind: f.Kind.Name, Place: where.Name,
 		Planned: due.Sub(r.rec.start),
@@ -268,12 +306,15 @@ func (r *run) injectFailed(f *faultRun, place string, due time.Time, err error) 
 		Planned: due.Sub(r.rec.start), Error: err.Error(), Hint: injectHint(err)})
 }
 
-// forget takes an injection off the list of what stands.
-func (r *run) forget(in *injection) {
+// forget takes an injection off the list of what stands. It returns false when it was off already: of all who notice the
+// end of a fault, one records it.
+func (r *run) forget(in *injection) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	first := !in.gone
 	in.gone = true
 	r.standing = slices.DeleteFunc(r.standing, func(o *injection) bool { return o == in })
+	return first
 }
 
 // stand renews the leases while the fault lasts. It returns false when the run must unwind.
@@ -299,7 +340,8 @@ func (r *run) stand(f *faultRun, standing []*injection) bool {
 	}
 }
 
-// renew prolongs one lease, and notes a fault that is gone before its time.
+// renew prolongs one lease, and notes a fault that is gone before its time. A guard that is dead renews nothing: what it
+// left is reverted at once, from the ledger.
 func (r *run) renew(in *injection) {
 	if r.isGone(in) {
 		return
@@ -313,7 +355,15 @@ func (r *run) renew(in *injection) {
 	if err == nil || r.ctx.Err() != nil {
 		return
 	}
-	if errors.Is(err, faults.ErrLapsed) || errors.Is(err, guard.ErrUnknown) {
+	select {
+	case <-in.guard.Ended():
+		r.rec.add(report.Noted, report.Note{Text: fmt.Sprintf("the guard of %s on %s is gone: %v", in.Fault, in.Place, err)})
+		r.revert(in)
+		return
+	default:
+	}
+	unknown := errors.Is(err, guard.ErrUnknown) && !selfEnding(in.fault.Config) // the guard says so when one has ended by itself
+	if unknown || errors.Is(err, faults.ErrLapsed) {
 		r.lapsed(in, err.Error())
 	}
 }
@@ -326,13 +376,13 @@ func (r *run) isGone(in *injection) bool {
 
 // lapsed records, once, that a fault let go before it was told to.
 func (r *run) lapsed(in *injection, why string) {
-	if r.isGone(in) {
+	<-in.settled
+	if !r.forget(in) {
 		return
 	}
-	r.forget(in)
-	in.Error = why
-	in.Gone = clock.At(r.rec.now())
-	r.rec.add(report.Lapsed, in.Injection)
+	told := in.Injection
+	told.Error, told.Gone = why, clock.At(r.rec.now())
+	r.rec.add(report.Lapsed, told)
 }
 
 // lookAgain notes what a fault has done by its end: packets dropped go on counting after the proof.
@@ -355,6 +405,12 @@ func (r *run) revert(in *injection) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), revertLimit)
 	defer cancel()
+	if !in.isSettled() { // the guard gives up what it is injecting, and says so to injectAt
+		_ = in.guard.Revert(ctx, in.ID)
+		if <-in.settled; r.isGone(in) {
+			return
+		}
+	}
 	sent := r.rec.now()
 	r.rec.add(report.Reverting, in.Injection)
 	err := in.guard.Revert(ctx, in.ID)
@@ -364,14 +420,16 @@ func (r *run) revert(in *injection) {
 	if err != nil {
 		err = r.revertFromLedger(ctx, in.ID, err)
 	}
-	in.Gone = clock.Between(sent, r.rec.now())
+	told := in.Injection
 	if err != nil {
-		in.Error, in.Hint = err.Error(), "The fault may still stand. Run `gameday revert`; it works from the ledger alone."
-		r.rec.add(report.RevertFailed, in.Injection)
+		told.Error, told.Hint = err.Error(), "The fault may still stand. Run `gameday revert`; it works from the ledger alone."
+		r.rec.add(report.RevertFailed, told)
 		return
 	}
-	r.forget(in)
-	r.rec.add(report.Reverted, in.Injection)
+	if r.forget(in) {
+		told.Gone = clock.Between(sent, r.rec.now())
+		r.rec.add(report.Reverted, told)
+	}
 }
 
 // revertFromLedger reverts an entry whose guard is dead. It returns cause when the entry is still held.
@@ -424,12 +482,12 @@ func (r *run) awaitEnd(f *faultRun, standing []*injection) {
 }
 
 func (r *run) endedByItself(in *injection, e guard.Event) {
-	if r.isGone(in) {
+	if !r.forget(in) {
 		return
 	}
-	r.forget(in)
-	in.Gone = clock.At(r.rec.now())
-	r.rec.add(report.Reverted, in.Injection)
+	told := in.Injection
+	told.Gone = clock.At(r.rec.now())
+	r.rec.add(report.Reverted, told)
 	r.rec.add(report.Recovered, report.Comeback{Fault: in.Fault, Place: in.Place,
 		At: clock.Between(r.rec.now().Add(-recoveryPoll), r.rec.now()), Effect: e.Effect})
 }

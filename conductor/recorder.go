@@ -22,6 +22,7 @@ type recorder struct {
 	redact  func(string) string
 	observe func(report.Event)
 	err     error
+	closed  bool // what is still said by those who outlive the run is not of it
 }
 
 // newRecorder creates the record in a folder that exists. It refuses to write over another record.
@@ -41,14 +42,15 @@ func (r *recorder) now() time.Time { return r.start.Add(time.Since(r.start)) }
 func (r *recorder) add(kind report.EventKind, data any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
 	raw, err := json.Marshal(data)
 	if err != nil {
 		r.err = errors.Join(r.err, fmt.Errorf("recording %s: %w", kind, err))
 		return
 	}
-	if text := r.redact(string(raw)); json.Valid([]byte(text)) {
-		raw = []byte(text)
-	}
+	raw = redactStrings(raw, r.redact)
 	t := time.Since(r.start)
 	r.seq++
 	e := report.Event{Seq: r.seq, At: r.start.Add(t).UTC().Round(0), T: t, Kind: kind, Data: raw}
@@ -64,6 +66,47 @@ func (r *recorder) add(kind report.EventKind, data any) {
 	}
 }
 
+// redactStrings takes secrets out of the texts of a JSON value, whatever way they are written there, and leaves its shape
+// alone: a secret may look like a number, or have characters that JSON escapes.
+func redactStrings(raw []byte, redact func(string) string) []byte {
+	out := make([]byte, 0, len(raw))
+	for i := 0; i < len(raw); {
+		if raw[i] != '"' {
+			out = append(out, raw[i])
+			i++
+			continue
+		}
+		end := i + 1
+		for raw[end] != '"' {
+			if raw[end] == '\\' {
+				end++
+			}
+			end++
+		}
+		end++
+		out = append(out, redactLiteral(raw[i:end], redact)...)
+		i = end
+	}
+	return out
+}
+
+// redactLiteral is redactStrings for one string with its quotes.
+func redactLiteral(literal []byte, redact func(string) string) []byte {
+	var text string
+	if err := json.Unmarshal(literal, &text); err != nil {
+		return []byte(`""`)
+	}
+	clean := redact(text)
+	if clean == text {
+		return literal
+	}
+	out, err := json.Marshal(clean)
+	if err != nil {
+		return []byte(`""`)
+	}
+	return out
+}
+
 // failed returns the first error of writing.
 func (r *recorder) failed() error {
 	r.mu.Lock()
@@ -75,5 +118,6 @@ func (r *recorder) failed() error {
 func (r *recorder) close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.closed = true
 	return errors.Join(r.err, r.file.Sync(), r.file.Close())
 }

@@ -207,8 +207,8 @@ func (r *run) ramp() error {
 // load lasts its planned time, and longer while a fault that has begun is not over.
 func (r *run) load() error {
 	r.loadStart = r.rec.now()
+	r.phase(report.PhaseStarted, report.Load) // first, so that no fault of the phase stands before it in the record
 	close(r.loadBegan)
-	r.phase(report.PhaseStarted, report.Load)
 	err := r.sleep(r.Scenario.Timeline.Load)
 	close(r.loadOver)
 	for _, f := range r.faults {

@@ -226,9 +226,9 @@ func TestNoAbort(t *testing.T) {
 		"too short": during(10, 13),
 		"unknown between": func(n int) float64 {
 			switch {
-			case n >= 10 && n < 13:
+			case n == 10:
 				return 1
-			case n >= 13 && n < 18:
+			case n > 10 && n < 18:
 				return -1
 			case n >= 18 && n < 21:
 				return 1
