@@ -126,17 +126,3 @@ func (k *killing) goneError() error {
 	return fmt.Errorf("pid %d is no longer the process that was chosen (started at tick %d): it ended before it could be "+
 		"killed; nothing was touched", k.process.PID, k.process.Start)
 }
-
-// Preview says which process gets which signal.
-func (k *Kill) Preview(p faults.Place) string {
-	name := k.Signal
-	if name == "" {
-		name = defaultSignal
-	}
-	if p.Process == nil {
-		return name
-	}
-	return fmt.Sprintf("%s to pid %d (%s)", name, p.Process.PID, p.Process.Command)
-}
-
-var _ faults.Previewer = (*Kill)(nil)
