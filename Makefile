@@ -54,7 +54,7 @@ examples: build
 	examples/run
 
 fuzz:
-	$(GO) test ./scenarios -run '^$$' -fuzz FuzzLoad -fuzztime 60s
+	$(GO) test ./scenarios -run '^$$' -fuzz FuzzLoad -fuzztime 60s -fuzzminimizetime 20x
 
 clean:
 	rm -rf bin runs

@@ -111,7 +111,10 @@ func (c *control) answer(conn net.Conn) {
 	var req Request
 	resp := Response{}
 	line, err := bufio.NewReader(io.LimitReader(conn, maxRequest)).ReadBytes('\n')
-	if err == nil {
+	switch {
+	case len(line) >= maxRequest:
+		err = fmt.Errorf("the request is larger than %d KB", maxRequest>>10)
+	case err == nil || errors.Is(err, io.EOF): // the last line may lack its end
 		err = json.Unmarshal(line, &req)
 	}
 	if err == nil {

@@ -61,6 +61,8 @@ type injection struct {
 	// settled is closed when the guard has answered: until then the embedded Injection belongs to injectAt.
 	settled chan struct{}
 	gone    bool // guarded by run.mu
+	// reverting is held while the fault is reverted, so that its end and that of the run do not both do it.
+	reverting sync.Mutex
 }
 
 // startFaults sets every fault on its way. They wait for the load phase.
@@ -380,9 +382,16 @@ func (r *run) lapsed(in *injection, why string) {
 	if !r.forget(in) {
 		return
 	}
-	told := in.Injection
+	told := r.known(in)
 	told.Error, told.Gone = why, clock.At(r.rec.now())
 	r.rec.add(report.Lapsed, told)
+}
+
+// known returns what is known of an injection that is settled.
+func (r *run) known(in *injection) report.Injection {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return in.Injection
 }
 
 // lookAgain notes what a fault has done by its end: packets dropped go on counting after the proof.
@@ -393,7 +402,9 @@ func (r *run) lookAgain(in *injection) {
 	ctx, cancel := context.WithTimeout(r.ctx, effectPatience)
 	defer cancel()
 	if e, err := in.guard.Effect(ctx, in.ID, effectPatience); err == nil && e.Proven {
+		r.mu.Lock()
 		in.Effect = &e
+		r.mu.Unlock()
 	}
 }
 
@@ -411,8 +422,14 @@ func (r *run) revert(in *injection) {
 			return
 		}
 	}
+	in.reverting.Lock()
+	defer in.reverting.Unlock()
+	if r.isGone(in) {
+		return
+	}
 	sent := r.rec.now()
-	r.rec.add(report.Reverting, in.Injection)
+	told := r.known(in)
+	r.rec.add(report.Reverting, told)
 	err := in.guard.Revert(ctx, in.ID)
 	if errors.Is(err, guard.ErrUnknown) && !r.entryStands(in.ID) {
 		err = nil // the guard reverted it by itself
@@ -420,7 +437,6 @@ func (r *run) revert(in *injection) {
 	if err != nil {
 		err = r.revertFromLedger(ctx, in.ID, err)
 	}
-	told := in.Injection
 	if err != nil {
 		told.Error, told.Hint = err.Error(), "The fault may still stand. Run `gameday revert`; it works from the ledger alone."
 		r.rec.add(report.RevertFailed, told)
@@ -485,7 +501,7 @@ func (r *run) endedByItself(in *injection, e guard.Event) {
 	if !r.forget(in) {
 		return
 	}
-	told := in.Injection
+	told := r.known(in)
 	told.Gone = clock.At(r.rec.now())
 	r.rec.add(report.Reverted, told)
 	r.rec.add(report.Recovered, report.Comeback{Fault: in.Fault, Place: in.Place,

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"gameday/report"
 )
@@ -29,6 +30,9 @@ type Screen struct {
 	mu    sync.Mutex
 	state *state
 	lines int // drawn and not yet wiped
+
+	closing sync.RWMutex
+	closed  bool
 }
 
 // New returns a screen that writes to out until Close.
@@ -36,13 +40,18 @@ func New(out io.Writer, p *report.Plan, o Options) *Screen {
 	if o.Width <= 0 {
 		o.Width = 100
 	}
-	s := &Screen{out: out, opts: o, events: make(chan report.Event, 4096), done: make(chan struct{}), state: newState(p)}
+	s := &Screen{out: out, opts: o, events: make(chan report.Event, 4096), done: make(chan struct{}), state: newState(p, o.Blind)}
 	go s.run()
 	return s
 }
 
-// Observe takes one event.
+// Observe takes one event. After Close it does nothing: a guard may have something to say still.
 func (s *Screen) Observe(e report.Event) {
+	s.closing.RLock()
+	defer s.closing.RUnlock()
+	if s.closed {
+		return
+	}
 	select {
 	case s.events <- e:
 	default: // four thousand events behind: the record has them
@@ -51,7 +60,12 @@ func (s *Screen) Observe(e report.Event) {
 
 // Close shows what is left to show and stops drawing.
 func (s *Screen) Close() {
-	close(s.events)
+	s.closing.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.events)
+	}
+	s.closing.Unlock()
 	<-s.done
 }
 
@@ -98,7 +112,7 @@ func (s *Screen) show(e report.Event) {
 		return
 	}
 	s.wipe()
-	fmt.Fprintf(s.out, "%8s  %s\n", clockTime(e.T), line)
+	fmt.Fprintf(s.out, "%8s  %s\n", clockTime(e.T), plain(line))
 }
 
 // hidden reports whether an event would give the faults away in a blind run.
@@ -107,8 +121,10 @@ func (s *Screen) hidden(e report.Event) bool {
 		return false
 	}
 	switch e.Kind {
-	case report.Injecting, report.Injected, report.Lapsed, report.Reverting, report.Reverted, report.Recovered:
-		return true
+	case report.Injecting, report.Injected, report.InjectFailed, report.Lapsed, report.Reverting, report.Reverted, report.Recovered:
+		return true // but not RevertFailed: what may be left standing is told whoever plays
+	case report.Noted:
+		return strings.Contains(string(e.Data), `"fault `)
 	}
 	return e.Kind == report.ExpectSeen && strings.Contains(string(e.Data), `"fault.`)
 }
@@ -130,16 +146,42 @@ func (s *Screen) draw() {
 	lines := s.state.live(s.opts)
 	s.wipe()
 	for _, l := range lines {
-		fmt.Fprintln(s.out, clip(l, s.opts.Width))
+		fmt.Fprintln(s.out, clip(plain(l), s.opts.Width))
 	}
 	s.lines = len(lines)
 }
 
-// clip cuts a line to a width so that it never wraps, which would break the redrawing.
+// plain keeps a line one line: what sources and people say may have line breaks and even the terminal's own codes in it.
+func plain(line string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return ' '
+		}
+		return c
+	}, line)
+}
+
+// clip cuts a line to less than a width so that it never wraps, which would break the redrawing.
 func clip(line string, width int) string {
-	r := []rune(line)
-	if len(r) < width {
-		return line
+	used := 0
+	for i, c := range line {
+		if used += columns(c); used >= width {
+			return line[:i]
+		}
 	}
-	return string(r[:width-1])
+	return line
+}
+
+// columns is how wide a terminal draws a character: the scripts and pictures of East Asia take two columns, marks that
+// sit on the character before them none.
+func columns(c rune) int {
+	switch {
+	case unicode.In(c, unicode.Mn, unicode.Me, unicode.Cf):
+		return 0
+	case c >= 0x1100 && c <= 0x115f, c >= 0x2e80 && c <= 0xa4cf, c >= 0xac00 && c <= 0xd7a3, c >= 0xf900 && c <= 0xfaff,
+		c >= 0xfe30 && c <= 0xfe6f, c >= 0xff00 && c <= 0xff60, c >= 0xffe0 && c <= 0xffe6, c >= 0x1f300 && c <= 0x1faff,
+		c >= 0x20000 && c <= 0x3fffd:
+		return 2
+	}
+	return 1
 }

@@ -30,6 +30,7 @@ type state struct {
 	happened   map[string]time.Duration // fault → when it was injected
 	expects    map[string]clock.Outcome
 	ended      bool
+	blind      bool // nothing that is said names a fault
 }
 
 type streamState struct {
@@ -41,8 +42,8 @@ type streamState struct {
 // trendLength is how many seconds the little picture of latency shows.
 const trendLength = 24
 
-func newState(p *report.Plan) *state {
-	return &state{plan: p, streams: map[string]*streamState{}, firing: map[string]string{}, pages: map[string]string{},
+func newState(p *report.Plan, blind bool) *state {
+	return &state{plan: p, blind: blind, streams: map[string]*streamState{}, firing: map[string]string{}, pages: map[string]string{},
 		happened: map[string]time.Duration{}, expects: map[string]clock.Outcome{}}
 }
 
@@ -88,7 +89,7 @@ func (s *state) remark(e report.Event) string {
 	case report.Marked:
 		var m report.Mark
 		decode(e, &m)
-		return fmt.Sprintf("mark %q by %s %s", m.Name, m.By, m.Text)
+		return strings.TrimSpace(fmt.Sprintf("mark %q by %s %s", m.Name, m.By, m.Text))
 	case report.AbortSeen:
 		var a report.Abort
 		decode(e, &a)
@@ -214,7 +215,7 @@ func (s *state) alarm(e report.Event) string {
 // sinceOnset says how long after a fault something happened.
 func (s *state) sinceOnset(fault string, at time.Duration) string {
 	began, ok := s.happened[fault]
-	if !ok || at < began {
+	if !ok || at < began || s.blind {
 		return ""
 	}
 	return fmt.Sprintf(", +%.1fs after %s", (at - began).Seconds(), fault)
