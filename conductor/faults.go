@@ -387,93 +387,9 @@ func (r *run) lapsed(in *injection, why string) {
 	r.rec.add(report.Lapsed, told)
 }
 
-// known returns what is known of an injection that is settled.
-func (r *run) known(in *injection) report.Injection {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return in.Injection
-}
-
-// lookAgain notes what a fault has done by its end: packets dropped go on counting after the proof.
-func (r *run) lookAgain(in *injection) {
-	if r.isGone(in) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.ctx, effectPatience)
-	defer cancel()
-	if e, err := in.guard.Effect(ctx, in.ID, effectPatience); err == nil && e.Proven {
-		r.mu.Lock()
-		in.Effect = &e
-		r.mu.Unlock()
-	}
-}
-
-// revert removes one injection and records the proof. A guard that does not answer is replaced by the ledger: what it
-// left is reverted from there.
-func (r *run) revert(in *injection) {
-	if r.isGone(in) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), revertLimit)
-	defer cancel()
-	if !in.isSettled() { // the guard gives up what it is injecting, and says so to injectAt
-		_ = in.guard.Revert(ctx, in.ID)
-		if <-in.settled; r.isGone(in) {
-			return
-		}
-	}
-	in.reverting.Lock()
-	defer in.reverting.Unlock()
-	if r.isGone(in) {
-		return
-	}
-	sent := r.rec.now()
-	told := r.known(in)
-	r.rec.add(report.Reverting, told)
-	err := in.guard.Revert(ctx, in.ID)
-	if errors.Is(err, guard.ErrUnknown) && !r.entryStands(in.ID) {
-		err = nil // the guard reverted it by itself
-	}
-	if err != nil {
-		err = r.revertFromLedger(ctx, in.ID, err)
-	}
-	if err != nil {
-		told.Error, told.Hint = err.Error(), "The fault may still stand. Run `gameday revert`; it works from the ledger alone."
-		r.rec.add(report.RevertFailed, told)
-		return
-	}
-	if r.forget(in) {
-		told.Gone = clock.Between(sent, r.rec.now())
-		r.rec.add(report.Reverted, told)
-	}
-}
-
-// revertFromLedger reverts an entry whose guard is dead. It returns cause when the entry is still held.
-func (r *run) revertFromLedger(ctx context.Context, id string, cause error) error {
-	results, err := faults.RevertOrphans(ctx, r.Ledger, r.Kinds, func(e faults.Entry) bool { return e.ID == id })
-	if err != nil {
-		return errors.Join(cause, err)
-	}
-	for _, res := range results {
-		if res.Err != nil {
-			cause = errors.Join(cause, res.Err)
-		}
-	}
-	if r.entryStands(id) {
-		return cause
-	}
-	return nil
-}
-
-func (r *run) entryStands(id string) bool {
-	standing, err := r.Ledger.Standing()
-	return err != nil || slices.ContainsFunc(standing, func(s faults.Standing) bool { return s.Entry.ID == id })
-}
-
 // awaitEnd waits for a fault that ends by itself, and ends it when it does not.
 func (r *run) awaitEnd(f *faultRun, standing []*injection) {
-	limit := time.NewTimer(f.Lasts() + selfEndMargin)
-	defer limit.Stop()
+	last := time.Now().Add(f.Lasts() + selfEndMargin)
 	renew := time.NewTicker(f.Lease / 5)
 	defer renew.Stop()
 	for _, in := range standing {
@@ -487,7 +403,7 @@ func (r *run) awaitEnd(f *faultRun, standing []*injection) {
 					r.renew(o)
 				}
 				done = r.isGone(in)
-			case <-limit.C:
+			case <-time.After(time.Until(last)):
 				r.revert(in)
 				done = true
 			case <-r.ctx.Done():
@@ -568,21 +484,6 @@ func (r *run) recovered(f *faultRun, hit []*injection, places []targets.Place, a
 		old, now := in.place.Where().Process, places[i].Where().Process
 		r.rec.add(report.Recovered, report.Comeback{Fault: f.Name, Place: in.Place, At: at, Effect: &faults.Effect{
 			Proven: true, Summary: fmt.Sprintf("pid %d → %d", old.PID, now.PID)}})
-	}
-}
-
-// unwind reverts everything that stands, the last one first.
-func (r *run) unwind() {
-	for range 3 {
-		r.mu.Lock()
-		left := slices.Clone(r.standing)
-		r.mu.Unlock()
-		if len(left) == 0 {
-			return
-		}
-		for _, in := range slices.Backward(left) {
-			r.revert(in)
-		}
 	}
 }
 

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/hcl/v2"
-
 	"gameday/faults"
 	"gameday/report"
 	"gameday/scenarios"
@@ -16,7 +14,7 @@ import (
 
 // MakePlan turns a scenario into what the record keeps of it: everything needed to judge, and nothing of the language.
 // Targets stay unresolved.
-func MakePlan(s *scenarios.Scenario, sources map[string]*hcl.File) *report.Plan {
+func MakePlan(s *scenarios.Scenario) *report.Plan {
 	p := &report.Plan{
 		Scenario: s.Name, File: s.File, Summary: s.Summary, Owner: s.Owner, Blind: s.Blind, Named: s.Named, Score: s.Score,
 	}

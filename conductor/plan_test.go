@@ -50,7 +50,7 @@ func loadPlan(t *testing.T, path string) (*scenarios.Scenario, *report.Plan) {
 		scenarios.WriteText(&b, []*scenarios.File{f}, 100, false)
 		t.Fatalf("%s does not load:\n%s", path, b.String())
 	}
-	return f.Scenarios[0], MakePlan(f.Scenarios[0], f.Sources)
+	return f.Scenarios[0], MakePlan(f.Scenarios[0])
 }
 
 // TestPlanText compares what is printed of a good plan, and of one that has everything to be warned of.

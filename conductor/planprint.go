@@ -124,6 +124,9 @@ func phaseText(p *report.Plan, ph report.Phase) string {
 		}
 		return "at the multiple"
 	default:
+		if expectNames(p, report.PartSteady) == "" {
+			return "at the multiple"
+		}
 		return "at the multiple; the steady state must hold again"
 	}
 }

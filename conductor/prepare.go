@@ -25,11 +25,12 @@ const (
 
 // writePlan keeps what is about to happen in the record: the plan, and copies of the scenario's files.
 func (r *run) writePlan() error {
-	plan := MakePlan(r.Scenario, r.Sources)
+	plan := MakePlan(r.Scenario)
 	b, err := json.MarshalIndent(plan, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding the plan: %w", err)
 	}
+	b = redactStrings(b, r.Scenario.Redact)
 	if err := os.WriteFile(filepath.Join(r.Dir, report.PlanFile), append(b, '\n'), 0o644); err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
@@ -213,7 +214,7 @@ func (r *run) shut() {
 // Plan resolves a scenario's targets now and returns what would happen. It touches nothing. Targets that cannot be
 // resolved are warnings: what is not there now may be there at the run.
 func Plan(ctx context.Context, o Options) *report.Plan {
-	p := MakePlan(o.Scenario, o.Sources)
+	p := MakePlan(o.Scenario)
 	for i := range p.Targets {
 		resolvePlan(ctx, o, p, &p.Targets[i])
 	}

@@ -83,9 +83,8 @@ type run struct {
 	// ctx ends when the run must unwind; its cause is an *endError.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	// loadBegan is closed when the load phase begins, after loadStart was set; loadOver when no more faults may begin.
+	// loadBegan is closed when the load phase begins, after loadStart was set.
 	loadBegan chan struct{}
-	loadOver  chan struct{}
 	loadStart time.Time
 
 	mu       sync.Mutex
@@ -101,7 +100,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	r := &run{Options: o, rec: rec, loadBegan: make(chan struct{}), loadOver: make(chan struct{})}
+	r := &run{Options: o, rec: rec, loadBegan: make(chan struct{})}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	machine := *o.Machine
 	machine.Stand = r.guards()
@@ -179,16 +178,16 @@ func (r *run) baseline() error {
 	length := r.Scenario.Timeline.Baseline
 	r.phase(report.PhaseStarted, report.Baseline)
 	from := r.rec.now()
-	if err := r.sleep(length); err != nil {
-		return err
+	err := r.sleep(length)
+	if err == nil {
+		// The last second's window comes a moment after it.
+		err = r.traffic.waitFor(r.ctx, from.Add(length), 3*time.Second)
 	}
-	// The last second's window comes a moment after it.
-	if err := r.traffic.waitFor(r.ctx, from.Add(length), 3*time.Second); err != nil {
-		return err
-	}
-	failing := r.checks.steady(from, r.rec.now())
 	r.phase(report.PhaseEnded, report.Baseline)
-	if len(failing) > 0 {
+	if err != nil {
+		return err
+	}
+	if failing := r.checks.steady(from, r.rec.now()); len(failing) > 0 {
 		return &endError{reason: report.EndUnsteady, err: fmt.Errorf("the steady state did not hold in the baseline phase: %s",
 			joinNames(failing))}
 	}
@@ -210,7 +209,6 @@ func (r *run) load() error {
 	r.phase(report.PhaseStarted, report.Load) // first, so that no fault of the phase stands before it in the record
 	close(r.loadBegan)
 	err := r.sleep(r.Scenario.Timeline.Load)
-	close(r.loadOver)
 	for _, f := range r.faults {
 		if err != nil {
 			break

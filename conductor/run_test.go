@@ -299,6 +299,8 @@ func TestStopDuringInjection(t *testing.T) {
 		if left := d.world.stands(); len(left) > 0 {
 			d.t.Errorf("%v still stands", left)
 		}
+		// What was never injected is not reverted in the record: the guard gave it up.
+		same(d.t, "reverting", steps(d.t, rec, report.Reverting), []string{"reverting first 9.0"})
 		same(d.t, "ends of first", steps(d.t, rec, report.Reverted)[len(steps(d.t, rec, report.Reverted))-1:],
 			[]string{"reverted first 9.0"})
 		if s := report.Score(rec).Safety; !s.Clean {

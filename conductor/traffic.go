@@ -68,6 +68,9 @@ func (t *traffic) start() error {
 		select {
 		case <-s.ready:
 		case <-s.done:
+			if s.err == nil {
+				return fmt.Errorf("traffic %q ended before it began", s.Name)
+			}
 			return fmt.Errorf("traffic %q did not start: %w", s.Name, s.err)
 		case <-t.run.ctx.Done():
 			return context.Cause(t.run.ctx)
@@ -229,15 +232,16 @@ func (t *traffic) stop(patience time.Duration) {
 	if t == nil || !t.started {
 		return
 	}
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
 	for _, s := range t.streams {
 		select {
 		case s.commands <- loadgen.Command{Stop: true}:
 		case <-s.done:
-		default:
+		case <-timeout.C:
+			return
 		}
 	}
-	timeout := time.NewTimer(patience)
-	defer timeout.Stop()
 	for _, s := range t.streams {
 		select {
 		case <-s.done:

@@ -100,7 +100,7 @@ func (j *judge) reasons(c *Scorecard) []string {
 	}
 	why = append(why, j.ending(c)...)
 	early := c.End != EndComplete && c.End != EndInterrupted && c.Safety.Injected == 0
-	if len(why) > 0 && (c.Verdict == Failed || early) {
+	if len(why) > 0 && (c.Verdict == Failed || c.Verdict == Aborted || early) {
 		return why // what is unknown did not decide it, or only follows from the end
 	}
 	for _, it := range items {

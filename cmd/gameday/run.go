@@ -154,7 +154,7 @@ func (a *app) conduct(f *runFlags, file *scenarios.File, s *scenarios.Scenario, 
 	}
 	stop := make(chan report.Stop, 1)
 	o.Stop = stop
-	show := screen.New(a.errw, conductor.MakePlan(s, file.Sources), screen.Options{
+	show := screen.New(a.errw, conductor.MakePlan(s), screen.Options{
 		Terminal: terminal(a.errw), Color: color(a.errw), Width: width(a.errw), Blind: s.Blind,
 	})
 	o.Observe = func(e report.Event) {

@@ -112,7 +112,7 @@ func (s *Screen) show(e report.Event) {
 		return
 	}
 	s.wipe()
-	fmt.Fprintf(s.out, "%8s  %s\n", clockTime(e.T), plain(line))
+	fmt.Fprintf(s.out, "%8s  %s\n", clockTime(e.T), strings.TrimRight(plain(line), " "))
 }
 
 // hidden reports whether an event would give the faults away in a blind run.

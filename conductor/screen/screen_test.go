@@ -154,7 +154,7 @@ func TestBlind(t *testing.T) {
 		if strings.Contains(line, "COULD NOT BE REVERTED") {
 			continue
 		}
-		for _, word := range []string{"cut", "crash", "late", "injected", "network_partition", "process_kill"} {
+		for _, word := range []string{"cut", "crash", "fault late", "injected", "network_partition", "process_kill"} {
 			if strings.Contains(line, word) {
 				t.Errorf("%q gives %q away", line, word)
 			}

@@ -174,11 +174,16 @@ func (h *holder) prove() (faults.Effect, error) {
 		timeout = min(timeout, h.req.Deadline-time.Since(h.injected))
 	}
 	end := time.Now().Add(timeout)
+	var seen faults.Effect
 	for {
 		effect, err := h.look(min(h.slice(), time.Until(end)))
 		if err != nil || effect.Proven {
 			return effect, err
 		}
+		if effect.Summary == "" {
+			effect = seen // the last slice may be too short to see anything in
+		}
+		seen = effect
 		if h.ctx.Err() != nil {
 			return effect, errors.New("it was told to revert before the effect was proven")
 		}

@@ -1,0 +1,110 @@
+package conductor
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"gameday/clock"
+	"gameday/faults"
+	"gameday/faults/guard"
+	"gameday/report"
+)
+
+// known returns what is known of an injection that is settled.
+func (r *run) known(in *injection) report.Injection {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return in.Injection
+}
+
+// lookAgain notes what a fault has done by its end: packets dropped go on counting after the proof.
+func (r *run) lookAgain(in *injection) {
+	if r.isGone(in) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, effectPatience)
+	defer cancel()
+	if e, err := in.guard.Effect(ctx, in.ID, effectPatience); err == nil && e.Proven {
+		r.mu.Lock()
+		in.Effect = &e
+		r.mu.Unlock()
+	}
+}
+
+// revert removes one injection and records the proof. A guard that does not answer is replaced by the ledger: what it
+// left is reverted from there.
+func (r *run) revert(in *injection) {
+	if r.isGone(in) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), revertLimit)
+	defer cancel()
+	if !in.isSettled() { // the guard gives up what it is injecting, and says so to injectAt
+		_ = in.guard.Revert(ctx, in.ID)
+		if <-in.settled; r.isGone(in) {
+			return
+		}
+	}
+	in.reverting.Lock()
+	defer in.reverting.Unlock()
+	if r.isGone(in) {
+		return
+	}
+	sent := r.rec.now()
+	told := r.known(in)
+	r.rec.add(report.Reverting, told)
+	err := in.guard.Revert(ctx, in.ID)
+	if errors.Is(err, guard.ErrUnknown) && !r.entryStands(in.ID) {
+		err = nil // the guard reverted it by itself
+	}
+	if err != nil {
+		err = r.revertFromLedger(ctx, in.ID, err)
+	}
+	if err != nil {
+		told.Error, told.Hint = err.Error(), "The fault may still stand. Run `gameday revert`; it works from the ledger alone."
+		r.rec.add(report.RevertFailed, told)
+		return
+	}
+	if r.forget(in) {
+		told.Gone = clock.Between(sent, r.rec.now())
+		r.rec.add(report.Reverted, told)
+	}
+}
+
+// revertFromLedger reverts an entry whose guard is dead. It returns cause when the entry is still held.
+func (r *run) revertFromLedger(ctx context.Context, id string, cause error) error {
+	results, err := faults.RevertOrphans(ctx, r.Ledger, r.Kinds, func(e faults.Entry) bool { return e.ID == id })
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	for _, res := range results {
+		if res.Err != nil {
+			cause = errors.Join(cause, res.Err)
+		}
+	}
+	if r.entryStands(id) {
+		return cause
+	}
+	return nil
+}
+
+func (r *run) entryStands(id string) bool {
+	standing, err := r.Ledger.Standing()
+	return err != nil || slices.ContainsFunc(standing, func(s faults.Standing) bool { return s.Entry.ID == id })
+}
+
+// unwind reverts everything that stands, the last one first.
+func (r *run) unwind() {
+	for range 3 {
+		r.mu.Lock()
+		left := slices.Clone(r.standing)
+		r.mu.Unlock()
+		if len(left) == 0 {
+			return
+		}
+		for _, in := range slices.Backward(left) {
+			r.revert(in)
+		}
+	}
+}
