@@ -65,7 +65,7 @@ func (s *sources) open() bool {
 	for _, decl := range s.run.Scenario.AlarmSources {
 		config := decl.Config
 		if decl.Rules != nil {
-			c := builtin.Config{Rules: decl.Rules}
+			c := builtin.Config{Rules: decl.Rules, Repeat: decl.Repeat}
 			for _, to := range decl.Notify {
 				if url, ok := webhooks[to]; ok {
 					to = url

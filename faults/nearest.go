@@ -3,10 +3,13 @@ package faults
 import "strings"
 
 // Nearest returns the choice that word was probably meant to be, for a "did you mean": the one with the smallest
-// edit distance (Levenshtein), letter case aside, if at most a third of the word's letters differ. It returns ""
-// when none is near.
+// edit distance (Levenshtein), letter case aside, if at most two letters or a third of them differ (one in words of one or
+// two). Two swapped letters are two. It returns "" when none is near.
 func Nearest(word string, choices []string) string {
-	best, limit := "", max(1, len(word)/3)+1
+	best, limit := "", max(2, len(word)/3)+1
+	if len(word) <= 2 {
+		limit = 2
+	}
 	for _, c := range choices {
 		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < limit {
 			best, limit = c, d

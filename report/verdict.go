@@ -235,6 +235,12 @@ func (j *judge) facts(c *Scorecard) {
 	for _, name := range j.load.streams {
 		c.Engines = append(c.Engines, j.engine(name))
 	}
+	for _, t := range j.plan.Traffic {
+		if t.KeepExecutors {
+			c.Remarks = append(c.Remarks, t.Name+" keeps its script's own executors. Virtual users that wait for answers are a closed "+
+				"model: it slows down with the system, so its rate is no promise and its response times leave out the waiting.")
+		}
+	}
 	for _, r := range j.tl.Remarks {
 		c.Remarks = append(c.Remarks, j.people.scrub(r.V.Text))
 	}

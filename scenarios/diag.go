@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agext/levenshtein"
 	"github.com/hashicorp/hcl/v2"
 
 	"gameday/faults"
@@ -115,8 +115,10 @@ func WriteText(w io.Writer, files []*File, width uint, color bool) error {
 		if len(f.Diags) == 0 {
 			continue
 		}
-		if err := hcl.NewDiagnosticTextWriter(w, f.Sources, width, color).WriteDiagnostics(f.Diags); err != nil {
-			return fmt.Errorf("printing diagnostics: %w", err)
+		for _, d := range f.Diags {
+			if err := WriteDiagnostic(w, f.Sources, d, width, color); err != nil {
+				return err
+			}
 		}
 		if n := len(f.Diags.Errs()); n > 0 {
 			problems += n
@@ -136,6 +138,47 @@ func WriteText(w io.Writer, files []*File, width uint, color bool) error {
 	}
 	_, err := fmt.Fprintf(w, "%d %s in %s; nothing was run.\n", problems, noun, where)
 	return err
+}
+
+// WriteDiagnostic prints one diagnostic with its source line, underlined where there is no colour to show the place.
+func WriteDiagnostic(w io.Writer, sources map[string]*hcl.File, d *hcl.Diagnostic, width uint, color bool) error {
+	var b bytes.Buffer
+	if err := hcl.NewDiagnosticTextWriter(&b, sources, width, color).WriteDiagnostic(d); err != nil {
+		return fmt.Errorf("printing a diagnostic: %w", err)
+	}
+	text := b.String()
+	if !color && d.Subject != nil && d.Subject.Start.Line == d.Subject.End.Line {
+		text = underline(text, *d.Subject)
+	}
+	if _, err := io.WriteString(w, text); err != nil {
+		return fmt.Errorf("printing a diagnostic: %w", err)
+	}
+	return nil
+}
+
+// underline draws a line below the place, under the source line that hcl prints as "  12: …".
+func underline(text string, at hcl.Range) string {
+	head := fmt.Sprintf("%4d: ", at.Start.Line)
+	begin := strings.Index(text, "\n"+head)
+	if begin < 0 {
+		return text
+	}
+	end := begin + 1 + strings.IndexByte(text[begin+1:], '\n')
+	line := []rune(strings.TrimPrefix(text[begin+1:end], head))
+	first, last := at.Start.Column-1, min(at.End.Column-1, len(line))
+	if first < 0 || first >= last {
+		return text
+	}
+	var mark strings.Builder
+	mark.WriteString(strings.Repeat(" ", len(head)))
+	for _, c := range line[:first] {
+		if c != '\t' {
+			c = ' ' // a tab stays a tab, so that the line stands under its place
+		}
+		mark.WriteRune(c)
+	}
+	mark.WriteString(strings.Repeat("─", last-first))
+	return text[:end+1] + mark.String() + "\n" + text[end+1:]
 }
 
 // jsonDiag is one diagnostic as `--json` prints it.
@@ -195,28 +238,11 @@ func toJSON(d *hcl.Diagnostic) jsonDiag {
 
 // suggest returns " Did you mean …?" for the nearest of the known names, or nothing when none is near.
 func suggest(given string, known []string) string {
-	best, distance := "", 4
-	for _, k := range known {
-		if d := levenshtein.Distance(given, k, nil); d < distance && d <= typos(k) {
-			best, distance = k, d
-		}
-	}
+	best := faults.Nearest(given, known)
 	if best == "" {
 		return ""
 	}
 	return fmt.Sprintf(" Did you mean %q?", best)
-}
-
-// typos is how many letters may differ for one name to be taken for another; two swapped letters are two.
-func typos(name string) int {
-	switch n := len(name); {
-	case n <= 2:
-		return 1
-	case n <= 5:
-		return 2
-	default:
-		return 3
-	}
 }
 
 // article puts "a" or "an" before a word.

@@ -174,9 +174,10 @@ type AlarmSource struct {
 	Kind   alarms.SourceKind
 	Name   string
 	Config alarms.Config
-	// Rules and Notify are set for the builtin kind: its rules are expressions, its receivers references or URLs.
+	// Rules, Notify and Repeat are set for the builtin kind: its rules are expressions, its receivers references or URLs.
 	Rules  []builtin.Rule
 	Notify []string
+	Repeat time.Duration // 0 is the kind's own default
 	Range  hcl.Range
 }
 

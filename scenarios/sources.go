@@ -125,6 +125,7 @@ func (l *loader) rules(f *loadedSources, in indicators) []AlarmSource {
 			continue
 		}
 		block := f.builtin[out[i].Name]
+		out[i].Repeat = l.optional(block.Repeat, block.Body, "repeat", out[i].Range, time.Second, 0)
 		seen := map[string]hcl.Range{}
 		for _, b := range block.Rules {
 			if !l.unique(seen, "rule", b.Name, b.DefRange) {

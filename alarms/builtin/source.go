@@ -15,8 +15,8 @@ import (
 	"gameday/alarms"
 	"gameday/alarms/internal/fold"
 	"gameday/alarms/internal/looks"
-	"gameday/alarms/internal/near"
 	"gameday/clock"
+	"gameday/faults"
 	"gameday/loadgen/sli"
 )
 
@@ -201,7 +201,7 @@ func absent(source string, e alarms.Expectation, states []*state, names []string
 		}
 	}
 	f.Detail = fmt.Sprintf("Its rules are %s.", strings.Join(names, ", "))
-	if guess := near.Name(want, names); guess != "" {
+	if guess := faults.Nearest(want, names); guess != "" {
 		f.Detail = fmt.Sprintf("Did you mean %s?", guess)
 	}
 	return f

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"gameday/alarms"
-	"gameday/alarms/internal/near"
+	"gameday/faults"
 )
 
 // problem is why an expected alarm could not be seen even if its condition held.
@@ -110,7 +110,7 @@ func missing(name string, rules []rule) *problem {
 	}
 	slices.Sort(names)
 	p := &problem{summary: fmt.Sprintf("no rule is named %s", name), absent: true}
-	guess := near.Name(name, names)
+	guess := faults.Nearest(name, names)
 	switch {
 	case guess != "":
 		p.detail = fmt.Sprintf("Did you mean %s? Correct alertname in the scenario, or load the rule.", guess)

@@ -182,7 +182,7 @@ func (a *app) notice(e report.Event, s *scenarios.Scenario, sources map[string]*
 		return
 	}
 	if d := conductor.AbortNotice(s, abort); d != nil {
-		hcl.NewDiagnosticTextWriter(a.errw, sources, uint(width(a.errw)), color(a.errw)).WriteDiagnostic(d)
+		_ = scenarios.WriteDiagnostic(a.errw, sources, d, uint(width(a.errw)), color(a.errw)) // there is nowhere else to say it
 	}
 }
 
