@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gameday/clock"
@@ -35,8 +36,9 @@ const (
 // faultRun is one planned fault on its way.
 type faultRun struct {
 	*scenarios.Fault
-	over chan struct{} // closed when the fault is gone, or will not come
-	once sync.Once
+	over     chan struct{} // closed when the fault is gone, or will not come
+	once     sync.Once
+	injected atomic.Bool // it took effect somewhere
 }
 
 func (f *faultRun) finish() { f.once.Do(func() { close(f.over) }) }
@@ -128,10 +130,14 @@ func (r *run) due(f *faultRun) (at time.Time, ok bool) {
 		if before.wait(r.ctx) != nil {
 			return time.Time{}, false
 		}
+		if !before.injected.Load() {
+			r.rec.add(report.Noted, report.Note{Fault: f.Name, Text: fmt.Sprintf("fault %s was not injected: it comes after %s, which was not", f.Name, f.After)})
+			return time.Time{}, false
+		}
 		at = r.rec.now().Add(f.Wait)
 	}
 	if at.After(r.loadStart.Add(r.Scenario.Timeline.Load)) {
-		r.rec.add(report.Noted, report.Note{Text: fmt.Sprintf("fault %s was not injected: the load phase ends before it is due", f.Name)})
+		r.rec.add(report.Noted, report.Note{Fault: f.Name, Text: fmt.Sprintf("fault %s was not injected: the load phase ends before it is due", f.Name)})
 		return time.Time{}, false
 	}
 	return at, r.until(at.Add(-resolveAhead))
@@ -262,13 +268,17 @@ func (r *run) injectAt(f *faultRun, p targets.Place, n int, due time.Time) *inje
 	in.Onset = clock.Between(sent, r.rec.now())
 	in.Effect = &answer.Effect
 	if err != nil {
-		if !errors.Is(err, guard.ErrResidue) {
-			r.forget(in)
-		}
 		in.Error, in.Hint = err.Error(), injectHint(err)
 		r.rec.add(report.InjectFailed, in.Injection)
+		if !errors.Is(err, guard.ErrResidue) && !r.entryStands(in.ID) {
+			r.forget(in)
+			return nil
+		}
+		// The guard died, or fell silent, in the middle of it: what it may have done is in the ledger.
+		r.work.Go(func() { r.revert(in) })
 		return nil
 	}
+	f.injected.Store(true)
 	if !f.Kind.Reversible {
 		r.forget(in)
 	}
@@ -359,7 +369,7 @@ func (r *run) renew(in *injection) {
 	}
 	select {
 	case <-in.guard.Ended():
-		r.rec.add(report.Noted, report.Note{Text: fmt.Sprintf("the guard of %s on %s is gone: %v", in.Fault, in.Place, err)})
+		r.rec.add(report.Noted, report.Note{Fault: in.Fault, Text: fmt.Sprintf("the guard of %s on %s is gone: %v", in.Fault, in.Place, err)})
 		r.revert(in)
 		return
 	default:
@@ -509,7 +519,7 @@ func (r *run) followGuard(c *guard.Client) {
 		case guard.EventLapsed, guard.EventReverted:
 			r.lapsed(in, e.Why)
 		case guard.EventResidue:
-			r.rec.add(report.Noted, report.Note{Text: fmt.Sprintf("the guard could not revert %s on %s and tries again: %s", in.Fault, in.Place, e.Why)})
+			r.rec.add(report.Noted, report.Note{Fault: in.Fault, Text: fmt.Sprintf("the guard could not revert %s on %s and tries again: %s", in.Fault, in.Place, e.Why)})
 		}
 	}
 }

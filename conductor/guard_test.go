@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"gameday/report"
 )
 
@@ -232,7 +230,7 @@ func fillDisk(t *testing.T, path string, full *os.File) {
 	for _, o := range open {
 		number, _ := strconv.Atoi(o.Name())
 		if to, err := os.Readlink("/proc/self/fd/" + o.Name()); err == nil && to == path {
-			if err := unix.Dup3(int(full.Fd()), number, unix.O_CLOEXEC); err != nil {
+			if err := dup(int(full.Fd()), number); err != nil {
 				t.Error(err)
 			}
 			return

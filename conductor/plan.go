@@ -51,8 +51,17 @@ func MakePlan(s *scenarios.Scenario) *report.Plan {
 	for _, secret := range s.Secrets {
 		p.Secrets = append(p.Secrets, report.SecretPlan{Name: secret.Name, Set: secret.Set})
 	}
+	if s.Lab != nil {
+		for i := range p.Targets {
+			p.Targets[i].Pending = true
+			for _, h := range hosts(s.Lab, s.Target(p.Targets[i].Name).Selector) {
+				p.Targets[i].Places = append(p.Targets[i].Places, h.String())
+			}
+		}
+	}
+	p.Blast = blast(s)
 	p.Warnings = warnings(s)
-	return p
+	return redacted(s, p)
 }
 
 func phaseLength(s *scenarios.Scenario, p report.Phase) time.Duration {
@@ -111,6 +120,10 @@ func warnings(s *scenarios.Scenario) []string {
 	}
 	if len(s.Faults) == 0 && len(s.Alarms) > 0 {
 		warn("There is no fault, so no alarm can be detected: alarms that fire count as noise.")
+	}
+	if longest := longestSteady(s); len(s.Faults) > 0 && longest > 0 && s.Timeline.Recovery < longest+settle {
+		warn("The recovery phase (%s) is shorter than the longest window of steady_state (over %s) and %s: the return to steady state after "+
+			"the last fault can hardly be proven.", short(s.Timeline.Recovery), short(longest), short(settle))
 	}
 	if len(s.Faults) > 0 && !hasPart(s, report.PartSteady) {
 		warn("No steady_state is declared, so nothing is checked before faults are injected, and no recovery can be measured.")
@@ -180,6 +193,21 @@ func deadline(from, within time.Duration) time.Duration {
 		return 0
 	}
 	return from + within
+}
+
+// settle is what a return to steady state takes beyond a full window: traffic of the fault's time is still answered, and the
+// steady state must have held for a while.
+const settle = 3 * time.Second
+
+// longestSteady returns the longest window of the steady state's expectations, or 0.
+func longestSteady(s *scenarios.Scenario) time.Duration {
+	longest := time.Duration(0)
+	for _, e := range s.Expects {
+		if e.Part == report.PartSteady {
+			longest = max(longest, e.That.Over)
+		}
+	}
+	return longest
 }
 
 func hasPart(s *scenarios.Scenario, p report.ExpectPart) bool {

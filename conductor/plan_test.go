@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"gameday/alarms"
 	"gameday/alarms/builtin"
@@ -67,6 +68,9 @@ func TestPlanText(t *testing.T) {
 			}
 			golden(t, golds, b.Bytes())
 			for line := range strings.Lines(b.String()) {
+				if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 100 {
+					t.Errorf("%d columns in %q", n, line)
+				}
 				if strings.HasSuffix(line, " \n") {
 					t.Errorf("blanks at the end of %q", line)
 				}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"gameday/report"
 )
@@ -16,7 +17,7 @@ func WritePlan(w io.Writer, p *report.Plan) error {
 	out := &planText{}
 	out.line("%-*s %s", max(60, len(p.Scenario)), p.Scenario, p.File)
 	if p.Summary != "" {
-		out.line("%s", p.Summary)
+		out.wrapped("", "", p.Summary)
 	}
 	out.line("")
 	out.traffic(p)
@@ -37,12 +38,38 @@ func (t *planText) line(format string, args ...any) {
 	t.b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
 }
 
-func (t *planText) section(head string, lines []string) {
+// planWidth is how many columns the sentences of a plan take at most.
+const planWidth = 100
+
+// wrapped prints a text after a head, and goes on below an indent where a line would be too long. Blanks within a line stay as
+// they are; a word that is too long stays whole.
+func (t *planText) wrapped(head, indent, text string) {
+	line := head
+	for begun := false; text != ""; {
+		gap := len(text) - len(strings.TrimLeft(text, " "))
+		end := len(text)
+		if i := strings.IndexByte(text[gap:], ' '); i >= 0 {
+			end = gap + i
+		}
+		piece := text[:end]
+		if begun && utf8.RuneCountInString(line+piece) > planWidth {
+			t.line("%s", line)
+			line, piece = indent, piece[gap:]
+		}
+		line += piece
+		begun = begun || gap < end
+		text = text[end:]
+	}
+	t.line("%s", line)
+}
+
+// section prints lines below each other; one that is too long goes on so many columns in.
+func (t *planText) section(head string, in int, lines []string) {
 	for i, l := range lines {
 		if i > 0 {
 			head = ""
 		}
-		t.line("  %-10s %s", head, l)
+		t.wrapped(fmt.Sprintf("  %-10s ", head), strings.Repeat(" ", in), l)
 	}
 }
 
@@ -56,7 +83,7 @@ func (t *planText) traffic(p *report.Plan) {
 		lines = append(lines, fmt.Sprintf("%-10s %g/s baseline (given)  →  %gx = %g/s, open model, %s %s",
 			s.Name, s.Rate, s.Multiple, s.Rate*s.Multiple, s.Engine, s.Script))
 	}
-	t.section("Traffic", lines)
+	t.section("Traffic", 24, lines)
 }
 
 func (t *planText) touches(p *report.Plan) {
@@ -67,9 +94,10 @@ func (t *planText) touches(p *report.Plan) {
 		}
 		what := strings.Join(g.Places, "; ")
 		switch {
+		case what != "":
 		case g.Pending:
 			what = "known once the lab is up"
-		case what == "":
+		default:
 			what = "nothing now"
 		}
 		lines = append(lines, fmt.Sprintf("%-10s %-30s at most %d   %s", g.Name, g.Selector, g.AtMost, what))
@@ -77,7 +105,10 @@ func (t *planText) touches(p *report.Plan) {
 	if len(lines) == 0 {
 		lines = []string{"nothing: no fault is declared"}
 	}
-	t.section("Touches", lines)
+	t.section("Touches", 24, lines)
+	if p.Blast != "" {
+		t.section("Blast", 13, []string{p.Blast})
+	}
 }
 
 func touched(p *report.Plan, target string) bool {
@@ -105,7 +136,7 @@ func (t *planText) timeline(p *report.Plan) {
 	all = append(all, moment{last.At + last.Length, "end"})
 	slices.SortStableFunc(all, func(a, b moment) int { return int(a.at - b.at) })
 	for _, m := range all {
-		t.line("  %-6s %s", mmss(m.at), m.text)
+		t.wrapped(fmt.Sprintf("  %-6s ", mmss(m.at)), "                       ", m.text)
 	}
 }
 
@@ -181,12 +212,12 @@ func (t *planText) expected(p *report.Plan) {
 	for _, r := range p.Responses {
 		lines = append(lines, fmt.Sprintf("%-16s %-18s %s", r.Name, r.Source, responseText(r)))
 	}
-	t.section("Expected", lines)
+	t.section("Expected", 49, lines)
 	var aborts []string
 	for _, a := range p.Aborts {
 		aborts = append(aborts, fmt.Sprintf("%s: %s held for %s", a.Name, a.Source, short(a.Held)))
 	}
-	t.section("Aborts", aborts)
+	t.section("Aborts", 15, aborts)
 	var secrets []string
 	for _, s := range p.Secrets {
 		state := "not set"
@@ -195,7 +226,7 @@ func (t *planText) expected(p *report.Plan) {
 		}
 		secrets = append(secrets, fmt.Sprintf("%s (%s)", s.Name, state))
 	}
-	t.section("Secrets", secrets)
+	t.section("Secrets", 15, secrets)
 }
 
 func required(is bool) string {
@@ -231,7 +262,7 @@ func (t *planText) remarks(p *report.Plan) {
 		t.line("")
 	}
 	for _, w := range p.Warnings {
-		t.line("  Warning: %s", w)
+		t.wrapped("  Warning: ", "           ", w)
 	}
 }
 

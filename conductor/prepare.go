@@ -218,7 +218,7 @@ func Plan(ctx context.Context, o Options) *report.Plan {
 	for i := range p.Targets {
 		resolvePlan(ctx, o, p, &p.Targets[i])
 	}
-	return p
+	return redacted(o.Scenario, p)
 }
 
 func resolvePlan(ctx context.Context, o Options, p *report.Plan, t *report.TargetPlan) {

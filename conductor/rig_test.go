@@ -207,7 +207,6 @@ type sender struct {
 	// errors is the share of failed requests in the n-th second, from 0; below 0 the window is missing.
 	errors func(second int) float64
 	dies   time.Duration // when it breaks, since its start; 0 never
-	start  time.Time
 
 	mu       sync.Mutex
 	commands []command

@@ -103,6 +103,14 @@ func (acc *alarmAccount) fromSightings(live []seen[AlarmSighting], end time.Time
 	open := map[string]*episode{}
 	acc.End = end    // the watcher tells of its failures, so silence up to here is silence of the alarms
 	var up time.Time // the begin of the covered span, zero while the source is not to be trusted
+	var down time.Time
+	var why string // of the hole that began at down
+	hole := func(end time.Time) {
+		if !down.IsZero() {
+			acc.Coverage.Why = append(acc.Coverage.Why, clockTimes(clock.Span{Start: down, End: end})+": "+why)
+		}
+		down = time.Time{}
+	}
 	for _, s := range live {
 		if s.V.Source != acc.Source {
 			continue
@@ -114,9 +122,15 @@ func (acc *alarmAccount) fromSightings(live []seen[AlarmSighting], end time.Time
 				acc.Coverage.Spans = append(acc.Coverage.Spans, clock.Span{Start: up, End: s.V.At.Lo})
 			}
 			up = time.Time{}
-			acc.Coverage.Why = append(acc.Coverage.Why, string(s.V.State)+": "+s.V.Why)
+			if down.IsZero() {
+				down, why = s.V.At.Lo, string(s.V.State)
+				if s.V.Why != "" {
+					why += ": " + s.V.Why
+				}
+			}
 			continue
 		}
+		hole(s.V.At.Hi)
 		up = cmpTime(up, s.V.At.Hi)
 		e := open[s.V.Key]
 		if e == nil && s.V.State != alarms.StateInactive && s.V.State != alarms.StateReachable {
@@ -135,6 +149,7 @@ func (acc *alarmAccount) fromSightings(live []seen[AlarmSighting], end time.Time
 	if !up.IsZero() {
 		acc.Coverage.Spans = append(acc.Coverage.Spans, clock.Span{Start: up, End: acc.End})
 	}
+	hole(acc.End)
 	for _, k := range sortedKeys(open) {
 		acc.Episodes = append(acc.Episodes, *open[k])
 	}

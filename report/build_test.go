@@ -30,10 +30,9 @@ type builder struct {
 
 func at(sec float64) time.Time { return began.Add(time.Duration(sec * float64(time.Second))) }
 
-// exactly and about are instants known exactly, and to within half a second either way.
-func exactly(sec float64) clock.Interval { return clock.At(at(sec)) }
-func about(sec float64) clock.Interval   { return clock.Between(at(sec-0.5), at(sec+0.5)) }
-func during(a, b float64) clock.Span     { return clock.Span{Start: at(a), End: at(b)} }
+// about is an instant known to within half a second either way.
+func about(sec float64) clock.Interval { return clock.Between(at(sec-0.5), at(sec+0.5)) }
+func during(a, b float64) clock.Span   { return clock.Span{Start: at(a), End: at(b)} }
 
 func newBuilder(t testing.TB, plan *Plan) *builder {
 	b := &builder{t: t, plan: plan}

@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -152,22 +151,6 @@ func (f *alarmFinding) watched(limit time.Duration) bool {
 // need returns the span that must be watched for a limit from the onset.
 func (f *alarmFinding) need(limit time.Duration) clock.Span {
 	return clock.Span{Start: f.t0.Lo, End: f.t0.Hi.Add(max(limit, second))}
-}
-
-// gap says in words why an absence over a span does not count.
-func gap(source string, spans []clock.Span, why []string, end time.Time, need clock.Span, asked bool) string {
-	switch {
-	case !asked:
-		return "the record has nothing from " + source
-	case end.Before(need.End) && clock.Share(spans, clock.Span{Start: need.Start, End: laterOf(need.Start,
-		end)}) >= covered:
-		return "the run ended before the deadline"
-	}
-	s := fmt.Sprintf("%s was watched for only %s of the time", source, percent(clock.Share(spans, need)))
-	if len(why) > 0 {
-		s += " (" + why[0] + ")"
-	}
-	return s
 }
 
 func (f *alarmFinding) gap(limit time.Duration) string {

@@ -11,25 +11,31 @@ import (
 	"gameday/clock"
 )
 
-// Find returns the item that a user means: by its id, the begin of it, a part of its id or title, or its letters in
-// order. A query that fits none or several is an error that lists the ids.
+// Find returns the item that a user means: by its id or title, the begin of the id, its last parts ("latency" is
+// "steady_state.latency"), the end of the id or the begin of the title, a part of either, or the id's letters in order.
+// The first of these ways that leads to one item decides. A query that fits none or several is an error that lists the
+// ids.
 func (c *Scorecard) Find(query string) (*Item, error) {
 	q := strings.ToLower(strings.TrimSpace(query))
 	tests := []func(*Item) bool{
 		func(i *Item) bool { return strings.ToLower(i.ID) == q || strings.ToLower(i.Title) == q },
 		func(i *Item) bool { return strings.HasPrefix(strings.ToLower(i.ID), q) },
+		func(i *Item) bool { return strings.HasSuffix(strings.ToLower(i.ID), "."+q) },
+		func(i *Item) bool {
+			return strings.HasSuffix(strings.ToLower(i.ID), q) || strings.HasPrefix(strings.ToLower(i.Title), q)
+		},
 		func(i *Item) bool {
 			return strings.Contains(strings.ToLower(i.ID), q) || strings.Contains(strings.ToLower(i.Title), q)
 		},
 		func(i *Item) bool { return subsequence(q, strings.ToLower(i.ID)) },
 	}
 	items := c.Items()
-	var fits []*Item
+	var several []*Item // of the first way that led to more than one
 	for _, test := range tests {
 		if q == "" {
 			break
 		}
-		fits = nil
+		var fits []*Item
 		for _, it := range items {
 			if test(it) {
 				fits = append(fits, it)
@@ -38,9 +44,12 @@ func (c *Scorecard) Find(query string) (*Item, error) {
 		if len(fits) == 1 {
 			return fits[0], nil
 		}
-		if len(fits) > 1 {
-			return nil, fmt.Errorf("%q fits several items; give more of one of these ids:\n%s", query, idList(fits))
+		if len(fits) > 1 && several == nil {
+			several = fits
 		}
+	}
+	if several != nil {
+		return nil, fmt.Errorf("%q fits several items; give more of one of these ids:\n%s", query, idList(several))
 	}
 	if len(items) == 0 {
 		return nil, fmt.Errorf("there is no item %q: the plan promises nothing that is judged", query)

@@ -31,7 +31,7 @@ func reread(t testing.TB, b *builder) *Record {
 
 func TestGolden(t *testing.T) {
 	formats := map[string]func(io.Writer, *Scorecard) error{
-		"txt":  func(w io.Writer, c *Scorecard) error { return Text(w, c, TextOptions{Record: "runs/one"}) },
+		"txt":  func(w io.Writer, c *Scorecard) error { return Text(w, c, TextOptions{Record: "runs/one", Page: true}) },
 		"json": JSON, "xml": JUnit, "html": HTML,
 		"explain.txt": func(w io.Writer, c *Scorecard) error {
 			for _, it := range c.Items() {
@@ -156,7 +156,7 @@ func TestPageIsSelfContained(t *testing.T) {
 // TestNoNames checks that no person's name leaves the report, in any format, unless the plan asks for names.
 func TestNoNames(t *testing.T) {
 	b := failedRun(t)
-	b.add(119, Noted, Note{"Ann, then (bob) and carol's laptop; annual bobsled"})
+	b.add(119, Noted, Note{Text: "Ann, then (bob) and carol's laptop; annual bobsled"})
 	rec := reread(t, b)
 	c := Score(rec)
 	out := everything(t, c)

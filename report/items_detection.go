@@ -41,8 +41,8 @@ func (j *judge) detection() []Item {
 func (f *alarmFinding) item(what, title string, within time.Duration) Item {
 	p := f.plan
 	it := Item{ID: "alarm." + p.Name + "." + what, Title: p.Name + " " + title, Weight: weight(p.Weight),
-		Required: p.Required,
-		Within:   within, Class: f.class, Measured: "unknown"}
+		Required: p.Required, cause: p.Cause,
+		Within: within, Class: f.class, Measured: "unknown"}
 	if within > 0 {
 		it.Limit = span(within)
 	}
@@ -241,7 +241,7 @@ func (f *alarmFinding) lastToEnd() episode {
 func (j *judge) flaps(f *alarmFinding) Item {
 	p := f.plan
 	it := f.item("flaps", "did not flap", 0)
-	it.Limit = count(*p.MaxFlaps, "flap")
+	it.Limit, it.absence = count(*p.MaxFlaps, "flap"), true
 	it.Expected = fmt.Sprintf("%s comes and goes at most %s while %s is felt", p.Name, count(*p.MaxFlaps,
 		"time")+" more than once", p.Cause)
 	switch {

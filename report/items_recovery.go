@@ -36,6 +36,7 @@ func (j *judge) recovery() []Item {
 func (j *judge) restarted(p *FaultPlan) Item {
 	target := strings.Join(p.Targets, " and ")
 	it := Item{ID: "recovery." + p.Name + ".restarted", Title: target + " came back after " + p.Name, Weight: 1,
+		cause:    p.Name,
 		Measured: "unknown", Limit: "–", Within: p.RestartsWithin,
 		Expected: fmt.Sprintf("%s comes back by itself after %s", target, p.Name)}
 	if p.RestartsWithin > 0 {
@@ -106,7 +107,7 @@ func (j *judge) neverBack(it *Item, in *InjectionLife, why string) {
 // steadyAgain judges how long the steady state took to be back after a fault.
 func (j *judge) steadyAgain(p *FaultPlan) Item {
 	it := Item{ID: "recovery." + p.Name + ".steady_state", Title: "back to steady state after " + p.Name, Weight: 1,
-		Measured: "unknown", Limit: "–"}
+		cause: p.Name, Measured: "unknown", Limit: "–"}
 	f := j.tl.Fault(p.Name)
 	it.Within = j.steadyLimit(f)
 	it.Expected = fmt.Sprintf("every steady-state expectation holds again once %s is gone, and keeps holding for %s",
@@ -116,7 +117,7 @@ func (j *judge) steadyAgain(p *FaultPlan) Item {
 		it.Limit = span(it.Within)
 		it.Expected += ", within " + it.Limit
 	}
-	if j.skipped(&it, p.Name) {
+	if j.skipped(&it, p.Name) || j.uncounted(&it, j.steadyExpects()...) {
 		return it
 	}
 	from, ok := j.recoveryFrom(f)

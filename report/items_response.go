@@ -40,6 +40,7 @@ func (j *judge) response() []Item {
 // paging is the page that one response is about, and all that happened to it.
 type paging struct {
 	plan    *ResponsePlan
+	cause   string // the fault behind the alarm
 	skip    string // why nothing can be judged
 	none    string // why it is missed that there was no page
 	account *responseAccount
@@ -55,6 +56,9 @@ func (j *judge) pageOf(r *ResponsePlan) *paging {
 	case f == nil:
 		p.skip = r.To + " is not an alarm of the plan"
 		return p
+	}
+	p.cause = f.plan.Cause
+	switch {
 	case f.skip != "":
 		p.skip = f.skip
 		return p
@@ -103,7 +107,7 @@ func (p *paging) gap(need clock.Span) string {
 // item begins an item of a response.
 func (p *paging) item(what, title string, d DeadlinePlan) Item {
 	return Item{ID: "response." + p.plan.Name + "." + what, Title: title, Weight: weight(d.Weight), Required: d.Required,
-		Within: d.Within, Limit: span(d.Within), Measured: "unknown"}
+		cause: p.cause, Within: d.Within, Limit: span(d.Within), Measured: "unknown"}
 }
 
 // begin adds the page to the item's evidence. It returns false when there is none, and the item is judged already.
@@ -194,8 +198,8 @@ func (j *judge) finish(p *paging, it *Item, at *clock.Interval, what string) {
 	}
 	it.Measured = "not seen"
 	why := p.gap(need)
-	if strings.Contains(why, "before the deadline") {
-		why = "the run ended before the deadline (" + j.tl.stamp(need.End) + ")"
+	if strings.HasPrefix(why, tooSoon) {
+		why = tooSoon + " (" + j.tl.stamp(need.End) + ")" + strings.TrimPrefix(why, tooSoon)
 		it.Hint = fmt.Sprintf("Deadlines of the response to %s lie after the end of the run: run `gameday finalize` "+
 			"once they are over, "+
 			"or lengthen the recovery phase.", p.plan.To)

@@ -44,6 +44,7 @@ func limitOf(e ExpectPlan) string { return cmp.Or(e.Source, e.That.String()) }
 // whileStanding judges a fault's expectation over the windows that lie wholly in the time it stood everywhere.
 func (j *judge) whileStanding(e ExpectPlan) Item {
 	it := j.expectation(e)
+	it.cause, it.broken = e.Fault, true
 	it.Title += " while " + e.Fault
 	it.Expected = fmt.Sprintf("%s holds over the time in which %s stands", limitOf(e), e.Fault)
 	if j.skipped(&it, e.Fault) {
@@ -137,6 +138,9 @@ func (j *judge) spans(spans []clock.Span) string {
 func (j *judge) evaluate(it *Item, e ExpectPlan, spans []clock.Span) {
 	r := j.load.over(spans...)
 	it.measure(e.That, r)
+	if j.uncounted(it, e) {
+		return
+	}
 	for _, s := range e.That.SLIs() {
 		if ownName(s[1]) {
 			continue

@@ -19,8 +19,10 @@ type Plan struct {
 
 	Phases  []PhasePlan   `json:"phases"`
 	Traffic []TrafficPlan `json:"traffic"`
-	Targets []TargetPlan  `json:"targets,omitempty"`
-	Faults  []FaultPlan   `json:"faults,omitempty"`
+	// Blast says how much the faults may touch: "2 of 4 nodes" of the lab, or "3 targets".
+	Blast   string       `json:"blast,omitempty"`
+	Targets []TargetPlan `json:"targets,omitempty"`
+	Faults  []FaultPlan  `json:"faults,omitempty"`
 	// Expects are all expectations over SLIs: steady state, capacity, and those of faults.
 	Expects   []ExpectPlan   `json:"expects,omitempty"`
 	Alarms    []AlarmPlan    `json:"alarms,omitempty"`
@@ -56,7 +58,7 @@ type TargetPlan struct {
 	Selector string   `json:"selector"` // "listen 9102"
 	AtMost   int      `json:"at_most,omitempty"`
 	Places   []string `json:"places,omitempty"` // "pid 4127 /…/shop payments"
-	// Pending says that the places can be known only once the lab is up.
+	// Pending says that the lab is not up: Places are then what it declares, if that can be told.
 	Pending bool `json:"pending,omitempty"`
 }
 

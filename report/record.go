@@ -193,7 +193,8 @@ type GeneratorNote struct {
 
 // Note is a plain remark.
 type Note struct {
-	Text string `json:"text"`
+	Text  string `json:"text"`
+	Fault string `json:"fault,omitempty"` // the fault it gives away, which a blind run hides
 }
 
 // EndReason says why a run came to its end.

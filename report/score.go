@@ -23,10 +23,10 @@ import (
 func Score(rec *Record) *Scorecard {
 	j := newJudge(rec)
 	parts := []PartScore{
-		{Part: Service, Items: j.service()},
-		{Part: Recover, Items: j.recovery()},
-		{Part: Detection, Items: j.detection()},
-		{Part: Response, Items: j.response()},
+		{Part: Service, Items: j.shorten(j.service())},
+		{Part: Recover, Items: j.shorten(j.recovery())},
+		{Part: Detection, Items: j.shorten(j.detection())},
+		{Part: Response, Items: j.shorten(j.response())},
 		{Part: Capacity, Items: j.capacity()},
 	}
 	c := &Scorecard{
@@ -34,7 +34,7 @@ func Score(rec *Record) *Scorecard {
 		Owner: j.people.scrub(rec.Plan.Owner), Run: j.tl.Started.Run, Version: j.tl.Started.Version,
 		Started: cmpTime(j.tl.Started.At, j.tl.Start).UTC(), Length: j.tl.End.Sub(j.tl.Start),
 		Torn: rec.Torn, Pass: rec.Plan.Score.Pass,
-		rec: rec, tl: j.tl, load: j.load, people: j.people,
+		rec: rec, tl: j.tl, load: j.load, people: j.people, untested: j.shortfalls(),
 	}
 	if e := j.tl.Ended; e != nil {
 		c.End, c.EndError = e.Reason, j.people.scrub(e.Error)
@@ -63,6 +63,8 @@ type judge struct {
 	classes map[episodeID]Class
 	// calm is the quiet part of the load phase, found once.
 	calm *quietness
+	// lost are the complaints of streams whose requests were never counted.
+	lost map[string]string
 }
 
 func newJudge(rec *Record) *judge {
@@ -73,6 +75,7 @@ func newJudge(rec *Record) *judge {
 		a := &rec.Plan.Alarms[i]
 		j.alarms[a.Name] = j.find(a)
 	}
+	j.lost = j.unsent()
 	return j
 }
 
@@ -173,7 +176,8 @@ func (c *Scorecard) sum() {
 
 // judge reaches the verdict. A required miss fails; a required unknown is inconclusive; a low score at the pass mark
 // passes; a high score below it fails; anything else is inconclusive. A run that did not come to its planned end cannot
-// pass, and a fault left standing outranks everything.
+// pass, nor can one in which a planned fault never took effect or was cut short: what it passed is not what was
+// planned. A fault left standing outranks everything.
 func (c *Scorecard) judge() {
 	v := c.base()
 	switch c.End {
@@ -181,6 +185,9 @@ func (c *Scorecard) judge() {
 	case EndAborted, EndStopped:
 		v = v.Merge(Aborted)
 	default:
+		v = v.Merge(Inconclusive)
+	}
+	if len(c.untested) > 0 {
 		v = v.Merge(Inconclusive)
 	}
 	if c.Residue {
@@ -271,7 +278,7 @@ func (j *judge) notInjected(name string) (why, hint string, not bool) {
 		for _, in := range f.Injections {
 			hint = cmp.Or(hint, j.people.scrub(in.Hint))
 		}
-		return name + " was never injected: " + j.people.scrub(f.failure()), hint, true
+		return name + " was never injected: " + j.people.scrub(f.failure(j.complete())), hint, true
 	}
 	return "", "", false
 }

@@ -505,7 +505,7 @@ func TestRestarted(t *testing.T) {
 					}
 				}
 			}
-			b.add(100, Noted, Note{"the end"})
+			b.add(100, Noted, Note{Text: "the end"})
 			if c.end != EndInterrupted {
 				b.end(100, c.end)
 			}

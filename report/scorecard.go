@@ -48,6 +48,8 @@ type Scorecard struct {
 	tl     *Timeline
 	load   *traffic
 	people *people
+	// untested are the planned faults that never took effect, or were cut short: a run with one cannot pass.
+	untested []shortfall
 }
 
 // Items returns every item, in the order they are printed.
@@ -96,6 +98,10 @@ type Item struct {
 	Why      string     `json:"why,omitempty"`
 	Hint     string     `json:"hint,omitempty"`
 	Evidence []Evidence `json:"evidence,omitempty"`
+
+	cause   string // the fault that the item is about; empty when it is about none
+	absence bool   // met when something is not seen
+	broken  bool   // an expectation of users while the fault stands
 }
 
 // Lost returns the points that were not earned for certain: those missed, and those of an unknown.
@@ -123,6 +129,8 @@ type Safety struct {
 	Residue  []string `json:"residue,omitempty"`
 	Clean    bool     `json:"clean"`
 	Text     string   `json:"text"`
+
+	lab bool // all residue was on nodes of a lab, which end with the run
 }
 
 // Advice is something to do next, with the items it would win points for.

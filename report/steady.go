@@ -26,12 +26,7 @@ type steadiness struct {
 // fault's own time out of the sliding window, so the answer is as fine as one window and does not grow with `over`.
 func (j *judge) steadyFrom(from, end time.Time) steadiness {
 	var r steadiness
-	var expects []ExpectPlan
-	for _, e := range j.plan.Expects {
-		if e.Part == PartSteady {
-			expects = append(expects, e)
-		}
-	}
+	expects := j.steadyExpects()
 	longest := j.longest()
 	starts := j.starts(from, end)
 	if len(starts) == 0 {
@@ -68,6 +63,17 @@ func (j *judge) steadyFrom(from, end time.Time) steadiness {
 	}
 	r.maybe = run > 0
 	return r
+}
+
+// steadyExpects returns the steady-state expectations of the plan.
+func (j *judge) steadyExpects() []ExpectPlan {
+	var out []ExpectPlan
+	for _, e := range j.plan.Expects {
+		if e.Part == PartSteady {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // longest returns the longest sliding window of the steady-state expectations.

@@ -25,6 +25,8 @@ type TextOptions struct {
 	Color bool
 	// Record is the folder to name in the last line; without it there is no such line.
 	Record string
+	// Page says that the report's page was written to the record's folder, as report.html; the last line then names it.
+	Page bool
 }
 
 // Text writes the scorecard for a terminal, at most 100 columns wide.
@@ -58,10 +60,36 @@ func Text(w io.Writer, c *Scorecard, o TextOptions) error {
 		}
 	}
 	if o.Record != "" {
-		fmt.Fprintf(&b, "\n record %s   explain: gameday explain %s <item>\n", plain(o.Record), plain(o.Record))
+		whereabouts(&b, o)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// whereabouts writes the last line: where the record and the page are, and how to ask on. What does not fit into the
+// width goes to a line of its own.
+func whereabouts(b *strings.Builder, o TextOptions) {
+	dir := plain(o.Record)
+	words := []string{"record " + dir}
+	if o.Page {
+		words = append(words, "report "+strings.TrimSuffix(dir, "/")+"/report.html")
+	}
+	words = append(words, "explain: gameday explain "+dir+" <item>")
+	at := 0
+	for _, w := range words {
+		n := utf8.RuneCountInString(w)
+		switch {
+		case at == 0, at+3+n > textWidth:
+			b.WriteString("\n ")
+			at = 1
+		default:
+			b.WriteString("   ")
+			at += 3
+		}
+		b.WriteString(w)
+		at += n
+	}
+	b.WriteByte('\n')
 }
 
 // paint adds colours, or nothing.

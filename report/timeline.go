@@ -52,6 +52,7 @@ type InjectionLife struct {
 	RevertSent             time.Time
 	Gone                   clock.Interval // zero when it was not reverted
 	Lapsed                 bool           // the kernel let go of it before it was told to
+	LapsedWhy              string
 	Back                   clock.Interval // the target came back by itself
 	BackEffect             *faults.Effect
 	BackLine               int
@@ -184,7 +185,7 @@ func (in *InjectionLife) step(s seen[Injection]) {
 	case InjectFailed:
 		in.Failed, in.Hint = cmp.Or(v.Error, "the fault did not take effect"), v.Hint
 	case Lapsed:
-		in.Lapsed = true
+		in.Lapsed, in.LapsedWhy = true, v.Error
 		in.end(v.Gone, s.At)
 	case Reverting:
 		in.RevertSent = s.At
@@ -315,12 +316,27 @@ func (f *FaultLife) lines() []int {
 	return slices.Compact(out)
 }
 
-// failure returns why the fault was never injected.
-func (f *FaultLife) failure() string {
+// refused returns what went wrong when it was tried; nothing when it was not tried, or nothing is known of it.
+func (f *FaultLife) refused() string {
 	for _, in := range f.Injections {
 		if in.Failed != "" {
 			return in.Failed
 		}
+	}
+	return ""
+}
+
+// failure returns why the fault was never injected, in a run that came to its planned end or not.
+func (f *FaultLife) failure(complete bool) string {
+	switch {
+	case f.refused() != "":
+		return f.refused()
+	case f.attempted():
+		return "it was tried, and nothing shows that it took effect"
+	case complete && f.Plan != nil && f.Plan.After != "":
+		return "its turn never came, for it waits until " + f.Plan.After + " is over"
+	case complete:
+		return "its turn never came"
 	}
 	return "the run ended before its turn came"
 }

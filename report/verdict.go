@@ -49,8 +49,25 @@ func (j *judge) safety() Safety {
 		}
 	}
 	s.Clean = len(s.Residue) == 0 && len(open) == 0
+	s.lab = j.allInLab(s.Residue)
 	s.Text = s.words(open, down)
 	return s
+}
+
+// allInLab reports whether everything that was left standing was left on nodes of a lab, which end with the run.
+func (j *judge) allInLab(residue []string) bool {
+	node := map[string]bool{}
+	for _, t := range j.plan.Targets {
+		node[t.Name] = t.Kind == "node"
+	}
+	for _, r := range residue {
+		i := slices.IndexFunc(j.plan.Faults, func(f FaultPlan) bool { return strings.HasPrefix(r, f.Name+" on ") })
+		if i < 0 || len(j.plan.Faults[i].Targets) == 0 ||
+			slices.ContainsFunc(j.plan.Faults[i].Targets, func(t string) bool { return !node[t] }) {
+			return false
+		}
+	}
+	return len(residue) > 0
 }
 
 // attempted reports whether an injection was at least tried.
@@ -62,6 +79,8 @@ func (s Safety) words(open, down []string) string {
 	}
 	text := fmt.Sprintf("%s injected, %d gone; ", count(s.Injected, "fault"), s.Gone)
 	switch {
+	case len(s.Residue) > 0 && s.lab:
+		return text + "LEFT STANDING: " + strings.Join(s.Residue, "; ") + " (in the lab, and gone with it)"
 	case len(s.Residue) > 0:
 		return text + "LEFT STANDING: " + strings.Join(s.Residue, "; ") + " (run `gameday revert`)"
 	case len(open) > 0:
@@ -99,15 +118,16 @@ func (j *judge) reasons(c *Scorecard) []string {
 		}
 	}
 	why = append(why, j.ending(c)...)
+	said := map[string]string{}
+	for _, u := range c.untested {
+		add("%s.", u.why)
+		said[u.why] = u.brief
+	}
 	early := c.End != EndComplete && c.End != EndInterrupted && c.Safety.Injected == 0
 	if len(why) > 0 && (c.Verdict == Failed || c.Verdict == Aborted || early) {
 		return why // what is unknown did not decide it, or only follows from the end
 	}
-	for _, it := range items {
-		if it.Required && it.Outcome == clock.Unknown {
-			add("%s is required and unknown: %s.", it.Title, it.Why)
-		}
-	}
+	why = append(why, requiredUnknowns(items, said)...)
 	if len(c.Parts) == 0 {
 		add("the plan promises nothing that could be judged.")
 	} else if c.Low < c.Pass-rounding && c.High >= c.Pass-rounding {
@@ -115,6 +135,34 @@ func (j *judge) reasons(c *Scorecard) []string {
 			points(c.High))
 	}
 	return why
+}
+
+// requiredUnknowns says which required items are unknown and why, those with the same cause in one sentence. A cause
+// that was told before is repeated only in brief.
+func requiredUnknowns(items []*Item, said map[string]string) []string {
+	var causes []string
+	titles := map[string][]string{}
+	for _, it := range items {
+		if !it.Required || it.Outcome != clock.Unknown {
+			continue
+		}
+		if titles[it.Why] == nil {
+			causes = append(causes, it.Why)
+		}
+		titles[it.Why] = append(titles[it.Why], it.Title)
+	}
+	var out []string
+	for _, cause := range causes {
+		t, are := titles[cause], "are"
+		switch n := len(t); {
+		case n == 1:
+			are = "is"
+		case n > 3:
+			t = append(t[:2:2], fmt.Sprintf("%d more", n-2))
+		}
+		out = append(out, fmt.Sprintf("%s %s required and unknown: %s.", list(t), are, cmp.Or(said[cause], cause)))
+	}
+	return out
 }
 
 // worst returns the missed items that cost most, at most three and not those that are required: they have their line.
@@ -129,6 +177,9 @@ func worst(items []*Item) []*Item {
 	return out[:min(3, len(out))]
 }
 
+// powerFailure is who asks a run in a lab to stop when the gameday outside of the lab has died.
+const powerFailure = "signal power failure"
+
 // ending says in words what an end other than the planned one means.
 func (j *judge) ending(c *Scorecard) []string {
 	var why []string
@@ -137,7 +188,15 @@ func (j *judge) ending(c *Scorecard) []string {
 			a.V.When,
 			valueWords(a.V.Values)))
 	}
+	killed := false
 	for _, s := range j.tl.Stops {
+		if s.V.Abandoned || s.V.By == powerFailure {
+			if !killed {
+				why = append(why, fmt.Sprintf("the gameday that started this run was killed at %s.", j.tl.since(s.At)))
+			}
+			killed = true
+			continue
+		}
 		text := fmt.Sprintf("stopped at %s by %s", j.tl.since(s.At), j.people.scrub(s.V.By))
 		if s.V.Why != "" {
 			text += ": " + j.people.scrub(s.V.Why)
@@ -159,6 +218,9 @@ func (j *judge) ending(c *Scorecard) []string {
 			why = append(why, "the preflight stopped the run.")
 		}
 	case EndError:
+		if killed {
+			break
+		}
 		why = append(why, "gameday itself failed: "+cmp.Or(c.EndError, "no reason is in the record")+".")
 	case EndInterrupted:
 		why = append(why, "the record has no end: gameday was killed.")
@@ -190,7 +252,11 @@ func advice(c *Scorecard) []Advice {
 	items := c.Items()
 	slices.SortStableFunc(items, byLoss)
 	out := []Advice{}
-	if !c.Safety.Clean {
+	switch {
+	case c.Safety.lab:
+		out = append(out, Advice{Text: "What was left standing went with the lab, so there is nothing to revert. Find out " +
+			"why it could not be: on a host that lasts it would still stand.", Items: []string{}})
+	case !c.Safety.Clean:
 		out = append(out, Advice{Text: "Run `gameday revert` now: it finds what may still stand, takes it away and " +
 			"proves that it is gone.",
 			Items: []string{}})
@@ -243,6 +309,11 @@ func (j *judge) facts(c *Scorecard) {
 	}
 	for _, r := range j.tl.Remarks {
 		c.Remarks = append(c.Remarks, j.people.scrub(r.V.Text))
+	}
+	for _, name := range sortedKeys(j.lost) {
+		c.Remarks = append(c.Remarks, fmt.Sprintf("%s made no request that was counted, although its script said %q: "+
+			"its iterations were counted instead, so its errors and response times say nothing of the service.",
+			name, j.lost[name]))
 	}
 	for _, n := range j.tl.Notes {
 		if n.V.Level != "info" && len(c.Remarks) < maxRemarks {

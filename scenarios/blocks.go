@@ -1,14 +1,17 @@
 package scenarios
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
 
 	"gameday/loadgen"
 	"gameday/report"
@@ -22,20 +25,27 @@ type decoding struct {
 	out *Scenario
 	at  hcl.Range // of the scenario's head
 	in  indicators
+
+	// Names that are declared, whether or not the block could be decoded: a reference to a faulty one is no second mistake.
+	targetNames, faultNames []string
+
+	misspelt hcl.Diagnostics // what was said of the scenario's own blocks
+
+	// How long the phases last; 0 when the file does not say it rightly.
+	baselineLasts, loadLasts time.Duration
 }
 
 // scenario decodes one scenario block.
 func (l *loader) scenario(named *namedBlock, labs map[string]*lab.Config, own []OwnSLI) *Scenario {
 	b := &scenarioBlock{}
-	l.add(decode(named.Body, l.base, b))
+	diags := decode(named.Body, l.base, b)
+	l.add(diags)
 	s := &Scenario{
 		Name: named.Name, Dir: l.dir, Summary: b.Summary, Owner: b.Owner, Blind: b.Blind, Named: b.Names,
 		Responders: l.responderSources,
 	}
-	d := &decoding{loader: l, out: s, at: named.DefRange}
-	if s.Name == "" || len(s.Name) > 100 {
-		l.errorf(d.at, "Invalid scenario name", "A scenario's name has 1 to 100 characters; it names the folder of its records.")
-	}
+	d := &decoding{loader: l, out: s, at: named.DefRange, misspelt: diags}
+	l.title("scenario", s.Name, d.at)
 	s.Lab = d.lab(b, labs)
 	s.SLIs = append(slices.Clone(own), l.ownSLIs(b.SLIs)...)
 	d.timeline(b)
@@ -69,13 +79,23 @@ func (d *decoding) lab(b *scenarioBlock, labs map[string]*lab.Config) *lab.Confi
 	return nil
 }
 
+// meant reports whether a block of the scenario is there under a misspelt name, which is reported.
+func (d *decoding) meant(kind string) bool {
+	return slices.ContainsFunc(d.misspelt, func(g *hcl.Diagnostic) bool {
+		return strings.Contains(g.Detail, fmt.Sprintf("Did you mean %q?", kind))
+	})
+}
+
 func (d *decoding) timeline(b *scenarioBlock) {
 	if !one(d.loader, b.Timeline, "timeline", func(t timelineBlock) hcl.Range { return t.DefRange }) {
+		if d.meant("timeline") {
+			return
+		}
 		d.errorf(d.at, "No timeline", "Say how long each phase lasts: "+
 			"timeline { baseline = \"30s\", ramp = \"10s\", load = \"3m\", recovery = \"60s\" }, one attribute a line.")
 		return
 	}
-	t := b.Timeline[0]
+	t, before := b.Timeline[0], len(d.diags)
 	d.out.Timeline = Timeline{
 		Baseline: d.duration(t.Baseline, t.Body, "baseline", t.DefRange, time.Second),
 		Load:     d.duration(t.Load, t.Body, "load", t.DefRange, time.Second),
@@ -84,10 +104,13 @@ func (d *decoding) timeline(b *scenarioBlock) {
 	if t.Ramp != "" {
 		d.out.Timeline.Ramp = d.duration(t.Ramp, t.Body, "ramp", t.DefRange, 0)
 	}
+	if len(d.diags) == before {
+		d.baselineLasts, d.loadLasts = d.out.Timeline.Baseline, d.out.Timeline.Load
+	}
 }
 
 func (d *decoding) traffic(b *scenarioBlock) {
-	if len(b.Traffic) == 0 {
+	if len(b.Traffic) == 0 && !d.meant("traffic") {
 		d.errorf(d.at, "No traffic", "Without traffic nothing can be measured. Add: "+
 			"traffic \"shoppers\" { … } with a k6 script and its baseline rate.")
 	}
@@ -96,6 +119,7 @@ func (d *decoding) traffic(b *scenarioBlock) {
 		if !d.unique(seen, "traffic", t.Name, t.DefRange) {
 			continue
 		}
+		d.identifier("traffic", t.Name, t.DefRange)
 		if slices.Contains(sliNames(), t.Name) || slices.ContainsFunc(d.out.SLIs, func(o OwnSLI) bool { return o.Name == t.Name }) {
 			d.errorf(t.DefRange, "Ambiguous traffic name", "%q is also the name of an indicator, so sli.%s would mean two things. Rename the traffic.",
 				t.Name, t.Name)
@@ -108,6 +132,9 @@ func (d *decoding) stream(t trafficBlock) Traffic {
 	out := Traffic{Name: t.Name, Multiple: 3, KeepExecutors: t.KeepExecutors, MaxVUs: t.MaxVUs, Env: t.Env, Range: t.DefRange}
 	if t.Multiple != nil {
 		out.Multiple = *t.Multiple
+	}
+	if t.Multiple != nil && !d.decodes(t.Body, "multiple", cty.Number) {
+		out.Multiple = 1
 	}
 	if out.Multiple <= 0 || out.Multiple > 1000 {
 		d.errorf(attrRange(t.Body, "multiple", t.DefRange), "Invalid multiple", "The load phase's multiple of the baseline is "+
@@ -135,12 +162,13 @@ func (d *decoding) baseline(out *Traffic, b baselineBlock) {
 		d.errorf(block.DefRange, "Unknown baseline kind", "There is no baseline kind %q in this build. There is rate.", block.Type)
 	}
 	switch {
+	case present(b.Whole, "rate") && !d.decodes(b.Whole, "rate", cty.Number): // reported
 	case b.Rate == nil && len(content.Blocks) == 0 && !out.KeepExecutors:
 		d.errorf(b.DefRange, "No baseline", "Say what 1x is: rate = 40, in iterations of the script per second.")
 	case b.Rate != nil && out.KeepExecutors:
 		d.errorf(b.DefRange, "Two baselines", "With keep_executors the script's own rates are 1x. Take one of the two out.")
 	case b.Rate != nil && (*b.Rate <= 0 || *b.Rate > 1e6):
-		d.errorf(attrRange(b.Body, "rate", b.DefRange), "Invalid rate", "A rate is more than 0 and at most 1000000 iterations a second.")
+		d.errorf(attrRange(b.Whole, "rate", b.DefRange), "Invalid rate", "A rate is more than 0 and at most 1000000 iterations a second.")
 	case b.Rate != nil:
 		out.Rate = *b.Rate
 	}
@@ -149,6 +177,9 @@ func (d *decoding) baseline(out *Traffic, b baselineBlock) {
 // script checks that the stream's script is there and parses, and shows its line when it does not.
 func (d *decoding) script(out *Traffic, t trafficBlock) {
 	at := attrRange(t.Body, "script", t.DefRange)
+	if present(t.Body, "script") && !d.decodes(t.Body, "script", cty.String) {
+		return
+	}
 	if t.Script == nil || *t.Script == "" {
 		d.errorf(t.DefRange, "No script", "This build sends traffic by k6 scripts. Name one: script = \"shoppers.js\".")
 		return
@@ -232,6 +263,7 @@ func (d *decoding) indicators() {
 			d.errorf(o.Range, "Name taken", "sli.%s is measured by gameday itself. Give this one another name.", o.Name)
 			continue
 		}
+		d.identifier("sli", o.Name, o.Range)
 		if d.unique(seen, "sli", o.Name, o.Range) {
 			d.in.own = append(d.in.own, o.Name)
 		}
@@ -241,21 +273,32 @@ func (d *decoding) indicators() {
 func (d *decoding) expects(b *scenarioBlock) {
 	at := func(b expectsBlock) hcl.Range { return b.DefRange }
 	if one(d.loader, b.Steady, "steady_state", at) {
-		d.expectBlocks(b.Steady[0].Expects, report.PartSteady, "")
+		d.expectBlocks(b.Steady[0].Expects, report.PartSteady, "", span{d.baselineLasts, "the baseline phase"})
 	}
 	if one(d.loader, b.Capacity, "capacity", at) {
-		d.expectBlocks(b.Capacity[0].Expects, report.PartCapacity, "")
+		d.expectBlocks(b.Capacity[0].Expects, report.PartCapacity, "", span{d.loadLasts, "the load phase"})
 	}
 }
 
-func (d *decoding) expectBlocks(blocks []expectBlock, part report.ExpectPart, fault string) {
+// span is what an expectation is judged over.
+type span struct {
+	length time.Duration // 0 when it is not known beforehand
+	what   string
+}
+
+func (d *decoding) expectBlocks(blocks []expectBlock, part report.ExpectPart, fault string, judged span) {
 	seen := map[string]hcl.Range{}
 	for _, b := range blocks {
 		if !d.unique(seen, "expect", b.Name, b.DefRange) {
 			continue
 		}
+		d.title("expect", b.Name, b.DefRange)
 		c := d.condition(b.That, d.in)
 		c.Over = d.over(b.Over, b.Body, b.DefRange)
+		if b.Over != "" && judged.length > 0 && c.Over > judged.length {
+			d.errorf(attrRange(b.Body, "over", b.DefRange), "Window too long", "over is %s, and %s, over which this is judged, lasts %s: no "+
+				"window would ever be full. Make one shorter or the other longer.", short(c.Over), judged.what, short(judged.length))
+		}
 		d.out.Expects = append(d.out.Expects, Expect{
 			Name: b.Name, Part: part, Fault: fault, That: c,
 			Weight: d.weight(b.Weight, b.Body, b.DefRange), Required: b.Required, Range: b.DefRange,
@@ -271,6 +314,8 @@ func (d *decoding) targets(b *scenarioBlock) {
 		if !d.unique(seen, "target", t.Name, t.DefRange) {
 			continue
 		}
+		d.identifier("target", t.Name, t.DefRange)
+		d.targetNames = append(d.targetNames, t.Name)
 		sel := d.selector(t, kinds, names)
 		if sel == nil {
 			continue
@@ -278,8 +323,8 @@ func (d *decoding) targets(b *scenarioBlock) {
 		out := Target{Name: t.Name, Selector: sel, AtMost: 1, Range: t.DefRange}
 		if t.AtMost != nil {
 			out.AtMost = *t.AtMost
-			if *t.AtMost < 1 || *t.AtMost > 10_000 {
-				d.errorf(t.DefRange, "Invalid at_most", "A target selects at least 1 place and at most 10000.")
+			if d.decodes(t.Whole, "at_most", cty.Number) && *t.AtMost < 1 || *t.AtMost > 10_000 {
+				d.errorf(attrRange(t.Whole, "at_most", t.DefRange), "Invalid at_most", "A target selects at least 1 place and at most 10000.")
 			}
 		}
 		if n, ok := sel.(*targets.Node); ok {

@@ -61,7 +61,12 @@ type openExpr struct{ hcl.Expression }
 
 func (e openExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	v, diags := e.Expression.Value(ctx)
-	v, _ = v.UnmarkDeep()
+	v, marks := v.UnmarkDeep()
+	if len(marks) > 0 && v.Type() == cty.Number {
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Secret as a number", Detail: "Numbers are printed and recorded, and " +
+			"cannot be taken out again. A secret is text: a password, a token. Use a variable.", Subject: e.Range().Ptr()})
+		v = cty.UnknownVal(cty.Number)
+	}
 	return v, diags
 }
 

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"gameday/faults"
 )
@@ -30,7 +32,39 @@ func (l *loader) plain(summary, detail string) {
 	})
 }
 
-func (l *loader) add(d hcl.Diagnostics) { l.diags = append(l.diags, d...) }
+func (l *loader) add(diags hcl.Diagnostics) {
+	for _, d := range diags {
+		l.diags = append(l.diags, undeclared(d))
+	}
+}
+
+// undeclared gives a reference to a variable or local that does not exist the name of what is meant, where hcl speaks of an
+// attribute of an object.
+func undeclared(d *hcl.Diagnostic) *hcl.Diagnostic {
+	e, ok := d.Expression.(*hclsyntax.ScopeTraversalExpr)
+	if !ok || d.Summary != "Unsupported attribute" || len(e.Traversal) < 2 {
+		return d
+	}
+	root := e.Traversal.RootName()
+	attr, ok := e.Traversal[1].(hcl.TraverseAttr)
+	what := map[string]string{"var": "variable", "local": "local"}[root]
+	if !ok || what == "" {
+		return d
+	}
+	for ctx := d.EvalContext; ctx != nil; ctx = ctx.Parent() {
+		v, ok := ctx.Variables[root]
+		if !ok || !v.Type().IsObjectType() {
+			continue
+		}
+		if v.Type().HasAttribute(attr.Name) {
+			return d // the mistake is further on
+		}
+		names := slices.Sorted(maps.Keys(v.Type().AttributeTypes()))
+		return &hcl.Diagnostic{Severity: d.Severity, Summary: "Unknown " + what, Subject: e.Range().Ptr(),
+			Detail: fmt.Sprintf("No %s %q is declared in this file.%s Declared: %s.", what, attr.Name, suggest(attr.Name, names), list(names))}
+	}
+	return d
+}
 
 // unique reports a second block of the same name and says where the first one is.
 func (l *loader) unique(seen map[string]hcl.Range, what, name string, at hcl.Range) bool {
@@ -72,10 +106,19 @@ func flatten(err error) []error {
 	return []error{err}
 }
 
-// tidy sorts diagnostics by place and drops what repeats: decoders visit attributes in no fixed order, and one mistake
-// often surfaces twice.
+// unknownValue is what the decoder says of a value that has none yet. Only another mistake, reported where it is, leaves a
+// value unknown.
+func unknownValue(d *hcl.Diagnostic) bool {
+	return d.Summary == "Unsuitable value type" && strings.HasSuffix(d.Detail, "value must be known")
+}
+
+// tidy sorts diagnostics by place and drops what repeats or only follows from others: decoders visit attributes in no fixed
+// order, and some bodies are decoded twice.
 func tidy(in hcl.Diagnostics) hcl.Diagnostics {
 	out := slices.Clone(in)
+	if slices.ContainsFunc(out, func(d *hcl.Diagnostic) bool { return d.Severity == hcl.DiagError && !unknownValue(d) }) {
+		out = slices.DeleteFunc(out, unknownValue)
+	}
 	slices.SortStableFunc(out, func(a, b *hcl.Diagnostic) int {
 		ra, rb := subject(a), subject(b)
 		if c := strings.Compare(ra.Filename, rb.Filename); c != 0 {
@@ -96,8 +139,7 @@ func tidy(in hcl.Diagnostics) hcl.Diagnostics {
 		return strings.Compare(a.Detail, b.Detail)
 	})
 	return slices.CompactFunc(out, func(a, b *hcl.Diagnostic) bool {
-		return a.Severity == b.Severity && a.Subject != nil && b.Subject != nil &&
-			a.Subject.Filename == b.Subject.Filename && a.Subject.Start == b.Subject.Start && a.Subject.End == b.Subject.End
+		return a.Severity == b.Severity && a.Summary == b.Summary && a.Detail == b.Detail && subject(a) == subject(b)
 	})
 }
 
@@ -143,6 +185,11 @@ func WriteText(w io.Writer, files []*File, width uint, color bool) error {
 // WriteDiagnostic prints one diagnostic with its source line, underlined where there is no colour to show the place.
 func WriteDiagnostic(w io.Writer, sources map[string]*hcl.File, d *hcl.Diagnostic, width uint, color bool) error {
 	var b bytes.Buffer
+	if d.Subject != nil && (sources[d.Subject.Filename] == nil || sources[d.Subject.Filename].Bytes == nil) {
+		c := *d
+		c.Subject, c.Context = nil, nil // there is no line to show; the detail names the file
+		d = &c
+	}
 	if err := hcl.NewDiagnosticTextWriter(&b, sources, width, color).WriteDiagnostic(d); err != nil {
 		return fmt.Errorf("printing a diagnostic: %w", err)
 	}

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"math"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -45,6 +46,10 @@ func (in indicators) object() cty.Value {
 func (l *loader) condition(e hcl.Expression, in indicators) Condition {
 	e = bare(e)
 	c := Condition{Source: l.text(e.Range()), Range: e.Range()}
+	if !given(e) {
+		l.errorf(e.Range(), "No condition", "A condition over indicators is missing here, such as sli.error_ratio < 0.01.")
+		return c
+	}
 	before := len(l.diags.Errs())
 	for _, t := range e.Variables() {
 		if t.RootName() == "sli" {
@@ -172,13 +177,22 @@ func (l *loader) operation(op string, ctx *hcl.EvalContext, args ...hcl.Expressi
 
 func (l *loader) constant(e hcl.Expression, ctx *hcl.EvalContext) *sli.Expr {
 	v, diags := e.Value(ctx)
-	v, _ = v.UnmarkDeep()
+	v, marks := v.UnmarkDeep()
+	if len(marks) > 0 {
+		l.errorf(e.Range(), "Secret in a condition", "Conditions are printed and recorded with their values, so they cannot use secret(). "+
+			"Use a variable.")
+		return nil
+	}
 	if diags.HasErrors() || !v.IsKnown() || v.IsNull() {
 		return nil // reported already
 	}
 	switch v.Type() {
 	case cty.Number:
 		f, _ := v.AsBigFloat().Float64()
+		if math.IsInf(f, 0) {
+			l.errorf(e.Range(), "Not a finite number", "This is infinite or too large, so nothing could be compared with it. Is something divided by zero?")
+			return nil
+		}
 		return &sli.Expr{Const: &f}
 	case cty.Bool:
 		b := v.True()

@@ -20,9 +20,11 @@ func (d *decoding) faults(b *scenarioBlock) {
 	var names []string
 	for _, f := range b.Faults {
 		if d.unique(seen, "fault", f.Name, f.DefRange) {
+			d.identifier("fault", f.Name, f.DefRange)
 			names = append(names, f.Name)
 		}
 	}
+	d.faultNames = names
 	done := map[string]bool{}
 	for i := range b.Faults {
 		f := &b.Faults[i]
@@ -49,8 +51,13 @@ func (d *decoding) fault(f *faultBlock, names []string) {
 	}
 	d.landing(&out, f)
 	d.when(&out, f, names)
+	before := len(d.diags)
 	d.limits(&out, f)
-	d.expectBlocks(f.Expects, report.PartFault, f.Name)
+	judged := span{out.Lasts(), "fault " + f.Name}
+	if len(d.diags) > before {
+		judged.length = 0
+	}
+	d.expectBlocks(f.Expects, report.PartFault, f.Name, judged)
 	d.out.Faults = append(d.out.Faults, out)
 }
 
@@ -70,10 +77,7 @@ func (d *decoding) kind(f *faultBlock) (faults.Kind, bool) {
 
 // landing reads target or between, and checks that the kind can work there.
 func (d *decoding) landing(out *Fault, f *faultBlock) {
-	var known []string
-	for _, t := range d.out.Targets {
-		known = append(known, t.Name)
-	}
+	known := d.targetNames
 	switch {
 	case given(f.Target) && given(f.Between):
 		d.errorf(f.DefRange, "Target and between", "A fault lands on one target or stands between two, not both.")
@@ -87,7 +91,11 @@ func (d *decoding) landing(out *Fault, f *faultBlock) {
 		d.errorf(f.DefRange, "No target", "Say where the fault lands: target = target.<name>.")
 	}
 	for _, name := range out.Targets {
-		sel := d.out.Target(name).Selector
+		t := d.out.Target(name)
+		if t == nil {
+			continue // its own mistakes are reported
+		}
+		sel := t.Selector
 		if !slices.Contains(sel.Provides(), out.Kind.Needs) {
 			d.errorf(f.DefRange, "Wrong kind of target", "%s needs a %s, and target %q is a %s. Targets that have one: %s.",
 				out.Kind.Name, out.Kind.Needs, name, sel.Kind(), list(d.providers(out.Kind.Needs)))
@@ -149,6 +157,7 @@ func (d *decoding) when(out *Fault, f *faultBlock, names []string) {
 			out.After = name
 		}
 		out.Wait = d.optional(f.Wait, f.Whole, "wait", f.DefRange, 0, 0)
+	case present(f.Whole, "at"): // reported
 	default:
 		d.errorf(f.DefRange, "No beginning", "Say when: at = \"20s\" counts from the begin of the load phase, after = fault.<name> from "+
 			"the end of another fault.")
@@ -165,7 +174,7 @@ func (d *decoding) limits(out *Fault, f *faultBlock) {
 			d.errorf(attrRange(f.Whole, "duration", f.DefRange), "No duration here", "%s %s: it has no duration.",
 				out.Kind.Name, ends(out.Kind))
 		}
-	} else if lasting {
+	} else if lasting && !present(f.Whole, "duration") {
 		d.errorf(f.DefRange, "No duration", "%s stands until it is reverted. Say for how long: duration = \"45s\".", out.Kind.Name)
 		out.Duration = time.Second
 	}

@@ -5,10 +5,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
@@ -138,11 +141,35 @@ func (l *loader) secret(name string) string {
 	return v
 }
 
+// redact replaces the secrets in a text, as they are and as %q writes them; the longest first, as one may be part of another.
 func redact(secrets []Secret, text string) string {
-	for _, s := range secrets {
-		if len(s.value) >= 4 {
-			text = strings.ReplaceAll(text, s.value, "[secret "+s.Name+"]")
+	sorted := slices.SortedStableFunc(slices.Values(secrets), func(a, b Secret) int { return len(b.value) - len(a.value) })
+	var pairs []string
+	for _, s := range sorted {
+		if utf8.RuneCountInString(s.value) < 4 {
+			continue
+		}
+		name := "[secret " + s.Name + "]"
+		pairs = append(pairs, s.value, name)
+		if quoted := strconv.Quote(s.value); quoted != `"`+s.value+`"` {
+			pairs = append(pairs, quoted[1:len(quoted)-1], name)
 		}
 	}
-	return text
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+// redacted takes secrets out of diagnostics: out of their texts, and with the values that hcl would print beside a source
+// line. The source line itself shows only the name.
+func (l *loader) redacted(in hcl.Diagnostics) hcl.Diagnostics {
+	if !slices.ContainsFunc(l.secrets, func(s Secret) bool { return s.Set }) {
+		return in
+	}
+	out := make(hcl.Diagnostics, len(in))
+	for i, d := range in {
+		c := *d
+		c.Summary, c.Detail = redact(l.secrets, d.Summary), redact(l.secrets, d.Detail)
+		c.Expression, c.EvalContext = nil, nil
+		out[i] = &c
+	}
+	return out
 }

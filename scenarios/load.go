@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclparse"
@@ -55,7 +56,7 @@ func Load(path string, o Options) *File {
 	}
 	l.load(path)
 	l.file.Sources = l.snippets()
-	l.file.Diags = tidy(l.diags)
+	l.file.Diags = tidy(l.redacted(l.diags))
 	return l.file
 }
 
@@ -109,6 +110,7 @@ type loader struct {
 	sources          *loadedSources
 	alarmSources     []AlarmSource
 	responderSources []ResponderSource
+	unknown          map[string][]string // ids of declared sources of unknown kinds, by "alarms" and "responders"
 }
 
 func (l *loader) load(path string) {
@@ -160,6 +162,10 @@ func (l *loader) parse(path string) hcl.Body {
 		l.plain("The file is empty", fmt.Sprintf("%s has nothing in it. A game day needs a block: scenario \"name\" { … }.", path))
 		return nil
 	}
+	if !utf8.Valid(src) {
+		l.plain("The file is not UTF-8", notUTF8(src, path))
+		return nil
+	}
 	if d := tooDeep(src, path); d != nil {
 		l.parser.AddFile(path, &hcl.File{Bytes: src})
 		l.diags = append(l.diags, d)
@@ -171,6 +177,25 @@ func (l *loader) parse(path string) hcl.Body {
 		return nil
 	}
 	return f.Body
+}
+
+// notUTF8 says where a file is not UTF-8, and what it may be instead.
+func notUTF8(src []byte, path string) string {
+	if bytes.HasPrefix(src, []byte("\xff\xfe")) || bytes.HasPrefix(src, []byte("\xfe\xff")) {
+		return path + " is not UTF-8 text: it begins as UTF-16 does. Save it as UTF-8."
+	}
+	line := 1
+	for rest := src; len(rest) > 0; {
+		c, n := utf8.DecodeRune(rest)
+		if c == utf8.RuneError && n <= 1 {
+			break
+		}
+		if c == '\n' {
+			line++
+		}
+		rest = rest[n:]
+	}
+	return fmt.Sprintf("%s is not UTF-8 text: line %d has a byte that cannot stand there. Save it as UTF-8.", path, line)
 }
 
 // readBounded reads a file of at most maxSize bytes.

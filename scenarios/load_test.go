@@ -189,6 +189,42 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// TestSecretsInDiagnostics loads mistakes in values that come from secrets, of awkward kinds: nothing that is printed has them.
+func TestSecretsInDiagnostics(t *testing.T) {
+	for _, value := range []string{"bot-7f3a", `hun"ter\2`, "line\nbreak", "hunter2secret"} {
+		o := testOptions()
+		o.Getenv = func(string) string { return value }
+		f := Load("testdata/bad/secret-values.hcl", o)
+		if len(f.Diags.Errs()) < 6 {
+			t.Errorf("%d mistakes, want 6 or more: %v", len(f.Diags.Errs()), f.Diags)
+		}
+		said := string(say(t, f))
+		if !strings.Contains(said, "[secret ROBOT]") {
+			t.Errorf("the secret is not named:\n%s", said)
+		}
+		for _, form := range []string{value, strings.Trim(fmt.Sprintf("%q", value), `"`)} {
+			if strings.Contains(said, form) {
+				t.Errorf("%q is printed:\n%s", form, said)
+			}
+		}
+		for _, d := range f.Diags {
+			if d.EvalContext != nil || d.Expression != nil {
+				t.Errorf("%s carries values", d.Summary)
+			}
+		}
+	}
+	o := testOptions()
+	o.Getenv = func(string) string { return "1234" }
+	said := string(say(t, Load("testdata/bad/secret-values.hcl", o)))
+	if !strings.Contains(said, "Secret in a condition") || !strings.Contains(said, "Secret as a number") || strings.Contains(said, "1234") {
+		t.Errorf("of a secret that is a number:\n%s", said)
+	}
+	secrets := []Secret{{Name: "PART", value: "hunt"}, {Name: "WHOLE", value: "hunter2"}, {Name: "PIN", value: "123"}}
+	if got := redact(secrets, "hunter2 hunts 123"); got != "[secret WHOLE] [secret PART]s 123" {
+		t.Errorf("redacted %q", got)
+	}
+}
+
 // TestAwkwardFiles tries files that are wrong as files.
 func TestAwkwardFiles(t *testing.T) {
 	good, err := os.ReadFile("testdata/good/everything.hcl")
@@ -209,7 +245,8 @@ func TestAwkwardFiles(t *testing.T) {
 		{"deep templates", "locals {\n  a = \"" + strings.Repeat("${\"", 100_000) + "\n}\n", "Nested too deeply"},
 		{"windows line ends", strings.ReplaceAll(string(good), "\n", "\r\n"), ""},
 		{"byte order mark", "\xef\xbb\xbf" + string(good), ""},
-		{"not UTF-8", strings.Replace(string(good), "on-call hears", "on-call \xff\xfe hears", 1), "Invalid character encoding"},
+		{"not UTF-8", strings.Replace(string(good), "on-call hears", "on-call \xff\xfe hears", 1), "is not UTF-8 text: line"},
+		{"UTF-16", "\xff\xfes\x00c\x00", "begins as UTF-16 does"},
 		{"no scenario", "variable \"x\" {\n  default = 1\n}\n", "No scenario in this file"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -225,7 +262,7 @@ func TestAwkwardFiles(t *testing.T) {
 			}
 		})
 	}
-	if got := complaints(t, "testdata/no-such.hcl"); !strings.Contains(got, "no such file") {
+	if got := complaints(t, "testdata/no-such.hcl"); !strings.Contains(got, "testdata/no-such.hcl: no such file") || strings.Contains(got, "source code") {
 		t.Errorf("a missing file: %q", got)
 	}
 	if got := complaints(t, "testdata"); !strings.Contains(got, "is a folder") {

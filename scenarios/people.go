@@ -6,19 +6,17 @@ import (
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
 
 	"gameday/report"
 )
 
 func (d *decoding) alarms(b *scenarioBlock) {
 	seen := map[string]hcl.Range{}
-	var faults []string
-	for _, f := range d.out.Faults {
-		faults = append(faults, f.Name)
-	}
 	for _, a := range b.Alarms {
 		if d.unique(seen, "alarm", a.Name, a.DefRange) {
-			d.alarm(a, faults)
+			d.identifier("alarm", a.Name, a.DefRange)
+			d.alarm(a, d.faultNames)
 		}
 	}
 }
@@ -45,10 +43,10 @@ func (d *decoding) alarm(a alarmBlock, faults []string) {
 	if given(a.PagesVia) {
 		out.PagesVia = d.sourceReference(a.PagesVia, "alarms", "responders")
 	}
-	if (out.PagesWithin > 0) != given(a.PagesVia) {
+	if present(a.Body, "pages_within") != given(a.PagesVia) {
 		d.errorf(a.DefRange, "Half an expectation", "pages_within says how soon, pages_via says where the page is seen: they go together.")
 	}
-	if out.FiresWithin == 0 && out.PagesWithin == 0 && out.ClearsWithin == 0 {
+	if !present(a.Body, "fires_within", "pages_within", "clears_within") {
 		d.errorf(a.DefRange, "Nothing expected", "Say what the alarm must do: fires_within = \"30s\", pages_within, clears_within.")
 	}
 	if a.MaxFlaps != nil {
@@ -67,7 +65,7 @@ func (d *decoding) noise(b *scenarioBlock) {
 		return
 	}
 	n := b.Noise[0]
-	if len(n.Watch) == 0 {
+	if len(n.Watch) == 0 && d.decodes(n.Body, "watch", cty.Map(cty.String)) {
 		d.errorf(attrRange(n.Body, "watch", n.DefRange), "Nothing to watch", "Say which alarms page: watch = { severity = \"page\" }.")
 	}
 	if n.AtMost < 0 {
@@ -88,6 +86,7 @@ func (d *decoding) responses(b *scenarioBlock) {
 		if !d.unique(seen, "response", r.Name, r.DefRange) {
 			continue
 		}
+		d.title("response", r.Name, r.DefRange)
 		out := Response{Range: r.DefRange}
 		out.Name = r.Name
 		out.Source = d.sourceReference(r.Source, "responders")
@@ -137,6 +136,7 @@ func (d *decoding) steps(out *Response, r responseBlock) {
 		if !d.unique(seen, "mark", m.Name, m.DefRange) {
 			continue
 		}
+		d.title("mark", m.Name, m.DefRange)
 		out.Marks = append(out.Marks, report.MarkPlan{Name: m.Name, DeadlinePlan: report.DeadlinePlan{
 			Within: d.duration(m.Within, m.Body, "within", m.DefRange, time.Second),
 			Weight: d.weight(m.Weight, m.Body, m.DefRange), Required: m.Required}})
@@ -163,6 +163,7 @@ func (d *decoding) aborts(b *scenarioBlock) {
 		if !d.unique(seen, "abort", a.Name, a.DefRange) {
 			continue
 		}
+		d.title("abort", a.Name, a.DefRange)
 		c := d.condition(a.When, d.in)
 		c.Over = d.over(a.Over, a.Body, a.DefRange)
 		d.out.Aborts = append(d.out.Aborts, Abort{Name: a.Name, When: c, Range: a.DefRange,

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -15,6 +16,10 @@ func (l *loader) reference(e hcl.Expression, root, what string, known []string) 
 	example := root + ".<name>"
 	if len(known) > 0 {
 		example = root + "." + known[0]
+	}
+	if !given(e) {
+		l.errorf(e.Range(), "Missing reference", "A reference to %s is missing here, such as %s, without quotes.", what, example)
+		return ""
 	}
 	if diags.HasErrors() {
 		l.errorf(e.Range(), "Not a reference", "Here goes a reference to %s, such as %s, without quotes.", what, example)
@@ -76,7 +81,7 @@ func (l *loader) sourceReference(e hcl.Expression, roots ...string) string {
 
 // sourceIDs lists the declared sources of a root, "alarms" or "responders".
 func (l *loader) sourceIDs(root string) []string {
-	var out []string
+	out := slices.Clone(l.unknown[root]) // a reference to one of these is no second mistake
 	if root == "alarms" {
 		for _, s := range l.alarmSources {
 			out = append(out, s.ID())

@@ -49,12 +49,6 @@ type sliBlock struct {
 	DefRange hcl.Range      `hcl:",def_range"`
 }
 
-type labBlock struct {
-	Name     string    `hcl:"name,label"`
-	DefRange hcl.Range `hcl:",def_range"`
-	Body     hcl.Body  `hcl:",remain"`
-}
-
 type scenarioBlock struct {
 	Name      string          `hcl:"name,label"`
 	Summary   string          `hcl:"summary,optional"`
@@ -100,6 +94,7 @@ type trafficBlock struct {
 type baselineBlock struct {
 	Rate     *float64  `hcl:"rate,optional"`
 	DefRange hcl.Range `hcl:",def_range"`
+	Whole    hcl.Body  `hcl:",body"`
 	Body     hcl.Body  `hcl:",remain"`
 }
 
@@ -122,6 +117,7 @@ type targetBlock struct {
 	Name     string    `hcl:"name,label"`
 	AtMost   *int      `hcl:"at_most,optional"`
 	DefRange hcl.Range `hcl:",def_range"`
+	Whole    hcl.Body  `hcl:",body"`
 	Body     hcl.Body  `hcl:",remain"`
 }
 

@@ -21,6 +21,7 @@ func (l *loader) sourceBlocks(f *fileBlocks) {
 	for i := range f.Responders {
 		b := &f.Responders[i]
 		if l.unique(seen, "responders source", b.Kind+"."+b.Name, b.DefRange) {
+			l.identifier("responders source", b.Name, b.DefRange)
 			l.responderSource(b)
 		}
 	}
@@ -28,6 +29,7 @@ func (l *loader) sourceBlocks(f *fileBlocks) {
 	for i := range f.Alarms {
 		b := &f.Alarms[i]
 		if l.unique(seen, "alarms source", b.Kind+"."+b.Name, b.DefRange) {
+			l.identifier("alarms source", b.Name, b.DefRange)
 			l.alarmSource(b)
 		}
 	}
@@ -78,6 +80,10 @@ func (l *loader) alarmSource(b *sourceBlock) {
 
 func (l *loader) unknownKind(b *sourceBlock, what string, names []string) {
 	slices.Sort(names)
+	if l.unknown == nil {
+		l.unknown = map[string][]string{}
+	}
+	l.unknown[what] = append(l.unknown[what], b.Kind+"."+b.Name)
 	l.errorf(b.KindRange, "Unknown "+what+" kind", "This build has no %s kind %q.%s It has %s.",
 		what, b.Kind, suggest(b.Kind, names), list(names))
 }
@@ -131,6 +137,7 @@ func (l *loader) rules(f *loadedSources, in indicators) []AlarmSource {
 			if !l.unique(seen, "rule", b.Name, b.DefRange) {
 				continue
 			}
+			l.title("rule", b.Name, b.DefRange)
 			c := l.condition(b.When, in)
 			out[i].Rules = append(out[i].Rules, builtin.Rule{
 				Name:        b.Name,
@@ -168,11 +175,20 @@ func (l *loader) builtinBlocks(f *fileBlocks) *loadedSources {
 // defaultOver is the sliding window of traffic that conditions look at each second.
 const defaultOver = 5 * time.Second
 
+// maxOver bounds the sliding window: what it averages away over a longer time is no longer an answer to a fault.
+const maxOver = 15 * time.Minute
+
 func (l *loader) over(text string, body hcl.Body, at hcl.Range) time.Duration {
 	if text == "" {
 		return defaultOver
 	}
-	return l.duration(text, body, "over", at, time.Second)
+	d := l.duration(text, body, "over", at, time.Second)
+	if d > maxOver {
+		l.errorf(attrRange(body, "over", at), "Window too long", "over is %s; the sliding window that conditions look at is at most %s.",
+			short(d), short(maxOver))
+		return maxOver
+	}
+	return d
 }
 
 // labs decodes lab blocks.
@@ -184,6 +200,7 @@ func (l *loader) labs(f *fileBlocks) map[string]*lab.Config {
 		if !l.unique(seen, "lab", b.Name, b.DefRange) {
 			continue
 		}
+		l.identifier("lab", b.Name, b.DefRange)
 		c := &lab.Config{Name: b.Name}
 		diags := decode(b.Body, l.base, c)
 		l.add(diags)
@@ -202,9 +219,11 @@ func (l *loader) ownSLIs(blocks []namedBlock) []OwnSLI {
 		var s sliBlock
 		diags := decode(b.Body, l.base, &s)
 		l.add(diags)
+		o := OwnSLI{Name: b.Name, Query: s.Query, Range: b.DefRange}
 		if !diags.HasErrors() {
-			out = append(out, OwnSLI{Name: b.Name, Source: l.sourceReference(s.Source, "alarms"), Query: s.Query, Range: b.DefRange})
+			o.Source = l.sourceReference(s.Source, "alarms")
 		}
+		out = append(out, o) // also a faulty one: what reads it is no second mistake
 	}
 	return out
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/user"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,7 +14,6 @@ import (
 	"gameday/faults"
 	"gameday/faults/guard"
 	"gameday/faults/kinds"
-	"gameday/report"
 	"gameday/responders"
 )
 
@@ -24,7 +22,7 @@ func (a *app) ask(dir string, req conductor.Request) error {
 	if dir == "" {
 		var err error
 		dir, err = newest(func(dir string) bool {
-			_, err := os.Stat(filepath.Join(dir, report.SocketFile))
+			_, err := conductor.Ask(context.Background(), dir, conductor.Request{Do: "status"})
 			return err == nil
 		})
 		if err != nil {

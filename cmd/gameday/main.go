@@ -22,8 +22,9 @@ func main() {
 
 // The exit codes. 0, 1, 3, 4 and 5 are those of a verdict.
 const (
-	exitUsage   = 2
-	exitResidue = 5
+	exitUsage        = 2
+	exitInconclusive = 3
+	exitResidue      = 5
 )
 
 // codeError ends the program with a code. Its text, if any, is printed as "gameday: …" on standard error.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,21 +28,36 @@ func (o *output) flags(c *cobra.Command) {
 // htmlFile is the report's name in the record's folder.
 const htmlFile = "report.html"
 
+// check reports files that cannot be written before anything is done for them.
+func (o *output) check() error {
+	for _, path := range []string{o.junit, o.html} {
+		if path == "" {
+			continue
+		}
+		if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+			return usage("%s cannot be written: there is no folder %s", path, filepath.Dir(path))
+		}
+	}
+	return nil
+}
+
 // write prints the scorecard on standard output and writes the files that were asked for.
-func (o *output) write(a *app, dir string, rec *report.Record, card *report.Scorecard) error {
+func (o *output) write(a *app, dir string, card *report.Scorecard) error {
 	html := func(w io.Writer) error { return report.HTML(w, card) }
 	// The folder may be read-only, as in an archive of old runs: then there is no file and no complaint.
 	kept := writeFile(filepath.Join(dir, htmlFile), html) == nil
+	errs := []error{o.print(a, dir, card, kept)}
 	if o.html != "" {
-		if err := writeFile(o.html, html); err != nil {
-			return err
-		}
+		errs = append(errs, writeFile(o.html, html))
 	}
 	if o.junit != "" {
-		if err := writeFile(o.junit, func(w io.Writer) error { return report.JUnit(w, card) }); err != nil {
-			return err
-		}
+		errs = append(errs, writeFile(o.junit, func(w io.Writer) error { return report.JUnit(w, card) }))
 	}
+	return errors.Join(errs...)
+}
+
+// print writes the scorecard as text or JSON. kept says that the page is in the record's folder.
+func (o *output) print(a *app, dir string, card *report.Scorecard, kept bool) error {
 	if o.json {
 		return report.JSON(a.out, card)
 	}
@@ -51,11 +67,7 @@ func (o *output) write(a *app, dir string, rec *report.Record, card *report.Scor
 			shown = rel
 		}
 	}
-	opts := report.TextOptions{Color: color(a.out)}
-	if kept {
-		opts.Record = shown
-	}
-	return report.Text(a.out, card, opts)
+	return report.Text(a.out, card, report.TextOptions{Color: color(a.out), Record: shown, Page: kept})
 }
 
 // writeFile writes a file whole or not at all.
@@ -93,6 +105,9 @@ func (a *app) reportCmd() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir, err := recordDir(args)
 			if err != nil {
+				return err
+			}
+			if err := o.check(); err != nil {
 				return err
 			}
 			return a.score(dir, o)

@@ -66,6 +66,11 @@ func (a *app) runCmd() *cobra.Command {
 // run is the outer part: it checks everything that needs no lab, makes the record's folder, and for a scenario with a lab
 // goes on inside it.
 func (a *app) run(f *runFlags, path string) error {
+	// Somebody who stops reading what we say (head, a closed terminal) must not stop the reverting of faults.
+	signal.Ignore(syscall.SIGPIPE)
+	if err := f.output.check(); err != nil {
+		return err
+	}
 	file, s, err := f.one(a, path, false)
 	if err != nil {
 		return err
@@ -96,12 +101,15 @@ func (a *app) enterLab(f *runFlags, s *scenarios.Scenario) error {
 		return err
 	}
 	code, err := lab.Enter(lab.EnterOptions{})
-	if err != nil {
+	switch {
+	case err != nil:
 		os.Remove(dir) // only when nothing was written
-		return &codeError{code: 3, err: err}
-	}
-	if code == 0 {
+		return &codeError{code: exitInconclusive, err: err}
+	case code == 0:
 		return nil
+	case code > 128: // a signal ended the conductor, and the lab with it: what is in the record is all there is
+		a.say("the part of gameday inside the lab was killed (signal %d); this is what its record tells", code-128)
+		return a.score(dir, &f.output)
 	}
 	return &codeError{code: code}
 }
@@ -159,21 +167,39 @@ func (a *app) conduct(f *runFlags, file *scenarios.File, s *scenarios.Scenario, 
 	})
 	o.Observe = func(e report.Event) {
 		show.Observe(e)
-		a.notice(e, s, file.Sources)
+		a.notice(show, e, s, file.Sources)
 	}
-	quiet := a.signals(stop, show)
+	// Signals stay caught until the scorecard is out: a second Ctrl-C must not take the report away.
+	defer a.signals(stop, show)()
 	err = conductor.Run(context.Background(), o)
 	release()
-	quiet()
 	show.Close()
 	if err != nil {
-		return &codeError{code: 3, err: err}
+		if left := leftBy(ledger, o.Run); left > 0 {
+			return &codeError{code: exitResidue, err: fmt.Errorf("%w; %d fault(s) are left standing, `gameday revert` removes them", err, left)}
+		}
+		return &codeError{code: exitInconclusive, err: err}
 	}
 	return a.score(dir, &f.output)
 }
 
+// leftBy counts what a run left in the ledger.
+func leftBy(ledger *faults.Ledger, run string) int {
+	standing, err := ledger.Standing()
+	if err != nil {
+		return 1 // nobody knows; say the worse
+	}
+	n := 0
+	for _, s := range standing {
+		if s.Entry.Run == run {
+			n++
+		}
+	}
+	return n
+}
+
 // notice shows an abort's condition with the values that made it true.
-func (a *app) notice(e report.Event, s *scenarios.Scenario, sources map[string]*hcl.File) {
+func (a *app) notice(show *screen.Screen, e report.Event, s *scenarios.Scenario, sources map[string]*hcl.File) {
 	if e.Kind != report.AbortSeen {
 		return
 	}
@@ -182,7 +208,7 @@ func (a *app) notice(e report.Event, s *scenarios.Scenario, sources map[string]*
 		return
 	}
 	if d := conductor.AbortNotice(s, abort); d != nil {
-		_ = scenarios.WriteDiagnostic(a.errw, sources, d, uint(width(a.errw)), color(a.errw)) // there is nowhere else to say it
+		_ = scenarios.WriteDiagnostic(show, sources, d, uint(width(a.errw)), color(a.errw)) // there is nowhere else to say it
 	}
 }
 
@@ -253,24 +279,29 @@ func machine(ledger *faults.Ledger, inside *lab.Client) (*targets.Machine, func(
 }
 
 // runID makes a ledger id of a record's folder.
+// Some random letters tell apart two runs whose records have folders of the same name.
 func runID(dir string) string {
 	name := strings.Trim(folderName(filepath.Base(dir)), "-_")
-	if !faults.ValidID(name) {
-		name = "run"
+	id := fmt.Sprintf("%s-%06x", name, seed()&0xffffff)
+	if !faults.ValidID(id) {
+		return fmt.Sprintf("run-%06x", seed()&0xffffff)
 	}
-	return name
+	return id
 }
 
 func seed() int64 {
 	var b [8]byte
-	rand.Read(b[:]) // never fails
+	_, _ = rand.Read(b[:]) // it never fails
 	return int64(binary.LittleEndian.Uint64(b[:]) >> 1)
 }
 
 // signals turns the first signal into a stop, and answers a second one soon after with what is still being reverted.
 func (a *app) signals(stop chan<- report.Stop, show *screen.Screen) (quiet func()) {
 	c := make(chan os.Signal, 4)
-	signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, lab.Abandoned)
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM, lab.Abandoned)
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		signal.Notify(c, syscall.SIGHUP)
+	}
 	done := make(chan struct{})
 	go func() {
 		var last time.Time
@@ -279,11 +310,11 @@ func (a *app) signals(stop chan<- report.Stop, show *screen.Screen) (quiet func(
 			case sig := <-c:
 				if last.IsZero() {
 					stop <- report.Stop{By: "signal " + sig.String(), Abandoned: sig == lab.Abandoned && sig != syscall.SIGHUP}
-					a.say("%s: stopping; every fault is being reverted", sig)
+					fmt.Fprintf(show, "gameday: %s: stopping; every fault is being reverted\n", sig)
 				} else if standing := show.Standing(); len(standing) > 0 {
-					a.say("still being reverted: %s", strings.Join(standing, ", "))
+					fmt.Fprintf(show, "gameday: still being reverted: %s\n", strings.Join(standing, ", "))
 				} else if time.Since(last) < impatience {
-					a.say("no fault stands; finishing the record")
+					fmt.Fprintln(show, "gameday: no fault stands any more; finishing the record and the report")
 				}
 				last = time.Now()
 			case <-done:
@@ -299,13 +330,16 @@ func (a *app) signals(stop chan<- report.Stop, show *screen.Screen) (quiet func(
 
 // score judges a record and prints it.
 func (a *app) score(dir string, out *output) error {
+	if _, err := conductor.Ask(context.Background(), dir, conductor.Request{Do: "status"}); err == nil {
+		return usage("the run in %s is still in progress; wait for its end, or stop it with `gameday stop %s`", dir, dir)
+	}
 	rec, err := report.Read(dir)
 	if err != nil {
 		return usage("%w", err)
 	}
 	card := report.Score(rec)
-	if err := out.write(a, dir, rec, card); err != nil {
-		return usage("%w", err)
+	if err := out.write(a, dir, card); err != nil {
+		a.say("%v", err) // the verdict stands all the same
 	}
 	if code := card.ExitCode(); code != 0 {
 		return &codeError{code: code}

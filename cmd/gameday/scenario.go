@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -55,6 +57,32 @@ func (l *loading) pick(c *cobra.Command) {
 
 func (l *loading) load(path string) *scenarios.File {
 	return scenarios.Load(path, scenarios.Options{Catalogue: catalogue(), Vars: l.vars, VarFiles: l.varFiles, Getenv: os.Getenv})
+}
+
+// loadAll loads files side by side and returns them in order. Those without fault are emptied: a thousand parsed files
+// are much to hold, and nothing will be said about them.
+func (l *loading) loadAll(paths []string) []*scenarios.File {
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	files := make([]*scenarios.File, len(paths))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range min(len(paths), runtime.GOMAXPROCS(0)) {
+		workers.Go(func() {
+			for i := range next {
+				f := l.load(paths[i])
+				if len(f.Diags) == 0 {
+					f.Sources, f.Scenarios = nil, nil
+				}
+				files[i] = f
+			}
+		})
+	}
+	for i := range paths {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	return files
 }
 
 // one loads a file and picks its scenario. Mistakes are printed, and end the program.
@@ -110,17 +138,15 @@ func (a *app) validateCmd() *cobra.Command {
 			"no secrets. Prints nothing and exits 0 when all is fine; otherwise every mistake at once, and exits 2.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			var files []*scenarios.File
+			var paths []string
 			for _, arg := range args {
-				paths, err := scenarios.Find(arg)
+				found, err := scenarios.Find(arg)
 				if err != nil {
 					return usage("%w", err)
 				}
-				for _, p := range paths {
-					files = append(files, l.load(p))
-				}
+				paths = append(paths, found...)
 			}
-			return a.complain(files, json)
+			return a.complain(l.loadAll(paths), json)
 		},
 	}
 	l.flags(c)

@@ -58,6 +58,14 @@ func (s *Screen) Observe(e report.Event) {
 	}
 }
 
+// Write prints text above the live lines, so that nothing else need write to the terminal meanwhile.
+func (s *Screen) Write(text []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wipe()
+	return s.out.Write(text)
+}
+
 // Close shows what is left to show and stops drawing.
 func (s *Screen) Close() {
 	s.closing.Lock()
@@ -124,7 +132,9 @@ func (s *Screen) hidden(e report.Event) bool {
 	case report.Injecting, report.Injected, report.InjectFailed, report.Lapsed, report.Reverting, report.Reverted, report.Recovered:
 		return true // but not RevertFailed: what may be left standing is told whoever plays
 	case report.Noted:
-		return strings.Contains(string(e.Data), `"fault `)
+		var n report.Note
+		decode(e, &n)
+		return n.Fault != ""
 	}
 	return e.Kind == report.ExpectSeen && strings.Contains(string(e.Data), `"fault.`)
 }

@@ -104,7 +104,7 @@ func story() []report.Event {
 		event(123*s, report.Recovered, report.Comeback{Fault: "crash", Place: "web"}),
 		event(125*s, report.InjectFailed, failed),
 		event(126*s, report.Lapsed, failed),
-		event(127*s, report.Noted, report.Note{Text: "fault late was not injected: the load phase ends before it is due"}),
+		event(127*s, report.Noted, report.Note{Fault: "late", Text: "fault late was not injected: the load phase ends before it is due"}),
 		event(128*s, report.AbortSeen, report.Abort{Name: "storm", When: "sli.error_ratio > 0.6", Held: 10 * s}),
 		event(129*s, report.StopAsked, report.Stop{By: "signal interrupt"}),
 		event(130*s, report.RevertFailed, stuck),

@@ -66,7 +66,7 @@ func (s *state) take(e report.Event) string {
 		if f.Blocks {
 			mark = "blocked"
 		}
-		return fmt.Sprintf("preflight %s: %s: %s", mark, f.What, strings.TrimSpace(f.Summary+". "+f.Detail))
+		return fmt.Sprintf("preflight %s: %s: %s", mark, f.What, sentences(f.Summary, f.Detail))
 	case report.Injected, report.InjectFailed, report.Lapsed, report.Reverted, report.RevertFailed:
 		return s.injection(e)
 	case report.Recovered:
@@ -140,7 +140,10 @@ func (s *state) window(e report.Event) {
 func (s *state) injection(e report.Event) string {
 	var in report.Injection
 	decode(e, &in)
-	name := fmt.Sprintf("fault %s: %s on %s", in.Fault, in.Kind, in.Place)
+	name := fmt.Sprintf("fault %s: %s", in.Fault, in.Kind)
+	if in.Place != "" {
+		name += " on " + in.Place
+	}
 	drop := func() {
 		s.standing = slices.DeleteFunc(s.standing, func(o report.Injection) bool { return o.ID == in.ID })
 	}
@@ -162,10 +165,25 @@ func (s *state) injection(e report.Event) string {
 		drop()
 		return name + " let go before it was told to: " + in.Error
 	case report.RevertFailed:
-		return name + " COULD NOT BE REVERTED: " + in.Error + ". " + in.Hint
+		return name + " COULD NOT BE REVERTED: " + sentences(in.Error, in.Hint)
 	}
 	drop()
-	return strings.TrimSpace(name + " was not injected: " + in.Error + ". " + in.Hint)
+	return name + " was not injected: " + sentences(in.Error, in.Hint)
+}
+
+// sentences joins texts that may or may not end in a full stop.
+func sentences(texts ...string) string {
+	var out []string
+	for _, t := range texts {
+		if t = strings.TrimSpace(t); t == "" {
+			continue
+		}
+		if !strings.ContainsAny(t[len(t)-1:], ".?!") {
+			t += "."
+		}
+		out = append(out, t)
+	}
+	return strings.Join(out, " ")
 }
 
 func (s *state) fault(name string) *report.FaultPlan {

@@ -38,8 +38,10 @@ func (b *bench) lateness(ctx context.Context) (rows []row, err error) {
 			return nil, err
 		}
 		p99 := s.late.quantile(0.99)
-		r := row{what: fmt.Sprintf("k6 on %d processor(s) (%.2f used), %d injections: p99, ms", busy, s.generator.median(), len(s.late)),
-			figure: fmt.Sprintf("%.2f (median %.2f, largest %.2f)", p99, s.late.median(), s.late.quantile(1))}
+		r := row{
+			what:   fmt.Sprintf("k6 on %d processor(s) (%.2f used), %d injections: p99, ms", busy, s.generator.median(), len(s.late)),
+			figure: fmt.Sprintf("%.2f (median %.2f, largest %.2f)", p99, s.late.median(), s.late.quantile(1)),
+		}
 		if busy == 1 {
 			r.target, r.met = fmt.Sprintf("< %g", latenessLimit), met(p99, latenessLimit)
 		}

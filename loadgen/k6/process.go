@@ -53,7 +53,7 @@ func (e *Engine) startChild(dir string, env map[string]string, log *boundedLog, 
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{eventsW, commandsR}
 	cmd.WaitDelay = time.Second
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGTERM}
+	cmd.SysProcAttr = apart()
 	p := &process{cmd: cmd, events: eventsR, commands: commandsW, exited: make(chan struct{})}
 	begun := make(chan error)
 	go p.live(begun)

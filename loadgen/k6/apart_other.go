@@ -1,0 +1,8 @@
+//go:build !linux
+
+package k6
+
+import "syscall"
+
+// apart gives the child a session of its own; only Linux has the signal besides.
+func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }

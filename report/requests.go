@@ -1,0 +1,87 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"gameday/loadgen"
+)
+
+// complaint begins what the generator says of a request that came to nothing, be it one that could not even be sent.
+const complaint = "request failed"
+
+// unsent returns, by stream, what the generator said of requests that failed without ever being counted.
+//
+// While a script has made no request, its iterations stand for requests, and one that was not thrown counts as good.
+// Then each second has as many outcomes as iterations, and only thrown ones failed. A script with one good request an
+// iteration looks the same, so that alone shows nothing; but together with a complaint made under traffic it does: a
+// request was said to have failed, and no failed one was counted.
+func (j *judge) unsent() map[string]string {
+	out := map[string]string{}
+	for _, name := range j.load.streams {
+		ws := j.load.of(name)
+		if !iterationsOnly(ws) {
+			continue
+		}
+		for _, n := range j.tl.Notes {
+			// What is said before the first second of traffic is the script's setup, which is not traffic.
+			if n.V.Stream == name && !n.At.Before(ws[0].Start) && strings.Contains(strings.ToLower(n.V.Message), complaint) {
+				out[name] = j.people.scrub(strings.TrimSpace(n.V.Message))
+				break
+			}
+		}
+	}
+	return out
+}
+
+// of returns the windows of one stream, in order.
+func (t *traffic) of(stream string) []loadgen.Window {
+	var out []loadgen.Window
+	for _, w := range t.windows {
+		if w.Stream == stream {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// iterationsOnly reports whether the outcomes of the windows may be nothing but iterations.
+func iterationsOnly(ws []loadgen.Window) bool {
+	var completed uint64
+	for _, w := range ws {
+		if w.OK.Count+w.Failed.Count != w.Completed || w.Failed.Count > w.Thrown {
+			return false
+		}
+		completed += w.Completed
+	}
+	return completed > 0
+}
+
+// uncounted makes an item unknown when it is judged by the requests of a stream that made none that was counted.
+func (j *judge) uncounted(it *Item, expects ...ExpectPlan) bool {
+	for _, e := range expects {
+		for _, s := range e.That.SLIs() {
+			if !ofRequests(s[1]) {
+				continue
+			}
+			for _, name := range sortedKeys(j.lost) {
+				if s[0] == "" || s[0] == name {
+					it.unknown(fmt.Sprintf("%s made no request that was counted, although its script said %q", name, j.lost[name]))
+					it.Hint = fmt.Sprintf("The requests of %s failed before they could be sent, and its iterations were counted "+
+						"instead: mend the script, beginning with the address that it calls.", name)
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// ofRequests reports whether an indicator is about requests, rather than arrivals or checks.
+func ofRequests(name string) bool {
+	switch name {
+	case "error_ratio", "p50", "p90", "p95", "p99", "max":
+		return true
+	}
+	return false
+}
