@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// keptWindows bounds the windows held in memory: what conditions may look back on. The record has all of them.
-	keptWindows = 15 * 60
+	// lateWindows is how much longer than they are looked back on windows are kept: they come late, and streams differ.
+	lateWindows = 10 * time.Second
 	// commandBacklog is how many commands a stream may be behind.
 	commandBacklog = 16
 )
@@ -28,6 +28,7 @@ type traffic struct {
 	run     *run
 	streams []*stream
 	started bool
+	keep    int // windows of each stream held in memory; the record has all of them
 
 	mu      sync.Mutex
 	windows []loadgen.Window // of all streams, in order of arrival
@@ -45,12 +46,30 @@ type stream struct {
 }
 
 func newTraffic(r *run) *traffic {
-	t := &traffic{run: r, last: map[string]time.Time{}, arrived: make(chan struct{})}
+	t := &traffic{run: r, last: map[string]time.Time{}, arrived: make(chan struct{}), keep: lookBack(r.Scenario)}
 	for _, s := range r.Scenario.Traffic {
 		t.streams = append(t.streams, &stream{Traffic: s, commands: make(chan loadgen.Command, commandBacklog),
 			ready: make(chan struct{}), done: make(chan struct{})})
 	}
 	return t
+}
+
+// lookBack returns how many seconds conditions may look back: the longest sliding window, or the baseline phase, over which
+// the steady state is judged at once. Memory does not grow with the run beyond that.
+func lookBack(s *scenarios.Scenario) int {
+	longest := s.Timeline.Baseline
+	for _, e := range s.Expects {
+		longest = max(longest, e.That.Over)
+	}
+	for _, a := range s.Aborts {
+		longest = max(longest, a.When.Over)
+	}
+	for _, source := range s.AlarmSources {
+		for _, rule := range source.Rules {
+			longest = max(longest, rule.Over)
+		}
+	}
+	return int((longest + lateWindows) / time.Second)
 }
 
 // start sets every stream going at 1x and returns when all of them send, or with what went wrong.
@@ -147,7 +166,7 @@ func (t *traffic) window(w loadgen.Window) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.windows = append(t.windows, w)
-	if limit := keptWindows * len(t.streams); len(t.windows) > 2*limit {
+	if limit := t.keep * len(t.streams); len(t.windows) > 2*limit {
 		t.windows = slices.Clone(t.windows[len(t.windows)-limit:])
 	}
 	if w.Start.After(t.last[w.Stream]) {
