@@ -195,6 +195,9 @@ func TestDiskFull(t *testing.T) {
 	d := newDay(t, "", steadyBlock+twoFaults)
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
 		t.Skip("this system has no /dev/full:", err)
 	}
 	defer full.Close()

@@ -25,6 +25,10 @@ func (j *judge) shortfalls() []shortfall {
 			}
 			continue
 		}
+		if failed := f.refused(); failed != "" {
+			brief := fmt.Sprintf("%s took effect at only %d of %d places", f.Name, f.took(), len(f.Injections))
+			out = append(out, shortfall{brief, brief + ": " + j.people.scrub(failed)})
+		}
 		if c, short := f.cutShort(); short && (j.complete() || c.lapsed) {
 			s := shortfall{brief: c.brief(f), why: c.brief(f) + ": it was gone before its time"}
 			if c.lapsed {
@@ -37,6 +41,16 @@ func (j *judge) shortfalls() []shortfall {
 		}
 	}
 	return out
+}
+
+// took counts the places at which the fault took effect.
+func (f *FaultLife) took() (n int) {
+	for _, in := range f.Injections {
+		if !in.Onset.IsZero() {
+			n++
+		}
+	}
+	return n
 }
 
 // cutoff is how a fault came to stand for less than it was planned to.

@@ -57,6 +57,12 @@ func TestFaultThatTestedNothing(t *testing.T) {
 		{"reverted too soon", nil, func(b *builder) { b.fault("cut", "x", "db", 20, 38.5) }, Inconclusive,
 			"cut stood for only 18.6s of 20s: it was gone before its time."},
 		{"reverted hardly too soon", nil, func(b *builder) { b.fault("cut", "x", "db", 20, 39.2) }, Passed, ""},
+		{"failed at one of two places", nil, func(b *builder) {
+			b.fault("cut", "x", "db", 20, 40)
+			other := failed
+			other.ID, other.Place = "run/cut-2", "db/2"
+			b.add(21, InjectFailed, other)
+		}, Inconclusive, "cut took effect at only 1 of 2 places: no packet was dropped."},
 		{"short at one of two places", nil, func(b *builder) {
 			b.fault("cut", "x", "db", 20, 40)
 			i := in
