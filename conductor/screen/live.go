@@ -34,10 +34,14 @@ func (s *state) live(o Options) []string {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.firing)) {
-		lines = append(lines, fmt.Sprintf(" alarm      %s  %s", name, s.firing[name]))
+		line := fmt.Sprintf(" alarm      %s  %s", name, s.firing[name].words(s.now))
+		if p := s.expected(map[string]string{"alertname": name}); p != nil && p.FiresWithin > 0 {
+			line += fmt.Sprintf("   (limit %s)", seconds(p.FiresWithin))
+		}
+		lines = append(lines, line)
 	}
 	for _, page := range slices.Sorted(maps.Keys(s.pages)) {
-		lines = append(lines, fmt.Sprintf(" page       #%s  %s", page, s.pages[page]))
+		lines = append(lines, fmt.Sprintf(" page       #%s  %s", page, s.pages[page].words(s.now)))
 	}
 	return lines
 }

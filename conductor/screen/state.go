@@ -25,13 +25,22 @@ type state struct {
 	now        time.Duration
 	streams    map[string]*streamState
 	standing   []report.Injection
-	firing     map[string]string        // alarm → what it is doing
-	pages      map[string]string        // page → what became of it
+	firing     map[string]since         // alarm → what it is doing
+	pages      map[string]since         // page → what became of it
 	happened   map[string]time.Duration // fault → when it was injected
 	expects    map[string]clock.Outcome
 	ended      bool
 	blind      bool // nothing that is said names a fault
 }
+
+// since is what something does, and from when on the run's clock.
+type since struct {
+	what  string
+	began time.Duration
+}
+
+// words says what it does and for how long.
+func (s since) words(now time.Duration) string { return s.what + " for " + mmss(max(0, now-s.began)) }
 
 type streamState struct {
 	last   loadgen.Window
@@ -43,7 +52,7 @@ type streamState struct {
 const trendLength = 24
 
 func newState(p *report.Plan, blind bool) *state {
-	return &state{plan: p, blind: blind, streams: map[string]*streamState{}, firing: map[string]string{}, pages: map[string]string{},
+	return &state{plan: p, blind: blind, streams: map[string]*streamState{}, firing: map[string]since{}, pages: map[string]since{},
 		happened: map[string]time.Duration{}, expects: map[string]clock.Outcome{}}
 }
 
@@ -218,7 +227,7 @@ func (s *state) alarm(e report.Event) string {
 	case alarms.StatePaged:
 		return fmt.Sprintf("alarm %s paged %s", name, a.Why)
 	default:
-		s.firing[name] = string(a.State)
+		s.firing[name] = since{string(a.State), e.T}
 	}
 	line := strings.TrimSpace(fmt.Sprintf("alarm %s %s %s", name, a.State, a.Why))
 	if p := s.expected(a.Labels); p != nil && a.State == alarms.StateFiring {
@@ -247,14 +256,14 @@ func (s *state) response(e report.Event) string {
 	var what string
 	switch r.Kind {
 	case responders.Opened:
-		s.pages[r.Page] = "open"
+		s.pages[r.Page] = since{"open", e.T}
 		what = "opened for " + alarm
 	case responders.Notified:
 		what = fmt.Sprintf("told level %d (%s)", r.Level, strings.Join(r.Targets, ", "))
-		s.pages[r.Page] = fmt.Sprintf("level %d, unanswered", r.Level)
+		s.pages[r.Page] = since{fmt.Sprintf("level %d (%s) has not answered", r.Level, strings.Join(r.Targets, ", ")), e.T}
 	case responders.Acknowledged:
 		what = "acknowledged by " + r.Actor.ID
-		s.pages[r.Page] = what
+		s.pages[r.Page] = since{what, e.T}
 	case responders.Escalated:
 		what = fmt.Sprintf("escalated to level %d", r.Level)
 	case responders.Resolved:
