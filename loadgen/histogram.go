@@ -68,6 +68,17 @@ func (h *Histogram) Reset() {
 	}
 }
 
+// Compact gives back the memory that growing left over, and what was kept for writing the histogram again.
+func (h *Histogram) Compact() {
+	if h == nil {
+		return
+	}
+	h.text = ""
+	if h.packed != nil {
+		h.packed.Compact()
+	}
+}
+
 // Count returns how many durations were recorded.
 func (h *Histogram) Count() uint64 {
 	if h == nil || h.packed == nil {

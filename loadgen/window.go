@@ -18,6 +18,10 @@ type Window struct {
 	Thrown      uint64 `json:"thrown"`      // those that ended in an exception
 	Interrupted uint64 `json:"interrupted"` // those cut off by a stop
 
+	// Requests counts those that the script really made. While a script has made none, its iterations stand for
+	// requests in the outcomes below.
+	Requests uint64 `json:"requests"`
+
 	// Requests, by what became of them.
 	OK     Outcome `json:"ok"`
 	Failed Outcome `json:"failed"`
@@ -62,11 +66,19 @@ func (w *Window) Merge(o Window) {
 	w.Completed += o.Completed
 	w.Thrown += o.Thrown
 	w.Interrupted += o.Interrupted
+	w.Requests += o.Requests
 	w.OK.Merge(o.OK)
 	w.Failed.Merge(o.Failed)
 	w.ChecksPassed += o.ChecksPassed
 	w.ChecksFailed += o.ChecksFailed
 	w.Generator.Merge(o.Generator)
+}
+
+// Compact gives back the memory that w's histograms do not need for being read: for those who keep many windows.
+func (w *Window) Compact() {
+	for _, h := range []*Histogram{w.OK.Response, w.OK.Service, w.Failed.Response, w.Failed.Service} {
+		h.Compact()
+	}
 }
 
 // Merge adds o's requests. It never writes to o's histograms, and keeps none of them.

@@ -168,7 +168,9 @@ func (r *Record) add(e Event) error {
 		if err != nil {
 			return err
 		}
+		w.Compact()
 		r.Windows = append(r.Windows, w)
+		e.Data = nil // said once is enough: a day has many windows
 	} else if check, known := shapes[e.Kind]; known {
 		if err := check(e); err != nil {
 			return err

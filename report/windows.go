@@ -25,10 +25,14 @@ type traffic struct {
 }
 
 func newTraffic(rec *Record) *traffic {
-	t := &traffic{windows: slices.Clone(rec.Windows), readings: all[Reading](rec, ReadingTaken)}
-	slices.SortStableFunc(t.windows, func(a, b loadgen.Window) int {
+	t := &traffic{windows: rec.Windows, readings: all[Reading](rec, ReadingTaken)}
+	order := func(a, b loadgen.Window) int {
 		return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.Stream, b.Stream))
-	})
+	}
+	if !slices.IsSortedFunc(t.windows, order) {
+		t.windows = slices.Clone(t.windows)
+		slices.SortStableFunc(t.windows, order)
+	}
 	known := map[string]bool{}
 	add := func(name string) {
 		if !known[name] {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -97,6 +98,11 @@ type child struct {
 	kept      bool
 	logged    map[string]bool
 	tally     *tally
+
+	// users are the virtual users that make samples, by number.
+	users sync.Map // of string to *user
+	// requests is set once the script has made one: from then on iterations do not stand for requests.
+	requests atomic.Bool
 }
 
 func newChild(events *os.File) *child {

@@ -241,51 +241,69 @@ func (x *arrivals) employ(ctx context.Context, vu lib.InitializedVU, out chan<- 
 		},
 	})
 	x.users.Add(1)
-	name := strconv.FormatUint(vu.GetID(), 10)
+	u := x.child.user(strconv.FormatUint(vu.GetID(), 10))
 	x.workers.Go(func() {
 		for intended := range x.queue {
 			if ctx.Err() != nil {
 				x.drop(1)
 				continue
 			}
-			x.iterate(ctx, active, name, intended, out)
+			x.iterate(ctx, active, u, intended, out)
 		}
 	})
 }
 
 // iterate runs the script's function once.
 func (x *arrivals) iterate(
-	ctx context.Context, vu lib.ActiveVU, name string, intended time.Time, out chan<- metrics.SampleContainer,
+	ctx context.Context, vu lib.ActiveVU, u *user, intended time.Time, out chan<- metrics.SampleContainer,
 ) {
 	now := time.Now()
-	it := &iteration{vu: name, user: user{began: now, delay: max(0, now.Sub(intended))}}
+	delay := max(0, now.Sub(intended))
 	x.child.tally.at(now, func(w *loadgen.Window) {
 		w.Started++
-		w.Generator.Lateness = max(w.Generator.Lateness, it.delay)
+		w.Generator.Lateness = max(w.Generator.Lateness, delay)
 	})
 	x.busy.Add(1)
 	x.state.ModCurrentlyActiveVUsCount(+1)
-	out <- (*started)(it)
+	long := u.begin(&iteration{began: now, delay: delay})
 	err := vu.RunOnce()
 	x.state.ModCurrentlyActiveVUsCount(-1)
 	x.busy.Add(-1)
-	it.at = time.Now()
+	at := time.Now()
+	interrupted, thrown := false, false
 	switch {
 	case ctx.Err() != nil:
-		it.interrupted = true
+		interrupted = true
 	case errext.IsInterruptError(err):
-		it.interrupted = true
+		interrupted = true
 		x.abort(err)
 	case err != nil:
-		it.thrown = true
+		thrown = true
 		x.complain(err)
 	}
-	if it.interrupted {
+	x.count(at, interrupted, thrown)
+	if thrown || long || !x.child.requests.Load() {
+		out <- &ended{user: u, at: at, thrown: thrown, interrupted: interrupted}
+	}
+}
+
+// count counts an iteration that ended.
+func (x *arrivals) count(at time.Time, interrupted, thrown bool) {
+	if interrupted {
 		x.state.AddInterruptedIterations(1)
 	} else {
 		x.state.AddFullIterations(1)
 	}
-	out <- (*ended)(it)
+	x.child.tally.at(at, func(w *loadgen.Window) {
+		switch {
+		case interrupted:
+			w.Interrupted++
+			return
+		case thrown:
+			w.Thrown++
+		}
+		w.Completed++
+	})
 }
 
 // abort ends the whole test, as the script asked for.

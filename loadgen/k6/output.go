@@ -25,9 +25,6 @@ const (
 type sums struct {
 	child   *child
 	builtin *metrics.BuiltinMetrics
-	users   map[string]*user // only touched by AddMetricSamples
-	// requests is set once the script has made one: from then on iterations do not stand for requests.
-	requests bool
 
 	due         uint64 // what was due before the oldest open second
 	interrupted uint64 // and interrupted, under k6's own executors
@@ -36,21 +33,12 @@ type sums struct {
 	idle        chan struct{}
 }
 
-// user is what the output knows of a virtual user's iteration.
-type user struct {
-	delay  time.Duration // from the intended to the actual start
-	began  time.Time
-	last   time.Time // end of the last request
-	failed bool      // a request of this iteration has failed
-}
-
 func (c *child) newOutput(p k6output.Params) (k6output.Output, error) {
 	if l, ok := p.Logger.(*logrus.Logger); ok {
 		l.AddHook(listener{c})
 	}
 	return &sums{
 		child: c,
-		users: map[string]*user{},
 		usage: newUsage(),
 		quit:  make(chan struct{}),
 		idle:  make(chan struct{}),
@@ -159,8 +147,6 @@ func (o *sums) AddMetricSamples(containers []metrics.SampleContainer) {
 		switch s := container.(type) {
 		case *httpext.Trail:
 			o.trail(s)
-		case *started:
-			o.users[s.vu] = &s.user
 		case *ended:
 			o.ended(s)
 		case metrics.Sample:
@@ -184,16 +170,17 @@ func (o *sums) trail(t *httpext.Trail) {
 	if u == nil {
 		return
 	}
+	it := u.at(t.EndTime)
 	service := t.Duration + t.Blocked
 	if t.ConnRemoteAddr == nil && timedOut(t.Tags) {
 		// There was never a connection, so that the trail knows no times; but it took until now since the iteration's last
 		// request, or its start.
-		if since := t.EndTime.Sub(later(u.began, u.last)); !u.began.IsZero() {
+		if since := t.EndTime.Sub(later(it.began, it.last)); !it.began.IsZero() {
 			service = max(service, since)
 		}
 	}
-	u.last = t.EndTime
-	o.request(u, t.EndTime, service, t.Failed.Valid && t.Failed.Bool)
+	it.last = t.EndTime
+	o.request(it, t.EndTime, service, t.Failed.Valid && t.Failed.Bool)
 }
 
 // timedOut reports whether a request failed by running out of time, by k6's error codes for requests and dialling.
@@ -215,18 +202,22 @@ func (o *sums) user(metadata map[string]string) *user {
 	if !ok {
 		return nil
 	}
-	u := o.users[vu]
-	if u == nil && o.child.isKept() {
-		u = &user{}
-		o.users[vu] = u
+	if u, ok := o.child.users.Load(vu); ok {
+		return u.(*user)
 	}
-	return u
+	if o.child.isKept() {
+		return o.child.user(vu)
+	}
+	return nil
 }
 
-func (o *sums) request(u *user, at time.Time, service time.Duration, failed bool) {
-	o.requests = true
-	u.failed = u.failed || failed
-	o.outcome(at, u.delay+service, service, failed)
+func (o *sums) request(it *iteration, at time.Time, service time.Duration, failed bool) {
+	if !o.child.requests.Load() {
+		o.child.requests.Store(true)
+	}
+	it.failed = it.failed || failed
+	o.child.tally.at(at, func(w *loadgen.Window) { w.Requests++ })
+	o.outcome(at, it.delay+service, service, failed)
 }
 
 func (o *sums) outcome(at time.Time, response, service time.Duration, failed bool) {
@@ -255,18 +246,17 @@ func (o *sums) sample(s *metrics.Sample) {
 	case o.builtin.GRPCReqDuration:
 		if u := o.user(s.Metadata); u != nil {
 			status, known := s.Tags.Get("status")
-			o.request(u, s.Time, time.Duration(s.Value*float64(time.Millisecond)), known && status != "0")
+			o.request(u.at(s.Time), s.Time, time.Duration(s.Value*float64(time.Millisecond)), known && status != "0")
 		}
 	case o.builtin.DroppedIterations: // ours are counted where they are dropped
 		o.child.tally.at(s.Time, func(w *loadgen.Window) { w.Dropped += uint64(s.Value) })
 	case o.builtin.IterationDuration:
-		if u := o.user(s.Metadata); u != nil && o.child.isKept() {
+		if o.child.isKept() && o.user(s.Metadata) != nil {
 			took := time.Duration(s.Value * float64(time.Millisecond))
 			o.child.tally.at(s.Time, func(w *loadgen.Window) { w.Completed++ })
-			if !o.requests {
+			if !o.child.requests.Load() {
 				o.outcome(s.Time, took, took, false)
 			}
-			u.failed = false
 		}
 	}
 }
@@ -274,47 +264,16 @@ func (o *sums) sample(s *metrics.Sample) {
 // ended counts an iteration of our executor. One that threw and made no failed request counts as a failed request; and
 // as long as the script has never made a request, iterations stand for requests.
 func (o *sums) ended(e *ended) {
-	u := &e.user
-	o.child.tally.at(e.at, func(w *loadgen.Window) {
-		switch {
-		case e.interrupted:
-			w.Interrupted++
-			return
-		case e.thrown:
-			w.Thrown++
-		}
-		w.Completed++
-	})
-	service := e.at.Sub(u.began)
+	it := e.user.at(e.at)
+	service := e.at.Sub(it.began)
 	switch {
 	case e.interrupted:
-	case e.thrown && !u.failed:
-		o.outcome(e.at, u.delay+service, service, true)
-	case !o.requests:
-		o.outcome(e.at, u.delay+service, service, false)
+	case e.thrown && !it.failed:
+		o.outcome(e.at, it.delay+service, service, true)
+	case !o.child.requests.Load():
+		o.outcome(e.at, it.delay+service, service, false)
 	}
 }
-
-// iteration is one run of a script's function by our executor. It goes to the output twice, by the way of the samples,
-// and so tells it which samples in between are the iteration's own: no tag needs to be set, and no table kept.
-type iteration struct {
-	vu string
-	user
-	at          time.Time // end
-	thrown      bool
-	interrupted bool
-}
-
-type (
-	started iteration
-	ended   iteration
-)
-
-// GetSamples returns nothing: other outputs have no use for it.
-func (*started) GetSamples() []metrics.Sample { return nil }
-
-// GetSamples returns nothing: other outputs have no use for it.
-func (*ended) GetSamples() []metrics.Sample { return nil }
 
 // listener passes warnings and errors of k6 on to the parent.
 type listener struct{ child *child }

@@ -67,24 +67,26 @@ func TestOutputKeepsNoSamples(t *testing.T) {
 	c := newChild(nil)
 	c.tally.open(time.Now().Add(-time.Hour))
 	registry := metrics.NewRegistry()
-	o := &sums{child: c, users: map[string]*user{}, builtin: metrics.RegisterBuiltinMetrics(registry)}
+	o := &sums{child: c, builtin: metrics.RegisterBuiltinMetrics(registry)}
 	tags := registry.RootTagSet()
 	batch := make([]metrics.SampleContainer, 0, 300)
 	for range 100 {
-		batch = append(batch, &started{vu: "1"}, metrics.Sample{
+		batch = append(batch, metrics.Sample{
 			TimeSeries: metrics.TimeSeries{Metric: o.builtin.Checks, Tags: tags},
 			Time:       time.Now(), Value: 1, Metadata: map[string]string{vuKey: "1"},
-		}, &ended{vu: "1", at: time.Now()})
+		}, &ended{user: c.user("1"), at: time.Now()})
 	}
 	o.AddMetricSamples(batch)
 	allocated := testing.AllocsPerRun(100, func() {
+		c.user("1").begin(&iteration{began: time.Now()})
+		batch[1].(*ended).at = time.Now()
 		o.AddMetricSamples(batch)
 		o.child.tally.take(time.Now(), settle, false)
 	})
 	if perIteration := allocated / 100; perIteration > 3 {
 		t.Errorf("an iteration allocates %.1f times in the output", perIteration)
 	}
-	if len(o.users) != 1 {
-		t.Errorf("%d virtual users are known, and there is one", len(o.users))
+	if n := len(c.user("1").iterations); n > 2 {
+		t.Errorf("%d iterations are kept", n)
 	}
 }
