@@ -81,7 +81,7 @@ func faultPlan(s *scenarios.Scenario, f *scenarios.Fault) report.FaultPlan {
 	p := report.FaultPlan{
 		Name: f.Name, Kind: f.Kind.Name, Targets: f.Targets, Between: f.Between, At: beginsAt(s, f.Name), After: f.After, Wait: f.Wait,
 		Duration: f.Lasts(), Undoing: f.Kind.Undoing, Reversible: f.Kind.Reversible,
-		RestartsWithin: f.RestartsWithin, SteadyWithin: f.SteadyWithin,
+		RestartsWithin: f.RestartsWithin, SteadyWithin: f.SteadyWithin, Machine: f.Kind.Needs == faults.NeedMachine,
 	}
 	if f.Kind.Reversible {
 		p.Lease = f.Lease

@@ -110,7 +110,8 @@ func Run(ctx context.Context, o Options) error {
 		return errors.Join(err, rec.close())
 	}
 	host, _ := os.Hostname()
-	rec.add(report.RunStarted, report.Started{Run: o.Run, Version: o.Version, At: start.UTC().Round(0), Host: host, Seed: o.Seed})
+	rec.add(report.RunStarted, report.Started{Run: o.Run, Version: o.Version, At: start.UTC().Round(0), Host: host,
+		Seed: o.Seed, Lab: o.Lab != nil})
 	go r.listen()
 
 	reason, err := r.conduct()

@@ -40,6 +40,8 @@ const (
 	NeedProcess Need = "process"
 	NeedNetwork Need = "network"
 	NeedNode    Need = "node"
+	// NeedMachine is the machine that the guard stands on: every place has one.
+	NeedMachine Need = "machine"
 )
 
 // Config holds the parameters of one fault, decoded from the scenario or from JSON.

@@ -68,6 +68,7 @@ type FaultPlan struct {
 	Kind     string   `json:"kind"`
 	Targets  []string `json:"targets"`           // one, or the two of `between`
 	Between  bool     `json:"between,omitempty"` // the fault stands between two targets
+	Machine  bool     `json:"machine,omitempty"` // it works on the machine itself, which no lab takes along
 	Previews []string `json:"previews,omitempty"`
 	// At is the planned instant since the run's start: exact for `at`, earliest for `after`.
 	At time.Duration `json:"at"`

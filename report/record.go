@@ -69,6 +69,8 @@ type Started struct {
 	At      time.Time `json:"at"`
 	Host    string    `json:"host"`
 	Seed    int64     `json:"seed"`
+	// Lab says that the run was inside a lab of its own, with which everything in it is gone.
+	Lab bool `json:"lab,omitempty"`
 }
 
 // Found is one result of the preflight.

@@ -130,7 +130,7 @@ type Safety struct {
 	Clean    bool     `json:"clean"`
 	Text     string   `json:"text"`
 
-	lab bool // all residue was on nodes of a lab, which end with the run
+	lab bool // what is left standing was in a lab, which ended with the run
 }
 
 // Advice is something to do next, with the items it would win points for.

@@ -179,17 +179,24 @@ func TestRequiredUnknownsAreGrouped(t *testing.T) {
 }
 
 func TestResidueInLab(t *testing.T) {
-	for kind, want := range map[string]struct{ text, advice string }{
-		"node":    {"gone with it", "nothing to revert"},
-		"process": {"(run `gameday revert`)", "Run `gameday revert` now"},
+	const gone, stays = "gone with it", "(run `gameday revert`)"
+	for _, c := range []struct {
+		lab, machine bool
+		text, advice string
+	}{
+		{true, false, gone, "nothing to revert"},
+		{true, true, stays, "Run `gameday revert` now"},
+		{false, false, stays, "Run `gameday revert` now"},
 	} {
 		in := Injection{ID: "run/cut", Fault: "cut", Place: "db", Error: "device busy"}
-		b := calm(t, calmPlan(func(p *Plan) { p.Targets = []TargetPlan{{Name: "db", Kind: kind}} }))
+		b := calm(t, calmPlan(func(p *Plan) { p.Faults[0].Machine = c.machine }))
+		b.events = nil
+		b.add(0, RunStarted, Started{Run: "run", At: began, Lab: c.lab}).phases(100).traffic("users", 0, 100, steady(10))
 		b.fault("cut", "x", "db", 20, 0).add(40, Reverting, in).add(41, RevertFailed, in)
-		c := Score(b.end(100, EndComplete, "cut on db").record())
-		if !c.Residue || c.ExitCode() != 5 || !strings.Contains(c.Safety.Text, want.text) ||
-			!strings.Contains(c.Next[0].Text, want.advice) {
-			t.Errorf("%s: %q, next %q", kind, c.Safety.Text, c.Next[0].Text)
+		s := Score(b.end(100, EndComplete, "cut on db").record())
+		if !s.Residue || s.ExitCode() != 5 || !strings.Contains(s.Safety.Text, c.text) ||
+			!strings.Contains(s.Next[0].Text, c.advice) {
+			t.Errorf("lab %v, machine %v: %q, next %q", c.lab, c.machine, s.Safety.Text, s.Next[0].Text)
 		}
 	}
 }

@@ -49,25 +49,15 @@ func (j *judge) safety() Safety {
 		}
 	}
 	s.Clean = len(s.Residue) == 0 && len(open) == 0
-	s.lab = j.allInLab(s.Residue)
+	s.lab = len(s.Residue) > 0 && !slices.ContainsFunc(s.Residue, j.outlivesLab)
 	s.Text = s.words(open, down)
 	return s
 }
 
-// allInLab reports whether everything that was left standing was left on nodes of a lab, which end with the run.
-func (j *judge) allInLab(residue []string) bool {
-	node := map[string]bool{}
-	for _, t := range j.plan.Targets {
-		node[t.Name] = t.Kind == "node"
-	}
-	for _, r := range residue {
-		i := slices.IndexFunc(j.plan.Faults, func(f FaultPlan) bool { return strings.HasPrefix(r, f.Name+" on ") })
-		if i < 0 || len(j.plan.Faults[i].Targets) == 0 ||
-			slices.ContainsFunc(j.plan.Faults[i].Targets, func(t string) bool { return !node[t] }) {
-			return false
-		}
-	}
-	return len(residue) > 0
+// outlivesLab reports whether something left standing may be there when the lab, if there was one, is gone.
+func (j *judge) outlivesLab(residue string) bool {
+	i := slices.IndexFunc(j.plan.Faults, func(f FaultPlan) bool { return strings.HasPrefix(residue, f.Name+" on ") })
+	return !j.tl.Started.Lab || i < 0 || j.plan.Faults[i].Machine
 }
 
 // attempted reports whether an injection was at least tried.

@@ -78,11 +78,14 @@ func terminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
-// width returns the columns of a stream, between 60 and 120; 100 where there are none.
-func width(w io.Writer) int {
+// width returns the columns for text on a stream, between 60 and 120.
+func width(w io.Writer) int { return min(120, max(60, columns(w))) }
+
+// columns returns the columns of a stream; 100 where there are none.
+func columns(w io.Writer) int {
 	if f, ok := w.(*os.File); ok {
-		if n, _, err := term.GetSize(int(f.Fd())); err == nil {
-			return min(120, max(60, n))
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+			return n
 		}
 	}
 	return 100

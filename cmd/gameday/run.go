@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -163,7 +164,7 @@ func (a *app) conduct(f *runFlags, file *scenarios.File, s *scenarios.Scenario, 
 	stop := make(chan report.Stop, 1)
 	o.Stop = stop
 	show := screen.New(a.errw, conductor.MakePlan(s), screen.Options{
-		Terminal: terminal(a.errw), Color: color(a.errw), Width: width(a.errw), Blind: s.Blind,
+		Terminal: terminal(a.errw), Color: color(a.errw), Width: func() int { return columns(a.errw) }, Blind: s.Blind,
 	})
 	o.Observe = func(e report.Event) {
 		show.Observe(e)
@@ -328,11 +329,18 @@ func (a *app) signals(stop chan<- report.Stop, show *screen.Screen) (quiet func(
 	}
 }
 
+// scoringGC is by how many percent the heap may grow between collections while a record is judged.
+const scoringGC = 40
+
 // score judges a record and prints it.
 func (a *app) score(dir string, out *output) error {
 	if _, err := conductor.Ask(context.Background(), dir, conductor.Request{Do: "status"}); err == nil {
 		return usage("the run in %s is still in progress; wait for its end, or stop it with `gameday stop %s`", dir, dir)
 	}
+	// A run that has just ended leaves memory to the collector, and the record of a long one wants some. Judging takes an
+	// instant, so it is spared memory rather than time.
+	debug.FreeOSMemory()
+	defer debug.SetGCPercent(debug.SetGCPercent(scoringGC))
 	rec, err := report.Read(dir)
 	if err != nil {
 		return usage("%w", err)

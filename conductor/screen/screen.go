@@ -15,7 +15,8 @@ import (
 type Options struct {
 	Terminal bool // redraw in place; otherwise one line per event
 	Color    bool
-	Width    int // columns; 0 is 100
+	// Width returns the columns that the terminal has now; nil is 100. It is asked at each drawing.
+	Width func() int
 	// Blind hides the faults until the run is over.
 	Blind bool
 }
@@ -29,7 +30,7 @@ type Screen struct {
 
 	mu    sync.Mutex
 	state *state
-	lines int // drawn and not yet wiped
+	drawn []int // the columns of each line that is drawn and not yet wiped
 
 	closing sync.RWMutex
 	closed  bool
@@ -37,8 +38,8 @@ type Screen struct {
 
 // New returns a screen that writes to out until Close.
 func New(out io.Writer, p *report.Plan, o Options) *Screen {
-	if o.Width <= 0 {
-		o.Width = 100
+	if o.Width == nil {
+		o.Width = func() int { return 100 }
 	}
 	s := &Screen{out: out, opts: o, events: make(chan report.Event, 4096), done: make(chan struct{}), state: newState(p, o.Blind)}
 	go s.run()
@@ -139,12 +140,17 @@ func (s *Screen) hidden(e report.Event) bool {
 	return e.Kind == report.ExpectSeen && strings.Contains(string(e.Data), `"fault.`)
 }
 
-// wipe removes the live lines.
+// wipe removes the live lines. A terminal that was made narrower since has broken them into more rows.
 func (s *Screen) wipe() {
-	if s.lines > 0 {
-		fmt.Fprintf(s.out, "\x1b[%dA\x1b[J", s.lines)
-		s.lines = 0
+	if len(s.drawn) == 0 {
+		return
 	}
+	width, rows := max(1, s.opts.Width()), 0
+	for _, n := range s.drawn {
+		rows += max(1, (n+width-1)/width)
+	}
+	fmt.Fprintf(s.out, "\x1b[%dA\x1b[J", rows)
+	s.drawn = s.drawn[:0]
 }
 
 func (s *Screen) draw() {
@@ -155,10 +161,16 @@ func (s *Screen) draw() {
 	}
 	lines := s.state.live(s.opts)
 	s.wipe()
+	width := s.opts.Width()
 	for _, l := range lines {
-		fmt.Fprintln(s.out, clip(plain(l), s.opts.Width))
+		l = clip(plain(l), width)
+		fmt.Fprintln(s.out, l)
+		n := 0
+		for _, c := range l {
+			n += columns(c)
+		}
+		s.drawn = append(s.drawn, n)
 	}
-	s.lines = len(lines)
 }
 
 // plain keeps a line one line: what sources and people say may have line breaks and even the terminal's own codes in it.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -240,14 +241,14 @@ func TestTerminal(t *testing.T) {
 				p := plan()
 				p.Scenario = "结账 checkout 结账结账结账结账结账结账结账结账"
 				v := &terminal{t: t, width: width}
-				s := New(v, p, Options{Terminal: true, Width: width})
+				s := New(v, p, Options{Terminal: true, Width: func() int { return width }})
 				drawn := false
 				for _, e := range story() {
 					s.Observe(e)
 					<-time.After(600 * time.Millisecond) // in fake time: the screen draws twice
 					synctest.Wait()
 					s.mu.Lock()
-					if live := s.lines; live > 0 {
+					if live := len(s.drawn); live > 0 {
 						drawn = true
 						if v.y != len(v.rows) && v.y-len(v.rows) > 0 {
 							t.Fatalf("the cursor is at row %d of %d", v.y, len(v.rows))
@@ -275,6 +276,37 @@ func TestTerminal(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNarrowedTerminal checks that lines which a narrower terminal has broken are wiped whole.
+func TestNarrowedTerminal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		width := 80
+		s := New(&out, plan(), Options{Terminal: true, Width: func() int { return width }})
+		for _, e := range story()[:8] {
+			s.Observe(e)
+		}
+		<-time.After(600 * time.Millisecond)
+		synctest.Wait()
+		s.mu.Lock()
+		width = 30
+		rows := 0
+		for _, n := range s.drawn {
+			rows += max(1, (n+29)/30)
+		}
+		if rows <= len(s.drawn) {
+			t.Errorf("%d lines in %d rows: none is longer than the narrow terminal", len(s.drawn), rows)
+		}
+		out.Reset()
+		s.mu.Unlock()
+		<-time.After(300 * time.Millisecond)
+		synctest.Wait()
+		s.Close()
+		if want := fmt.Sprintf("\x1b[%dA\x1b[J", rows); !strings.HasPrefix(out.String(), want) {
+			t.Errorf("the first drawing on the narrow terminal begins with %.12q, want %q", out.String(), want)
+		}
+	})
 }
 
 func columnsOf(s string) int {

@@ -192,7 +192,7 @@ scenario "shop-prometheus" {
     match         = { alertname = "LedgerDown", severity = "page" }
     cause         = fault.reboot
     fires_within  = "10s"
-    pages_via     = responders.desk.ops
+    pages_via     = alarms.alertmanager.main # sent on by Alertmanager, whoever hears it
     pages_within  = "12s"
     clears_within = "15s"
     required      = true
