@@ -71,9 +71,17 @@ type Renewer interface {
 	Renew(ctx context.Context, lease time.Duration) error
 }
 
-// Watcher is implemented by injections that come to an end by themselves (a node that boots again).
+// Checker is implemented by injections that can tell beforehand that a place lacks what they need: a capability, a part
+// of the kernel, a program. Check touches nothing that outlives the call, and names what is missing and what to do.
+type Checker interface {
+	Check(ctx context.Context) error
+}
+
+// Watcher is implemented by injections that come to an end by themselves (a node that boots again), and by those that can
+// tell when their fault is gone before its time (a paused process that was killed).
 type Watcher interface {
-	// Watch blocks until the fault is over by itself, and returns the evidence of that.
+	// Watch blocks until the fault is over by itself, and returns the evidence of that. When the fault is gone although it
+	// should not be, it returns an error that wraps or says it is ErrLapsed. It runs beside the other methods.
 	Watch(ctx context.Context) (Effect, error)
 }
 
@@ -88,6 +96,29 @@ type Previewer interface {
 type SelfEnding interface {
 	// Ends returns how long the fault lasts.
 	Ends() time.Duration
+}
+
+// Final is implemented by configs of reversible kinds that may say of one fault that it has no undo.
+type Final interface {
+	// Final reports whether this fault cannot be undone.
+	Final() bool
+}
+
+// Patient is implemented by configs whose faults may take longer to inject, or to prove, than a moment.
+type Patient interface {
+	// Patience returns how long injecting may take, and how long its proof after that.
+	Patience() (inject, proof time.Duration)
+}
+
+// notUndoable is what plan prints of a fault without an undo.
+const notUndoable = "cannot be undone: must recover by itself"
+
+// For returns the kind as it is with these parameters: one of a fault that cannot be undone is not Reversible.
+func (k Kind) For(c Config) Kind {
+	if f, may := c.(Final); may && f.Final() {
+		k.Reversible, k.Revert, k.Undoing = false, nil, notUndoable
+	}
+	return k
 }
 
 // Effect is the evidence that a fault does something.

@@ -109,14 +109,30 @@ func (l *Ledger) Open(e Entry) (*Held, error) {
 // publish writes data to a locked draft and renames it to the entry's name, each step on disk before the next. The
 // lock belongs to the file, not to its name, so the entry is never seen unlocked.
 func (l *Ledger) publish(id string, data []byte) (_ *os.File, err error) {
-	file, err := os.CreateTemp(l.dir, draftPrefix+id+"-*")
+	file, err := l.draft(id, data)
 	if err != nil {
 		return nil, err
 	}
 	name := file.Name()
+	if err = os.Rename(name, l.path(id)); err == nil {
+		name = l.path(id)
+		err = l.sync()
+	}
+	if err != nil {
+		return nil, errors.Join(err, removeIfThere(name), file.Close())
+	}
+	return file, nil
+}
+
+// draft writes data to a locked file of its own, which is on disk when it returns.
+func (l *Ledger) draft(id string, data []byte) (_ *os.File, err error) {
+	file, err := os.CreateTemp(l.dir, draftPrefix+id+"-*")
+	if err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, removeIfThere(name), file.Close())
+			err = errors.Join(err, removeIfThere(file.Name()), file.Close())
 		}
 	}()
 	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
@@ -125,22 +141,19 @@ func (l *Ledger) publish(id string, data []byte) (_ *os.File, err error) {
 	if _, err := file.Write(data); err != nil {
 		return nil, err
 	}
-	if err := file.Sync(); err != nil {
-		return nil, err
-	}
-	if err := os.Rename(name, l.path(id)); err != nil {
-		return nil, err
-	}
-	name = l.path(id)
-	return file, l.sync()
+	return file, file.Sync()
 }
 
 // Entry returns what is written in the ledger.
 func (h *Held) Entry() Entry { return h.entry }
 
-// Close removes the entry: the fault is known to be gone. The lock is given up last.
+// Close removes the entry: the fault is known to be gone. The lock is given up last, and only when the entry is gone: after
+// an error the entry is still held, and Close may be called again.
 func (h *Held) Close() error {
-	err := errors.Join(removeIfThere(h.ledger.path(h.entry.ID)), h.ledger.sync(), h.file.Close())
+	err := errors.Join(removeIfThere(h.ledger.path(h.entry.ID)), h.ledger.sync())
+	if err == nil {
+		err = h.file.Close()
+	}
 	if err != nil {
 		return fmt.Errorf("closing ledger entry %s: %w", h.entry.ID, err)
 	}
@@ -152,7 +165,10 @@ func (h *Held) Release() error { return h.file.Close() }
 
 // Standing returns all entries, the oldest first, those that cannot be read last. Drafts are left out: their faults
 // were never injected. An error means that the folder itself cannot be read.
-func (l *Ledger) Standing() ([]Standing, error) {
+func (l *Ledger) Standing() ([]Standing, error) { return l.StandingBut(nil) }
+
+// StandingBut is Standing without the entries for whose ids skip returns true: they are not even opened.
+func (l *Ledger) StandingBut(skip func(id string) bool) ([]Standing, error) {
 	names, err := os.ReadDir(l.dir)
 	if err != nil {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
@@ -160,7 +176,7 @@ func (l *Ledger) Standing() ([]Standing, error) {
 	var all []Standing
 	for _, n := range names {
 		id, isEntry := strings.CutSuffix(n.Name(), entrySuffix)
-		if !isEntry || strings.HasPrefix(id, ".") {
+		if !isEntry || strings.HasPrefix(id, ".") || (skip != nil && skip(id)) {
 			continue
 		}
 		if s, there := l.look(id); there {
@@ -186,9 +202,20 @@ func bit(b bool) int {
 // look reads one entry and asks whether it is locked, with a shared lock so that two who look do not see each
 // other. It returns false when the entry was closed in the meantime.
 func (l *Ledger) look(id string) (Standing, bool) {
+	for range 20 { // an entry that was amended while it was read lies in another file now
+		s, there := l.lookOnce(id)
+		if there || errors.Is(s.Err, fs.ErrNotExist) {
+			return s, there
+		}
+	}
+	return Standing{ID: id}, false
+}
+
+func (l *Ledger) lookOnce(id string) (Standing, bool) {
 	s := Standing{ID: id}
 	file, err := l.openFile(id)
 	if errors.Is(err, fs.ErrNotExist) {
+		s.Err = err
 		return s, false
 	}
 	if err != nil {
@@ -196,8 +223,8 @@ func (l *Ledger) look(id string) (Standing, bool) {
 		return s, true
 	}
 	defer file.Close()
-	s.Entry, s.Err = readEntry(file, id)
 	s.Orphaned = unix.Flock(int(file.Fd()), unix.LOCK_SH|unix.LOCK_NB) == nil
+	s.Entry, s.Err = readEntry(file, id)
 	return s, !s.Orphaned || l.same(file, id)
 }
 

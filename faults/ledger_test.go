@@ -171,6 +171,90 @@ func TestLedgerGone(t *testing.T) {
 	}
 }
 
+// TestCloseAgain fails to close an entry, for its folder has moved: it stays held, and is closed when that is mended.
+func TestCloseAgain(t *testing.T) {
+	l := openLedger(t)
+	h, err := l.Open(entry("i1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := l.Dir() + ".away"
+	if err := os.Rename(l.Dir(), away); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Close(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("closing without the folder: %v", err)
+	}
+	if err := os.Rename(away, l.Dir()); err != nil {
+		t.Fatal(err)
+	}
+	if s := standing(t, l); len(s) != 1 || s[0].Orphaned {
+		t.Errorf("given up, although it is not closed: %+v", s)
+	}
+	if err := h.Close(); err != nil {
+		t.Errorf("closing again: %v", err)
+	}
+	if s := standing(t, l); len(s) != 0 {
+		t.Errorf("after close: %+v", s)
+	}
+}
+
+// TestStandingBut leaves out what its caller knows, unopened.
+func TestStandingBut(t *testing.T) {
+	l := openLedger(t)
+	for _, id := range []string{"mine", "theirs"} {
+		h, err := l.Open(entry(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Close()
+	}
+	s, err := l.StandingBut(func(id string) bool { return id == "mine" })
+	if err != nil || len(s) != 1 || s[0].ID != "theirs" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// TestTornWrite cuts an entry's file at every length, as a machine that lost its power may leave it: whatever is read is
+// whole, or reported; and the draft of an entry that was never finished is no entry.
+func TestTornWrite(t *testing.T) {
+	l := openLedger(t)
+	h, err := l.Open(entry("i1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Release(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(l.Dir(), "i1.json")
+	full, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := standing(t, l)[0].Entry
+	for n := range full {
+		if err := os.WriteFile(path, full[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := standing(t, l)
+		if len(s) != 1 || s[0].ID != "i1" {
+			t.Fatalf("cut at %d: %+v", n, s)
+		}
+		if s[0].Err == nil && !cmp.Equal(whole, s[0].Entry, cmpopts.EquateComparable(netip.Addr{})) {
+			t.Fatalf("cut at %d: read as %+v", n, s[0].Entry)
+		}
+		if s[0].Err == nil && n < len(full)-1 { // but for the line's end
+			t.Fatalf("cut at %d of %d: not noticed", n, len(full))
+		}
+	}
+	if err := os.Rename(path, filepath.Join(l.Dir(), ".draft-i1-7")); err != nil {
+		t.Fatal(err)
+	}
+	if s := standing(t, l); len(s) != 0 {
+		t.Errorf("a draft stands: %+v", s)
+	}
+}
+
 func TestOldDraftsAreSwept(t *testing.T) {
 	l := openLedger(t)
 	for name, age := range map[string]time.Duration{".draft-old-1": 2 * time.Hour, ".draft-new-1": time.Minute} {

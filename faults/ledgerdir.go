@@ -10,6 +10,9 @@ import (
 // LedgerVariable is the environment variable that names another folder for the ledger.
 const LedgerVariable = "GAMEDAY_LEDGER"
 
+// MachineLedgerDir is the folder of root's ledger.
+const MachineLedgerDir = "/var/lib/gameday/ledger"
+
 // DefaultLedgerDir returns the folder of the machine's ledger: $GAMEDAY_LEDGER, else /var/lib/gameday/ledger for
 // root, else $XDG_STATE_HOME/gameday/ledger or ~/.local/state/gameday/ledger. Somebody who is root only inside a
 // user namespace gets the folder of an ordinary user, so that it is the same inside and outside.
@@ -18,7 +21,7 @@ func DefaultLedgerDir() (string, error) {
 		return dir, nil
 	}
 	if os.Geteuid() == 0 && !inUserNamespace() {
-		return "/var/lib/gameday/ledger", nil
+		return MachineLedgerDir, nil
 	}
 	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "gameday", "ledger"), nil

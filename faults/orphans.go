@@ -67,7 +67,10 @@ func revertOrphan(ctx context.Context, l *Ledger, kinds []Kind, s Standing) (Rev
 		r.Err = errors.Join(err, held.Release())
 		return r, true
 	}
-	r.Reverted, r.Err = true, held.Close()
+	r.Reverted = true
+	if err := held.Close(); err != nil {
+		r.Err = errors.Join(err, held.Release())
+	}
 	return r, true
 }
 
@@ -86,7 +89,7 @@ func RevertEntry(ctx context.Context, kinds []Kind, e Entry) error {
 		ctx, cancel = context.WithTimeout(ctx, revertLimit)
 		defer cancel()
 	}
-	ctx = WithOwner(ctx, Owner{Run: e.Run, Injection: e.ID})
+	ctx = WithOwner(ctx, Owner{Run: e.Run, Injection: e.ID, Fault: e.Fault})
 	if err := Protect(func() error { return kinds[i].Revert(ctx, e) }); err != nil {
 		return fmt.Errorf("reverting %s on %s: %w", e.Fault, e.Place.Name, err)
 	}

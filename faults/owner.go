@@ -2,11 +2,12 @@ package faults
 
 import "context"
 
-// Owner names the run and the injection on whose behalf a kind acts, so that whatever it leaves in a kernel or on a
+// Owner names the run, the injection and the fault on whose behalf a kind acts, so that whatever it leaves in a kernel or on a
 // disk can be told from the state of others.
 type Owner struct {
 	Run       string
 	Injection string // the ledger's id
+	Fault     string // its name in the scenario
 }
 
 type ownerKey struct{}

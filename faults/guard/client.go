@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"gameday/faults"
+	"gameday/policy"
 )
 
 // closeLimit is how long Close waits for a guard to revert everything and exit, a little longer than the guard's
@@ -148,6 +149,30 @@ func (c *Client) Inject(ctx context.Context, r InjectRequest) (Injected, error) 
 		return Injected{ID: r.ID}, err
 	}
 	return *m.Injected, err
+}
+
+// Enforce gives the guard policies, which it enforces at every injection from now on; they cannot be taken back. A guard
+// that cannot enforce one of them returns an error, and nothing may be injected by it then.
+func (c *Client) Enforce(ctx context.Context, policies []*policy.Policy) error {
+	if len(policies) == 0 {
+		return nil
+	}
+	r := request{Op: opPolicy}
+	for _, p := range policies {
+		raw, err := json.Marshal(p)
+		if err != nil {
+			return fmt.Errorf("encoding the policy: %w", err)
+		}
+		r.Policies = append(r.Policies, raw)
+	}
+	_, err := c.call(ctx, r)
+	return err
+}
+
+// Check asks whether the fault could be injected now, and returns why not. It touches nothing.
+func (c *Client) Check(ctx context.Context, r InjectRequest) error {
+	_, err := c.call(ctx, request{Op: opCheck, Inject: &r})
+	return err
 }
 
 // Renew lets the faults stand for another lease from now. The map has the error of each fault that was not renewed:

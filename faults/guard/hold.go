@@ -150,6 +150,14 @@ func (g *holding) letGo(why string) {
 // over ends a fault that came to its end by itself, or did not although it should have.
 func (g *holding) over(w watched) {
 	g.watched = nil
+	if errors.Is(w.err, faults.ErrLapsed) {
+		if g.revert(g.ctx) != nil {
+			g.fail()
+			return
+		}
+		g.s.event(Event{Type: EventLapsed, ID: g.req.ID, Why: w.err.Error()})
+		return
+	}
 	g.escalate(w.err)
 	if w.err != nil || !w.effect.Proven {
 		g.letGo(fmt.Sprintf("it did not come to an end by itself: %s", cmp.Or(errorText(w.err), w.effect.Summary)))

@@ -46,8 +46,12 @@ type holder struct {
 func newHolder(s *server, k faults.Kind, req InjectRequest) *holder {
 	h := &holder{s: s, kind: k, req: req,
 		mailbox: make(chan command, mailboxSize), end: make(chan context.Context, 1), gone: make(chan struct{})}
-	owner := faults.Owner{Run: req.Run, Injection: req.ID}
-	h.ctx, h.cancel = context.WithCancel(faults.WithOwner(s.base, owner))
+	owner := faults.Owner{Run: req.Run, Injection: req.ID, Fault: req.Fault}
+	ctx := faults.WithOwner(s.base, owner)
+	if s.opt.Reach != nil {
+		ctx = faults.WithReach(ctx, func(at faults.Checkpoint) { s.opt.Reach(req.ID, at) })
+	}
+	h.ctx, h.cancel = context.WithCancel(ctx)
 	return h
 }
 
@@ -85,20 +89,24 @@ func (h *holder) start() (message, bool) {
 	if err := faults.Protect(h.settle); err != nil {
 		return message{Error: toWire(h.wrap("injecting", h.escalate(err)))}, false
 	}
+	faults.Reach(h.ctx, faults.AfterEntry)
 	h.injected = time.Now()
 	reply := &Injected{ID: h.req.ID, Settle: h.injected.Sub(began)}
-	err := faults.Protect(func() error { return h.injection.Inject(h.ctx, h.lease(h.req.Lease)) })
+	err := faults.Protect(func() error { return h.injection.Inject(faults.WithAmend(h.ctx, h.entry.Amend), h.lease(h.req.Lease)) })
 	applied := time.Now()
 	reply.Inject = applied.Sub(h.injected)
 	if err != nil {
 		return h.giveUp(h.escalate(err), nil)
 	}
 	if !h.kind.Reversible {
+		faults.Reach(h.ctx, faults.BeforeClose)
 		if err := h.entry.Close(); err != nil {
+			err = errors.Join(err, h.entry.Release())
 			return message{Error: toWire(h.wrap("injecting", err))}, false
 		}
 		h.entry = nil
 	}
+	faults.Reach(h.ctx, faults.Stands)
 	effect, err := h.prove()
 	reply.Effect, reply.Proof = effect, time.Since(applied)
 	if err == nil && !effect.Proven && !h.req.Keep {
@@ -119,35 +127,49 @@ func (h *holder) giveUp(why error, reply *Injected) (message, bool) {
 	return message{Injected: reply, Error: toWire(errors.Join(h.wrap("injecting", why), err))}, err != nil
 }
 
-// settle decodes and binds the fault, reads what undoes it, and writes that to the ledger. Nothing is touched
-// before.
+// settle binds the fault, reads what undoes it, and writes that to the ledger. Nothing is touched before.
 func (h *holder) settle() error {
-	config := h.kind.New()
-	if raw := bytes.TrimSpace(h.req.Config); len(raw) > 0 {
-		d := json.NewDecoder(bytes.NewReader(raw))
-		d.DisallowUnknownFields()
-		if err := d.Decode(config); err != nil {
-			return fmt.Errorf("reading the parameters: %w", err)
-		}
-	}
-	if err := config.Validate(); err != nil {
-		return err
-	}
-	var err error
-	if h.injection, err = config.Bind(h.req.Place); err != nil {
-		return err
-	}
-	undo, err := h.injection.Undo(h.ctx)
+	undo, err := h.bind()
 	if err != nil {
 		return err
 	}
+	faults.Reach(h.ctx, faults.BeforeEntry)
 	now := time.Now()
 	h.entry, err = h.s.opt.Ledger.Open(faults.Entry{
 		ID: h.req.ID, Run: h.req.Run, Scenario: h.req.Scenario, Fault: h.req.Fault, Kind: h.req.Kind,
 		Place: h.req.Place, Config: h.req.Config, Undo: undo,
 		Opened: now, Deadline: now.Add(h.req.Deadline), Guard: os.Getpid(),
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return h.yield()
+}
+
+// bind decodes and binds the fault, and returns what undoes it.
+func (h *holder) bind() (json.RawMessage, error) {
+	config := h.kind.New()
+	if raw := bytes.TrimSpace(h.req.Config); len(raw) > 0 {
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.DisallowUnknownFields()
+		if err := d.Decode(config); err != nil {
+			return nil, fmt.Errorf("reading the parameters: %w", err)
+		}
+	}
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	var err error
+	h.kind = h.kind.For(config)
+	if h.injection, err = config.Bind(h.req.Place); err != nil {
+		return nil, err
+	}
+	if c, ok := h.injection.(faults.Checker); ok {
+		if err := c.Check(h.ctx); err != nil {
+			return nil, err
+		}
+	}
+	return h.injection.Undo(h.ctx)
 }
 
 // lease cuts a lease at the deadline, so that the kernel keeps that as well.
@@ -234,6 +256,7 @@ func (h *holder) revert(ctx context.Context) error {
 	defer cancel()
 	err := faults.RevertEntry(ctx, []faults.Kind{h.kind}, h.entry.Entry())
 	if err == nil {
+		faults.Reach(ctx, faults.BeforeClose)
 		err = h.entry.Close()
 	}
 	if err != nil {

@@ -27,12 +27,13 @@ func Main(kinds []faults.Kind, args []string, in io.Reader, out, errw io.Writer)
 	flags := flag.NewFlagSet("gameday-guard", flag.ContinueOnError)
 	flags.SetOutput(errw)
 	flags.Usage = func() {
-		fmt.Fprint(errw, "usage: gameday-guard [--ledger DIR]\n\n"+
+		fmt.Fprint(errw, "usage: gameday-guard [--ledger DIR] [--halt FILE]\n\n"+
 			"Holds faults on this machine for a gameday run: requests on standard input, answers on standard output,\n"+
 			"one JSON object a line. When standard input ends, it reverts everything and exits.\n\n")
 		flags.PrintDefaults()
 	}
 	dir := flags.String("ledger", "", "folder of the ledger (default: "+faults.LedgerVariable+", or the machine's)")
+	halt := flags.String("halt", "", "file that stops all injections while it is there (default: beside the ledger's folder)")
 	showVersion := flags.Bool("version", false, "print the version and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -48,14 +49,14 @@ func Main(kinds []faults.Kind, args []string, in io.Reader, out, errw io.Writer)
 		fmt.Fprintf(out, "gameday-guard %s, protocol %d\n", version(), Protocol)
 		return exitOK
 	}
-	if err := serve(kinds, *dir, in, out); err != nil {
+	if err := serve(kinds, *dir, *halt, in, out); err != nil {
 		fmt.Fprintf(errw, "gameday-guard: %v\n", err)
 		return exitFault
 	}
 	return exitOK
 }
 
-func serve(kinds []faults.Kind, dir string, in io.Reader, out io.Writer) error {
+func serve(kinds []faults.Kind, dir, halt string, in io.Reader, out io.Writer) error {
 	// A client that closed its end must not kill the guard before it has reverted everything.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -70,7 +71,18 @@ func serve(kinds []faults.Kind, dir string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return Serve(ctx, in, out, Options{Kinds: kinds, Ledger: ledger, Version: version()})
+	if halt == "" {
+		halt = faults.HaltFile(ledger.Dir())
+	}
+	o := Options{Kinds: kinds, Ledger: ledger, Version: version(), Halts: []string{halt, faults.MachineHalt}}
+	own, err := LoadMachinePolicy(MachinePolicy)
+	if err != nil {
+		return err
+	}
+	if own != nil {
+		o.Policies = append(o.Policies, own)
+	}
+	return Serve(ctx, in, out, o)
 }
 
 // version is the module's version, or the revision it was built from.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gameday/faults"
+	"gameday/policy"
 )
 
 // Limits of the guard's own work, whatever the client does.
@@ -30,6 +31,13 @@ type Options struct {
 	Kinds   []faults.Kind
 	Ledger  *faults.Ledger
 	Version string // of the program, told in hello
+	// Policies are this machine's own: enforced besides those that the client sends.
+	Policies []*policy.Policy
+	// Halts are files; while one of them is there, nothing is injected. See faults.Halt.
+	Halts []string
+	// Reach is called when an injection comes to a checkpoint, on its own goroutine. Only tests set it: they stop the
+	// guard there.
+	Reach func(id string, at faults.Checkpoint)
 }
 
 // server is one conversation.
@@ -41,8 +49,10 @@ type server struct {
 	base  context.Context
 	abort context.CancelFunc
 
-	mu      sync.Mutex
-	holders []*holder // in the order of their requests
+	mu       sync.Mutex
+	holders  []*holder                  // in the order of their requests
+	policies []*policy.Policy           // from the client
+	granted  map[string]map[string]bool // ids of injections that were begun, by run and fault
 }
 
 // Serve answers requests read from in with messages written to out, and holds the faults it is told to inject,
@@ -52,7 +62,7 @@ type server struct {
 //
 // Serve does not wait for a reader blocked on in, nor for a client that does not read.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, opt Options) error {
-	s := &server{opt: opt, out: newOutbox(out), fatal: make(chan error, 1)}
+	s := &server{opt: opt, out: newOutbox(out), fatal: make(chan error, 1), granted: map[string]map[string]bool{}}
 	s.base, s.abort = context.WithCancel(context.WithoutCancel(ctx))
 	defer s.abort()
 
@@ -116,10 +126,14 @@ func (s *server) handle(line []byte) {
 		s.reply(r.Seq, message{Welcome: s.welcome()})
 	case opInject:
 		s.inject(r)
+	case opCheck:
+		s.check(r)
 	case opRenew:
 		s.renew(r)
 	case opEffect, opRevert:
 		s.pass(r)
+	case opPolicy:
+		s.obey(r)
 	case opList:
 		s.reply(r.Seq, message{Held: s.list()})
 	default:
@@ -153,19 +167,48 @@ func (s *server) list() []Held {
 	return held
 }
 
+// kind returns the kind that a request is about, unless the request cannot be granted.
+func (s *server) kind(r *InjectRequest) (faults.Kind, error) {
+	if r == nil {
+		return faults.Kind{}, errors.New("the request says not what")
+	}
+	i := slices.IndexFunc(s.opt.Kinds, func(k faults.Kind) bool { return k.Name == r.Kind })
+	if i < 0 {
+		return faults.Kind{}, fmt.Errorf("this guard has no fault kind %q", r.Kind)
+	}
+	return s.opt.Kinds[i], r.check(s.opt.Kinds[i])
+}
+
+// check answers whether a fault could be injected now. It touches nothing.
+func (s *server) check(r request) {
+	k, err := s.kind(r.Inject)
+	if err != nil {
+		s.reply(r.Seq, message{Error: toWire(fmt.Errorf("checking: %w", err))})
+		return
+	}
+	s.mu.Lock()
+	err = s.govern(k, r.Inject)
+	s.mu.Unlock()
+	if err != nil {
+		s.reply(r.Seq, message{Error: toWire(fmt.Errorf("checking: %w", err))})
+		return
+	}
+	h := newHolder(s, k, *r.Inject)
+	go func() {
+		defer h.cancel()
+		err := faults.Protect(func() error { _, err := h.bind(); return err })
+		if err != nil {
+			err = h.wrap("checking", h.escalate(err))
+		}
+		s.reply(r.Seq, message{Error: toWire(err)})
+	}()
+}
+
 // inject starts a holder, which answers by itself.
 func (s *server) inject(r request) {
 	refuse := func(err error) { s.reply(r.Seq, message{Error: toWire(fmt.Errorf("injecting: %w", err))}) }
-	if r.Inject == nil {
-		refuse(errors.New("the request says not what"))
-		return
-	}
-	i := slices.IndexFunc(s.opt.Kinds, func(k faults.Kind) bool { return k.Name == r.Inject.Kind })
-	if i < 0 {
-		refuse(fmt.Errorf("this guard has no fault kind %q", r.Inject.Kind))
-		return
-	}
-	if err := r.Inject.check(s.opt.Kinds[i]); err != nil {
+	k, err := s.kind(r.Inject)
+	if err != nil {
 		refuse(err)
 		return
 	}
@@ -175,7 +218,12 @@ func (s *server) inject(r request) {
 		refuse(fmt.Errorf("fault %s is held already", r.Inject.ID))
 		return
 	}
-	h := newHolder(s, s.opt.Kinds[i], *r.Inject)
+	if err := s.govern(k, r.Inject); err != nil {
+		refuse(err)
+		return
+	}
+	s.grant(r.Inject)
+	h := newHolder(s, k, *r.Inject)
 	s.holders = append(s.holders, h)
 	go h.run(r.Seq)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gameday/faults"
+	"gameday/policy"
 )
 
 // Protocol is the version of the language between client and guard. Both ends must speak the same.
@@ -47,6 +48,8 @@ type InjectRequest struct {
 	EffectTimeout time.Duration `json:"effect_timeout,omitempty"`
 	// Keep lets the fault stand although its effect could not be proven.
 	Keep bool `json:"keep,omitempty"`
+	// Claims is what policies ask for and only the client knows.
+	Claims policy.Claims `json:"claims,omitzero"`
 }
 
 // Injected is the answer to a successful InjectRequest, and with Proven false in Effect part of one that was not.
@@ -83,7 +86,8 @@ type EventType string
 
 // The events.
 const (
-	// EventLapsed: the kernel let go of the fault before it was renewed. It is gone, and its entry is closed.
+	// EventLapsed: the kernel let go of the fault before it was renewed, or the fault is gone before its time for the reason
+	// in Why. Its entry is closed.
 	EventLapsed EventType = "lapsed"
 	// EventOver: the fault came to an end by itself, with the evidence in Effect. Its entry is closed.
 	EventOver EventType = "over"
@@ -107,10 +111,12 @@ type op string
 const (
 	opHello  op = "hello"
 	opInject op = "inject"
+	opCheck  op = "check"
 	opRenew  op = "renew"
 	opEffect op = "effect"
 	opRevert op = "revert"
 	opList   op = "list"
+	opPolicy op = "policy"
 )
 
 // request is one line from client to guard.
@@ -122,6 +128,8 @@ type request struct {
 	IDs     []string       `json:"ids,omitempty"`     // renew
 	Lease   time.Duration  `json:"lease,omitempty"`   // renew
 	Timeout time.Duration  `json:"timeout,omitempty"` // effect
+	// Policies are compiled policies to enforce from now on: policy.
+	Policies []json.RawMessage `json:"policies,omitempty"`
 }
 
 // message is one line from guard to client: the answer to the request with the same seq, or an event with seq 0.
@@ -152,6 +160,8 @@ var codes = []struct {
 	{"unproven", ErrUnproven},
 	{"residue", ErrResidue},
 	{"unknown", ErrUnknown},
+	{"forbidden", ErrForbidden},
+	{"halted", faults.ErrHalted},
 }
 
 func toWire(err error) *wireError {

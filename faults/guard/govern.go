@@ -1,0 +1,228 @@
+package guard
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"gameday/faults"
+	"gameday/policy"
+)
+
+// MachinePolicy is a compiled policy that every guard on a machine enforces, whatever its client says. It is the machine's
+// own: see LoadMachinePolicy.
+const MachinePolicy = "/etc/gameday/guard-policy.json"
+
+// maxPolicySize bounds a compiled policy, in bytes.
+const maxPolicySize = 1 << 20
+
+// ErrForbidden says that a policy does not allow what was asked; nothing was touched.
+var ErrForbidden = errors.New("forbidden by policy")
+
+// Question returns what a policy is asked about an injection, as far as it can be told from the request and this machine:
+// what the request says of the process and what /proc says both count. Host is the name of the machine that the place is
+// on; empty when that is not known.
+func Question(k faults.Kind, r InjectRequest, host string) (policy.Request, error) {
+	touched, err := faults.TouchedBy(k, r.Config, r.Place)
+	if err != nil {
+		return policy.Request{}, fmt.Errorf("telling what it touches: %w", err)
+	}
+	q := policy.Request{Kind: r.Kind, Fault: r.Fault, Place: r.Place.Name, Networks: touched.Networks, Paths: touched.Paths, Claims: r.Claims}
+	if q.Duration <= 0 && k.Reversible {
+		q.Duration = r.Deadline
+	}
+	if p := r.Place.Process; p != nil {
+		q.Processes = append(q.Processes, seenProcesses(p.PID)...)
+		if len(q.Processes) == 0 || p.Exe != "" || p.Command != "" {
+			q.Processes = append(q.Processes, told(*p, q.Processes))
+		}
+	}
+	if n := r.Place.Node; n != nil {
+		q.Nodes = append(q.Nodes, n.Name)
+	}
+	if host != "" {
+		q.Nodes = append(q.Nodes, host)
+	}
+	return q, nil
+}
+
+// told is a process as the request tells of it; what it leaves out is filled in from what was seen.
+func told(p faults.Process, seen []policy.Process) policy.Process {
+	out := policy.Process{Exe: p.Exe, Command: p.Command}
+	for _, s := range seen {
+		if out.Exe == "" {
+			out.Exe = s.Exe
+		}
+		if out.Command == "" {
+			out.Command = s.Command
+		}
+	}
+	return out
+}
+
+// seenProcesses returns a process as /proc shows it, once for each unit that its control group lies in, or nothing when
+// there is no such process here.
+func seenProcesses(pid int) []policy.Process {
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	if err != nil {
+		return nil
+	}
+	p := policy.Process{Exe: strings.TrimSuffix(exe, " (deleted)")}
+	if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil {
+		p.Command = strings.TrimSpace(strings.ReplaceAll(string(line), "\x00", " "))
+	}
+	groups, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	out := []policy.Process{p}
+	for _, unit := range unitsOf(string(groups)) {
+		p.Unit = unit
+		out = append(out, p)
+	}
+	return out
+}
+
+// unitsOf returns the systemd units in the text of /proc/PID/cgroup: every part of a path that has a unit's ending.
+func unitsOf(groups string) []string {
+	var out []string
+	for line := range strings.Lines(groups) {
+		_, path, _ := strings.Cut(strings.TrimSpace(line), ":")
+		_, path, _ = strings.Cut(path, ":")
+		for part := range strings.SplitSeq(path, "/") {
+			for _, ending := range []string{".service", ".scope", ".slice"} {
+				if strings.HasSuffix(part, ending) && !slices.Contains(out, part) {
+					out = append(out, part)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// govern refuses a request that a halt or a policy forbids, and cuts its deadline at what policies allow. It needs the
+// lock.
+func (s *server) govern(k faults.Kind, r *InjectRequest) error {
+	if h := faults.Halted(s.opt.Halts...); h != nil {
+		return h
+	}
+	all := slices.Concat(s.opt.Policies, s.policies)
+	if len(all) == 0 {
+		return nil
+	}
+	host, _ := os.Hostname()
+	q, err := Question(k, *r, host)
+	if err != nil {
+		return err
+	}
+	q.Selected = max(q.Selected, s.others(r)+1)
+	if err := Forbidden(all, q, time.Now()); err != nil {
+		return err
+	}
+	for _, p := range all {
+		if limit := p.MaxDuration.Fault; limit > 0 && k.Reversible {
+			r.Deadline = min(r.Deadline, limit+r.Lease)
+		}
+	}
+	return nil
+}
+
+// Forbidden asks every policy and returns what they forbid, as an error that wraps ErrForbidden, or nil.
+func Forbidden(policies []*policy.Policy, q policy.Request, now time.Time) error {
+	var texts []string
+	for _, p := range policies {
+		for _, v := range p.Check(q, now) {
+			texts = append(texts, fmt.Sprintf("%s (%s in %s)", v.Text, v.Rule, p.File))
+		}
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrForbidden, strings.Join(slices.Compact(texts), "; "))
+}
+
+// others counts the other places at which this guard has granted the same fault of the same run: a client that tells
+// fewer is not believed. It needs the lock.
+func (s *server) others(r *InjectRequest) int {
+	n := 0
+	for id := range s.granted[r.Run+"\x00"+r.Fault] {
+		if id != r.ID {
+			n++
+		}
+	}
+	return n
+}
+
+// grant remembers a request for others. It needs the lock.
+func (s *server) grant(r *InjectRequest) {
+	key := r.Run + "\x00" + r.Fault
+	if s.granted[key] == nil {
+		s.granted[key] = map[string]bool{}
+	}
+	s.granted[key][r.ID] = true
+}
+
+// obey takes policies from the client. They can be added and never taken back.
+func (s *server) obey(r request) {
+	var added []*policy.Policy
+	for _, raw := range r.Policies {
+		p, err := policy.Parse(raw)
+		if err != nil {
+			s.reply(r.Seq, message{Error: toWire(fmt.Errorf("taking over the policy: %w", err))})
+			return
+		}
+		added = append(added, p)
+	}
+	s.mu.Lock()
+	for _, p := range added {
+		same := func(o *policy.Policy) bool { return o.Digest == p.Digest && o.File == p.File && p.Digest != "" }
+		if !slices.ContainsFunc(s.policies, same) {
+			s.policies = append(s.policies, p)
+		}
+	}
+	s.mu.Unlock()
+	s.reply(r.Seq, message{})
+}
+
+// LoadMachinePolicy reads a machine's own policy for guards. It returns nil when there is none. A file that cannot be read
+// or enforced, that does not belong to root, or that others may write is an error: it is never taken for no policy.
+func LoadMachinePolicy(path string) (*policy.Policy, error) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading this machine's policy: %w", err)
+	}
+	switch {
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("this machine's policy %s is not a plain file", path)
+	case info.Size() > maxPolicySize:
+		return nil, fmt.Errorf("this machine's policy %s has %d bytes, and may have %d", path, info.Size(), maxPolicySize)
+	case info.Mode().Perm()&0o022 != 0:
+		return nil, fmt.Errorf("this machine's policy %s may be written by others than its owner: chmod go-w %s", path, path)
+	case !rootOwns(info):
+		return nil, fmt.Errorf("this machine's policy %s does not belong to root: chown root %s", path, path)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading this machine's policy: %w", err)
+	}
+	p, err := policy.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; `gameday policy compile FILE` prints it anew", path, err)
+	}
+	p.File = path
+	return p, nil
+}
+
+// unmapped is the owner that files of users unknown to a user namespace seem to have.
+const unmapped = 65534
+
+// rootOwns reports whether a file belongs to root. Inside a user namespace root's files seem to be nobody's.
+func rootOwns(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && (st.Uid == 0 || st.Uid == unmapped && os.Geteuid() == 0)
+}

@@ -1,0 +1,50 @@
+package faults
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Overlap says what two faults would disturb both, in words that follow "in": "the same network namespace". It is empty
+// when neither is in the other's way: they land elsewhere, or do different things. Faults on a process overlap there, faults
+// on a network in its namespace, faults on the machine with those of their own kind; a node's restart with everything in it.
+func Overlap(kinds []Kind, a, b Entry) string {
+	an, bn := needs(kinds, a.Kind), needs(kinds, b.Kind)
+	switch {
+	case (an == NeedNode || bn == NeedNode) && (sameNode(a.Place, b.Place) || sameNetwork(a.Place, b.Place)):
+		return "the same node"
+	case an == NeedProcess && bn == NeedProcess && sameProcess(a.Place, b.Place):
+		return fmt.Sprintf("the same process (pid %d)", a.Place.Process.PID)
+	case an == NeedNetwork && bn == NeedNetwork && sameNetwork(a.Place, b.Place):
+		return "the same network namespace"
+	case an == NeedMachine && bn == NeedMachine && a.Kind == b.Kind && sameMachine(a.Place, b.Place):
+		return "the same machine"
+	}
+	return ""
+}
+
+// needs returns what a kind works on. Of a kind that this build does not have nothing is known.
+func needs(kinds []Kind, name string) Need {
+	i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == name })
+	if i < 0 {
+		return ""
+	}
+	return kinds[i].Needs
+}
+
+func sameProcess(a, b Place) bool {
+	return a.Process != nil && b.Process != nil && a.Process.PID == b.Process.PID && a.Process.Start == b.Process.Start
+}
+
+func sameNetwork(a, b Place) bool {
+	return a.Network != nil && b.Network != nil && a.Network.Inode == b.Network.Inode && a.Network.Device == b.Network.Device
+}
+
+func sameNode(a, b Place) bool {
+	return a.Node != nil && b.Node != nil && a.Node.BootID == b.Node.BootID && a.Node.Name == b.Node.Name
+}
+
+// sameMachine reports whether both places are where their guards stand, or on one node.
+func sameMachine(a, b Place) bool {
+	return a.Node == nil && b.Node == nil || sameNode(a, b)
+}
