@@ -15,11 +15,7 @@ import (
 // Identify returns the process that has the pid now, so that it can be told from a later one with the same pid.
 // Exe and Command are left empty where they cannot be read.
 func Identify(pid int) (faults.Process, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return faults.Process{}, fmt.Errorf("identifying pid %d: %w", pid, err)
-	}
-	s, err := parseStat(data)
+	s, err := readStat(pid)
 	if err != nil {
 		return faults.Process{}, fmt.Errorf("identifying pid %d: %w", pid, err)
 	}
@@ -34,21 +30,28 @@ func Identify(pid int) (faults.Process, error) {
 // Alive reports whether the very process runs: same pid, same start, and neither dead nor waiting to be reaped.
 // It is false where there is no /proc.
 func Alive(p faults.Process) bool {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID))
-	if err != nil {
-		return false
-	}
-	s, err := parseStat(data)
+	s, err := readStat(p.PID)
 	return err == nil && s.start == p.Start && s.state != 'Z' && s.state != 'X'
 }
 
 // stat is the part of /proc/PID/stat that matters here.
 type stat struct {
-	state byte
-	start uint64 // clock ticks since boot
+	state  byte
+	parent int
+	cpu    uint64 // clock ticks spent running, by all threads, in user and kernel mode
+	start  uint64 // clock ticks since boot
 }
 
-// parseStat reads fields 3 and 22. They are counted from the last closing parenthesis, because field 2, the name,
+// readStat reads /proc/PID/stat.
+func readStat(pid int) (stat, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return stat{}, err
+	}
+	return parseStat(data)
+}
+
+// parseStat reads fields 3, 4, 14, 15 and 22. They are counted from the last closing parenthesis, because field 2, the name,
 // may hold spaces and parentheses.
 func parseStat(data []byte) (stat, error) {
 	i := bytes.LastIndexByte(data, ')')
@@ -59,9 +62,13 @@ func parseStat(data []byte) (stat, error) {
 	if len(fields) < 20 || len(fields[0]) != 1 {
 		return stat{}, fmt.Errorf("stat has %d fields after the name, 20 are needed", len(fields))
 	}
-	start, err := strconv.ParseUint(string(fields[19]), 10, 64)
-	if err != nil {
-		return stat{}, fmt.Errorf("reading the start time: %w", err)
+	var numbers [4]uint64
+	for i, at := range []int{1, 11, 12, 19} {
+		n, err := strconv.ParseUint(string(fields[at]), 10, 64)
+		if err != nil {
+			return stat{}, fmt.Errorf("reading field %d of stat: %w", at+3, err)
+		}
+		numbers[i] = n
 	}
-	return stat{state: fields[0][0], start: start}, nil
+	return stat{state: fields[0][0], parent: int(numbers[0]), cpu: numbers[1] + numbers[2], start: numbers[3]}, nil
 }

@@ -21,6 +21,9 @@ const roleVariable = "GAMEDAY_PROCESS_TEST_ROLE"
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
+	case "parent":
+		parent()
+		os.Exit(0)
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		fallthrough
@@ -192,7 +195,7 @@ func FuzzParseStat(f *testing.F) {
 
 func TestParseStat(t *testing.T) {
 	s, err := parseStat([]byte("12 (a) Z b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20"))
-	if err != nil || s != (stat{state: 'S', start: 4711}) {
+	if err != nil || s != (stat{state: 'S', parent: 1, cpu: 11 + 12, start: 4711}) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
