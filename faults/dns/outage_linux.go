@@ -1,0 +1,184 @@
+package dns
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
+
+	"gameday/faults"
+)
+
+// running are the forwarders of this process, by table: what a revert, which has the ledger's entry alone, must stop if
+// it happens to be in the process that serves.
+var running sync.Map
+
+// stopForwarder stops the table's forwarder, if it is here.
+func stopForwarder(table string) {
+	if f, here := running.LoadAndDelete(table); here {
+		f.(*forwarder).stop()
+	}
+}
+
+// outage is one outage at one place.
+type outage struct {
+	plan
+	undo      undo
+	left      []string // resolvers that cannot be hit
+	forwarder *forwarder
+	redirects []redirection
+	rounds    int // of probes
+}
+
+func bind(p plan) (faults.Injection, error) { return &outage{plan: p}, nil }
+
+// targets returns the resolvers to hit.
+func (o *outage) targets() (list []netip.Addr, odd []string, err error) {
+	if len(o.resolvers) > 0 {
+		return o.resolvers, nil, nil
+	}
+	return ownResolvers(o.place)
+}
+
+// Undo makes sure that the table which Inject will add is not there, nor that of another outage, and names it.
+func (o *outage) Undo(ctx context.Context) (json.RawMessage, error) {
+	o.undo = newUndo(faults.OwnerOf(ctx))
+	err := inNamespace(ctx, *o.place.Network, func(c *nftables.Conn, _ *os.File) error {
+		found, err := findTable(c, o.undo.Table)
+		if err == nil && found {
+			err = foreign(o.undo.Table)
+		}
+		return errors.Join(err, checkAlone(c, o.undo.Table))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the network of %s: %w", o.place.Name, err)
+	}
+	return json.Marshal(o.undo)
+}
+
+// Inject opens the forwarder's sockets, then adds the table that leads queries there, all of it or nothing.
+func (o *outage) Inject(ctx context.Context, lease time.Duration) error {
+	resolvers, odd, err := o.targets()
+	if err != nil {
+		return err
+	}
+	o.left = odd
+	err = inNamespace(ctx, *o.place.Network, func(c *nftables.Conn, ns *os.File) error {
+		if err := o.serve(ns, resolvers, lease); err != nil {
+			return err
+		}
+		faults.Reach(ctx, faults.MidInject)
+		if err := compose(c, o.undo, o.redirects, lease); err != nil {
+			return err
+		}
+		if err := c.Flush(); err != nil {
+			return err
+		}
+		o.forwarder.renew(lease)
+		return checkAlone(c, o.undo.Table) // two that came at the same time both go
+	})
+	if errors.Is(err, unix.EEXIST) {
+		err = foreign(o.undo.Table)
+	}
+	if err != nil {
+		stopForwarder(o.undo.Table)
+		return fmt.Errorf("injecting a DNS outage on %s: %w", o.place.Name, err)
+	}
+	return nil
+}
+
+// serve starts the forwarder with sockets in the namespace.
+func (o *outage) serve(ns *os.File, resolvers []netip.Addr, lease time.Duration) error {
+	fd, err := unix.FcntlInt(ns.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("keeping the network namespace: %w", err)
+	}
+	home := os.NewFile(uintptr(fd), ns.Name())
+	var list []listener
+	var left []string
+	err = within(home, func() (err error) {
+		list, left, err = listen(resolvers)
+		return err
+	})
+	if err != nil {
+		return errors.Join(err, home.Close())
+	}
+	o.left = append(o.left, left...)
+	o.redirects = redirections(list)
+	o.forwarder = newForwarder(o.treatment, list, dialer(home), func() { home.Close() }, lease)
+	running.Store(o.undo.Table, o.forwarder)
+	return nil
+}
+
+// Renew gives the kernel's maps and the forwarder another lease. If nobody but the forwarder's sockets keeps the
+// namespace, they are closed, so that the namespace can end.
+func (o *outage) Renew(ctx context.Context, lease time.Duration) error {
+	err := inNamespace(ctx, *o.place.Network, func(c *nftables.Conn, _ *os.File) error {
+		stands, err := standing(c, o.undo, o.redirects)
+		if err == nil && !stands {
+			err = faults.ErrLapsed
+		}
+		if err == nil {
+			err = prolong(c, o.undo, o.redirects, lease)
+		}
+		if err != nil {
+			return err
+		}
+		return c.Flush()
+	})
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, errGone) {
+		err = faults.ErrLapsed
+	}
+	if errors.Is(err, faults.ErrLapsed) {
+		stopForwarder(o.undo.Table)
+	}
+	if err != nil {
+		return fmt.Errorf("renewing the DNS outage of %s: %w", o.place.Name, err)
+	}
+	o.forwarder.renew(lease)
+	return nil
+}
+
+// revert removes the entry's table, if it is there and ours, makes sure that it is gone, and then stops the forwarder if
+// it is in this process: as long as queries are led there, somebody answers.
+func revert(ctx context.Context, e faults.Entry) error {
+	u, err := readUndo(e)
+	if err != nil {
+		return err
+	}
+	if e.Place.Network == nil {
+		return errors.New("the entry names no network namespace")
+	}
+	err = inNamespace(ctx, *e.Place.Network, func(c *nftables.Conn, _ *os.File) error { return removeTable(c, u) })
+	if err == nil || errors.Is(err, errGone) {
+		faults.Reach(ctx, faults.MidRevert)
+		stopForwarder(u.Table)
+		return nil
+	}
+	return fmt.Errorf("ending the DNS outage of %s: %w", e.Place.Name, err)
+}
+
+func removeTable(c *nftables.Conn, u undo) error {
+	found, err := findTable(c, u.Table)
+	if err != nil || !found {
+		return err
+	}
+	if err := checkMark(c, u); err != nil {
+		return err
+	}
+	c.DelTable(&nftables.Table{Name: u.Table, Family: nftables.TableFamilyINet})
+	if err := c.Flush(); err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("deleting table inet %s: %w", u.Table, err)
+	}
+	if found, err = findTable(c, u.Table); err == nil && found {
+		err = fmt.Errorf("table inet %s is still there after it was deleted", u.Table)
+	}
+	return err
+}
