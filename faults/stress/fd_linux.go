@@ -1,0 +1,249 @@
+package stress
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gameday/faults"
+)
+
+// limiting is one exhaustion of one process. A worker sets the limit and, when the guard is gone or the lease is over,
+// sets it back: a limit does not go away by itself.
+type limiting struct {
+	limitPlan
+	undo limitUndo
+	w    *worker
+}
+
+func (p limitPlan) bind() (faults.Injection, error) { return &limiting{limitPlan: p}, nil }
+
+// Check says whether the process is there and its limit may be changed.
+func (l *limiting) Check(context.Context) error {
+	if !hooked {
+		return errNoHook
+	}
+	_, err := l.look()
+	return err
+}
+
+// look computes the undo, which has no token yet.
+func (l *limiting) look() (limitUndo, error) {
+	pid := l.process.PID
+	u := limitUndo{Process: l.process}
+	var now unix.Rlimit
+	err := onlyOn(l.process, func() error { return unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &now) })
+	if errors.Is(err, unix.EPERM) {
+		return u, fmt.Errorf("reading the limits of pid %d: %w; the guard must run as the process's user, or with "+
+			"CAP_SYS_RESOURCE", pid, err)
+	}
+	if err != nil {
+		return u, fmt.Errorf("reading the limits of pid %d: %w", pid, err)
+	}
+	open, err := openFDs(pid)
+	if err != nil {
+		return u, err
+	}
+	u.Soft, u.Set = now.Cur, limitFor(open, l.leave)
+	if u.Set >= u.Soft {
+		return u, fmt.Errorf("pid %d may open only %s more as it is (%d open, limit %d), which is not more than leave = %d; "+
+			"leave fewer", pid, plural(max(0, freeBelow(open, u.Soft)), "descriptor"), len(open), u.Soft, l.leave)
+	}
+	return u, nil
+}
+
+// Undo reads the limit.
+func (l *limiting) Undo(context.Context) (json.RawMessage, error) {
+	var err error
+	if l.undo, err = l.look(); err != nil {
+		return nil, err
+	}
+	if l.undo.Token, err = newToken(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(l.undo)
+}
+
+// Inject starts the worker, which sets the limit.
+func (l *limiting) Inject(ctx context.Context, lease time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !hooked {
+		return errNoHook
+	}
+	var err error
+	j := job{Lease: lease, Limit: &limitJob{Process: l.process, Soft: l.undo.Soft, Set: l.undo.Set}}
+	l.w, err = startWorker(ctx, l.undo.Token, j)
+	if err != nil {
+		return err
+	}
+	faults.Reach(ctx, faults.MidInject)
+	_, err = l.w.await(ctx, stepStanding)
+	return err
+}
+
+// Effect reads the limit back, and what the process has open.
+func (l *limiting) Effect(context.Context) (faults.Effect, error) {
+	if l.w.gone() {
+		return faults.Effect{}, l.w.why()
+	}
+	pid := l.process.PID
+	var now unix.Rlimit
+	err := onlyOn(l.process, func() error { return unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &now) })
+	if err != nil {
+		return faults.Effect{}, fmt.Errorf("reading the limits of pid %d back: %w", pid, err)
+	}
+	open, err := openFDs(pid)
+	if err != nil {
+		return faults.Effect{}, err
+	}
+	free := freeBelow(open, now.Cur)
+	e := faults.Effect{Proven: now.Cur == l.undo.Set, Details: map[string]string{
+		"pid": strconv.Itoa(pid), "limit": strconv.FormatUint(now.Cur, 10), "limit_before": strconv.FormatUint(l.undo.Soft, 10),
+		"open": strconv.Itoa(len(open)), "free": strconv.Itoa(max(0, free)),
+	}}
+	e.Summary = fmt.Sprintf("pid %d has %s open and may open %d more: its limit is %d, it was %d",
+		pid, plural(len(open), "descriptor"), max(0, free), now.Cur, l.undo.Soft)
+	if !e.Proven {
+		e.Summary = fmt.Sprintf("the limit of pid %d is %d and not %d: something else set it", pid, now.Cur, l.undo.Set)
+	}
+	return e, nil
+}
+
+// Renew lets the limit stand for another lease.
+func (l *limiting) Renew(_ context.Context, lease time.Duration) error { return l.w.renew(lease) }
+
+// Watch returns when the worker has set the limit back by itself.
+func (l *limiting) Watch(ctx context.Context) (faults.Effect, error) {
+	return faults.Effect{}, anyGone(ctx, []*worker{l.w})
+}
+
+// run sets the limit, and keeps it until the process is gone. The lock is that of the worker's end, which sets it back.
+func (j *limitJob) run(say func(report), ending *sync.Mutex) error {
+	ending.Lock()
+	err := swapLimit(j.Process, j.Soft, j.Set)
+	ending.Unlock()
+	if err != nil {
+		return err
+	}
+	say(report{Step: stepStanding})
+	return stand(func() error {
+		if !alive(j.Process) {
+			return fmt.Errorf("pid %d has ended", j.Process.PID)
+		}
+		return nil
+	})
+}
+
+func (j *limitJob) undo() error { return restoreLimit(j.Process, j.Set, j.Soft) }
+
+// swapLimit sets the soft limit of a process from one value to another, and leaves it alone if it has a third.
+func swapLimit(p faults.Process, from, to uint64) error {
+	var now unix.Rlimit
+	return onlyOn(p, func() error {
+		if err := unix.Prlimit(p.PID, unix.RLIMIT_NOFILE, nil, &now); err != nil {
+			return fmt.Errorf("reading the limits of pid %d: %w", p.PID, err)
+		}
+		if now.Cur != from {
+			return fmt.Errorf("%w: the limit of pid %d is %d, and was %d a moment ago", faults.ErrForeign, p.PID, now.Cur, from)
+		}
+		now.Cur = min(to, now.Max)
+		if err := unix.Prlimit(p.PID, unix.RLIMIT_NOFILE, &now, nil); err != nil {
+			return fmt.Errorf("setting the limit of pid %d: %w", p.PID, err)
+		}
+		return nil
+	})
+}
+
+// restoreLimit sets the limit back if it is still ours. A process that is gone, or whose limit somebody set since,
+// needs nothing.
+func restoreLimit(p faults.Process, from, to uint64) error {
+	err := swapLimit(p, from, to)
+	if errors.Is(err, faults.ErrForeign) || errors.Is(err, errProcessGone) {
+		return nil
+	}
+	return err
+}
+
+// errProcessGone says that a pid is not, or no longer, the process.
+var errProcessGone = errors.New("the process is gone")
+
+// onlyOn calls f if the process is there, and looks afterwards that it was there all the time: else the pid may have
+// been another's in between.
+func onlyOn(p faults.Process, f func() error) error {
+	if !alive(p) {
+		return fmt.Errorf("%w: pid %d is no longer the one that was chosen (started at tick %d)", errProcessGone, p.PID, p.Start)
+	}
+	err := f()
+	if !alive(p) {
+		return fmt.Errorf("%w: pid %d ended meanwhile", errProcessGone, p.PID)
+	}
+	return err
+}
+
+// openFDs lists a process's open descriptors.
+func openFDs(pid int) ([]int, error) {
+	names, err := readNames(fmt.Sprintf("/proc/%d/fd", pid))
+	if errors.Is(err, os.ErrPermission) {
+		return nil, fmt.Errorf("listing the descriptors of pid %d: %w; the guard must run as the process's user, or as root", pid, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing the descriptors of pid %d: %w", pid, err)
+	}
+	var open []int
+	for _, name := range names {
+		if fd, err := strconv.Atoi(name); err == nil {
+			open = append(open, fd)
+		}
+	}
+	return open, nil
+}
+
+// alive reports whether the very process runs: same pid, same start, and not waiting to be reaped.
+func alive(p faults.Process) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID))
+	if err != nil {
+		return false
+	}
+	state, start, err := statIdentity(stat)
+	return err == nil && start == p.Start && state != 'Z' && state != 'X'
+}
+
+// revertLimit sets the limit back and ends the worker. The limit comes first, so that the worker, which would set it back too,
+// is there until it is done; and again afterwards, because a worker that was only just starting may have set it in between.
+func revertLimit(ctx context.Context, e faults.Entry) error {
+	u, err := readLimitUndo(e)
+	if err != nil {
+		return err
+	}
+	if err := restoreLimit(u.Process, u.Set, u.Soft); err != nil {
+		return err
+	}
+	if err := endWorkers(ctx, u.Token, true); err != nil {
+		return err
+	}
+	faults.Reach(ctx, faults.MidRevert)
+	if err := restoreLimit(u.Process, u.Set, u.Soft); err != nil {
+		return err
+	}
+	var now unix.Rlimit
+	err = onlyOn(u.Process, func() error { return unix.Prlimit(u.Process.PID, unix.RLIMIT_NOFILE, nil, &now) })
+	if errors.Is(err, errProcessGone) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the limit of pid %d back: %w", u.Process.PID, err)
+	}
+	if now.Cur == u.Set && now.Max > u.Set {
+		return fmt.Errorf("the limit of pid %d is still %d", u.Process.PID, now.Cur)
+	}
+	return nil
+}
