@@ -114,3 +114,14 @@ func enter(ns *os.File, f func() error) error {
 	}
 	return err
 }
+
+// ownNamespace returns the network namespace that this process is in.
+func ownNamespace() (*faults.Namespace, error) {
+	runtime.LockOSThread() // no other goroutine takes this thread elsewhere meanwhile
+	defer runtime.UnlockOSThread()
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
+		return nil, fmt.Errorf("looking at the guard's own network namespace: %w", err)
+	}
+	return &faults.Namespace{Inode: st.Ino, Device: uint64(st.Dev), PID: os.Getpid()}, nil
+}

@@ -38,20 +38,31 @@ func TestValidate(t *testing.T) {
 	}
 	for name, tt := range tests {
 		err := tt.config.Validate()
-		var got []string
-		var field *faults.FieldError
-		if joined, ok := err.(interface{ Unwrap() []error }); ok {
-			for _, e := range joined.Unwrap() {
-				if !errors.As(e, &field) {
-					t.Fatalf("%s: %v is not a field error", name, e)
-				}
-				got = append(got, field.Field)
-			}
-		}
+		got := fieldsOf(t, err)
 		if !slices.Equal(got, tt.fields) || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// fieldsOf returns the fields that a validation complains of, in order.
+func fieldsOf(t *testing.T, err error) []string {
+	t.Helper()
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []string
+		for _, e := range joined.Unwrap() {
+			all = append(all, fieldsOf(t, e)...)
+		}
+		return all
+	}
+	var field *faults.FieldError
+	if !errors.As(err, &field) {
+		t.Fatalf("%v is not a field error", err)
+	}
+	return []string{field.Field}
 }
 
 func TestBindRefuses(t *testing.T) {
@@ -64,7 +75,7 @@ func TestBindRefuses(t *testing.T) {
 		want   string
 	}{
 		"no network": {Partition{}, faults.Place{Peers: peer}, "none is known"},
-		"nothing":    {Partition{}, faults.Place{Network: here}, "Nothing to cut"},
+		"nothing":    {Partition{}, faults.Place{Network: here}, "Nothing to hit"},
 		"peer unknown": {Partition{}, faults.Place{Network: here,
 			Peers: []faults.Peer{{Name: "ledger"}}}, "no address of ledger"},
 		"both given": {Partition{To: []string{"::1"}}, faults.Place{Network: here, Peers: peer},

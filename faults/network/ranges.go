@@ -85,3 +85,8 @@ func (r addrRange) probeTargets(own []netip.Addr) []netip.Addr {
 	}
 	return targets[:min(len(targets), 2)]
 }
+
+// overlaps reports whether the two ranges share an address.
+func (r addrRange) overlaps(o addrRange) bool {
+	return r.first.BitLen() == o.first.BitLen() && r.first.Compare(o.last) <= 0 && o.first.Compare(r.last) <= 0
+}

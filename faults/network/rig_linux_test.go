@@ -32,6 +32,10 @@ const roleVariable = "GAMEDAY_NETWORK_TEST_ROLE"
 // sandboxless says why there is no sandbox, in a process that tried to make one.
 const sandboxless = "GAMEDAY_NETWORK_TEST_NO_SANDBOX"
 
+// The first thread stays with the first goroutine, so that /proc/PID/ns/net of this process is never a node's that a
+// thread was lent to.
+func init() { runtime.LockOSThread() }
+
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case "sandbox":
@@ -42,6 +46,8 @@ func TestMain(m *testing.M) {
 		os.Exit(playNode())
 	case "client":
 		os.Exit(playClient())
+	case "check":
+		os.Exit(playCheck())
 	}
 	os.Exit(inSandbox(m))
 }

@@ -1,0 +1,108 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"gameday/faults"
+)
+
+// checkNetAdmin looks whether the guard may enter the place's network namespace and change it, and says which
+// capability it lacks. It asks the kernel to change a qdisc that does not exist.
+func checkNetAdmin(ctx context.Context, kind string, place faults.Place) error {
+	lacks := func(capability, what string) error {
+		return fmt.Errorf("%s on %s: the guard lacks %s, which it needs to %s: run it as root, or give it that capability",
+			kind, place.Name, capability, what)
+	}
+	err := withNamespace(ctx, *place.Network, func(ns *os.File) error {
+		if err := within(ns, func() error { return nil }); errors.Is(err, os.ErrPermission) {
+			return lacks("CAP_SYS_ADMIN", "enter the network namespace")
+		}
+		c, err := dialTC(ns)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.SetDeadline(latest(ctx)); err != nil {
+			return err
+		}
+		err = c.send(unix.RTM_NEWQDISC, 0, tcObject{link: loopback, parent: tcRoot, handle: handleOf(rootMajor+1, 0)})
+		if errors.Is(err, os.ErrPermission) {
+			return lacks("CAP_NET_ADMIN", "change the network there")
+		}
+		return nil // all else says that it may
+	})
+	if err != nil {
+		return fmt.Errorf("checking the network of %s: %w", place.Name, err)
+	}
+	return nil
+}
+
+// kernelHas holds the kinds of qdisc with which a trial went well in this process.
+var kernelHas sync.Map
+
+// checkKernel tries the tree on the loopback interface of a network namespace made for it, which is gone afterwards. It
+// returns which part of the kernel is missing. Where no namespace can be made it returns nil, and Inject will tell.
+func checkKernel(ctx context.Context, leaf string, options []byte) error {
+	if _, tried := kernelHas.Load(leaf); tried {
+		return nil
+	}
+	ns, err := scratch()
+	if err != nil {
+		return nil
+	}
+	defer ns.Close()
+	c, err := dialTC(ns)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(latest(ctx)); err != nil {
+		return err
+	}
+	lo, b := shapedLink{Index: loopback, Name: "lo"}, branch{Minor: 1, Quantum: 1 << 16}
+	if err := c.growOn(lo, b, leafSpec{class: unlimited, kind: leaf, options: options}); err != nil {
+		return err
+	}
+	kernelHas.Store(leaf, true)
+	return nil
+}
+
+// scratch makes a network namespace that lives until the file is closed.
+func scratch() (*os.File, error) {
+	type made struct {
+		ns  *os.File
+		err error
+	}
+	result := make(chan made, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			result <- made{nil, fmt.Errorf("making a network namespace: %w", err)}
+			return
+		}
+		ns, err := os.Open("/proc/thread-self/ns/net")
+		result <- made{ns, err}
+	}()
+	m := <-result
+	return m.ns, m.err
+}
+
+// withNamespace opens the namespace for f.
+func withNamespace(ctx context.Context, n faults.Namespace, f func(*os.File) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ns, err := openNamespace(n)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	return f(ns)
+}

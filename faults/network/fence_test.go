@@ -1,0 +1,66 @@
+package network
+
+import (
+	"strings"
+	"testing"
+
+	"gameday/faults"
+)
+
+func TestSelfCut(t *testing.T) {
+	ssh := map[string]string{sshVariable: "203.0.113.5 51234 198.18.0.1 22"}
+	keep := map[string]string{keepVariable: "192.0.2.0/24, 198.51.100.7:9093 ,[fd00::1]:9090"}
+	tests := map[string]struct {
+		env   map[string]string
+		to    []string
+		ports []int
+		allow bool
+		want  string // in the error; "" for none
+	}{
+		"none":              {nil, []string{"0.0.0.0/0"}, nil, false, ""},
+		"ssh":               {ssh, []string{"203.0.113.0/24"}, nil, false, "the SSH connection from 203.0.113.5"},
+		"ssh allowed":       {ssh, []string{"203.0.113.0/24"}, nil, true, ""},
+		"ssh elsewhere":     {ssh, []string{"203.0.114.0/24"}, nil, false, ""},
+		"ssh port":          {ssh, []string{"203.0.113.5"}, []int{22}, false, "allow_self_cut = true"},
+		"ssh client's port": {ssh, []string{"203.0.113.5"}, []int{51234}, false, "SSH"},
+		"another port":      {ssh, []string{"203.0.113.5"}, []int{443}, false, ""},
+		"ssh mapped": {map[string]string{sshVariable: "::ffff:203.0.113.5 1 ::ffff:198.18.0.1 22"},
+			[]string{"203.0.113.5"}, nil, false, "SSH"},
+		"ssh zone": {map[string]string{sshVariable: "fe80::1%eth0 1 fe80::2%eth0 22"}, []string{"fe80::/10"}, nil, false,
+			"SSH"},
+		"ssh garbage": {map[string]string{sshVariable: "a b c d"}, []string{"192.0.2.1"}, nil, false,
+			"reading SSH_CONNECTION"},
+		"ssh loopback": {map[string]string{sshVariable: "127.0.0.1 1 127.0.0.1 22"},
+			[]string{"0.0.0.0/0"}, nil, false, ""},
+		"ssh over loopback": {map[string]string{sshVariable: "127.0.0.1 1 127.0.0.1 22"},
+			[]string{"127.0.0.1"}, []int{22}, false, "SSH"},
+		"keep block":        {keep, []string{"192.0.2.200"}, nil, false, "192.0.2.0/24 of GAMEDAY_KEEP"},
+		"keep any port":     {keep, []string{"192.0.2.200"}, []int{5432}, false, "GAMEDAY_KEEP"},
+		"keep port":         {keep, []string{"198.51.100.7"}, []int{9093}, false, "198.51.100.7:9093"},
+		"keep another port": {keep, []string{"198.51.100.7"}, []int{5432}, false, ""},
+		"keep v6":           {keep, []string{"fd00::/8"}, nil, false, "[fd00::1]:9090"},
+		"keep garbage": {map[string]string{keepVariable: "prometheus"}, []string{"192.0.2.1"}, nil, false,
+			"reading GAMEDAY_KEEP"},
+	}
+	own, err := ownNamespace()
+	if err != nil {
+		t.Skip(err)
+	}
+	for name, tt := range tests {
+		c := selector{kind: "network_partition", to: tt.to, ports: tt.ports, allowSelfCut: tt.allow}
+		getenv := func(key string) string { return tt.env[key] }
+		s, err := c.bind(faults.Place{Name: "payments", Network: own})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := s.refuseSelfCut(getenv); (err != nil) != (tt.want != "") || err != nil && !strings.Contains(err.Error(),
+			tt.want) {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+		// In a network of its own, a place has no path of gameday's.
+		s.place.Network = &faults.Namespace{Inode: own.Inode + 1, Device: own.Device}
+		if err := s.refuseSelfCut(getenv); err != nil {
+			t.Errorf("%s in another namespace: %v", name, err)
+		}
+	}
+}
