@@ -98,6 +98,12 @@ type SelfEnding interface {
 	Ends() time.Duration
 }
 
+// Overdue is implemented by SelfEnding configs whose faults may take longer than planned to come to their end.
+type Overdue interface {
+	// Overdue returns by how much.
+	Overdue() time.Duration
+}
+
 // Final is implemented by configs of reversible kinds that may say of one fault that it has no undo.
 type Final interface {
 	// Final reports whether this fault cannot be undone.

@@ -41,10 +41,13 @@ func sameNetwork(a, b Place) bool {
 }
 
 func sameNode(a, b Place) bool {
-	return a.Node != nil && b.Node != nil && a.Node.BootID == b.Node.BootID && a.Node.Name == b.Node.Name
+	return a.Node != nil && b.Node != nil && a.Node.BootID == b.Node.BootID && a.Node.Name == b.Node.Name &&
+		a.Node.Container == b.Node.Container
 }
 
-// sameMachine reports whether both places are where their guards stand, or on one node.
+// sameMachine reports whether both places are where their guards stand, or on one node. A container has no machine of its
+// own.
 func sameMachine(a, b Place) bool {
-	return a.Node == nil && b.Node == nil || sameNode(a, b)
+	own := func(p Place) bool { return p.Node != nil && p.Node.Container == "" }
+	return !own(a) && !own(b) || sameNode(a, b)
 }

@@ -19,6 +19,8 @@ func TestOverlap(t *testing.T) {
 	elsewhere := faults.Place{Process: &faults.Process{PID: 11, Start: 5}, Network: &faults.Namespace{Inode: 7, Device: 5, PID: 11}}
 	node := faults.Place{Node: &faults.Node{Name: "n", BootID: "a"}, Network: &faults.Namespace{Inode: 7, Device: 4}}
 	rebooted := faults.Place{Node: &faults.Node{Name: "n", BootID: "b"}, Network: &faults.Namespace{Inode: 9, Device: 4}}
+	box := faults.Place{Node: &faults.Node{Name: "web", Engine: "/e", Container: "c1"}, Network: &faults.Namespace{Inode: 8, Device: 4}}
+	anew := faults.Place{Node: &faults.Node{Name: "web", Engine: "/e", Container: "c2"}, Network: &faults.Namespace{Inode: 9, Device: 4}}
 	for _, row := range []struct {
 		what         string
 		kind1, kind2 string
@@ -40,6 +42,11 @@ func TestOverlap(t *testing.T) {
 		{"different loads on one machine", "cpu_stress", "command", payments, elsewhere, ""},
 		{"on a node and on its machine", "command", "command", node, payments, ""},
 		{"on one node", "command", "command", node, node, "the same machine"},
+		{"two restarts of a container", "node_restart", "node_restart", box, box, "the same node"},
+		{"a restart of a container made anew", "node_restart", "node_restart", box, anew, ""},
+		{"loads beside two containers", "cpu_stress", "cpu_stress", box, anew, "the same machine"},
+		{"loads on a machine and beside a container", "cpu_stress", "cpu_stress", box, payments, "the same machine"},
+		{"loads on a node and beside a container", "cpu_stress", "cpu_stress", box, node, ""},
 		{"kinds that nobody knows", "x", "x", payments, payments, ""},
 		{"places that say nothing", "network_delay", "process_kill", faults.Place{}, faults.Place{}, ""},
 	} {

@@ -9,6 +9,9 @@ type Place struct {
 	Process *Process   `json:"process,omitempty"`
 	Network *Namespace `json:"network,omitempty"`
 	Node    *Node      `json:"node,omitempty"`
+	// Host is the SSH destination of the machine that the place is on; empty for this one. A guard over there does not need
+	// it: it tells people, and whoever reaches that guard, where to look.
+	Host string `json:"host,omitempty"`
 	// Addresses are the place's own, for others to cut.
 	Addresses []netip.Addr `json:"addresses,omitempty"`
 	// Peers are the places on the other side of a fault that stands between targets.
@@ -35,7 +38,19 @@ type Node struct {
 	Name    string  `json:"name"`
 	Control string  `json:"control"` // path of the lab's control socket
 	BootID  string  `json:"boot_id"`
-	Init    Process `json:"init"` // the node's first process, whose death is the node's
+	Init    Process `json:"init"`          // the node's first process, whose death is the node's
+	SSH     *SSH    `json:"ssh,omitempty"` // set for a host that is reached by SSH: it has no switch
+	// Engine is the path of the socket of the Docker Engine whose container the node is, and Container its whole id. A
+	// container has neither switch nor boot id, and its first process is the place's own.
+	Engine    string `json:"engine,omitempty"`
+	Container string `json:"container,omitempty"`
+}
+
+// SSH says how the user's own ssh reaches a machine.
+type SSH struct {
+	Destination string `json:"destination"`      // an alias of the user's configuration, user@host, or ssh://user@host:port
+	Config      string `json:"config,omitempty"` // file for ssh -F; empty for the user's own
+	Sudo        bool   `json:"sudo,omitempty"`   // what needs root goes through sudo -n
 }
 
 // Peer is the other side of a fault between targets.

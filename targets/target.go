@@ -13,7 +13,7 @@ import (
 
 // Selector is the inner block of a target: what to look for.
 type Selector interface {
-	// Kind is the block's name: "process", "node".
+	// Kind is the block's name: "process", "container", "node".
 	Kind() string
 	// Validate reports every mistake that can be seen without looking, joined, each a *faults.FieldError.
 	Validate() error
@@ -38,6 +38,14 @@ type Target interface {
 	// Places returns at least one place and at most the target's bound, in a stable order. Anything else is an
 	// *EmptyError or a *TooManyError, and nothing may be touched.
 	Places(ctx context.Context) ([]Place, error)
+	// Resolve returns the same places, and those that they were picked from.
+	Resolve(ctx context.Context) (Resolution, error)
+}
+
+// Resolution is what a target selects at one instant.
+type Resolution struct {
+	Picked []Place // what may be touched
+	Found  []Place // all that the selector finds, in a stable order; Picked is a part of it
 }
 
 // EmptyError says that a target selects nothing.
@@ -60,8 +68,10 @@ func (e *EmptyError) Error() string {
 type TooManyError struct {
 	Target   string
 	Selector string
-	AtMost   int
-	Found    []string
+	Choice   Choice
+	Of       int      // how many the selector finds
+	AtMost   int      // how many of them may be touched
+	Found    []string // what would be touched
 }
 
 // Error names the target, the bound, and what was found.
@@ -72,14 +82,23 @@ func (e *TooManyError) Error() string {
 		more = fmt.Sprintf(" and %d more", len(shown)-5)
 		shown = shown[:5]
 	}
-	return fmt.Sprintf("target %q selects %d places and may select %d (at_most): %s%s; narrow the selector or raise at_most",
-		e.Target, len(e.Found), e.AtMost, strings.Join(shown, ", "), more)
+	verb, of, bound, next := "selects", "", "at_most", "narrow the selector"
+	if !e.Choice.Pick.All() {
+		verb, of, next = "picks", fmt.Sprintf(" of %d", e.Of), "pick fewer"
+	}
+	if e.Choice.AtMost.Percent != 0 {
+		bound = fmt.Sprintf("at_most = %q of %d, rounded down", e.Choice.AtMost, e.Of)
+	}
+	return fmt.Sprintf("target %q %s %d places%s and may touch %d (%s): %s%s; %s or raise at_most",
+		e.Target, verb, len(e.Found), of, e.AtMost, bound, strings.Join(shown, ", "), more, next)
 }
 
 // Selectors lists the kinds of selector in this build, by name.
 func Selectors() map[string]func() Selector {
 	return map[string]func() Selector{
-		"process": func() Selector { return &Process{} },
-		"node":    func() Selector { return &Node{} },
+		"process":   func() Selector { return &Process{} },
+		"container": func() Selector { return &Container{} },
+		"node":      func() Selector { return &Node{} },
+		"host":      func() Selector { return &Host{} },
 	}
 }

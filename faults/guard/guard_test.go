@@ -438,3 +438,27 @@ func TestNobodyReads(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// TestInjectAgain injects a fault as soon as the answer or the event says that it is gone: it never is held yet.
+func TestInjectAgain(t *testing.T) {
+	r := newRig(t, newWorld(), filepath.Join(t.TempDir(), "ledger"))
+	q := ask("i1", "fake", `{}`)
+	for range 100 {
+		mustInject(t, r, q)
+		if err := r.Revert(t.Context(), q.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q.Lease = time.Millisecond
+	for range 100 {
+		if _, err := r.Inject(t.Context(), q); errors.Is(err, faults.ErrLapsed) {
+			continue // a busy machine is slower than the lease
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		event(t, r, guard.EventReverted, q.ID)
+	}
+	if err := r.end(t); err != nil {
+		t.Error(err)
+	}
+}

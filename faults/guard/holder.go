@@ -59,8 +59,7 @@ func (h *holder) run(seq uint64) {
 	defer close(h.gone)
 	defer h.cancel()
 	answered, stands := h.start()
-	// A fault that is gone leaves the list before its answer, so that whoever has the answer can inject it again.
-	if !stands {
+	if !stands { // it leaves the list before its answer too
 		h.leave()
 	}
 	h.s.reply(seq, answered)
@@ -266,6 +265,7 @@ func (h *holder) revert(ctx context.Context) error {
 	}
 	h.entry, h.left = nil, nil
 	h.residue.Store(false)
+	h.s.remove(h) // before anybody hears of it, so that whoever does can inject it again
 	return nil
 }
 

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"gameday/faults"
 )
@@ -21,20 +23,42 @@ const (
 	exitUsage = 2
 )
 
-// Main is the guard as a program: it serves in and out until in ends or a signal comes, and returns the exit
-// code. Both cmd/gameday-guard and gameday itself call it. Args are those after the program's name or the verb.
+// sshVariable tells of the SSH connection that a program was started through. Faults keep that path open; sudo drops it.
+const sshVariable = "SSH_CONNECTION"
+
+// Program is the guard as a program. Both cmd/gameday-guard and gameday itself are one.
+type Program struct {
+	Kinds []faults.Kind
+	// Find is for Options.
+	Find func(ctx context.Context, query json.RawMessage) (json.RawMessage, error)
+}
+
+// Main is the main of a Program that finds no places.
 func Main(kinds []faults.Kind, args []string, in io.Reader, out, errw io.Writer) int {
+	return Program{Kinds: kinds}.Main(args, in, out, errw)
+}
+
+// Main serves in and out until in ends or a signal comes, and returns the exit code. With the argument "revert" it reverts
+// what dead guards left on this machine instead. Args are those after the program's name or the verb.
+func (p Program) Main(args []string, in io.Reader, out, errw io.Writer) int {
 	flags := flag.NewFlagSet("gameday-guard", flag.ContinueOnError)
 	flags.SetOutput(errw)
 	flags.Usage = func() {
-		fmt.Fprint(errw, "usage: gameday-guard [--ledger DIR] [--halt FILE]\n\n"+
+		fmt.Fprint(errw, "usage: gameday-guard [--ledger DIR] [--halt FILE]\n       gameday-guard revert [--ledger DIR]\n\n"+
 			"Holds faults on this machine for a gameday run: requests on standard input, answers on standard output,\n"+
-			"one JSON object a line. When standard input ends, it reverts everything and exits.\n\n")
+			"one JSON object a line. When standard input ends, it reverts everything and exits.\n"+
+			"With revert, it reverts what dead guards left standing on this machine, and exits.\n\n")
 		flags.PrintDefaults()
 	}
 	dir := flags.String("ledger", "", "folder of the ledger (default: "+faults.LedgerVariable+", or the machine's)")
 	halt := flags.String("halt", "", "file that stops all injections while it is there (default: beside the ledger's folder)")
+	silence := flags.Duration("silence", 0, "take a client that says nothing for so long for dead (default: never)")
+	through := flags.String("ssh", "", "the SSH connection that faults must keep open, as in "+sshVariable)
 	showVersion := flags.Bool("version", false, "print the version and exit")
+	cleaning := len(args) > 0 && args[0] == "revert"
+	if cleaning {
+		args = args[1:]
+	}
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return exitOK
@@ -49,32 +73,70 @@ func Main(kinds []faults.Kind, args []string, in io.Reader, out, errw io.Writer)
 		fmt.Fprintf(out, "gameday-guard %s, protocol %d\n", version(), Protocol)
 		return exitOK
 	}
-	if err := serve(kinds, *dir, *halt, in, out); err != nil {
+	if *through != "" {
+		if err := os.Setenv(sshVariable, *through); err != nil {
+			fmt.Fprintf(errw, "gameday-guard: %v\n", err)
+			return exitUsage
+		}
+	}
+	if cleaning {
+		return p.revert(*dir, out, errw)
+	}
+	if err := p.serve(*dir, *halt, *silence, in, out); err != nil {
 		fmt.Fprintf(errw, "gameday-guard: %v\n", err)
 		return exitFault
 	}
 	return exitOK
 }
 
-func serve(kinds []faults.Kind, dir, halt string, in io.Reader, out io.Writer) error {
+// revert reverts every orphan in the machine's ledger and says what became of each.
+func (p Program) revert(dir string, out, errw io.Writer) int {
+	ledger, err := openLedger(dir)
+	if err != nil {
+		fmt.Fprintf(errw, "gameday-guard: %v\n", err)
+		return exitFault
+	}
+	results, err := faults.RevertOrphans(context.Background(), ledger, p.Kinds, nil)
+	if err != nil {
+		fmt.Fprintf(errw, "gameday-guard: %v\n", err)
+		return exitFault
+	}
+	code := exitOK
+	for _, r := range results {
+		if r.Err != nil {
+			fmt.Fprintf(errw, "gameday-guard: %s is left standing: %v\n", r.ID, r.Err)
+			code = exitFault
+			continue
+		}
+		fmt.Fprintf(out, "reverted %s (%s) on %s, of run %s\n", r.Entry.Fault, r.Entry.Kind, r.Entry.Place.Name, r.Entry.Run)
+	}
+	return code
+}
+
+// openLedger opens the ledger in a folder, or the machine's.
+func openLedger(dir string) (*faults.Ledger, error) {
+	if dir == "" {
+		var err error
+		if dir, err = faults.DefaultLedgerDir(); err != nil {
+			return nil, err
+		}
+	}
+	return faults.OpenLedger(dir)
+}
+
+func (p Program) serve(dir, halt string, silence time.Duration, in io.Reader, out io.Writer) error {
 	// A client that closed its end must not kill the guard before it has reverted everything.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if dir == "" {
-		var err error
-		if dir, err = faults.DefaultLedgerDir(); err != nil {
-			return err
-		}
-	}
-	ledger, err := faults.OpenLedger(dir)
+	ledger, err := openLedger(dir)
 	if err != nil {
 		return err
 	}
 	if halt == "" {
 		halt = faults.HaltFile(ledger.Dir())
 	}
-	o := Options{Kinds: kinds, Ledger: ledger, Version: version(), Halts: []string{halt, faults.MachineHalt}}
+	o := Options{Kinds: p.Kinds, Find: p.Find, Silence: silence, Ledger: ledger, Version: version(), Halts: []string{halt, faults.MachineHalt}}
 	own, err := LoadMachinePolicy(MachinePolicy)
 	if err != nil {
 		return err

@@ -17,6 +17,8 @@ import (
 
 	"gameday/faults"
 	"gameday/faults/guard"
+	"gameday/faults/network"
+	"gameday/faults/process"
 )
 
 // roleVariable makes the test binary a guard with the marker kind, or something that is none.
@@ -26,6 +28,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case "guard":
 		os.Exit(guard.Main([]faults.Kind{marker()}, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	case "kernel":
+		os.Exit(guard.Main(kernelKinds(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	case "older":
 		_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 		fmt.Println(`{"seq":1,"welcome":{"protocol":0,"version":"v0.1.0"}}`)
@@ -36,6 +40,11 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
+}
+
+// kernelKinds lapse in three ways: in the kernel, only by a guard with a proof that takes its time, and only by a guard.
+func kernelKinds() []faults.Kind {
+	return []faults.Kind{network.PartitionKind(), process.PauseKind(), marker()}
 }
 
 func guardAs(t *testing.T, role string, args ...string) *exec.Cmd {

@@ -3,6 +3,7 @@ package guard_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -36,7 +37,11 @@ func (m model) standing() []string {
 func TestModel(t *testing.T) {
 	root := t.TempDir()
 	runs := 0
-	for range 3 { // a hundred sequences each
+	rounds := 3 // of a hundred sequences each, unless told otherwise
+	if given("rapid.checks") != "" {
+		rounds = 1
+	}
+	for range rounds {
 		rapid.Check(t, func(rt *rapid.T) {
 			runs++
 			dir := filepath.Join(root, fmt.Sprint(runs))
@@ -51,6 +56,16 @@ func TestModel(t *testing.T) {
 			}
 		})
 	}
+}
+
+// given returns a flag's value if the flag was given, else "".
+func given(name string) (value string) {
+	flag.Visit(func(f *flag.Flag) {
+		if f.Name == name {
+			value = f.Value.String()
+		}
+	})
+	return value
 }
 
 func play(t *rapid.T, dir string) {

@@ -35,6 +35,11 @@ type Options struct {
 	Policies []*policy.Policy
 	// Halts are files; while one of them is there, nothing is injected. See faults.Halt.
 	Halts []string
+	// Find answers what is to be found on this machine, in a language of its own; nil finds nothing.
+	Find func(ctx context.Context, query json.RawMessage) (json.RawMessage, error)
+	// Silence is how long a client may say nothing before it counts as dead, for a client whose end this machine may not
+	// hear of; 0 is for ever.
+	Silence time.Duration
 	// Reach is called when an injection comes to a checkpoint, on its own goroutine. Only tests set it: they stop the
 	// guard there.
 	Reach func(id string, at faults.Checkpoint)
@@ -76,13 +81,18 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, opt Options) error 
 }
 
 func (s *server) converse(ctx context.Context, lines <-chan []byte, readErr <-chan error) error {
+	silence := newSilence(s.opt.Silence)
+	defer silence.stop()
 	for {
 		select {
 		case line, more := <-lines:
 			if !more {
 				return <-readErr
 			}
+			silence.broken()
 			s.handle(line)
+		case <-silence.over:
+			return nil
 		case <-ctx.Done():
 			return nil
 		case err := <-s.fatal:
@@ -136,6 +146,8 @@ func (s *server) handle(line []byte) {
 		s.obey(r)
 	case opList:
 		s.reply(r.Seq, message{Held: s.list()})
+	case opFind, opStanding, opClean:
+		s.look(r)
 	default:
 		s.reply(r.Seq, message{Error: &wireError{Text: fmt.Sprintf("there is no request %q", r.Op)}})
 	}
@@ -150,6 +162,7 @@ func (s *server) event(e Event) { s.out.send(message{Event: &e}) }
 
 func (s *server) welcome() *Welcome {
 	w := &Welcome{Protocol: Protocol, Version: s.opt.Version, PID: os.Getpid(), Ledger: s.opt.Ledger.Dir()}
+	w.User, w.Lacks = me()
 	for _, k := range s.opt.Kinds {
 		w.Kinds = append(w.Kinds, k.Name)
 	}

@@ -79,6 +79,8 @@ type Welcome struct {
 	PID      int      `json:"pid"`
 	Kinds    []string `json:"kinds"`
 	Ledger   string   `json:"ledger"` // folder
+	User     string   `json:"user,omitempty"`
+	Lacks    []string `json:"lacks,omitempty"` // capabilities that some kinds ask for
 }
 
 // EventType says what a guard reports without being asked.
@@ -109,14 +111,17 @@ type Event struct {
 type op string
 
 const (
-	opHello  op = "hello"
-	opInject op = "inject"
-	opCheck  op = "check"
-	opRenew  op = "renew"
-	opEffect op = "effect"
-	opRevert op = "revert"
-	opList   op = "list"
-	opPolicy op = "policy"
+	opHello    op = "hello"
+	opInject   op = "inject"
+	opCheck    op = "check"
+	opRenew    op = "renew"
+	opEffect   op = "effect"
+	opRevert   op = "revert"
+	opList     op = "list"
+	opPolicy   op = "policy"
+	opFind     op = "find"
+	opStanding op = "standing"
+	opClean    op = "clean"
 )
 
 // request is one line from client to guard.
@@ -125,11 +130,12 @@ type request struct {
 	Op      op             `json:"op"`
 	Inject  *InjectRequest `json:"inject,omitempty"`
 	ID      string         `json:"id,omitempty"`      // effect, revert
-	IDs     []string       `json:"ids,omitempty"`     // renew
+	IDs     []string       `json:"ids,omitempty"`     // renew, clean
 	Lease   time.Duration  `json:"lease,omitempty"`   // renew
 	Timeout time.Duration  `json:"timeout,omitempty"` // effect
 	// Policies are compiled policies to enforce from now on: policy.
 	Policies []json.RawMessage `json:"policies,omitempty"`
+	Query    json.RawMessage   `json:"query,omitempty"` // find
 }
 
 // message is one line from guard to client: the answer to the request with the same seq, or an event with seq 0.
@@ -142,6 +148,9 @@ type message struct {
 	Effect   *faults.Effect        `json:"effect,omitempty"`
 	Renewed  map[string]*wireError `json:"renewed,omitempty"` // by id; null where it went well
 	Held     []Held                `json:"held,omitempty"`
+	Found    json.RawMessage       `json:"found,omitempty"`
+	Standing []Standing            `json:"standing,omitempty"`
+	Cleaned  []Cleaned             `json:"cleaned,omitempty"`
 }
 
 // wireError carries an error and which of the sentinels it wraps.

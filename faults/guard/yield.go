@@ -3,6 +3,7 @@ package guard
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"gameday/faults"
 )
@@ -12,7 +13,8 @@ import (
 // both inject.
 func (h *holder) yield() error {
 	mine := h.entry.Entry()
-	others, err := h.s.opt.Ledger.StandingBut(h.s.holds)
+	own := sync.OnceValue(h.s.ids) // asked for when the folder has been read: whoever has an entry in it is listed before
+	others, err := h.s.opt.Ledger.StandingBut(func(id string) bool { return own()[id] })
 	for _, o := range others {
 		if err != nil {
 			break
@@ -45,14 +47,13 @@ func inTheWay(kinds []faults.Kind, mine faults.Entry, other faults.Standing) err
 		faults.ErrForeign, o.Run, o.Scenario, o.Fault, o.Kind, o.Place.Name, where, advice)
 }
 
-// holds reports whether a fault of that id is this guard's own.
-func (s *server) holds(id string) bool {
+// ids are those of this guard's own faults.
+func (s *server) ids() map[string]bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	own := make(map[string]bool, len(s.holders))
 	for _, h := range s.holders {
-		if h.req.ID == id {
-			return true
-		}
+		own[h.req.ID] = true
 	}
-	return false
+	return own
 }

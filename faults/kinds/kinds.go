@@ -3,17 +3,35 @@ package kinds
 
 import (
 	"gameday/faults"
+	"gameday/faults/command"
+	"gameday/faults/dns"
 	"gameday/faults/network"
 	"gameday/faults/node"
 	"gameday/faults/process"
+	"gameday/faults/stress"
 )
 
 // All returns every kind, in order of name. A new kind is added here by hand, so that what is linked in can be
 // read.
 func All() []faults.Kind {
 	return []faults.Kind{
+		command.Kind(),
+		stress.CPUKind(),
+		stress.DiskKind(),
+		dns.OutageKind(),
+		stress.FDKind(),
+		stress.IOKind(),
+		stress.MemoryKind(),
+		network.CorruptKind(),
+		network.DelayKind(),
+		network.DuplicateKind(),
+		network.LossKind(),
 		network.PartitionKind(),
+		network.RateKind(),
+		network.ReorderKind(),
 		node.RestartKind(),
+		stress.PortsKind(),
 		process.KillKind(),
+		process.PauseKind(),
 	}
 }

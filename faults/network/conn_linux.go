@@ -16,8 +16,8 @@ import (
 // netlinkPace is the longest wait for one answer of the kernel.
 const netlinkPace = 10 * time.Second
 
-// inNamespace calls f with a connection that opens a socket in the namespace for each request and closes it at
-// once.
+// inNamespace calls f with a connection to the namespace's kernel, which is closed when f returns. All requests of f share
+// one socket: to make one costs more than most requests, for a thread has to go into the namespace and come back.
 func inNamespace(ctx context.Context, n faults.Namespace, f func(*nftables.Conn, *os.File) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -28,11 +28,12 @@ func inNamespace(ctx context.Context, n faults.Namespace, f func(*nftables.Conn,
 	}
 	defer ns.Close()
 	end := latest(ctx)
-	c, err := nftables.New(nftables.WithNetNSFd(int(ns.Fd())),
+	c, err := nftables.New(nftables.AsLasting(), nftables.WithNetNSFd(int(ns.Fd())),
 		nftables.WithSockOptions(func(s *netlink.Conn) error { return s.SetDeadline(end) }))
 	if err != nil {
-		return fmt.Errorf("opening netlink: %w", err)
+		return named(fmt.Errorf("opening netlink: %w", err))
 	}
+	defer c.CloseLasting()
 	return named(f(c, ns))
 }
 

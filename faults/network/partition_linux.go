@@ -71,14 +71,21 @@ func (p *partition) look(ctx context.Context) (faults.Effect, error) {
 		if standing, err = p.standing(c); err != nil || !standing {
 			return err
 		}
-		if packets, err = p.count(c); err != nil || packets > 0 || !p.plan.out || p.rounds >= probeRounds {
-			return err
+		if p.rounds > 0 || !p.plan.out { // right after the injection nothing else is expected to have been cut
+			if packets, err = p.count(c); err != nil || packets > 0 {
+				return err
+			}
+		}
+		if !p.plan.out || p.rounds >= probeRounds {
+			return nil
 		}
 		p.rounds++
-		probed = within(ns, p.probe)
-		now, err := p.count(c)
-		p.probes += now - packets
-		packets = now
+		probed = within(ns, func() (err error) {
+			refused, err := p.probeCut()
+			p.probes += refused
+			return err
+		})
+		packets, err = p.count(c)
 		return err
 	})
 	if err != nil {

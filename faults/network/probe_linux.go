@@ -53,6 +53,12 @@ const discard = 9
 
 // probe sends one empty datagram each to the first ranges. In a cut that works the kernel refuses it (EPERM).
 func (s *selection) probe() error {
+	_, err := s.probeCut()
+	return err
+}
+
+// probeCut is probe, and returns how many datagrams the kernel refused.
+func (s *selection) probeCut() (refused uint64, err error) {
 	port := uint16(discard)
 	if len(s.ports) > 0 {
 		port = s.ports[0]
@@ -60,12 +66,15 @@ func (s *selection) probe() error {
 	var errs []error
 	for _, r := range s.ranges[:min(len(s.ranges), probeLimit)] {
 		for _, to := range r.probeTargets(s.place.Addresses) {
-			if err := sendEmpty(netip.AddrPortFrom(to, port)); err != nil && !errors.Is(err, unix.EPERM) {
+			switch err := sendEmpty(netip.AddrPortFrom(to, port)); {
+			case errors.Is(err, unix.EPERM):
+				refused++
+			case err != nil:
 				errs = append(errs, fmt.Errorf("%v: %w", to, err))
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return refused, errors.Join(errs...)
 }
 
 func sendEmpty(to netip.AddrPort) error {

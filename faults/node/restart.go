@@ -2,11 +2,13 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 	"time"
 
@@ -27,9 +29,9 @@ const (
 func RestartKind() faults.Kind {
 	return faults.Kind{
 		Name:       "node_restart",
-		Summary:    "take a node's power away; it boots again by itself",
+		Summary:    "take a node's power away, kill a container, or reboot a host; it comes back after a while",
 		Needs:      faults.NeedNode,
-		Undoing:    "boots by itself; the guard powers it on if it does not",
+		Undoing:    "a node boots by itself, a container is started by the guard, and a host must come back by itself",
 		Reversible: true,
 		New:        func() faults.Config { return &Restart{} },
 		Revert:     revert,
@@ -40,12 +42,58 @@ func RestartKind() faults.Kind {
 type Restart struct {
 	// DownFor is how long the node stays off, as a duration such as "10s"; 5s when empty.
 	DownFor string `hcl:"down_for,optional" json:"down_for,omitempty"`
+	// How a host that is reached by SSH restarts: "reboot" in order, or "power" at once. Others know one way only.
+	How string `hcl:"how,optional" json:"how,omitempty"`
+	// BootsWithin is how long a host may take until it is back, as a duration; 3m when empty.
+	BootsWithin string `hcl:"boots_within,optional" json:"boots_within,omitempty"`
+	// Units are the systemd units of a host that must be active again; when there are none, systemd must be done booting.
+	Units []string `hcl:"units,optional" json:"units,omitempty"`
 }
 
-// Validate checks the duration.
+// Validate checks the durations, the way and the units.
 func (r *Restart) Validate() error {
 	_, err := r.down()
-	return err
+	_, boot := r.boot()
+	errs := []error{err, boot}
+	if r.How != "" && r.How != howReboot && r.How != howPower {
+		errs = append(errs, &faults.FieldError{Field: "how", Summary: "Unknown way to restart",
+			Detail: fmt.Sprintf("A host restarts by \"reboot\", in order, or by \"power\", at once; not by %q.", r.How)})
+	}
+	for _, u := range r.Units {
+		if u == "" || strings.HasPrefix(u, "-") || strings.ContainsAny(u, "/*? \n") {
+			errs = append(errs, &faults.FieldError{Field: "units", Summary: "Invalid unit",
+				Detail: fmt.Sprintf("%q is not the name of one systemd unit. Write it as `systemctl status` does: \"payments.service\".", u)})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Overdue returns how much longer than planned the node may take: a host boots as fast as it can.
+func (r *Restart) Overdue() time.Duration {
+	d, err := r.boot()
+	if err != nil {
+		return defaultBoot
+	}
+	return d
+}
+
+// Patience returns how long it may take to tell a host to restart, and until it has gone down in order.
+func (r *Restart) Patience() (inject, proof time.Duration) { return orderLimit, goingDown }
+
+func (r *Restart) boot() (time.Duration, error) {
+	if r.BootsWithin == "" {
+		return defaultBoot, nil
+	}
+	d, err := time.ParseDuration(r.BootsWithin)
+	if err != nil {
+		return 0, &faults.FieldError{Field: "boots_within", Summary: "Invalid duration",
+			Detail: fmt.Sprintf("%q is not a duration. Write a number and a unit, such as \"90s\" or \"3m\".", r.BootsWithin)}
+	}
+	if d < minDown || d > maxBoot {
+		return 0, &faults.FieldError{Field: "boots_within", Summary: "Duration out of range",
+			Detail: fmt.Sprintf("A host may take %v to %v to come back, not %v.", minDown, maxBoot, d)}
+	}
+	return d, nil
 }
 
 // Ends returns how long the node stays off: it boots by itself then.
@@ -81,7 +129,12 @@ func (r *Restart) Bind(p faults.Place) (faults.Injection, error) {
 	}
 	switch {
 	case p.Node == nil:
-		return nil, fmt.Errorf("node_restart needs a node, and %s is none: use a node target", p.Name)
+		return nil, fmt.Errorf("node_restart needs a node, and %s is none: use a node, container or host target", p.Name)
+	case p.Node.SSH != nil:
+		within, err := r.boot()
+		return &hostRestart{to: *p.Node.SSH, how: cmp.Or(r.How, howReboot), units: r.Units, within: within}, err
+	case p.Node.Container != "" && p.Node.Engine != "":
+		return &containerRestart{node: *p.Node, down: down, engine: dialEngine(p.Node.Engine)}, nil
 	case p.Node.Control == "" || p.Node.Name == "":
 		return nil, fmt.Errorf("node_restart on %s: the node has no power switch", p.Name)
 	}
@@ -93,6 +146,15 @@ func (r *Restart) Preview(p faults.Place) string {
 	down, _ := r.down()
 	if p.Node == nil {
 		return fmt.Sprintf("down %v", down)
+	}
+	if p.Node.SSH != nil && r.How == howPower {
+		return fmt.Sprintf("power cut of host %s by sysrq: what is not on its disk is lost", p.Node.Name)
+	}
+	if p.Node.SSH != nil {
+		return fmt.Sprintf("reboot of host %s", p.Node.Name)
+	}
+	if p.Node.Container != "" {
+		return fmt.Sprintf("container %s killed, started again after %v", p.Node.Name, down)
 	}
 	return fmt.Sprintf("%s down %v", p.Node.Name, down)
 }
@@ -220,8 +282,18 @@ func (r *restart) state(ctx context.Context) (power.State, error) {
 	return s.Node(ctx, r.node.Name)
 }
 
-// revert powers the node on.
-func revert(ctx context.Context, e faults.Entry) error { return revertBy(ctx, e, dialLab) }
+// revert powers the node on, or starts the container, or waits for the host.
+func revert(ctx context.Context, e faults.Entry) error {
+	var h hostUndo
+	if err := json.Unmarshal(e.Undo, &h); err == nil && h.SSH.Destination != "" {
+		return revertHost(ctx, h)
+	}
+	var u containerUndo
+	if err := json.Unmarshal(e.Undo, &u); err == nil && u.Container != "" {
+		return revertContainer(ctx, u)
+	}
+	return revertBy(ctx, e, dialLab)
+}
 
 // revertBy works from the entry alone. A lab whose socket is gone is gone itself, and its nodes with it.
 func revertBy(ctx context.Context, e faults.Entry, dial func(string) (Switch, error)) error {

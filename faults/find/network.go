@@ -1,4 +1,4 @@
-package targets
+package find
 
 import (
 	"bufio"
@@ -14,8 +14,8 @@ import (
 	"gameday/faults"
 )
 
-// namespace returns the network namespace of a process.
-func namespace(pid int) (*faults.Namespace, error) {
+// Namespace returns the network namespace of a process.
+func Namespace(pid int) (*faults.Namespace, error) {
 	var st syscall.Stat_t
 	if err := syscall.Stat(fmt.Sprintf("/proc/%d/ns/net", pid), &st); err != nil {
 		return nil, fmt.Errorf("reading the network namespace of pid %d: %w", pid, err)
@@ -29,7 +29,7 @@ func listeners(all procfs.Procs, port int) map[uint64]bool {
 	out := map[uint64]bool{}
 	seen := map[uint64]bool{}
 	for _, p := range all {
-		ns, err := namespace(p.PID)
+		ns, err := Namespace(p.PID)
 		if err != nil || seen[ns.Inode] {
 			continue
 		}
@@ -76,9 +76,9 @@ func holdsSocket(p procfs.Proc, sockets map[uint64]bool) (bool, error) {
 	return false, nil
 }
 
-// addresses returns a process's own addresses but for loopback, in the order of the kernel's tables. It reads them from
+// Addresses returns a process's own addresses but for loopback, in the order of the kernel's tables. It reads them from
 // /proc, which shows a foreign namespace's without entering it.
-func addresses(pid int) ([]netip.Addr, error) {
+func Addresses(pid int) ([]netip.Addr, error) {
 	four, err := localV4(fmt.Sprintf("/proc/%d/net/fib_trie", pid))
 	if err != nil {
 		return nil, err

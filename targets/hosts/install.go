@@ -1,0 +1,157 @@
+package hosts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"gameday/faults/ssh"
+)
+
+// DefaultInstall is the folder on a host that the guard is copied to.
+const DefaultInstall = "~/.cache/gameday"
+
+// ErrNotInstalled says that the guard is not on the host, and that nothing was to be copied.
+var ErrNotInstalled = errors.New("the guard is not there yet")
+
+// expand is the part of the scripts that makes of the folder in $1 an absolute path in $d. The scripts are one line each:
+// csh, as a login shell, does not take more within quotes.
+const expand = `case $1 in "~/"*) d=$HOME/${1#??};; *) d=$1;; esac; `
+
+// probe prints the system, the folder, and the digests of the guards in it.
+const probe = expand + `uname -sm; echo "$d"; if [ -e "$d" ] && [ ! -O "$d" ]; then echo foreign; fi; cd "$d" 2>/dev/null || exit 0; ` +
+	`for f in gameday-guard-*; do if [ -x "$f" ]; then sha256sum "$f"; fi; done; exit 0`
+
+// Exit codes of place.
+const (
+	noFolder = 71 + iota
+	noRoom
+	noDigest
+	wrongDigest
+	noStart
+)
+
+// place takes a program on standard input, and gives it its name $2 only when it is whole, with the digest $3, and runs.
+const place = expand + `umask 077; mkdir -p "$d" && [ -O "$d" ] || exit 71; t=$d/.gameday-guard.$$; trap 'rm -f "$t"' EXIT; ` +
+	`cat >"$t" || exit 72; h=$(sha256sum "$t") || exit 73; [ "${h%% *}" = "$3" ] || exit 74; ` +
+	`chmod 700 "$t" && "$t" --version >/dev/null || exit 75; mv -f "$t" "$d/$2"`
+
+// remove takes away every guard that was copied, and the folder if nothing else is in it.
+const remove = expand + `cd "$d" 2>/dev/null || exit 0; rm -f gameday-guard-* || exit 1; cd / && rmdir "$d" 2>/dev/null; exit 0`
+
+// there is what stands on a host.
+type there struct {
+	system, machine string // uname -s, -m
+	folder          string // absolute
+	digests         map[string]string
+}
+
+// look finds out what stands on the host. It touches nothing there.
+func (h *Host) look(ctx context.Context) (there, error) {
+	out, err := ssh.Run(ctx, h.settings.SSH, nil, probe, h.settings.install())
+	if err != nil {
+		return there{}, err
+	}
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	// A login script that prints something does so before.
+	i := 0
+	for i < len(lines)-1 && len(strings.Fields(lines[i])) != 2 {
+		i++
+	}
+	if len(lines)-i < 2 {
+		return there{}, fmt.Errorf("host %s: asking what it is: the answer %q is not understood", h, clip(out))
+	}
+	words := strings.Fields(lines[i])
+	t := there{system: words[0], machine: words[1], folder: lines[i+1], digests: map[string]string{}}
+	for _, line := range lines[i+2:] {
+		if line == "foreign" {
+			return t, fmt.Errorf("host %s: the folder %s belongs to somebody else, who could put another program in the guard's "+
+				"place; name a folder of your own with install", h, t.folder)
+		}
+		if digest, name, ok := strings.Cut(line, "  "); ok {
+			t.digests[name] = digest
+		}
+	}
+	if t.system != "Linux" {
+		return t, fmt.Errorf("host %s runs %s: a guard stands on Linux only", h, t.system)
+	}
+	return t, nil
+}
+
+// ready returns the path of a guard on the host that is the one to use. It is copied if need be, and may.
+func (h *Host) ready(ctx context.Context, copying bool) (path string, copied bool, err error) {
+	if h.settings.Guard != "" {
+		return h.settings.Guard, false, nil
+	}
+	t, err := h.look(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	program, err := h.pool.Programs.For(t.machine)
+	if err != nil {
+		return "", false, fmt.Errorf("host %s: %w", h, err)
+	}
+	path = t.folder + "/" + program.Name()
+	if t.digests[program.Name()] == program.Digest {
+		return path, false, nil
+	}
+	if !copying {
+		return "", false, fmt.Errorf("host %s: %w: `gameday hosts install` copies it to %s, and so does a run", h, ErrNotInstalled, t.folder)
+	}
+	return path, true, h.copy(ctx, program, t.folder)
+}
+
+func (h *Host) copy(ctx context.Context, p Program, folder string) error {
+	f, err := os.Open(p.Path)
+	if err != nil {
+		return fmt.Errorf("host %s: copying the guard: %w", h, err)
+	}
+	defer f.Close()
+	_, err = ssh.Run(ctx, h.settings.SSH, f, place, h.settings.install(), p.Name(), p.Digest)
+	var failed *ssh.ExitError
+	if !errors.As(err, &failed) {
+		return err
+	}
+	elsewhere := "; name another folder with install, or a guard that is there already with guard"
+	var what, next string
+	switch failed.Code {
+	case noFolder:
+		what, next = "the folder "+folder+" cannot be made, or is somebody else's", elsewhere
+	case noRoom:
+		what, next = "the guard cannot be written to "+folder, "; make room"+strings.Replace(elsewhere, ";", ",", 1)
+	case noDigest:
+		what, next = "what was copied cannot be verified", "; install sha256sum (coreutils or busybox) there"
+	case wrongDigest:
+		what, next = "the guard did not arrive whole, and was removed", "; try again"
+	case noStart:
+		what, next = "the guard cannot be started in "+folder+" (is it mounted noexec?)", elsewhere
+	default:
+		what = "copying the guard to " + folder
+	}
+	said := ""
+	if failed.Said != "" {
+		said = ": " + failed.Said
+	}
+	return fmt.Errorf("host %s: %s%s%s", h, what, said, next)
+}
+
+// Install copies the guard to the host unless it is there. It reports the path, and whether it was copied now.
+func (h *Host) Install(ctx context.Context) (path string, copied bool, err error) {
+	return h.ready(ctx, true)
+}
+
+// Remove takes every guard that was copied off the host, running ones too: they hold what they hold until their game day
+// is over. A guard that was there already, named by the settings, is not gameday's to remove.
+func (h *Host) Remove(ctx context.Context) error {
+	_, err := ssh.Run(ctx, h.settings.SSH, nil, remove, h.settings.install())
+	return err
+}
+
+func clip(s string) string {
+	if len(s) > 200 {
+		return s[:200] + "…"
+	}
+	return s
+}
