@@ -19,6 +19,10 @@ import (
 // queryLimit bounds one question to a source for an own SLI; it is asked every second.
 const queryLimit = 900 * time.Millisecond
 
+// tickJitter is how much earlier than a second after the last a tick may come: a condition that has held at the ticks of
+// its whole time is not made to wait for another one.
+const tickJitter = 100 * time.Millisecond
+
 // checks evaluates, each second, what the run needs to know while it goes on.
 type checks struct {
 	run   *run
@@ -87,7 +91,7 @@ func (c *checks) abort(now time.Time, a scenarios.Abort, r sli.Readings) {
 		c.since[a.Name] = now
 	}
 	held := now.Sub(c.since[a.Name])
-	if held < a.Held {
+	if held+tickJitter < a.Held {
 		return
 	}
 	c.run.rec.add(report.AbortSeen, report.Abort{Name: a.Name, When: a.When.Source, Held: held, Values: values(a.When.Expr, r)})

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"gameday/report"
@@ -19,7 +20,7 @@ import (
 // Request is what another process asks of a run in progress, as one JSON line on the socket in the record's folder. Path
 // names cross network namespaces, ports do not.
 type Request struct {
-	Do   string `json:"do"` // "mark", "act", "stop", "status"
+	Do   string `json:"do"` // "mark", "act", "stop", "status", "standing"
 	By   string `json:"by,omitempty"`
 	Name string `json:"name,omitempty"` // mark: its name
 	Text string `json:"text,omitempty"`
@@ -130,6 +131,10 @@ func (c *control) do(req Request) (string, error) {
 	switch req.Do {
 	case "status":
 		return fmt.Sprintf("%s runs as %s", c.run.Scenario.Name, c.run.Run), nil
+	case "standing":
+		c.run.mu.Lock()
+		defer c.run.mu.Unlock()
+		return strconv.Itoa(len(c.run.standing)), nil
 	case "stop":
 		c.run.rec.add(report.StopAsked, report.Stop{By: req.By, Why: req.Why})
 		c.run.end(report.EndStopped, nil)

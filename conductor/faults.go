@@ -17,6 +17,7 @@ import (
 	"gameday/report"
 	"gameday/scenarios"
 	"gameday/targets"
+	remote "gameday/targets/hosts"
 )
 
 const (
@@ -39,6 +40,8 @@ type faultRun struct {
 	over     chan struct{} // closed when the fault is gone, or will not come
 	once     sync.Once
 	injected atomic.Bool // it took effect somewhere
+	// before are the processes that the target found before any of them was killed, picked or not.
+	before map[individual]bool
 }
 
 func (f *faultRun) finish() { f.once.Do(func() { close(f.over) }) }
@@ -59,6 +62,7 @@ type injection struct {
 	fault *faultRun
 	place targets.Place
 	guard *guard.Client
+	host  *remote.Host     // whose guard it is; nil for this machine's
 	over  chan guard.Event // what the guard says of it by itself
 	// settled is closed when the guard has answered: until then the embedded Injection belongs to injectAt.
 	settled chan struct{}
@@ -88,6 +92,9 @@ func (r *run) conductFault(f *faultRun) {
 		return
 	}
 	places, err := r.resolve(f.Fault)
+	if err == nil {
+		f.before, err = r.original(f.Fault, places)
+	}
 	if err != nil {
 		r.injectFailed(f, "", due, err)
 		return
@@ -148,33 +155,11 @@ func (r *run) until(at time.Time) bool {
 	return r.sleep(at.Sub(r.rec.now())) == nil
 }
 
-// resolve finds the places of a fault: those of its target, or for a fault between two targets those of the first, with
-// the second's as peers.
+// resolve finds the places of a fault, within the run's time.
 func (r *run) resolve(f *scenarios.Fault) ([]targets.Place, error) {
 	ctx, cancel := context.WithTimeout(r.ctx, 5*time.Second)
 	defer cancel()
-	var sides [][]targets.Place
-	for _, name := range f.Targets {
-		t := r.Scenario.Target(name)
-		places, err := r.Machine.Target(name, t.Selector, t.AtMost).Places(ctx)
-		if err != nil {
-			return nil, err
-		}
-		sides = append(sides, places)
-	}
-	if !f.Between {
-		return sides[0], nil
-	}
-	var peers []faults.Peer
-	for _, p := range sides[1] {
-		w := p.Where()
-		peers = append(peers, faults.Peer{Name: w.Name, Addresses: w.Addresses})
-	}
-	out := make([]targets.Place, len(sides[0]))
-	for i, p := range sides[0] {
-		out[i] = withPeers{Place: p, peers: peers}
-	}
-	return out, nil
+	return r.Options.resolve(ctx, f)
 }
 
 // withPeers is a place with the other side of a fault between targets.
@@ -183,6 +168,10 @@ type withPeers struct {
 	peers []faults.Peer
 }
 
+// Unwrap returns the place itself.
+func (p withPeers) Unwrap() targets.Place { return p.Place }
+
+// Where returns the place with its peers.
 func (p withPeers) Where() faults.Place {
 	w := p.Place.Where()
 	w.Peers = p.peers
@@ -236,41 +225,70 @@ func (in *injection) isSettled() bool {
 	}
 }
 
-func (r *run) injectAt(f *faultRun, p targets.Place, n int, due time.Time) *injection {
-	where := p.Where()
-	in := &injection{fault: f, place: p, over: make(chan guard.Event, 4), settled: make(chan struct{})}
-	defer close(in.settled)
-	in.Injection = report.Injection{
-		ID: fmt.Sprintf("%s-%s-%d", r.Run, safeID(f.Name), n+1), Fault: f.Name, Kind: f.Kind.Name, Place: where.Name,
-		Planned: due.Sub(r.rec.start),
-	}
+// request is what is asked of the guard at the n-th place of a fault.
+func (r *run) request(f *scenarios.Fault, p targets.Place, n int) (guard.InjectRequest, error) {
 	config, err := json.Marshal(f.Config)
 	if err != nil {
-		r.injectFailed(f, where.Name, due, fmt.Errorf("encoding the fault's settings: %w", err))
+		return guard.InjectRequest{}, fmt.Errorf("encoding the fault's settings: %w", err)
+	}
+	slow, proof := patience(f.Config)
+	return guard.InjectRequest{
+		ID: fmt.Sprintf("%s-%s-%d", r.Run, safeID(f.Name), n+1), Run: r.Run, Scenario: r.Scenario.Name, Fault: f.Name,
+		Kind: f.Kind.Name, Config: config, Place: p.Where(), Lease: f.Lease, EffectTimeout: proof,
+		Deadline: f.Lasts() + f.Lease + endMargin(f.Config) + slow + proof, Claims: r.claims(f, p),
+	}, nil
+}
+
+// patience returns how long a fault may take to inject and to prove, if it says so; else 0, which leaves it to the guard.
+func patience(c faults.Config) (inject, proof time.Duration) {
+	if p, ok := c.(faults.Patient); ok {
+		return p.Patience()
+	}
+	return 0, 0
+}
+
+func (r *run) injectAt(f *faultRun, p targets.Place, n int, due time.Time) *injection {
+	where := p.Where()
+	in := &injection{fault: f, place: p, host: targets.HostOf(p), over: make(chan guard.Event, 4), settled: make(chan struct{})}
+	defer close(in.settled)
+	request, err := r.request(f.Fault, p, n)
+	if err == nil {
+		err = r.forbidden(f.Fault, request)
+	}
+	if err != nil {
+		r.injectFailed(f, where.Name, due, err)
 		return nil
 	}
-	if in.guard, err = p.Guard(r.ctx); err != nil {
+	in.Injection = report.Injection{
+		ID: request.ID, Fault: f.Name, Kind: f.Kind.Name, Place: where.Name, Planned: due.Sub(r.rec.start),
+	}
+	if in.guard, err = r.guardOf(p); err != nil {
+		r.injectFailed(f, where.Name, due, err)
+		return nil
+	}
+	if err := r.auditFirst(in.Injection); err != nil {
 		r.injectFailed(f, where.Name, due, err)
 		return nil
 	}
 	r.mu.Lock()
 	r.standing = append(r.standing, in)
+	if in.host != nil && !slices.Contains(r.used, in.host) {
+		r.used = append(r.used, in.host)
+	}
 	r.mu.Unlock()
 	sent := r.rec.now()
 	r.rec.add(report.Injecting, in.Injection)
 	// The guard finishes what it began even when the run ends meanwhile: a half-told injection would be reverted blind.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), revertLimit)
+	slow, proof := patience(f.Config)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), revertLimit+slow+proof)
 	defer cancel()
-	answer, err := in.guard.Inject(ctx, guard.InjectRequest{
-		ID: in.ID, Run: r.Run, Scenario: r.Scenario.Name, Fault: f.Name, Kind: f.Kind.Name, Config: config, Place: where,
-		Lease: f.Lease, Deadline: f.Lasts() + f.Lease + selfEndMargin,
-	})
+	answer, err := in.guard.Inject(ctx, request)
 	in.Onset = clock.Between(sent, r.rec.now())
 	in.Effect = &answer.Effect
 	if err != nil {
 		in.Error, in.Hint = err.Error(), injectHint(err)
 		r.rec.add(report.InjectFailed, in.Injection)
-		if !errors.Is(err, guard.ErrResidue) && !r.entryStands(in.ID) {
+		if !errors.Is(err, guard.ErrResidue) && !r.stands(ctx, in) {
 			r.forget(in)
 			return nil
 		}
@@ -289,6 +307,10 @@ func (r *run) injectAt(f *faultRun, p targets.Place, n int, due time.Time) *inje
 // injectHint says what to do about an injection that failed.
 func injectHint(err error) string {
 	switch {
+	case errors.Is(err, guard.ErrForbidden):
+		return "The policy of the machines' owner does not allow it. Nothing was touched."
+	case errors.Is(err, faults.ErrHalted):
+		return "Nothing was touched."
 	case errors.Is(err, faults.ErrForeign):
 		return "Somebody else's state is in the way. Nothing was touched; remove it, or choose another target."
 	case errors.Is(err, guard.ErrUnproven):
@@ -399,7 +421,7 @@ func (r *run) lapsed(in *injection, why string) {
 
 // awaitEnd waits for a fault that ends by itself, and ends it when it does not.
 func (r *run) awaitEnd(f *faultRun, standing []*injection) {
-	last := time.Now().Add(f.Lasts() + selfEndMargin)
+	last := time.Now().Add(f.Lasts() + endMargin(f.Config))
 	renew := time.NewTicker(f.Lease / 5)
 	defer renew.Stop()
 	for _, in := range standing {
@@ -457,15 +479,16 @@ func (r *run) awaitRestart(f *faultRun, hit []*injection) {
 	}
 }
 
-// searchRestarted polls the target until it selects as many processes as were hit, none of them one of those.
+// searchRestarted polls the target until it finds as many processes as before the fault, none of them one that was hit.
 func (r *run) searchRestarted(f *faultRun, hit []*injection) {
-	killed := map[faults.Process]bool{}
+	killed := map[individual]bool{}
 	for _, in := range hit {
-		p := in.place.Where().Process
-		killed[faults.Process{PID: p.PID, Start: p.Start}] = true
+		killed[identity(in.place)] = true
 	}
-	t := r.Scenario.Target(f.Targets[0])
-	target := r.Machine.Target(t.Name, t.Selector, t.AtMost)
+	target := r.target(f.Targets[0])
+	if !r.Scenario.Target(f.Targets[0]).Pick.All() {
+		target = r.all(f.Targets[0]) // a pick of those that are left would look like a comeback
+	}
 	last := r.rec.now()
 	for {
 		if r.sleep(recoveryPoll) != nil {
@@ -478,11 +501,14 @@ func (r *run) searchRestarted(f *faultRun, hit []*injection) {
 		}
 		looked := r.rec.now()
 		places, err := target.Places(r.ctx)
-		if err == nil && len(places) >= len(hit) && !slices.ContainsFunc(places, func(p targets.Place) bool {
-			q := p.Where().Process
-			return killed[faults.Process{PID: q.PID, Start: q.Start}]
+		if err == nil && len(places) >= len(f.before) && !slices.ContainsFunc(places, func(p targets.Place) bool {
+			return killed[identity(p)]
 		}) {
-			r.recovered(f, hit, places, clock.Between(last, r.rec.now()))
+			fresh := slices.DeleteFunc(slices.Clone(places), func(p targets.Place) bool { return f.before[identity(p)] })
+			if len(fresh) < len(hit) {
+				fresh = places // somebody else had ended before, and what is here stands for it
+			}
+			r.recovered(f, hit, fresh, clock.Between(last, r.rec.now()))
 			return
 		}
 		last = looked

@@ -18,7 +18,7 @@ import (
 // TestForeignState checks that a fault which cannot be injected leaves the run going, with a hint.
 func TestForeignState(t *testing.T) {
 	inner := steadyBlock +
-		fault("hold", "blocked", "target = target.web\nat = \"2s\"\nduration = \"3s\"\nway = \"foreign\"") +
+		fault("hold", "blocked", "target = target.web\nat = \"2s\"\nduration = \"3s\"\nway = \"foreign_later\"") +
 		fault("hold", "fine", "target = target.db\nat = \"6s\"\nduration = \"3s\"")
 	play(t, "", inner, nil, func(d *day, rec *report.Record) {
 		wantEnd(d.t, rec, report.EndComplete)

@@ -26,7 +26,8 @@ func MakePlan(s *scenarios.Scenario) *report.Plan {
 			Multiple: t.Multiple, KeepExecutors: t.KeepExecutors})
 	}
 	for _, t := range s.Targets {
-		p.Targets = append(p.Targets, report.TargetPlan{Name: t.Name, Kind: t.Selector.Kind(), Selector: t.Selector.String(), AtMost: t.AtMost})
+		p.Targets = append(p.Targets, report.TargetPlan{Name: t.Name, Kind: t.Selector.Kind(), Selector: t.Selector.String(),
+			Pick: pickText(t.Pick), AtMost: t.AtMost.Count, AtMostPercent: t.AtMost.Percent})
 	}
 	for i := range s.Faults {
 		p.Faults = append(p.Faults, faultPlan(s, &s.Faults[i]))
@@ -149,17 +150,7 @@ func warnAlarm(s *scenarios.Scenario, a scenarios.Alarm, warn func(string, ...an
 				a.Name, d.what, short(d.at), short(total))
 		}
 	}
-	for _, source := range s.AlarmSources {
-		for _, rule := range source.Rules {
-			for _, abort := range s.Aborts {
-				if source.ID() == a.Source && rule.Name == a.Match["alertname"] && rule.When != nil && abort.When.Expr != nil &&
-					overlap(rule.When.SLIs(), abort.When.Expr.SLIs()) {
-					warn("Alarm %s is expected to fire and abort %q stops the run on the same indicator: make sure that the abort's threshold is well beyond the alarm's.",
-						a.Name, abort.Name)
-				}
-			}
-		}
-	}
+	warnBrake(s, a, warn)
 }
 
 func warnResponse(s *scenarios.Scenario, r scenarios.Response, warn func(string, ...any)) {

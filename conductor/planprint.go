@@ -26,6 +26,7 @@ func WritePlan(w io.Writer, p *report.Plan) error {
 	out.timeline(p)
 	out.line("")
 	out.expected(p)
+	out.policy(p)
 	out.remarks(p)
 	_, err := io.WriteString(w, out.b.String())
 	return err
@@ -100,7 +101,7 @@ func (t *planText) touches(p *report.Plan) {
 		default:
 			what = "nothing now"
 		}
-		lines = append(lines, fmt.Sprintf("%-10s %-30s at most %d   %s", g.Name, g.Selector, g.AtMost, what))
+		lines = append(lines, fmt.Sprintf("%-10s %-30s %s   %s", g.Name, g.Selector, choiceText(g), what))
 	}
 	if len(lines) == 0 {
 		lines = []string{"nothing: no fault is declared"}
@@ -255,6 +256,30 @@ func responseText(r report.ResponsePlan) string {
 		parts = append(parts, "resolved ≤ "+short(d.Within)+required(d.Required))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// policy says which policies were asked, and what they forbid.
+func (t *planText) policy(p *report.Plan) {
+	if p.Policy == nil {
+		return
+	}
+	var lines []string
+	for _, f := range p.Policy.Files {
+		lines = append(lines, fmt.Sprintf("%s (%.8s)", f.File, f.Digest))
+	}
+	if p.Policy.ApprovedBy != "" {
+		lines = append(lines, "approved by "+p.Policy.ApprovedBy)
+	}
+	if len(p.Policy.Violations) == 0 {
+		lines = append(lines, "allowed, at "+p.Policy.At.UTC().Format("Mon 2006-01-02 15:04 MST"))
+	}
+	t.section("Policy", 15, lines)
+	if len(p.Policy.Violations) > 0 {
+		t.line("")
+	}
+	for _, v := range p.Policy.Violations {
+		t.wrapped("  Error: ", "         ", v.About()+": "+v.Text+" ("+v.Rule+" in "+v.Policy+").")
+	}
 }
 
 func (t *planText) remarks(p *report.Plan) {

@@ -1,6 +1,7 @@
 package conductor
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,9 +11,11 @@ import (
 	"slices"
 	"time"
 
+	"gameday/faults"
 	"gameday/faults/guard"
 	"gameday/report"
 	"gameday/scenarios"
+	"gameday/targets"
 	"gameday/targets/lab"
 )
 
@@ -56,7 +59,7 @@ func (r *run) prepare() bool {
 		r.found("record", true, "the control socket cannot be opened", err.Error())
 		return false
 	}
-	steps := []func() bool{r.checkSecrets, r.startLab, r.checkTargets, r.sources.open, r.sources.preflight}
+	steps := []func() bool{r.checkSecrets, r.checkOthers, r.startLab, r.checkHosts, r.checkTargets, r.checkFaults, r.sources.open, r.sources.preflight}
 	for _, step := range steps {
 		if r.ctx.Err() != nil || !step() {
 			return false
@@ -128,13 +131,12 @@ func (r *run) checkTargets() bool {
 }
 
 func (r *run) checkTarget(name string) error {
-	t := r.Scenario.Target(name)
-	places, err := r.Machine.Target(name, t.Selector, t.AtMost).Places(r.ctx)
+	places, err := r.target(name).Places(r.ctx)
 	if err != nil {
 		return err
 	}
 	for _, p := range places {
-		c, err := p.Guard(r.ctx)
+		c, err := r.guardOf(p)
 		if err != nil {
 			return fmt.Errorf("no guard can stand on %s: %w", name, err)
 		}
@@ -153,21 +155,50 @@ func (r *run) checkTarget(name string) error {
 	return nil
 }
 
+// checkFaults asks the guards whether each fault could be injected now: what a place lacks, and what is in the way, is
+// better known before the first request than in the middle of the load.
+func (r *run) checkFaults() bool {
+	ok := true
+	for i := range r.Scenario.Faults {
+		f := &r.Scenario.Faults[i]
+		places, err := r.resolve(f)
+		for n := 0; err == nil && n < len(places); n++ {
+			err = r.checkFault(f, places[n], n)
+		}
+		if err != nil {
+			r.found("fault "+f.Name, true, err.Error(), cmp.Or(injectHint(err), "Nothing was touched."))
+			ok = false
+		}
+	}
+	return ok
+}
+
+func (r *run) checkFault(f *scenarios.Fault, p targets.Place, n int) error {
+	request, err := r.request(f, p, n)
+	if err == nil {
+		err = r.forbidden(f, request)
+	}
+	if err != nil {
+		return err
+	}
+	c, err := r.guardOf(p)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, askLimit)
+	defer cancel()
+	return c.Check(ctx, request)
+}
+
 // guards follows every guard that the machine hands out, once each.
 func (r *run) guards() func(context.Context) (*guard.Client, error) {
 	start := r.Options.Machine.Stand
-	followed := map[*guard.Client]bool{}
 	return func(ctx context.Context) (*guard.Client, error) {
 		c, err := start(ctx)
 		if err != nil {
 			return nil, err
 		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if !followed[c] {
-			followed[c] = true
-			go r.followGuard(c)
-		}
+		r.follow(c)
 		return c, nil
 	}
 }
@@ -200,7 +231,7 @@ func (r *run) residue() []string {
 			out = append(out, s.Entry.Fault+" on "+s.Entry.Place.Name)
 		}
 	}
-	return out
+	return append(out, r.residueOnHosts()...)
 }
 
 // shut closes what listens. The lab, if there is one, goes with the process.
@@ -218,16 +249,19 @@ func Plan(ctx context.Context, o Options) *report.Plan {
 	for i := range p.Targets {
 		resolvePlan(ctx, o, p, &p.Targets[i])
 	}
+	if h := faults.Halted(o.Halts...); h != nil {
+		p.Warnings = append(p.Warnings, "Game days are "+h.Error()+".")
+	}
+	p.Policy = policyPlan(ctx, o)
 	return redacted(o.Scenario, p)
 }
 
 func resolvePlan(ctx context.Context, o Options, p *report.Plan, t *report.TargetPlan) {
-	decl := o.Scenario.Target(t.Name)
 	if o.Scenario.Lab != nil {
 		t.Pending = true
 		return
 	}
-	places, err := o.Machine.Target(t.Name, decl.Selector, decl.AtMost).Places(ctx)
+	places, err := o.target(t.Name).Places(ctx)
 	if err != nil {
 		p.Warnings = append(p.Warnings, err.Error()+".")
 		return

@@ -3,6 +3,7 @@ package conductor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"gameday/clock"
@@ -38,7 +39,7 @@ func (r *run) revert(in *injection) {
 	if r.isGone(in) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), revertLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), revertLimit+r.patienceWith(in))
 	defer cancel()
 	if !in.isSettled() { // the guard gives up what it is injecting, and says so to injectAt
 		_ = in.guard.Revert(ctx, in.ID)
@@ -55,14 +56,23 @@ func (r *run) revert(in *injection) {
 	told := r.known(in)
 	r.rec.add(report.Reverting, told)
 	err := in.guard.Revert(ctx, in.ID)
-	if errors.Is(err, guard.ErrUnknown) && !r.entryStands(in.ID) {
+	for errors.Is(err, guard.ErrResidue) && in.restartsHost() && ctx.Err() == nil {
+		err = in.guard.Revert(ctx, in.ID) // a host comes back when it does
+	}
+	if errors.Is(err, guard.ErrUnknown) && !r.stands(ctx, in) {
 		err = nil // the guard reverted it by itself
 	}
-	if err != nil {
+	switch {
+	case err != nil && in.host != nil:
+		err = r.revertOnHost(ctx, in, err)
+	case err != nil:
 		err = r.revertFromLedger(ctx, in.ID, err)
 	}
 	if err != nil {
 		told.Error, told.Hint = err.Error(), "The fault may still stand. Run `gameday revert`; it works from the ledger alone."
+		if in.host != nil {
+			told.Hint = fmt.Sprintf("The fault may still stand until its lease is over. Run `gameday revert --host %s`; it works from the ledger over there.", in.host)
+		}
 		r.rec.add(report.RevertFailed, told)
 		return
 	}

@@ -122,7 +122,7 @@ func (w *world) revert(_ context.Context, e faults.Entry) error {
 // held is a fault that does as told.
 type held struct {
 	world *world
-	Way   string `hcl:"way,optional" json:"way,omitempty"` // "foreign", "slow", "never"
+	Way   string `hcl:"way,optional" json:"way,omitempty"` // "foreign", "foreign_later", "slow", "never"
 }
 
 func (h *held) Validate() error { return nil }
@@ -137,7 +137,7 @@ type holding struct {
 }
 
 func (h *holding) Undo(ctx context.Context) (json.RawMessage, error) {
-	if h.Way == "foreign" {
+	if h.Way == "foreign" || h.Way == "foreign_later" && !h.world.start.IsZero() && time.Since(h.world.start) > time.Second {
 		return nil, fmt.Errorf("table gameday is there: %w", faults.ErrForeign)
 	}
 	h.id = faults.OwnerOf(ctx).Injection

@@ -20,11 +20,15 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"gameday/audit"
 	"gameday/faults"
+	"gameday/faults/guard"
 	"gameday/loadgen"
+	"gameday/policy"
 	"gameday/report"
 	"gameday/scenarios"
 	"gameday/targets"
+	remote "gameday/targets/hosts"
 	"gameday/targets/lab"
 )
 
@@ -35,7 +39,9 @@ type Options struct {
 	Dir      string               // the record's folder; it is there, and empty but for logs
 	Run      string               // the run's id, a valid ledger id
 	Version  string
-	Seed     int64
+	// Seed decides which places are picked out of those that a target finds. 0 is a seed made of the scenario's name, so
+	// that plan and run agree, and one run with the next.
+	Seed int64
 	// Generator sends the traffic.
 	Generator loadgen.Generator
 	// Machine resolves targets and brings the guard.
@@ -46,6 +52,16 @@ type Options struct {
 	Ledger *faults.Ledger
 	// Kinds are the fault kinds linked in, for reverting what a dead guard left.
 	Kinds []faults.Kind
+	// Policies must all allow the run, and each injection.
+	Policies []*policy.Policy
+	// ApprovedBy is who approved the run; empty when nobody did.
+	ApprovedBy string
+	// Halts are files; when one of them comes up, the run ends. See faults.Halt.
+	Halts []string
+	// Audit is the log of what is done to targets; nil keeps none.
+	Audit *audit.Log
+	// At is when a plan's run would begin, for its policies; zero is now. Only Plan reads it.
+	At time.Time
 	// Observe sees every event as it is recorded. It must not block.
 	Observe func(report.Event)
 	// Stop ends the run before its time when it yields.
@@ -79,6 +95,10 @@ type run struct {
 	sources *sources
 	checks  *checks
 	control *control
+	audit   *auditor
+	// enforced are the guards that have the run's policies; enforcing is held while one is given them.
+	enforcing sync.Mutex
+	enforced  map[*guard.Client]bool
 
 	// ctx ends when the run must unwind; its cause is an *endError.
 	ctx    context.Context
@@ -89,6 +109,8 @@ type run struct {
 
 	mu       sync.Mutex
 	standing []*injection // in order of injection
+	followed map[*guard.Client]bool
+	used     []*remote.Host // on which something was injected
 	work     sync.WaitGroup
 }
 
@@ -96,23 +118,34 @@ type run struct {
 // happens afterwards is in the record. When ctx ends, the run unwinds as if it had been stopped.
 func Run(ctx context.Context, o Options) error {
 	start := time.Now()
-	rec, err := newRecorder(o.Dir, start, o.Scenario.Redact, o.Observe)
+	auditor := newAuditor(o)
+	observe := func(e report.Event) {
+		auditor.observe(e)
+		if o.Observe != nil {
+			o.Observe(e)
+		}
+	}
+	rec, err := newRecorder(o.Dir, start, o.Scenario.Redact, observe)
 	if err != nil {
 		return err
 	}
-	r := &run{Options: o, rec: rec, loadBegan: make(chan struct{})}
+	r := &run{Options: o, rec: rec, audit: auditor, loadBegan: make(chan struct{}), enforced: map[*guard.Client]bool{},
+		followed: map[*guard.Client]bool{}}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	machine := *o.Machine
 	machine.Stand = r.guards()
 	r.Machine = &machine
 	defer r.cancel(nil)
 	if err := r.writePlan(); err != nil {
-		return errors.Join(err, rec.close())
+		return errors.Join(err, rec.close(), auditor.close())
 	}
 	host, _ := os.Hostname()
 	rec.add(report.RunStarted, report.Started{Run: o.Run, Version: o.Version, At: start.UTC().Round(0), Host: host,
-		Seed: o.Seed, Lab: o.Lab != nil})
+		Seed: o.seed(), Lab: o.Lab != nil, Policies: o.policyFiles(), ApprovedBy: o.ApprovedBy})
 	go r.listen()
+	if len(o.Halts) > 0 {
+		go r.watchHalt()
+	}
 
 	reason, err := r.conduct()
 	ended := report.Ended{Reason: reason, Residue: r.finish()}
@@ -121,6 +154,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	rec.add(report.RunEnded, ended)
 	r.shut()
+	r.closeAudit()
 	return rec.close()
 }
 

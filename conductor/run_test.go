@@ -375,6 +375,22 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
+// TestForeignAtPreflight checks that what is in a fault's way is found before the first request.
+func TestForeignAtPreflight(t *testing.T) {
+	inner := steadyBlock + fault("hold", "blocked", "target = target.web\nat = \"2s\"\nduration = \"3s\"\nway = \"foreign\"")
+	play(t, "", inner, nil, func(d *day, rec *report.Record) {
+		wantEnd(d.t, rec, report.EndPreflight)
+		found := seen[report.Found](d.t, rec, report.PreflightFound)
+		if len(found) != 1 || !found[0].Blocks || found[0].What != "fault blocked" ||
+			!strings.Contains(found[0].Summary, "table gameday is there") {
+			d.t.Errorf("found %+v", found)
+		}
+		if len(rec.Windows) > 0 || len(d.world.injected) > 0 {
+			d.t.Errorf("%d windows, %v injected", len(rec.Windows), d.world.injected)
+		}
+	})
+}
+
 // TestOwnSLI checks that a source without an answer makes the indicator unknown, whatever it said before.
 func TestOwnSLI(t *testing.T) {
 	outer := `

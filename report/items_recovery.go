@@ -9,7 +9,7 @@ import (
 	"gameday/faults"
 )
 
-// nodeRestart is the kind whose target must come back with another boot id.
+// nodeRestart is the kind whose target must come back with another boot id, or as a container started anew.
 const nodeRestart = "node_restart"
 
 // recovery returns the items of the recovery part: for each fault, that its targets came back, and that the steady
@@ -78,7 +78,13 @@ func (in *InjectionLife) notBack() string {
 		return "it was not seen again"
 	case after != nil && !after.Proven:
 		return "its return was not proven"
-	case in.Kind == nodeRestart && before != nil && after != nil && after.Details["new_boot_id"] == before.Details["boot_id"]:
+	case in.Kind != nodeRestart || before == nil || after == nil:
+		return ""
+	case before.Details["started_at"] != "": // a container, which has no boot id
+		if after.Details["new_started_at"] == before.Details["started_at"] {
+			return "its container was not started anew"
+		}
+	case after.Details["new_boot_id"] == before.Details["boot_id"]:
 		return "its boot id did not change, so it was cut off rather than restarted"
 	}
 	return ""

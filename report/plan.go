@@ -32,6 +32,8 @@ type Plan struct {
 	Score     ScorePlan      `json:"score"`
 	Secrets   []SecretPlan   `json:"secrets,omitempty"`
 	Warnings  []string       `json:"warnings,omitempty"`
+	// Policy is set by plan, where there are policies.
+	Policy *PolicyPlan `json:"policy,omitempty"`
 }
 
 // PhasePlan is one phase with its place on the run's clock.
@@ -53,11 +55,15 @@ type TrafficPlan struct {
 
 // TargetPlan is one target with the places it selects now.
 type TargetPlan struct {
-	Name     string   `json:"name"`
-	Kind     string   `json:"kind"`     // "process", "node"
-	Selector string   `json:"selector"` // "listen 9102"
-	AtMost   int      `json:"at_most,omitempty"`
-	Places   []string `json:"places,omitempty"` // "pid 4127 /…/shop payments"
+	Name     string `json:"name"`
+	Kind     string `json:"kind"`     // "process", "node"
+	Selector string `json:"selector"` // "listen 9102"
+	// Pick is how many are touched of what the selector finds: "2", "50%"; empty for all.
+	Pick string `json:"pick,omitempty"`
+	// AtMost bounds what may be touched; 0 when AtMostPercent does, of what the selector finds.
+	AtMost        int      `json:"at_most,omitempty"`
+	AtMostPercent float64  `json:"at_most_percent,omitempty"`
+	Places        []string `json:"places,omitempty"` // "pid 4127 /…/shop payments"
 	// Pending says that the lab is not up: Places are then what it declares, if that can be told.
 	Pending bool `json:"pending,omitempty"`
 }

@@ -71,6 +71,9 @@ type Started struct {
 	Seed    int64     `json:"seed"`
 	// Lab says that the run was inside a lab of its own, with which everything in it is gone.
 	Lab bool `json:"lab,omitempty"`
+	// Policies are those that allowed it, and ApprovedBy is who approved it; both may be none.
+	Policies   []PolicyFile `json:"policies,omitempty"`
+	ApprovedBy string       `json:"approved_by,omitempty"`
 }
 
 // Found is one result of the preflight.

@@ -492,6 +492,8 @@ func TestRestarted(t *testing.T) {
 		{"killed gameday saw nothing", "process_kill", 0, EndInterrupted, "", clock.Unknown, "was killed"},
 		{"the boot id changed", nodeRestart, 23, EndComplete, "9a", clock.Met, ""},
 		{"the boot id did not change", nodeRestart, 23, EndComplete, "3f", clock.Unknown, "boot id did not change"},
+		{"a container was started anew", nodeRestart, 23, EndComplete, "later", clock.Met, ""},
+		{"a container was not", nodeRestart, 23, EndComplete, "then", clock.Unknown, "not started anew"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			plan := smallPlan(func(p *Plan) {
@@ -503,6 +505,12 @@ func TestRestarted(t *testing.T) {
 					if e.Kind == Recovered {
 						b.events[i].Data = []byte(strings.ReplaceAll(string(e.Data), `"9a"`, `"3f"`))
 					}
+				}
+			}
+			if c.boot == "later" || c.boot == "then" {
+				for i, e := range b.events {
+					b.events[i].Data = []byte(strings.NewReplacer(`"new_boot_id":"9a"`, `"new_started_at":"`+c.boot+`"`,
+						`"boot_id":"3f"`, `"started_at":"then"`).Replace(string(e.Data)))
 				}
 			}
 			b.add(100, Noted, Note{Text: "the end"})

@@ -320,21 +320,21 @@ func (d *decoding) targets(b *scenarioBlock) {
 		if sel == nil {
 			continue
 		}
-		out := Target{Name: t.Name, Selector: sel, AtMost: 1, Range: t.DefRange}
-		if t.AtMost != nil {
-			out.AtMost = *t.AtMost
-			if d.decodes(t.Whole, "at_most", cty.Number) && *t.AtMost < 1 || *t.AtMost > 10_000 {
-				d.errorf(attrRange(t.Whole, "at_most", t.DefRange), "Invalid at_most", "A target selects at least 1 place and at most 10000.")
-			}
-		}
+		out := Target{Name: t.Name, Selector: sel, Range: t.DefRange}
+		d.choice(&out, t)
+		out.Labels = d.labels(t)
 		if n, ok := sel.(*targets.Node); ok {
 			d.labNode(n, t.DefRange)
+		}
+		if _, ok := sel.(*targets.Container); ok && d.out.Lab != nil {
+			d.errorf(t.DefRange, "Containers beside a lab", "A lab is a world of its own, and from inside it this machine's containers cannot be "+
+				"reached. Take the lab out of this scenario, or choose one of its nodes.")
 		}
 		d.out.Targets = append(d.out.Targets, out)
 	}
 }
 
-// selector decodes the one inner block of a target.
+// selector decodes the inner block of a target, and the host block beside it.
 func (d *decoding) selector(t targetBlock, kinds map[string]func() targets.Selector, names []string) targets.Selector {
 	schema := &hcl.BodySchema{}
 	for _, n := range names {
@@ -351,13 +351,32 @@ func (d *decoding) selector(t targetBlock, kinds map[string]func() targets.Selec
 	if diags.HasErrors() {
 		return nil
 	}
+	if host, inner, ok := beside(content.Blocks); ok {
+		onHost := d.host(host)
+		process, ok := d.inner(inner, kinds).(*targets.Process)
+		if onHost == nil || !ok {
+			return nil
+		}
+		onHost.Process = process
+		return onHost
+	}
 	if len(content.Blocks) != 1 {
-		d.errorf(t.DefRange, "One selector needed", "A target holds exactly one of %s.", list(names))
+		d.errorf(t.DefRange, "One selector needed", "A target holds exactly one of %s; a process may stand beside a host.", list(names))
 		return nil
 	}
-	block := content.Blocks[0]
+	return d.inner(content.Blocks[0], kinds)
+}
+
+// inner decodes one block of a target.
+func (d *decoding) inner(block *hcl.Block, kinds map[string]func() targets.Selector) targets.Selector {
+	if block.Type == "host" {
+		if h := d.host(block); h != nil {
+			return h
+		}
+		return nil
+	}
 	sel := kinds[block.Type]()
-	diags = decode(block.Body, d.base, sel)
+	diags := decode(block.Body, d.base, sel)
 	d.add(diags)
 	if diags.HasErrors() {
 		return nil

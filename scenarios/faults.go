@@ -49,6 +49,7 @@ func (d *decoding) fault(f *faultBlock, names []string) {
 	if !diags.HasErrors() {
 		d.loader.fields(out.Config.Validate(), f.Rest, f.DefRange)
 	}
+	out.Kind = kind.For(out.Config)
 	d.landing(&out, f)
 	d.when(&out, f, names)
 	before := len(d.diags)
@@ -96,7 +97,7 @@ func (d *decoding) landing(out *Fault, f *faultBlock) {
 			continue // its own mistakes are reported
 		}
 		sel := t.Selector
-		if !slices.Contains(sel.Provides(), out.Kind.Needs) {
+		if out.Kind.Needs != faults.NeedMachine && !slices.Contains(sel.Provides(), out.Kind.Needs) {
 			d.errorf(f.DefRange, "Wrong kind of target", "%s needs a %s, and target %q is a %s. Targets that have one: %s.",
 				out.Kind.Name, out.Kind.Needs, name, sel.Kind(), list(d.providers(out.Kind.Needs)))
 		}
@@ -181,7 +182,7 @@ func (d *decoding) limits(out *Fault, f *faultBlock) {
 	out.Lease = d.optional(f.Lease, f.Whole, "lease", f.DefRange, 2*time.Second, defaultLease)
 	out.RestartsWithin = d.optional(f.RestartsWithin, f.Whole, "restarts_within", f.DefRange, 0, 0)
 	out.SteadyWithin = d.optional(f.SteadyWithin, f.Whole, "steady_within", f.DefRange, 0, 0)
-	if f.RestartsWithin != nil && out.Kind.Needs == faults.NeedNetwork {
+	if f.RestartsWithin != nil && (lasting && out.Kind.Needs == faults.NeedProcess || out.Kind.Needs == faults.NeedNetwork || out.Kind.Needs == faults.NeedMachine) {
 		d.errorf(attrRange(f.Whole, "restarts_within", f.DefRange), "Nothing restarts", "%s leaves its target running, so nothing can restart. "+
 			"Use steady_within for the return to steady state.", out.Kind.Name)
 	}

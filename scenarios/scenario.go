@@ -111,7 +111,9 @@ type Condition struct {
 type Target struct {
 	Name     string
 	Selector targets.Selector
-	AtMost   int
+	Pick     targets.Amount // of what the selector finds
+	AtMost   targets.Amount
+	Labels   map[string]string // by which it opts in to policies
 	Range    hcl.Range
 }
 

@@ -114,11 +114,13 @@ type expectBlock struct {
 }
 
 type targetBlock struct {
-	Name     string    `hcl:"name,label"`
-	AtMost   *int      `hcl:"at_most,optional"`
-	DefRange hcl.Range `hcl:",def_range"`
-	Whole    hcl.Body  `hcl:",body"`
-	Body     hcl.Body  `hcl:",remain"`
+	Name     string            `hcl:"name,label"`
+	Pick     hcl.Expression    `hcl:"pick,optional"`
+	AtMost   hcl.Expression    `hcl:"at_most,optional"`
+	Labels   map[string]string `hcl:"labels,optional"`
+	DefRange hcl.Range         `hcl:",def_range"`
+	Whole    hcl.Body          `hcl:",body"`
+	Body     hcl.Body          `hcl:",remain"`
 }
 
 type faultBlock struct {

@@ -5,10 +5,16 @@ package main
 import (
 	"os"
 
+	"gameday/faults/find"
 	"gameday/faults/guard"
 	"gameday/faults/kinds"
+	"gameday/faults/stress"
 )
 
 func main() {
-	os.Exit(guard.Main(kinds.All(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	if stress.IsWorker() { // the guard starts itself again to hold a load
+		stress.RunWorker()
+	}
+	p := guard.Program{Kinds: kinds.All(), Find: find.Answer}
+	os.Exit(p.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

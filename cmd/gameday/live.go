@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gameday/conductor"
-	"gameday/faults"
+	"gameday/faults/find"
 	"gameday/faults/guard"
 	"gameday/faults/kinds"
 	"gameday/responders"
@@ -79,45 +79,6 @@ func whoami() string {
 	return "unknown"
 }
 
-func (a *app) stopCmd() *cobra.Command {
-	var why string
-	c := &cobra.Command{
-		Use:   "stop [RECORD]",
-		Short: "Stop a run in progress: revert every fault, then report",
-		Args:  cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			dir := ""
-			if len(args) > 0 {
-				dir = args[0]
-			}
-			return a.ask(dir, conductor.Request{Do: "stop", By: "user " + whoami(), Why: why})
-		},
-	}
-	c.Flags().StringVar(&why, "why", "", "the reason, for the record")
-	return c
-}
-
-func (a *app) revertCmd() *cobra.Command {
-	return &cobra.Command{
-		Use:   "revert",
-		Short: "Revert faults that a killed run left standing",
-		Long: "Reverts every fault in this machine's ledger whose guard is dead, newest first, and says so. Faults of runs in progress are left\n" +
-			"alone. It works from the ledger alone, and may be repeated. Exits 0 when nothing is left, 5 when something is.",
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			dir, err := faults.DefaultLedgerDir()
-			if err != nil {
-				return usage("%w", err)
-			}
-			ledger, err := faults.OpenLedger(dir)
-			if err != nil {
-				return usage("%w", err)
-			}
-			return a.revertAll(ledger)
-		},
-	}
-}
-
 // guardCmd is the role in which the program stands on a target and holds faults. People do not call it.
 func (a *app) guardCmd() *cobra.Command {
 	return &cobra.Command{
@@ -125,7 +86,8 @@ func (a *app) guardCmd() *cobra.Command {
 		Hidden:             true,
 		DisableFlagParsing: true,
 		RunE: func(_ *cobra.Command, args []string) error {
-			if code := guard.Main(kinds.All(), args, os.Stdin, os.Stdout, os.Stderr); code != 0 {
+			p := guard.Program{Kinds: kinds.All(), Find: find.Answer}
+			if code := p.Main(args, os.Stdin, os.Stdout, os.Stderr); code != 0 {
 				return &codeError{code: code}
 			}
 			return nil

@@ -7,12 +7,17 @@ import (
 	"fmt"
 	"os"
 
+	"gameday/faults/stress"
 	"gameday/loadgen/k6"
 	"gameday/targets/lab"
 )
 
 func main() {
-	// The program is also its own traffic generator, lab and guard: it starts itself again in those roles.
+	// The program is also its own traffic generator, lab and guard, and the worker of a guard's load: it starts itself again in
+	// those roles.
+	if stress.IsWorker() {
+		stress.RunWorker()
+	}
 	if k6.IsChild() {
 		k6.RunChild()
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"gameday/faults/stress"
 	"gameday/loadgen/k6"
 	"gameday/targets/lab"
 )
@@ -23,6 +24,9 @@ var update = flag.Bool("update", false, "rewrite what the scripts compare with")
 
 // TestMain makes the test binary the program: it takes the same roles, and the scripts call it as gameday.
 func TestMain(m *testing.M) {
+	if stress.IsWorker() {
+		stress.RunWorker()
+	}
 	if k6.IsChild() {
 		k6.RunChild()
 	}
@@ -31,8 +35,11 @@ func TestMain(m *testing.M) {
 		os.Exit(run(os.Args[1:]))
 	}
 	testscript.Main(m, map[string]func(){
-		"gameday": func() { os.Exit(run(os.Args[1:])) },
-		"world":   world,
+		"gameday": func() {
+			machinePolicy = os.Getenv("TEST_MACHINE_POLICY") // never that of the machine the tests run on
+			os.Exit(run(os.Args[1:]))
+		},
+		"world": world,
 	})
 }
 
@@ -70,12 +77,16 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("GAMEDAY_LEDGER", filepath.Join(e.WorkDir, "ledger"))
 			e.Setenv("CI", os.Getenv("CI"))
+			e.Setenv("TEST_MACHINE_POLICY", filepath.Join(e.WorkDir, "machine", "policy.hcl"))
 			return os.CopyFS(e.WorkDir, os.DirFS(common))
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
 			case "lab":
 				return canLab(t), nil
+			case "systemd":
+				_, err := exec.LookPath("systemd-analyze") // the rest of that script holds without
+				return err == nil, nil
 			case "prometheus":
 				return installed(t, "prometheus"), nil
 			}

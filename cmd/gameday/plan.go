@@ -3,39 +3,59 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"gameday/conductor"
-	"gameday/targets"
 )
 
 func (a *app) planCmd() *cobra.Command {
-	l := &loading{}
+	l, f := &loading{}, &fence{}
 	var asJSON bool
+	var seed int64
+	var at string
 	c := &cobra.Command{
 		Use:   "plan FILE",
 		Short: "Show what a run would do, to whom, and how it would be undone; touches nothing",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			f, s, err := l.one(a, args[0], false)
+			file, s, err := l.one(a, args[0], false)
 			if err != nil {
 				return err
 			}
-			p := conductor.Plan(context.Background(), conductor.Options{
-				Scenario: s, Sources: f.Sources, Machine: &targets.Machine{Own: ownProcess},
-			})
+			o := conductor.Options{Scenario: s, Sources: file.Sources, Seed: seed, Machine: onlooker(), ApprovedBy: f.approvedBy}
+			if o.Policies, err = f.load(a); err != nil {
+				return err
+			}
+			if o.Halts, err = halts(); err != nil {
+				return err
+			}
+			if at != "" {
+				if o.At, err = time.Parse(time.RFC3339, at); err != nil {
+					return usage("--at %q is not an instant such as 2026-12-21T10:00:00Z", at)
+				}
+			}
+			p := conductor.Plan(context.Background(), o)
 			if asJSON {
 				e := json.NewEncoder(a.out)
 				e.SetIndent("", "  ")
 				e.SetEscapeHTML(false)
-				return e.Encode(p)
+				err = e.Encode(p)
+			} else {
+				err = conductor.WritePlan(a.out, p)
 			}
-			return conductor.WritePlan(a.out, p)
+			if err == nil && p.Policy != nil && len(p.Policy.Violations) > 0 {
+				err = usage("the policy forbids this run (%d violations)", len(p.Policy.Violations))
+			}
+			return err
 		},
 	}
 	l.flags(c)
 	l.pick(c)
+	f.flags(c)
+	c.Flags().StringVar(&at, "at", "", "ask the policies about a run that begins then, as 2026-12-21T10:00:00Z (default: now)")
+	c.Flags().Int64Var(&seed, "seed", 0, "decides which places a pick takes (default made of the scenario's name)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
 	return c
 }

@@ -52,7 +52,7 @@ func root(out, errw io.Writer) *app {
 		return usage("%w; see `%s --help`", err, c.CommandPath())
 	})
 	a.cmd.AddCommand(a.validateCmd(), a.planCmd(), a.runCmd(), a.reportCmd(), a.explainCmd(), a.markCmd(), a.stopCmd(),
-		a.revertCmd(), a.kindsCmd(), a.guardCmd(), exitTopic())
+		a.revertCmd(), a.hostsCmd(), a.installGuardCmd(), a.policyCmd(), a.auditCmd(), a.kindsCmd(), a.guardCmd(), exitTopic())
 	return a
 }
 
@@ -100,7 +100,7 @@ func exitTopic() *cobra.Command {
 
   0  passed
   1  failed: a required item was missed, or the score is below the pass mark
-  2  bad usage or a mistake in the scenario; nothing was touched
+  2  bad usage, a mistake in the scenario, or forbidden by a policy or a halt; nothing was touched
   3  inconclusive: too much is unknown to say passed or failed
   4  aborted: a stop condition held, or somebody stopped the run
   5  residue: a fault is left standing; run ` + "`gameday revert`",

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,6 +19,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
+	"gameday/audit"
 	"gameday/conductor"
 	"gameday/conductor/screen"
 	"gameday/faults"
@@ -28,6 +28,7 @@ import (
 	"gameday/report"
 	"gameday/scenarios"
 	"gameday/targets"
+	"gameday/targets/hosts"
 	"gameday/targets/lab"
 )
 
@@ -41,8 +42,11 @@ const impatience = 2 * time.Second
 type runFlags struct {
 	loading
 	output
+	fence
 	record string
 	heal   bool
+	seed   int64
+	audit  string
 }
 
 func (a *app) runCmd() *cobra.Command {
@@ -59,8 +63,11 @@ func (a *app) runCmd() *cobra.Command {
 	f.loading.flags(c)
 	f.pick(c)
 	f.output.flags(c)
+	f.fence.flags(c)
+	c.Flags().StringVar(&f.audit, "audit", "", "file of the audit log (default: audit.jsonl beside the ledger)")
 	c.Flags().StringVar(&f.record, "record", "", "folder for the record (default runs/<time>-<scenario>)")
 	c.Flags().BoolVar(&f.heal, "heal", false, "first revert faults that an earlier run left standing")
+	c.Flags().Int64Var(&f.seed, "seed", 0, "decides which places a pick takes (default made of the scenario's name)")
 	return c
 }
 
@@ -76,6 +83,10 @@ func (a *app) run(f *runFlags, path string) error {
 	if err != nil {
 		return err
 	}
+	ad, err := a.admit(f, file, s)
+	if err != nil {
+		return err
+	}
 	inside, isInside := lab.Inside()
 	if s.Lab != nil && !isInside {
 		return a.enterLab(f, s)
@@ -86,7 +97,7 @@ func (a *app) run(f *runFlags, path string) error {
 			return err
 		}
 	}
-	return a.conduct(f, file, s, dir, inside)
+	return a.conduct(f, ad, file, s, dir, inside)
 }
 
 // enterLab starts the same command again inside the lab's namespaces.
@@ -145,7 +156,7 @@ func folderName(name string) string {
 }
 
 // conduct runs the scenario here, reports, and returns the verdict as an exit code.
-func (a *app) conduct(f *runFlags, file *scenarios.File, s *scenarios.Scenario, dir string, inside *lab.Client) error {
+func (a *app) conduct(f *runFlags, ad *admission, file *scenarios.File, s *scenarios.Scenario, dir string, inside *lab.Client) error {
 	ledger, err := openLedger(dir, inside != nil)
 	if err != nil {
 		return usage("%w", err)
@@ -153,14 +164,28 @@ func (a *app) conduct(f *runFlags, file *scenarios.File, s *scenarios.Scenario, 
 	if err := a.clean(ledger, f.heal); err != nil {
 		return err
 	}
-	machine, release := machine(ledger, inside)
+	if inside == nil { // a lab's faults land in namespaces of their own
+		if err := keepSources(context.Background(), s.AlarmSources); err != nil {
+			return usage("%w", err)
+		}
+	}
+	machine, release := machine(ledger, inside, ad.halts[0])
+	if err := a.cleanHosts(machine.Hosts, conductor.HostsOf(s), f.heal); err != nil {
+		release()
+		return err
+	}
 	o := conductor.Options{
-		Scenario: s, Sources: file.Sources, Dir: dir, Run: runID(dir), Version: versionText(), Seed: seed(),
+		Scenario: s, Sources: file.Sources, Dir: dir, Run: runID(dir), Version: versionText(), Seed: f.seed,
 		Generator: engine(), Machine: machine, Lab: inside, Ledger: ledger, Kinds: kinds.All(),
+		Policies: ad.policies, ApprovedBy: f.approvedBy, Halts: ad.halts, Audit: ad.log,
 	}
 	if err := o.Check(); err != nil {
 		return usage("%w", err)
 	}
+	if err := ad.begin(a, o); err != nil {
+		return err
+	}
+	defer a.list(ad, o)()
 	stop := make(chan report.Stop, 1)
 	o.Stop = stop
 	show := screen.New(a.errw, conductor.MakePlan(s), screen.Options{
@@ -181,7 +206,22 @@ func (a *app) conduct(f *runFlags, file *scenarios.File, s *scenarios.Scenario, 
 		}
 		return &codeError{code: exitInconclusive, err: err}
 	}
-	return a.score(dir, &f.output)
+	card, err := a.judge(dir, &f.output)
+	if card != nil {
+		ad.verdict(a, card)
+	}
+	return err
+}
+
+// list makes the run one that `gameday stop --all` finds, until the function it returns is called.
+func (a *app) list(ad *admission, o conductor.Options) (release func()) {
+	release, err := conductor.Register(ad.registry, conductor.Running{Run: o.Run, Scenario: o.Scenario.Name, Dir: o.Dir, By: audit.Me().String(),
+		At: time.Now().UTC().Round(0)})
+	if err != nil {
+		a.say("%v; `gameday stop --all` stops it all the same, by its halt", err)
+		return func() {}
+	}
+	return release
 }
 
 // leftBy counts what a run left in the ledger.
@@ -225,33 +265,11 @@ func openLedger(dir string, inLab bool) (*faults.Ledger, error) {
 	return faults.OpenLedger(path)
 }
 
-// clean refuses to start over faults that an earlier run left, or reverts them first.
-func (a *app) clean(ledger *faults.Ledger, heal bool) error {
-	standing, err := ledger.Standing()
-	if err != nil {
-		return usage("%w", err)
-	}
-	orphans := 0
-	for _, s := range standing {
-		if s.Orphaned {
-			orphans++
-		}
-	}
-	if orphans == 0 {
-		return nil
-	}
-	if heal {
-		return a.revertAll(ledger)
-	}
-	return &codeError{code: exitResidue, err: fmt.Errorf("%d fault(s) of an earlier run are left standing; "+
-		"`gameday revert` removes them, and so does run --heal", orphans)}
-}
-
 // machine returns this machine with a guard that starts when it is first needed, and a function that lets it go.
-func machine(ledger *faults.Ledger, inside *lab.Client) (*targets.Machine, func()) {
+func machine(ledger *faults.Ledger, inside *lab.Client, halt string) (*targets.Machine, func()) {
 	var mu sync.Mutex
 	var client *guard.Client
-	m := &targets.Machine{Own: ownProcess}
+	m := &targets.Machine{Own: ownProcess, Hosts: &hosts.Pool{}}
 	if inside != nil {
 		m.Lab = inside.Client
 	}
@@ -266,15 +284,17 @@ func machine(ledger *faults.Ledger, inside *lab.Client) (*targets.Machine, func(
 			return nil, fmt.Errorf("finding the guard: %w", err)
 		}
 		// The guard outlives the context of whoever needed it first.
-		c, err := guard.Start(context.Background(), exec.Command(self, "guard", "--ledger", ledger.Dir()))
+		c, err := guard.Start(context.Background(), exec.Command(self, "guard", "--ledger", ledger.Dir(), "--halt", halt))
 		client = c
 		return c, err
 	}
 	return m, func() {
 		mu.Lock()
 		defer mu.Unlock()
+		// What they leave stands in the ledgers, which are read after this.
+		_ = m.Hosts.Close(context.Background())
 		if client != nil {
-			_ = client.Close(context.Background()) // what it leaves stands in the ledger, which is read after this
+			_ = client.Close(context.Background())
 		}
 	}
 }
@@ -334,8 +354,14 @@ const scoringGC = 40
 
 // score judges a record and prints it.
 func (a *app) score(dir string, out *output) error {
+	_, err := a.judge(dir, out)
+	return err
+}
+
+// judge judges a record, prints it, and returns the scorecard with the verdict as an exit code.
+func (a *app) judge(dir string, out *output) (*report.Scorecard, error) {
 	if _, err := conductor.Ask(context.Background(), dir, conductor.Request{Do: "status"}); err == nil {
-		return usage("the run in %s is still in progress; wait for its end, or stop it with `gameday stop %s`", dir, dir)
+		return nil, usage("the run in %s is still in progress; wait for its end, or stop it with `gameday stop %s`", dir, dir)
 	}
 	// A run that has just ended leaves memory to the collector, and the record of a long one wants some. Judging takes an
 	// instant, so it is spared memory rather than time.
@@ -343,34 +369,14 @@ func (a *app) score(dir string, out *output) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(scoringGC))
 	rec, err := report.Read(dir)
 	if err != nil {
-		return usage("%w", err)
+		return nil, usage("%w", err)
 	}
 	card := report.Score(rec)
 	if err := out.write(a, dir, card); err != nil {
 		a.say("%v", err) // the verdict stands all the same
 	}
 	if code := card.ExitCode(); code != 0 {
-		return &codeError{code: code}
+		return card, &codeError{code: code}
 	}
-	return nil
-}
-
-// revertAll reverts every orphan in a ledger and says what became of each.
-func (a *app) revertAll(ledger *faults.Ledger) error {
-	results, err := faults.RevertOrphans(context.Background(), ledger, kinds.All(), nil)
-	if err != nil {
-		return &codeError{code: exitResidue, err: err}
-	}
-	var failed error
-	for _, r := range results {
-		if r.Err != nil {
-			failed = errors.Join(failed, fmt.Errorf("%s on %s: %w", r.Entry.Fault, r.Entry.Place.Name, r.Err))
-			continue
-		}
-		fmt.Fprintf(a.out, "reverted %s (%s) on %s, of run %s\n", r.Entry.Fault, r.Entry.Kind, r.Entry.Place.Name, r.Entry.Run)
-	}
-	if failed != nil {
-		return &codeError{code: exitResidue, err: failed}
-	}
-	return nil
+	return card, nil
 }

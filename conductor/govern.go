@@ -1,0 +1,289 @@
+package conductor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"gameday/audit"
+	"gameday/faults"
+	"gameday/faults/guard"
+	"gameday/policy"
+	"gameday/report"
+	"gameday/scenarios"
+	"gameday/targets"
+)
+
+// haltPoll is how often a run looks whether all game days were stopped.
+const haltPoll = 500 * time.Millisecond
+
+// chosen is a place with how many a fault touches and how many its target finds.
+type chosen struct {
+	targets.Place
+	selected, found int
+}
+
+// Unwrap returns the place itself.
+func (c chosen) Unwrap() targets.Place { return c.Place }
+
+// resolve finds the places of a fault: those of its target, or for a fault between two targets those of the first, with
+// the second's as peers.
+func (o Options) resolve(ctx context.Context, f *scenarios.Fault) ([]targets.Place, error) {
+	var sides []targets.Resolution
+	for _, name := range f.Targets {
+		side, err := o.target(name).Resolve(ctx)
+		if err != nil {
+			return nil, err
+		}
+		sides = append(sides, side)
+	}
+	var peers []faults.Peer
+	if f.Between {
+		for _, p := range sides[1].Picked {
+			w := p.Where()
+			peers = append(peers, faults.Peer{Name: w.Name, Addresses: w.Addresses})
+		}
+	}
+	out := make([]targets.Place, len(sides[0].Picked))
+	for i, p := range sides[0].Picked {
+		if f.Kind.Needs == faults.NeedNode {
+			p = o.Machine.NodeOf(p)
+		}
+		if f.Between {
+			p = withPeers{Place: p, peers: peers}
+		}
+		out[i] = chosen{Place: p, selected: len(sides[0].Picked), found: len(sides[0].Found)}
+	}
+	return out, nil
+}
+
+// claims are what policies ask for and a guard cannot know.
+func (o Options) claims(f *scenarios.Fault, p targets.Place) policy.Claims {
+	c := policy.Claims{Labels: o.labels(f), Duration: f.Lasts(), Run: o.Scenario.Timeline.Length(), ApprovedBy: o.ApprovedBy}
+	if n, ok := p.(chosen); ok {
+		c.Selected, c.Found = n.selected, n.found
+	}
+	return c
+}
+
+// labels returns the labels that every target of a fault has: both sides of a cut must have opted in.
+func (o Options) labels(f *scenarios.Fault) map[string]string {
+	out := map[string]string{}
+	for i, name := range f.Targets {
+		own := o.Scenario.Target(name).Labels
+		for key, value := range own {
+			if i == 0 {
+				out[key] = value
+			}
+		}
+		for key, value := range out {
+			if own[key] != value {
+				delete(out, key)
+			}
+		}
+	}
+	return out
+}
+
+// question is what policies are asked about a fault at a place, with the nodes that the scenario's lab tells of.
+func (o Options) question(f *scenarios.Fault, r guard.InjectRequest) (policy.Request, error) {
+	q, err := guard.Question(f.Kind, r, "")
+	if err != nil {
+		return q, err
+	}
+	if o.Scenario.Lab == nil {
+		return q, nil
+	}
+	for _, name := range f.Targets {
+		for _, h := range hosts(o.Scenario.Lab, o.Scenario.Target(name).Selector) {
+			q.Nodes = append(q.Nodes, h.node)
+		}
+	}
+	return q, nil
+}
+
+// forbidden asks the policies, and whether game days are stopped, about an injection that is about to be made.
+func (r *run) forbidden(f *scenarios.Fault, request guard.InjectRequest) error {
+	if h := faults.Halted(r.Halts...); h != nil {
+		return h
+	}
+	if len(r.Policies) == 0 {
+		return nil
+	}
+	q, err := r.question(f, request)
+	if err != nil {
+		return err
+	}
+	return guard.Forbidden(r.Policies, q, time.Now())
+}
+
+// guardOf returns the guard of a place. It has the run's policies before anything else is asked of it.
+func (r *run) guardOf(p targets.Place) (*guard.Client, error) {
+	c, err := p.Guard(r.ctx)
+	if err == nil {
+		r.follow(c)
+	}
+	if err != nil || len(r.Policies) == 0 {
+		return c, err
+	}
+	r.enforcing.Lock()
+	defer r.enforcing.Unlock()
+	if r.enforced[c] {
+		return c, nil
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, askLimit)
+	defer cancel()
+	if err := c.Enforce(ctx, r.Policies); err != nil {
+		return nil, fmt.Errorf("the guard does not enforce the policy: %w", err)
+	}
+	r.enforced[c] = true
+	return c, nil
+}
+
+// auditRequired reports whether a policy forbids what is not in the audit log.
+func (o Options) auditRequired() bool {
+	return slices.ContainsFunc(o.Policies, func(p *policy.Policy) bool { return p.AuditRequired })
+}
+
+// auditFirst writes to the audit log what is about to be injected. An injection that cannot be written is forbidden, and
+// ends the run, when a policy requires the log.
+func (r *run) auditFirst(in report.Injection) error {
+	err := r.audit.first(audit.Line{What: audit.Injecting, ID: in.ID, Fault: in.Fault, Kind: in.Kind, Place: in.Place})
+	if err == nil || !r.auditRequired() {
+		return nil
+	}
+	r.end(report.EndError, err)
+	return fmt.Errorf("%w: %w", guard.ErrForbidden, err)
+}
+
+// closeAudit ends the audit log, and notes in the record when it is not whole.
+func (r *run) closeAudit() {
+	if err := r.audit.close(); err != nil {
+		r.rec.add(report.Noted, report.Note{Text: "the audit log is not whole: " + err.Error()})
+	}
+}
+
+// watchHalt ends the run when all game days are stopped.
+func (r *run) watchHalt() {
+	t := time.NewTicker(haltPoll)
+	defer t.Stop()
+	for {
+		if h := faults.Halted(r.Halts...); h != nil {
+			r.rec.add(report.StopAsked, report.Stop{By: h.By, Why: h.Why})
+			r.end(report.EndStopped, nil)
+			return
+		}
+		select {
+		case <-t.C:
+		case <-r.ctx.Done():
+			return
+		}
+	}
+}
+
+// Violations asks every policy about a run that begins at an instant: about the whole of it, and about each fault at each
+// of its places, as they are now. Places that are not known yet, as those of a lab that is not up, are judged by what is
+// known; the engine and the guard judge them again. It touches nothing.
+func Violations(ctx context.Context, o Options, at time.Time) []policy.Violation {
+	if len(o.Policies) == 0 {
+		return nil
+	}
+	var out []policy.Violation
+	ask := func(q policy.Request, at time.Time, except ...string) {
+		for _, p := range o.Policies {
+			for _, v := range p.Check(q, at) {
+				if !slices.Contains(except, v.Rule) && !slices.Contains(out, v) {
+					out = append(out, v)
+				}
+			}
+		}
+	}
+	ask(policy.Request{Claims: policy.Claims{Duration: o.Scenario.Timeline.Length(), ApprovedBy: o.ApprovedBy}}, at)
+	for i := range o.Scenario.Faults {
+		f := &o.Scenario.Faults[i]
+		for _, q := range o.questions(ctx, f) {
+			// What was asked of the run as a whole is not said again of each fault.
+			q.Run = 0
+			ask(q, at.Add(beginsAt(o.Scenario, f.Name)), policy.RuleHours, policy.RuleFreeze, policy.RuleApproval)
+		}
+	}
+	return out
+}
+
+// questions returns what is to be asked of a fault before the run: at each of its places, or where those are not known at
+// none.
+func (o Options) questions(ctx context.Context, f *scenarios.Fault) []policy.Request {
+	var places []targets.Place
+	err := errors.New("the lab is not up")
+	if o.Scenario.Lab == nil {
+		places, err = o.resolve(ctx, f)
+	}
+	if err != nil || len(places) == 0 {
+		return []policy.Request{o.vague(f)}
+	}
+	var out []policy.Request
+	for _, p := range places {
+		config, err := json.Marshal(f.Config)
+		if err != nil {
+			continue // the run will say so
+		}
+		q, err := o.question(f, guard.InjectRequest{Fault: f.Name, Kind: f.Kind.Name, Config: config, Place: p.Where(), Claims: o.claims(f, p)})
+		if err == nil {
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
+// vague is what can be asked of a fault whose places are not known.
+func (o Options) vague(f *scenarios.Fault) policy.Request {
+	q := policy.Request{Kind: f.Kind.Name, Fault: f.Name, Claims: o.claims(f, nil), Unresolved: true}
+	if config, err := json.Marshal(f.Config); err == nil {
+		r := guard.InjectRequest{Fault: f.Name, Kind: f.Kind.Name, Config: config, Claims: q.Claims}
+		if known, err := o.question(f, r); err == nil {
+			q.Networks, q.Paths, q.Nodes = known.Networks, known.Paths, known.Nodes
+		}
+	}
+	if f.Between { // its peers' addresses are not known, and it does not reach everything
+		q.Networks = slices.DeleteFunc(q.Networks, func(p netip.Prefix) bool { return p.Bits() == 0 })
+	}
+	if o.Scenario.Lab == nil {
+		return q
+	}
+	if at := hosts(o.Scenario.Lab, o.Scenario.Target(f.Targets[0]).Selector); o.Scenario.Target(f.Targets[0]).Pick.All() {
+		q.Selected, q.Found = len(at), len(at)
+	}
+	return q
+}
+
+// policyPlan is what a plan says of policies.
+func policyPlan(ctx context.Context, o Options) *report.PolicyPlan {
+	if len(o.Policies) == 0 {
+		return nil
+	}
+	at := o.At
+	if at.IsZero() {
+		at = time.Now()
+	}
+	out := &report.PolicyPlan{At: at.UTC().Round(0), ApprovedBy: o.ApprovedBy}
+	for _, p := range o.Policies {
+		out.Files = append(out.Files, report.PolicyFile{File: p.File, Digest: p.Digest})
+	}
+	for _, v := range Violations(ctx, o, at) {
+		out.Violations = append(out.Violations, report.PolicyViolation{Policy: v.Policy, Rule: v.Rule, Fault: v.Fault, Place: v.Place, Text: v.Text})
+	}
+	return out
+}
+
+// policyFiles names the run's policies for its record.
+func (o Options) policyFiles() []report.PolicyFile {
+	var out []report.PolicyFile
+	for _, p := range o.Policies {
+		out = append(out, report.PolicyFile{File: p.File, Digest: p.Digest})
+	}
+	return out
+}

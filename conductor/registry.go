@@ -1,0 +1,109 @@
+package conductor
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// registryName is the folder that lists the runs in progress, beside the ledger's.
+const registryName = "running"
+
+// Running is a run in progress, as others on its machine find it.
+type Running struct {
+	Run      string    `json:"run"`
+	Scenario string    `json:"scenario"`
+	Dir      string    `json:"dir"` // its record's folder, where its control socket is
+	By       string    `json:"by"`
+	At       time.Time `json:"at"` // of its begin
+}
+
+// RegistryDir returns the folder of runs in progress for a ledger's folder.
+func RegistryDir(ledgerDir string) string {
+	return filepath.Join(filepath.Dir(filepath.Clean(ledgerDir)), registryName)
+}
+
+// Register lists a run until release is called or this process dies: the entry's file is locked as long as its run lives,
+// whatever becomes of process ids.
+func Register(dir string, e Running) (release func(), err error) {
+	data, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("listing the run: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("listing the run: %w", err)
+	}
+	f, err := os.CreateTemp(dir, ".draft-*")
+	if err != nil {
+		return nil, fmt.Errorf("listing the run: %w", err)
+	}
+	name := filepath.Join(dir, e.Run+".json")
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		_, err = f.Write(append(data, '\n'))
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing the run: %w", errors.Join(err, os.Remove(f.Name()), f.Close()))
+	}
+	return func() {
+		_ = os.Remove(name) // whoever lists the runs next takes away what is left
+		_ = f.Close()
+	}, nil
+}
+
+// Runs lists the runs in progress, the oldest first, and takes away what dead ones left. No folder means no runs.
+func Runs(dir string) ([]Running, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for runs: %w", err)
+	}
+	var out []Running
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			continue // it ended while we looked
+		}
+		if r, alive := look(f, e.Name()); alive {
+			out = append(out, r)
+		} else if old(f) {
+			_ = os.Remove(path)
+		}
+		f.Close()
+	}
+	slices.SortFunc(out, func(a, b Running) int { return cmp.Or(a.At.Compare(b.At), strings.Compare(a.Run, b.Run)) })
+	return out, nil
+}
+
+// look reads an entry whose run holds its lock.
+func look(f *os.File, name string) (Running, bool) {
+	var r Running
+	if !strings.HasSuffix(name, ".json") || strings.HasPrefix(name, ".") {
+		return r, false
+	}
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
+		return r, false
+	}
+	return r, json.NewDecoder(f).Decode(&r) == nil
+}
+
+// old reports whether a file that no run holds is one that a dead run left, and not one just being made.
+func old(f *os.File) bool {
+	info, err := f.Stat()
+	locked := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
+	return err == nil && info.Mode().IsRegular() && !locked && (strings.HasSuffix(info.Name(), ".json") || time.Since(info.ModTime()) > time.Minute)
+}

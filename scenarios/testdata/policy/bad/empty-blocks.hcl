@@ -1,0 +1,7 @@
+at_most {
+}
+max_duration {
+}
+approval {
+  approvers = ["ann", " "]
+}

@@ -1,0 +1,4 @@
+kinds {
+  allow = ["network_partitoin", "disk_*"]
+  deny  = ["[a"]
+}

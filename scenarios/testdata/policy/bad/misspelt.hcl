@@ -1,0 +1,7 @@
+kind {
+  deny = ["node_restart"]
+}
+require_label = { chaos = "allowed" }
+approvals {
+  required = true
+}

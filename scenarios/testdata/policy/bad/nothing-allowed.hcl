@@ -1,0 +1,3 @@
+kinds {
+  allow = []
+}

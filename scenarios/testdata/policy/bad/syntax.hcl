@@ -1,0 +1,3 @@
+kinds {
+  deny = ["node_restart"
+}

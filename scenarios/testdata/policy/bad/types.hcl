@@ -1,0 +1,10 @@
+require_labels = ["chaos"]
+kinds {
+  allow = "process_kill"
+}
+at_most {
+  places = "many"
+}
+audit {
+  required = "always"
+}

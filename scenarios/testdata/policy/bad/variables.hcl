@@ -1,0 +1,6 @@
+kinds {
+  deny = [var.kind]
+}
+max_duration {
+  fault = upper("10m")
+}
