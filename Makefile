@@ -8,7 +8,7 @@ LDFLAGS   := -s -w -X main.version=$(shell git describe --tags --always --dirty 
 PACKAGES  := ./...
 TOOL      := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: demo build test test-fast setup lint golden bench examples fuzz clean
+.PHONY: demo build test test-matrix test-fast setup lint golden bench examples fuzz clean
 
 # The main job on the embedded default: a whole game day, no root, nothing but Go, git and make.
 demo: build
@@ -21,11 +21,19 @@ build:
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday-guard ./cmd/gameday-guard
 	$(GO) build -o bin/shop ./examples/shop/cmd/shop
 	$(GO) build -o bin/oncall ./examples/oncall
+	test "$$($(GO) env GOOS)" != linux || $(GO) build -o bin/shop-containers ./examples/shop-containers
 
 # Installs what the tests need, then runs every one of them, and every example.
 test: setup build
 	CI=true $(GO) test -timeout 20m $(PACKAGES)
 	$(MAKE) examples
+
+# Strikes every fault at every point of its life, in namespaces and processes of its own, and writes docs/kill-matrix.md.
+# With MATRIX=-machine also in a virtual machine: netem, clocks that jump, power that is cut. That takes a quarter of an hour more.
+test-matrix:
+	CI=true $(GO) test -timeout 60m -count 1 ./internal/killmatrix -run 'TestMatrix|TestLeaks' -full -update $(MATRIX)
+	$(GO) test -count 1 ./internal/killmatrix -run 'TestPage|TestEveryKind'
+	CI=true $(GO) test -timeout 30m -count 1 -v ./faults/guard -run 'TestModel' -rapid.checks 10000
 
 # No namespaces, no programs from elsewhere, no traffic: the part to run after every change.
 test-fast:

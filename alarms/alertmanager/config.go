@@ -23,6 +23,9 @@ type Config struct {
 	Timeout   string   `hcl:"timeout,optional" json:"timeout,omitempty"` // of one question; default "5s"
 }
 
+// Address returns the source's URL, so that a fault on this machine can be kept off the way to it.
+func (c Config) Address() string { return c.URL }
+
 // DefaultPoll is the pause between two looks.
 const DefaultPoll = time.Second
 

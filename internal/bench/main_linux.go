@@ -1,8 +1,9 @@
 // Bench measures what gameday promises about its own cost, side by side in one run on one machine: the processor time it
-// takes around k6, how fast it checks scenarios, how late its faults are, and whether its memory grows. It prints the
-// figures beside their targets and exits 0 unless something broke: a missed target on a noisy machine breaks no build.
+// takes around k6, how fast it checks scenarios, how late its faults are, whether its memory grows, and how soon many nodes
+// are cut off. It prints the figures beside their targets and exits 0 unless something broke: a missed target on a noisy machine breaks no build.
 //
-//	go run ./internal/bench [-quick] [-only overhead|validate|lateness|memory] [-rounds N] [-bin bin/gameday]
+//	go run ./internal/bench [-quick] [-only overhead|validate|lateness|memory|partition] [-rounds N] [-bin bin/gameday]
+//	    [-guard bin/gameday-guard]
 package main
 
 import (
@@ -31,6 +32,7 @@ type row struct {
 // bench is one run of this program.
 type bench struct {
 	gameday string // the program measured
+	guard   string // the small one beside it
 	dir     string // for everything that is written; removed at the end
 	quick   bool
 	rounds  int
@@ -49,6 +51,7 @@ var parts = []part{
 	{"validate", "checking 1,000 scenario files", (*bench).validate},
 	{"lateness", "from when a fault was due to its command being sent", (*bench).lateness},
 	{"memory", "peak resident memory, long run against short run", (*bench).memory},
+	{"partition", "cutting nodes off, proven, and healing them, proven", (*bench).partition},
 }
 
 func main() {
@@ -60,10 +63,11 @@ func main() {
 		return
 	}
 	b := &bench{log: os.Stderr, helpers: map[int]bool{}}
-	only := flag.String("only", "", "measure only this: overhead, validate, lateness or memory")
+	only := flag.String("only", "", "measure only this: overhead, validate, lateness, memory or partition")
 	flag.BoolVar(&b.quick, "quick", false, "shorter runs and fewer rounds: to see that it works, not to quote")
 	flag.IntVar(&b.rounds, "rounds", 0, "rounds of what is repeated (default 5, quick 3)")
 	flag.StringVar(&b.gameday, "bin", "bin/gameday", "the program to measure")
+	flag.StringVar(&b.guard, "guard", "bin/gameday-guard", "the guard to measure")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := b.run(ctx, *only)
@@ -82,11 +86,13 @@ func (b *bench) run(ctx context.Context, only string) (err error) {
 			b.rounds = 3
 		}
 	}
-	if b.gameday, err = filepath.Abs(b.gameday); err != nil {
-		return err
-	}
-	if _, err := os.Stat(b.gameday); err != nil {
-		return fmt.Errorf("%w; build it with make build", err)
+	for _, program := range []*string{&b.gameday, &b.guard} {
+		if *program, err = filepath.Abs(*program); err != nil {
+			return err
+		}
+		if _, err := os.Stat(*program); err != nil {
+			return fmt.Errorf("%w; build it with make build", err)
+		}
 	}
 	if b.dir, err = os.MkdirTemp("", "gameday-bench-"); err != nil {
 		return err

@@ -26,6 +26,7 @@ const (
 	roleServer     = "server"     // answers HTTP; prints its address
 	roleSupervisor = "supervisor" // keeps victims running; prints a line when all run
 	roleVictim     = "victim"     // does nothing until it is killed
+	roleHub        = "hub"        // makes nodes in its network namespace, cuts and heals them; prints the figures
 )
 
 // maxRestarts bounds what a supervisor starts.
@@ -37,6 +38,8 @@ func play(role string) error {
 		return serve()
 	case roleSupervisor:
 		return supervise()
+	case roleHub:
+		return runHub()
 	case roleVictim:
 		fmt.Println("here")
 		_, err := io.Copy(io.Discard, os.Stdin)

@@ -60,3 +60,6 @@ func met(value, limit float64) string {
 	}
 	return "MISSED"
 }
+
+// atLeast returns the last column of a target that may not be below limit.
+func atLeast(value, limit float64) string { return met(-value, -limit) }

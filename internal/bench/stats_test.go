@@ -54,3 +54,14 @@ func TestRatiosPairRounds(t *testing.T) {
 		t.Errorf("ratios %v, want 2 and 3", got)
 	}
 }
+
+func TestAtLeast(t *testing.T) {
+	for value, want := range map[float64]string{4.99: "MISSED", 5: "met", 6: "met"} {
+		if got := atLeast(value, 5); got != want {
+			t.Errorf("%v: %s, want %s", value, got, want)
+		}
+	}
+	if got := atLeast(math.NaN(), 5); got != "unknown" {
+		t.Errorf("no value: %s", got)
+	}
+}

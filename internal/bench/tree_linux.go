@@ -162,13 +162,16 @@ func (p *peaks) look(root int) {
 }
 
 // peakOf returns the largest resident size a process has had since it began to run its program.
-func peakOf(pid int) uint64 {
+func peakOf(pid int) uint64 { return statusOf(pid, "VmHWM:") }
+
+// statusOf returns a size, in bytes, that the kernel tells of a process under a name such as "VmRSS:"; 0 of one that is gone.
+func statusOf(pid int, name string) uint64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+		if rest, ok := strings.CutPrefix(line, name); ok {
 			kib, err := strconv.ParseUint(strings.Fields(rest)[0], 10, 64)
 			if err != nil {
 				return 0

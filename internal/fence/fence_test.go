@@ -20,12 +20,15 @@ var layers = []struct {
 	may []string
 }{
 	{"clock", nil},
+	{"policy", nil},
+	{"audit", nil},
 	{"loadgen", nil},
 	{"loadgen/sli", []string{"loadgen"}},
 	{"loadgen/k6", []string{"loadgen"}},
 	{"faults", nil},
-	{"faults/guard", []string{"faults"}},
+	{"faults/guard", []string{"faults", "policy"}},
 	{"faults/kinds", []string{"faults/..."}},
+	{"faults/command", []string{"faults", "targets/lab/power"}},
 	{"faults/node", []string{"faults", "targets/lab/power"}},
 	{"faults/...", []string{"faults"}},
 	{"targets/lab/power", []string{"faults"}},
@@ -38,11 +41,12 @@ var layers = []struct {
 	{"responders", []string{"clock"}},
 	{"responders/...", []string{"responders", "clock", "faults"}},
 	{"report", []string{"clock", "faults", "loadgen", "loadgen/sli", "alarms", "responders"}},
-	{"scenarios", []string{"faults", "targets/...", "loadgen/...", "alarms/...", "responders/...", "report"}},
+	{"scenarios", []string{"faults", "targets/...", "loadgen/...", "alarms/...", "responders/...", "report", "policy"}},
 	{"conductor/screen", []string{"alarms", "clock", "loadgen/...", "report", "responders"}},
-	{"conductor", []string{"clock", "scenarios", "targets/...", "faults/...", "loadgen/...", "alarms/...", "responders/...", "report"}},
+	{"conductor", []string{"clock", "scenarios", "targets/...", "faults/...", "loadgen/...", "alarms/...", "responders/...", "report", "policy", "audit"}},
 	{"cmd/gameday-guard", []string{"faults/..."}},
-	{"cmd/gameday", []string{"conductor/...", "scenarios", "targets/...", "faults/...", "loadgen/...", "alarms/...", "responders/...", "report"}},
+	{"cmd/gameday", []string{"conductor/...", "scenarios", "targets/...", "faults/...", "loadgen/...", "alarms/...", "responders/...", "report", "policy", "audit"}},
+	{"examples/shop-containers", []string{"internal/dockerrig"}},
 	{"examples/...", nil},
 	{"internal/...", []string{"..."}},
 }
@@ -59,10 +63,11 @@ var fences = []struct {
 	{"github.com/chaos-mesh/chaos-mesh", []string{"faults/chaosmesh"}},
 	{"k8s.io/", []string{"faults/chaosmesh"}},
 	{"github.com/vishvananda/", []string{"faults/network", "targets/lab"}},
-	{"github.com/google/nftables", []string{"faults/network", "targets/lab"}},
+	{"github.com/google/nftables", []string{"faults/dns", "faults/network", "targets/lab"}},
 	{"github.com/olekukonko/tablewriter", []string{"report"}},
 	{"github.com/ajstarks/svgo", []string{"report"}},
 	{"github.com/spf13/cobra", []string{"cmd/gameday"}},
+	{"github.com/moby/moby/", []string{"targets"}},
 	{"github.com/rogpeppe/go-internal", nil},
 	{"github.com/google/go-cmp", nil},
 	{"pgregory.net/rapid", nil},
@@ -70,7 +75,7 @@ var fences = []struct {
 
 // light says what a program must not link, however deep.
 var light = map[string][]string{
-	"cmd/gameday-guard": {"go.k6.io/k6", "github.com/hashicorp/hcl", "k8s.io/", "github.com/spf13/cobra", "github.com/vishvananda/netlink"},
+	"cmd/gameday-guard": {"go.k6.io/k6", "github.com/hashicorp/hcl", "k8s.io/", "github.com/spf13/cobra", "github.com/vishvananda/netlink", "github.com/moby/moby/"},
 }
 
 // list runs go list and returns its lines, split at spaces.
