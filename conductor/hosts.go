@@ -61,13 +61,12 @@ func (r *run) checkHosts() bool {
 	}
 	wg.Wait()
 	for i, s := range all {
-		name := "host " + s.SSH.Destination
 		if errs[i] != nil {
-			r.found(name, true, errs[i].Error(), "No fault was injected anywhere.")
+			r.found("hosts", true, errs[i].Error(), "No fault was injected anywhere.")
 			continue
 		}
 		for _, o := range otherRuns(localStanding(standing[i]), r.Run) {
-			r.found(name, false, fmt.Sprintf("another game day stands there: run %s, %s", o.run, counted(len(o.faults), "fault")),
+			r.found("host "+s.SSH.Destination, false, fmt.Sprintf("another game day stands there: run %s, %s", o.run, counted(len(o.faults), "fault")),
 				fmt.Sprintf("Scenario %s has %s. Faults on the same places are refused while it does.", o.scenario, strings.Join(o.faults, ", ")))
 		}
 	}

@@ -131,12 +131,16 @@ func TestReboot(t *testing.T) {
 		}
 		booted <- b
 	}()
-	dir := rebootRig(t, "http://"+m.Address(8080)+"/", m.SSHConfig())
+	dir := gamedayFolder(t, map[string]string{"get.js": rebootedScript,
+		"day.hcl": fmt.Sprintf(rebooted, "http://"+m.Address(8080)+"/", m.SSHConfig())})
 	watching, forget := context.WithCancel(ctx)
 	seen := watchOutage(watching, "http://"+m.Address(8080)+"/")
 	text, code := runReboot(t, ctx, dir)
 	forget()
 	<-seen.forgotten
+	if code != 0 {
+		cancel()
+	}
 	b := <-booted
 	if code != 0 {
 		t.Fatalf("the run ended with %d:\n%s", code, text)
@@ -207,11 +211,11 @@ func judgeReboot(t *testing.T, rec, old, fresh string, seen *outage) {
 	}
 }
 
-// rebootRig writes the game day, and builds the guard that is copied.
-func rebootRig(t *testing.T, url, sshConfig string) string {
+// gamedayFolder makes a folder of files, with the program, and the guard that it copies to hosts.
+func gamedayFolder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for name, text := range map[string]string{"day.hcl": fmt.Sprintf(rebooted, url, sshConfig), "get.js": rebootedScript} {
+	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -52,7 +52,7 @@ func inside(dir string, command []string) (code int, err error) {
 	if err := furnish(dir); err != nil {
 		return failed, err
 	}
-	engine, err := dockerrig.Start(ctx, dockerrig.Options{Dir: filepath.Join(dir, "e"), Joined: true})
+	engine, err := dockerrig.Start(ctx, dockerrig.Options{Dir: dir, Joined: true})
 	if err != nil {
 		return failed, err
 	}
@@ -87,7 +87,7 @@ func furnish(dir string) error {
 	if err := syscall.Mount(names, "/etc/hosts", "", syscall.MS_BIND, ""); err != nil {
 		return fmt.Errorf("naming the containers: %w", err)
 	}
-	return os.Mkdir(filepath.Join(dir, "e"), 0o700)
+	return nil
 }
 
 // open starts the shop, and returns when every service answers.

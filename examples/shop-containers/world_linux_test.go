@@ -91,6 +91,11 @@ func left(t *testing.T, tmp string) {
 	if err != nil || strings.Contains(string(mounts), tmp) {
 		t.Errorf("mounts: %v\n%s", err, mounts)
 	}
+	groups, _ := filepath.Glob("/sys/fs/cgroup/*/gameday-gd-shop-*")
+	more, _ := filepath.Glob("/sys/fs/cgroup/gameday-gd-shop-*")
+	if groups = append(groups, more...); len(groups) > 0 {
+		t.Errorf("control groups: %v", groups)
+	}
 	if files, err := os.ReadDir(tmp); err != nil || len(files) > 0 {
 		t.Errorf("files: %v, %v", files, err)
 	}

@@ -5,6 +5,7 @@ package ssh
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ import (
 const Dead = 6 * time.Second
 
 // connectTimeout bounds reaching a machine when the context does not do so earlier.
-const connectTimeout = 10 * time.Second
+const connectTimeout = 15 * time.Second
 
 // ErrUnreachable says that ssh did not get through: no address, no answer, an unknown host key, no permission. The error
 // that wraps it has ssh's own words.
@@ -51,7 +52,7 @@ func Command(ctx context.Context, to faults.SSH, script string, args ...string) 
 	if end, limited := ctx.Deadline(); limited {
 		connect = min(connect, max(time.Second, time.Until(end)))
 	}
-	line := []string{"-T", "-o", "BatchMode=yes", "-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=2",
+	line := []string{"-T", "-o", "BatchMode=yes", "-o", "LogLevel=INFO", "-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=2",
 		"-o", fmt.Sprintf("ConnectTimeout=%d", int(connect.Seconds())), "-o", "ControlMaster=no", "-o", "ControlPath=none",
 		"-o", "ClearAllForwardings=yes", "-o", "ForwardAgent=no", "-o", "ForwardX11=no", "-e", "none"}
 	if to.Config != "" {
@@ -83,19 +84,20 @@ func Explain(ctx context.Context, to faults.SSH, err error, said string) error {
 	if err == nil {
 		return nil
 	}
-	said = clean(said)
+	words := clean(said)
+	said = cmp.Or(words, "ssh said nothing")
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("host %s %w: no answer in time%s", to.Destination, ErrUnreachable, prefixed("; ", said))
+		return fmt.Errorf("host %s %w: no answer in time; %s", to.Destination, ErrUnreachable, said)
 	case errors.Is(err, exec.ErrNotFound):
 		return fmt.Errorf("host %s %w: there is no program ssh here; install OpenSSH's client", to.Destination, ErrUnreachable)
 	case errors.As(err, &exit) && exit.ExitCode() == 255:
 		return fmt.Errorf("host %s %w: %s; %s", to.Destination, ErrUnreachable, said, Advice(said, to))
 	case errors.As(err, &exit) && exit.ExitCode() > 0:
-		return fmt.Errorf("host %s: %w", to.Destination, &ExitError{Code: exit.ExitCode(), Said: said})
+		return fmt.Errorf("host %s: %w", to.Destination, &ExitError{Code: exit.ExitCode(), Said: words})
 	}
-	return fmt.Errorf("host %s %w: %w%s", to.Destination, ErrUnreachable, err, prefixed("; ", said))
+	return fmt.Errorf("host %s %w: %w; %s", to.Destination, ErrUnreachable, err, said)
 }
 
 // Advice says what to do about words of ssh's own.
@@ -147,11 +149,4 @@ func clean(said string) string {
 		lines = lines[len(lines)-8:]
 	}
 	return strings.Join(lines, "; ")
-}
-
-func prefixed(by, text string) string {
-	if text == "" {
-		return ""
-	}
-	return by + text
 }

@@ -59,7 +59,7 @@ var netemMissing = sync.OnceValue(func() string {
 		result <- err
 	}()
 	if err := <-result; err != nil {
-		return "the kernel has no netem (" + err.Error() + ")"
+		return "the kernel has no netem"
 	}
 	return ""
 })

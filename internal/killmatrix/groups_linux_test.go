@@ -51,11 +51,16 @@ func makeGroups() sandboxGroups {
 
 func (g sandboxGroups) list() string { return strings.Join(g, ":") }
 
-// remove removes the groups, when all that was in them has ended.
-func (g sandboxGroups) remove() {
+// remove removes the groups, when all that was in them has ended, and reports whether it could.
+func (g sandboxGroups) remove() bool {
+	all := true
 	for _, dir := range g {
-		until(time.Second, func() bool { err := os.Remove(dir); return err == nil || errors.Is(err, fs.ErrNotExist) })
+		all = until(time.Second, func() bool {
+			err := os.Remove(dir)
+			return err == nil || errors.Is(err, fs.ErrNotExist)
+		}) && all
 	}
+	return all
 }
 
 func ownGroups() sandboxGroups {

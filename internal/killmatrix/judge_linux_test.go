@@ -147,7 +147,9 @@ func (e *experiment) watchAlone(bound time.Duration, ends bool) {
 	case took > bound:
 		e.settle(Late, fmt.Sprintf("clean after %v, spotless after %v; the bound is %v", e.Clean, took, bound))
 	default:
-		e.Spotless = took
+		if e.Spotless = took; e.Point != faults.Stands { // the effect may have come and gone between two looks
+			e.Clean = took
+		}
 		e.settleAlive()
 	}
 }

@@ -200,7 +200,8 @@ func TestLeaksAreNoticed(t *testing.T) {
 		{greedy, faults.Stands, Hung, []Outcome{Leaks}},
 		{greedy, faults.BeforeClose, Guard, []Outcome{Leaks}},
 		{onceOnly, faults.Stands, Guard, []Outcome{Leaks}},
-		{parent, faults.Stands, Group, []Outcome{Leaks}},
+		{parent, faults.Stands, Both, []Outcome{Leaks}},
+		{parent, faults.Stands, Group, []Outcome{ByRevert}}, // its child is struck as well
 		{falseLease, faults.Stands, Both, []Outcome{Leaks, Late}},
 		{slow, faults.Stands, Conductor, []Outcome{Late}},
 		{absentMinded, faults.Stands, Guard, []Outcome{Leaks}},

@@ -205,6 +205,11 @@ func rebootAll(t *testing.T, m Machine, cells []Cell) []Result {
 				t.Fatal(err)
 			}
 			r := s.run(c)
+			for range 2 {
+				if r.Outcome == Broken {
+					r = s.run(c)
+				}
+			}
 			r.Machine = true
 			results = append(results, r)
 			if r.Why != "" && !r.Outcome.Bad() {
@@ -243,8 +248,9 @@ func rebootAll(t *testing.T, m Machine, cells []Cell) []Result {
 }
 
 // machineCells are those that need a machine: the clock where a fault stands or is about to, a power cut under every
-// kind before, while and after it stands, and what the kernel here has no netem for. Kinds that are the same but for a name
-// have the whole matrix once, and else what strikes while they stand or are half done: an emulated processor is slow.
+// kind before, while and after it stands, and what the kernel here has no netem for. Kinds that are the same but for a
+// name have the whole matrix once, and else what strikes while they stand or are half done: an emulated processor is
+// slow.
 func machineCells(names []string, notRun []Cell) (here, reboots []Cell) {
 	for _, c := range notRun {
 		half := c.Point == faults.MidInject || c.Point == faults.MidRevert

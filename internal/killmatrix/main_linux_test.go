@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -108,12 +109,22 @@ func playInit() int {
 		return 1
 	}
 	groups := makeGroups()
-	defer groups.remove()
 	cmd.Env = append(cmd.Env, groupsVariable+"="+groups.list())
 	if err := cmd.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	code := reap(cmd.Process.Pid)
+	endStrays()
+	if !groups.remove() {
+		fmt.Fprintf(os.Stderr, "control groups cannot be removed: %s\n", groups.list())
+		return 1
+	}
+	return code
+}
+
+// reap waits for whoever ends until the worker does, and returns its exit code.
+func reap(worker int) int {
 	for {
 		var status unix.WaitStatus
 		pid, err := unix.Wait4(-1, &status, 0, nil)
@@ -121,8 +132,26 @@ func playInit() int {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return 1
-		case pid == cmd.Process.Pid:
+		case pid == worker:
 			return status.ExitStatus()
+		}
+	}
+}
+
+// endStrays kills what is left in the sandbox's process namespace, of which this is the first process.
+func endStrays() {
+	entries, err := os.ReadDir("/proc")
+	if err != nil || os.Getpid() != 1 {
+		return
+	}
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && pid > 1 {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+	}
+	for {
+		if _, err := unix.Wait4(-1, nil, 0, nil); err != nil && !errors.Is(err, unix.EINTR) {
+			return // nobody is left
 		}
 	}
 }

@@ -121,6 +121,6 @@ func writeKind(b *strings.Builder, kind string, results []Result) {
 		b.WriteString("\n")
 	}
 	for _, n := range notes {
-		fmt.Fprintf(b, "\nNot run: %s.\n", n)
+		fmt.Fprintf(b, "\nNot run: %s. Cells with ² were run in a virtual machine that has it.\n", n)
 	}
 }

@@ -27,7 +27,7 @@ func TestPage(t *testing.T) {
 		"| `after_entry` |  | untouched ¹ |  |  |\n",
 		"| `standing` | guard, < 100 ms | lease, < lease + 1 s ¹ | revert ² |  |\n",
 		"| `before_close` |  |  |  | gone ¹ ² |\n",
-		"Not run: the kernel has no netem.\n", "Linux 6.1.0", "from 8 cells",
+		"Not run: the kernel has no netem. Cells with ² were", "Linux 6.1.0", "from 8 cells",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q:\n%s", want, page)

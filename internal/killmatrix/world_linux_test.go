@@ -35,6 +35,7 @@ type world struct {
 
 	config string       // of the fault, JSON
 	place  faults.Place // where it lands
+	used   int64        // bytes of the world's disk before the fault
 	// touched reports whether the effect of the fault is there now, judging by what the kernel does or says, and how
 	// that is known.
 	touched func() (bool, string)

@@ -153,7 +153,7 @@ func (s *Server) write(o Options) {
 		"authorized_keys": authorized,
 		"known_hosts":     known,
 		"sshd_config": fmt.Sprintf("ListenAddress 127.0.0.1\nPort %d\nHostKey %s\nPidFile none\nUsePAM no\nPasswordAuthentication no\n"+
-			"PermitRootLogin yes\nPermitUserRC no\nKbdInteractiveAuthentication no\nAuthorizedKeysFile %s\nStrictModes no\nLogLevel VERBOSE\n"+
+			"PermitRootLogin yes\nPermitUserRC no\nKbdInteractiveAuthentication no\nAuthorizedKeysFile %s\nStrictModes no\nLogLevel ERROR\n"+
 			"MaxStartups 100\nSetEnv %s\n", s.port, s.path("host_key"), s.path("authorized_keys"), strings.Join(environment, " ")),
 		"ssh_config": fmt.Sprintf("Host web*\n  HostName 127.0.0.1\n  Port %d\n  User %s\n  HostKeyAlias web\n  IdentityFile %s\n  IdentitiesOnly yes\n"+
 			"  IdentityAgent none\n  UserKnownHostsFile %s\n  GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n",
