@@ -30,8 +30,13 @@ const (
 	rootR2Q   uint32 = 26987
 )
 
-// directQueue is the least number of packets that the direct queue holds, as on an ordinary interface.
-const directQueue = 1000
+// directQueue is the least number of packets that the direct queue holds, as on an ordinary interface. The kernel gives an
+// interface without a transmit queue one of this length, too, when a qdisc comes to it; ours remembers that by a direct queue
+// of one more.
+const (
+	directQueue   = 1000
+	wasWithoutOne = directQueue + 1
+)
 
 // encodeHTB returns the options of our root: struct tc_htb_glob (version, rate2quantum, defcls, debug, direct packets),
 // and the length of the direct queue. Class 0 does not exist, so that by default packets are direct.
@@ -42,8 +47,26 @@ func encodeHTB(directLen uint32) ([]byte, error) {
 	}
 	e := netlink.NewAttributeEncoder()
 	e.Bytes(htbInit, glob)
-	e.Uint32(htbDirectLen, max(directLen, directQueue))
+	if directLen == 0 {
+		e.Uint32(htbDirectLen, wasWithoutOne)
+	} else {
+		e.Uint32(htbDirectLen, max(directLen, directQueue))
+	}
 	return e.Encode()
+}
+
+// hadNoQueue reports whether our root found its interface without a transmit queue.
+func hadNoQueue(root tcObject) bool {
+	d, err := netlink.NewAttributeDecoder(root.options)
+	if err != nil {
+		return false
+	}
+	for d.Next() {
+		if d.Type() == htbDirectLen {
+			return len(d.Bytes()) == 4 && d.Uint32() == wasWithoutOne
+		}
+	}
+	return false
 }
 
 // isOurRoot reports whether a qdisc is our root: its place, its handle, its kind, and its options.

@@ -79,9 +79,39 @@ func leaving(routes []route, ranges []addrRange) []int {
 	return slices.Compact(list)
 }
 
+// ifinfomsgSize is the size of struct ifinfomsg: family, padding, type, index, flags, change.
+const ifinfomsgSize = 16
+
+// dropQueue takes its transmit queue from an interface that the kernel gave one when our root came, unless somebody has
+// chosen another length since.
+func (c tcConn) dropQueue(index int) error {
+	links, err := c.links()
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(links, func(l link) bool { return l.index == index })
+	if i < 0 || links[i].queue != directQueue {
+		return nil
+	}
+	body := make([]byte, ifinfomsgSize)
+	binary.NativeEndian.PutUint32(body[4:], uint32(int32(index)))
+	e := netlink.NewAttributeEncoder()
+	e.Uint32(unix.IFLA_TXQLEN, 0)
+	attributes, err := e.Encode()
+	if err == nil {
+		_, err = c.Execute(netlink.Message{
+			Header: netlink.Header{Type: unix.RTM_NEWLINK, Flags: netlink.Request | netlink.Acknowledge},
+			Data:   append(body, attributes...),
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("taking back the transmit queue of %s: %w", links[i].name, err)
+	}
+	return nil
+}
+
 // links returns the interfaces in order of their index.
 func (c tcConn) links() ([]link, error) {
-	const ifinfomsgSize = 16 // family, padding, type, index, flags, change
 	answers, err := c.dump(unix.RTM_GETLINK, make([]byte, ifinfomsgSize))
 	if err != nil {
 		return nil, fmt.Errorf("listing interfaces: %w", err)

@@ -168,7 +168,7 @@ func TestTreeAsToolsSeeIt(t *testing.T) {
 	defer h.Close()
 	name := a.link(t, h).Attrs().Name
 	classes = a.tc(t, "-s", "class", "show", "dev", name)
-	for _, want := range []string{"qdisc htb 6ada: dev " + name + " root", "default 0 ", "r2q 26987", "direct_qlen 1000",
+	for _, want := range []string{"qdisc htb 6ada: dev " + name + " root", "default 0 ", "r2q 26987", "direct_qlen 1001",
 		fmt.Sprintf("qdisc bfifo %x: dev %s parent 6ada:%x limit 256Kb", minor, name, minor)} {
 		if !strings.Contains(strings.NewReplacer("default 0x0", "default 0", "262144b", "256Kb").Replace(qdiscs), want) {
 			t.Errorf("tc does not show %q:\n%s", want, qdiscs)
@@ -414,6 +414,31 @@ func TestRootWithoutClass(t *testing.T) {
 	s.mustRevert(t)
 	if after := a.tree(t); after != tree {
 		t.Errorf("qdiscs before:\n%s\nafter:\n%s", tree, after)
+	}
+}
+
+// TestQueueComesBack checks that an interface has its transmit queue again, none included, whoever leaves first.
+func TestQueueComesBack(t *testing.T) {
+	for _, want := range []int{0, 500, 1000, 1001} {
+		a, b := pair(t)
+		b.addBystander(t)
+		h, err := netlink.NewHandleAt(a.ns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Close()
+		if err := h.LinkSetTxQLen(a.link(t, h), want); err != nil {
+			t.Fatal(err)
+		}
+		tree := a.tree(t)
+		first := mustApply(t, network.RateKind(), "one", limit(b.v4.String()), a.place(t), time.Minute)
+		second := mustApply(t, network.RateKind(), "two", limit(bystander.String()), a.place(t), time.Minute)
+		first.mustRevert(t)
+		second.mustRevert(t)
+		second.mustRevert(t)
+		if got := a.link(t, h).Attrs().TxQLen; got != want || a.tree(t) != tree {
+			t.Errorf("the queue held %d packets and holds %d; qdiscs before:\n%s\nafter:\n%s", want, got, tree, a.tree(t))
+		}
 	}
 }
 

@@ -249,6 +249,11 @@ func (c tcConn) fellOn(l shapedLink, b branch) error {
 	if len(left) > 0 {
 		return nil // of another injection, which will be the last
 	}
+	if hadNoQueue(root) { // before the root goes, which knows of it
+		if err := c.dropQueue(l.Index); err != nil {
+			return err
+		}
+	}
 	if err := c.deleteQdisc(l.Index, tcRoot, root.handle); err != nil && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("deleting qdisc %v: %w", root.handle, err)
 	}

@@ -19,7 +19,8 @@ import (
 const (
 	defaultBoot = 3 * time.Minute // boots_within when it is not given
 	maxBoot     = 30 * time.Minute
-	askLimit    = 5 * time.Second // one question to a host that may be down
+	askLimit    = 15 * time.Second // one question to a host that may be down
+	downLimit   = 5 * time.Second  // no answer within it, after the connection has ended, is taken for down
 	askEvery    = 500 * time.Millisecond
 	orderLimit  = 20 * time.Second // until a host has heard that it is to reboot
 	goingDown   = time.Minute      // until it has gone down: the effect
@@ -239,7 +240,7 @@ func (r *hostRestart) observe(ctx context.Context) {
 		return
 	}
 	for ctx.Err() == nil {
-		attempt, cancel := context.WithTimeout(ctx, askLimit/2)
+		attempt, cancel := context.WithTimeout(ctx, downLimit)
 		s, err := askHost(attempt, r.to)
 		cancel()
 		e := faults.Effect{Details: map[string]string{"boot_id": r.old.boot}}

@@ -16,7 +16,7 @@ import (
 // it.
 func TestNothingOutlives(t *testing.T) {
 	all := samples(t)
-	const lease = time.Second
+	const lease = 2 * time.Second
 	for _, cell := range []struct {
 		name  string
 		who   func(conductor, guardian int, workers []int)

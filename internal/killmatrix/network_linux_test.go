@@ -118,7 +118,7 @@ func (w *world) cable() (a, b *host, err error) {
 		return nil, nil, err
 	}
 	veth := &netlink.Veth{PeerName: "wire-b"}
-	veth.Name, veth.TxQLen = "wire-a", 1000 // as ip link makes them
+	veth.Name, veth.TxQLen = "wire-a", 0 // as container tools make them: a qdisc that comes changes that
 	if err := netlink.LinkAdd(veth); err != nil {
 		return nil, nil, fmt.Errorf("adding a veth pair: %w", err)
 	}
