@@ -64,7 +64,8 @@ type Injection interface {
 	Effect(ctx context.Context) (Effect, error)
 }
 
-// Renewer is implemented by injections whose effect lapses in the kernel.
+// Renewer is implemented by injections that must be told of each new lease: because the kernel, or a process of their
+// own, lets go of the fault without.
 type Renewer interface {
 	// Renew lets the fault stand for another lease from now. It returns ErrLapsed when the fault is gone already, and
 	// does not bring it back.

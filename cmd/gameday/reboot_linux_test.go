@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -135,19 +136,19 @@ func TestReboot(t *testing.T) {
 	for _, c := range []struct {
 		name, how, more string
 		faults          []string
-		code            int
+		codes           []int
 	}{
-		{"reboot", "reboot", "", []string{"reboot"}, 0},
-		// The other fault goes with the boot, before its time: what it was to show stays unknown.
-		{"power cut under another fault", "power", fmt.Sprintf(pausedAlso, m.SSHConfig()), []string{"hang", "reboot"}, 3},
+		{"reboot", "reboot", "", []string{"reboot"}, []int{0}},
+		// The other fault goes with the boot, so how much of what it was to show is known depends on when that is.
+		{"power cut under another fault", "power", fmt.Sprintf(pausedAlso, m.SSHConfig()), []string{"hang", "reboot"}, []int{0, 3}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			url := "http://" + m.Address(8080) + "/"
 			dir := gamedayFolder(t, map[string]string{"get.js": rebootedScript, "day.hcl": fmt.Sprintf(rebooted, url, m.SSHConfig(), c.how, c.more)})
 			old := m.BootID()
 			seen, text, code := rebootOnce(t, m, dir, url, serve)
-			if code != c.code {
-				t.Errorf("the run ended with %d, want %d:\n%s", code, c.code, text)
+			if !slices.Contains(c.codes, code) {
+				t.Errorf("the run ended with %d, want %d:\n%s", code, c.codes, text)
 			}
 			judgeReboot(t, filepath.Join(dir, "rec"), old, m.BootID(), c.faults, seen)
 			if left := m.Must(t, "sh", "-c", "ls /var/lib/gameday/ledger/*.json 2>/dev/null | wc -l"); left != "0" {

@@ -21,7 +21,8 @@ const (
 	maxBoot     = 30 * time.Minute
 	askLimit    = 15 * time.Second // one question to a host that may be down
 	downLimit   = 5 * time.Second  // no answer within it, after the connection has ended, is taken for down
-	askEvery    = 500 * time.Millisecond
+	askEvery    = time.Second
+	maxAsking   = 8                // questions at a time
 	orderLimit  = 20 * time.Second // until a host has heard that it is to reboot
 	goingDown   = time.Minute      // until it has gone down: the effect
 	// settles is for how long a host must go on with its old boot before it counts as one that was never told to reboot.
@@ -48,10 +49,11 @@ const (
 		`if [ "$1" = power ] && [ ! -e /proc/sysrq-trigger ]; then echo "there is no /proc/sysrq-trigger" >&2; exit 1; fi; ` +
 		`if [ -n "$2" ]; then sudo -n -l $c >/dev/null; exit; fi; ` +
 		`[ "$(id -u)" = 0 ] || { echo "user $(id -un) may not: it takes root" >&2; exit 1; }`
-	// The orders say when they begin, and then last until the host is down.
+	// The orders say when they begin, and then last until the host is down. What is said in the instant in which the power
+	// goes would not get through.
 	orderReboot = `if [ -d /run/systemd/system ]; then c="systemctl reboot"; else c=reboot; fi; ` +
 		`[ -z "$1" ] || c="sudo -n $c"; echo ordered; $c && exec sleep 600`
-	orderPower = `echo ordered; if [ -z "$1" ]; then echo b >/proc/sysrq-trigger; ` +
+	orderPower = `echo ordered; sleep 1; if [ -z "$1" ]; then echo b >/proc/sysrq-trigger; ` +
 		`else echo b | sudo -n tee /proc/sysrq-trigger >/dev/null; fi && exec sleep 600`
 )
 
@@ -218,11 +220,9 @@ func (r *hostRestart) Inject(ctx context.Context, _ time.Duration) error {
 	select {
 	case <-r.held.heard:
 	case <-r.held.over:
-		select {
-		case <-r.held.heard:
-		default:
+		if r.held.refused() {
 			return fmt.Errorf("telling host %s to restart: %w", r.to.Destination, r.held.err)
-		}
+		} // else it may have gone down before it could say that it has heard, which the effect will tell
 	case <-limit.C:
 		return fmt.Errorf("telling host %s to restart: it did not answer within %v", r.to.Destination, orderLimit)
 	}
@@ -299,27 +299,57 @@ func (r *hostRestart) Watch(ctx context.Context) (faults.Effect, error) {
 	defer cancel()
 	var answered time.Duration // since it was told
 	trouble := "it has not answered since; look at its console"
-	for {
-		s, err := askHost(ctx, r.to, r.units...)
-		if err == nil && s.boot != r.old.boot {
-			if answered == 0 {
-				answered = time.Since(r.told)
-			}
-			waiting := s.waiting()
-			if len(waiting) == 0 {
-				return r.back(s, answered), nil
-			}
-			trouble = fmt.Sprintf("it answers since %v, and %s", answered.Round(time.Second), strings.Join(waiting, ", "))
+	for s := range r.states(ctx) {
+		if answered == 0 {
+			answered = time.Since(r.told)
 		}
-		select {
-		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return faults.Effect{}, fmt.Errorf("host %s is not back %v after it was told to restart: %s", r.to.Destination, r.within, trouble)
-			}
-			return faults.Effect{}, ctx.Err()
-		case <-time.After(askEvery):
+		waiting := s.waiting()
+		if len(waiting) == 0 {
+			return r.back(s, answered), nil
 		}
+		trouble = fmt.Sprintf("it answered after %v, and %s", answered.Round(time.Second), strings.Join(waiting, ", "))
 	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return faults.Effect{}, fmt.Errorf("host %s is not back %v after it was told to restart: %s", r.to.Destination, r.within, trouble)
+	}
+	return faults.Effect{}, ctx.Err()
+}
+
+// states asks the host again and again, and delivers what it says of a new boot, until ctx ends. One question may hang in a
+// connection that was made while the host was down, so another is begun beside it.
+func (r *hostRestart) states(ctx context.Context) <-chan hostState {
+	out := make(chan hostState)
+	go func() {
+		defer close(out)
+		var asking sync.WaitGroup
+		defer asking.Wait()
+		free := make(chan struct{}, maxAsking)
+		t := time.NewTicker(askEvery)
+		defer t.Stop()
+		for ctx.Err() == nil {
+			asking.Go(func() {
+				free <- struct{}{}
+				defer func() { <-free }()
+				s, err := askHost(ctx, r.to, r.units...)
+				if err != nil || s.boot == r.old.boot {
+					return
+				}
+				select {
+				case out <- s:
+				case <-ctx.Done():
+				}
+			})
+			for next := false; !next; {
+				select {
+				case <-t.C:
+					next = len(free) < maxAsking
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+	}()
+	return out
 }
 
 // back is the evidence that the host has come back.
