@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -151,5 +150,3 @@ func vanished(p faults.Process) error {
 	return fmt.Errorf("pid %d is no longer the process that was chosen (started at tick %d): it ended before it could be "+
 		"paused; nothing was touched", p.PID, p.Start)
 }
-
-var errPauseNeedsLinux = errors.New("process_pause needs Linux: only there can a pid be told from its successor")

@@ -17,11 +17,9 @@ import (
 // portsLoad is port_exhaustion on this machine.
 type portsLoad struct {
 	portsPlan
-	ports  []portRange // to hold
-	each   int         // at most, per holder
-	found  int         // size of the kernel's range
-	probed bool
-	probe  faults.Effect
+	ports []portRange // to hold
+	each  int         // at most, per holder
+	found int         // size of the kernel's range
 }
 
 func (p portsPlan) bind() (faults.Injection, error) { return newLoad(&portsLoad{portsPlan: p}), nil }
