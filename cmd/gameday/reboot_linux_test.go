@@ -31,7 +31,7 @@ const rebooted = `scenario "reboot" {
     multiple = 1
     env      = { TARGET = %[1]q }
     baseline {
-      rate = 10
+      rate = 5 # an emulated processor forks a server for each
     }
   }
   steady_state {
@@ -78,7 +78,7 @@ const rebootedScript = `import http from "k6/http";
 import { check } from "k6";
 
 export default function () {
-  check(http.get(__ENV.TARGET, { timeout: "1s" }), { up: (r) => r.status === 200 });
+  check(http.get(__ENV.TARGET, { timeout: "3s" }), { up: (r) => r.status === 200 });
 }
 `
 
@@ -144,9 +144,22 @@ func TestReboot(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			url := "http://" + m.Address(8080) + "/"
-			dir := gamedayFolder(t, map[string]string{"get.js": rebootedScript, "day.hcl": fmt.Sprintf(rebooted, url, m.SSHConfig(), c.how, c.more)})
 			old := m.BootID()
-			seen, text, code := rebootOnce(t, m, dir, url, serve)
+			var dir, text string
+			var seen *outage
+			code := 0
+			// A machine with an emulated processor may be too busy to be steady. Then nothing was injected, and it may be again.
+			for range 3 {
+				dir = gamedayFolder(t, map[string]string{"get.js": rebootedScript,
+					"day.hcl": fmt.Sprintf(rebooted, url, m.SSHConfig(), c.how, c.more)})
+				if seen, text, code = rebootOnce(t, m, dir, url, serve); seen != nil {
+					break
+				}
+				t.Log("the machine was not steady before the fault; again")
+			}
+			if seen == nil {
+				t.Fatalf("the machine was never steady:\n%s", text)
+			}
 			if !slices.Contains(c.codes, code) {
 				t.Errorf("the run ended with %d, want %d:\n%s", code, c.codes, text)
 			}
@@ -158,7 +171,8 @@ func TestReboot(t *testing.T) {
 	}
 }
 
-// rebootOnce runs the game day, and sees to the services of the machine, which has no manager for them.
+// rebootOnce runs the game day, and sees to the services of the machine, which has no manager for them. It returns no
+// outage when the run injected nothing because the machine was not steady.
 func rebootOnce(t *testing.T, m *vm.Machine, dir, url string, serve func()) (seen *outage, text string, code int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
@@ -179,7 +193,11 @@ func rebootOnce(t *testing.T, m *vm.Machine, dir, url string, serve func()) (see
 	if m.BootID() == old {
 		cancel() // it will not come
 	}
-	if err := <-served; err != nil {
+	err := <-served
+	if err != nil && m.BootID() == old && strings.Contains(text, "so nothing was injected") {
+		return nil, text, code
+	}
+	if err != nil {
 		t.Fatalf("the machine was not restarted: %v\n%s", err, text)
 	}
 	if seen.down.IsZero() || seen.up.IsZero() {
