@@ -1,6 +1,7 @@
 package network
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -44,6 +45,9 @@ func TestSelfCut(t *testing.T) {
 	}
 	own, err := ownNamespace()
 	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
 		t.Skip(err)
 	}
 	for name, tt := range tests {

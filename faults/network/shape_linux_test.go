@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -280,6 +281,9 @@ func TestShapeRenewed(t *testing.T) {
 		t.Errorf("renewed, it lets %.0f Mbit/s through", got/1e6)
 	}
 	if err := s.renew(t, time.Minute); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("the lease was over before the measurement was: %v", err)
+		}
 		t.Skipf("the lease was over before the measurement was: %v", err)
 	}
 	a.deleteRoot(t)
