@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gameday/faults"
+	"gameday/faults/internal/netns"
 )
 
 // part is a part of the kernel that the table stands on.
@@ -46,13 +47,13 @@ func (o *outage) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	u := newUndo(faults.OwnerOf(ctx))
+	u := netns.NewUndo(tablePrefix, faults.OwnerOf(ctx))
 	u.Table += "-check"
-	err = inNamespace(ctx, *o.place.Network, func(c *nftables.Conn, ns *os.File) error {
+	err = netns.NFT(ctx, *o.place.Network, func(c *nftables.Conn, ns *os.File) error {
 		if err := rehearse(c, u, pretend(resolvers)); err != nil {
 			return err
 		}
-		return within(ns, func() error {
+		return netns.Within(ns, func() error {
 			list, _, err := listen(resolvers)
 			return errors.Join(err, closeAll(list))
 		})
@@ -65,7 +66,7 @@ func (o *outage) Check(ctx context.Context) error {
 
 // rehearse adds the whole table and deletes it, in one transaction. If that is refused, it looks which part is.
 func rehearse(c *nftables.Conn, u undo, list []redirection) error {
-	table := &nftables.Table{Name: u.Table, Family: nftables.TableFamilyINet}
+	table := u.NFT()
 	if err := compose(c, u, list, time.Minute); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/google/nftables"
 
 	"gameday/faults"
+	"gameday/faults/internal/netns"
 )
 
 // Pace of the look for an effect.
@@ -68,7 +69,7 @@ func (o *outage) look(ctx context.Context) (faults.Effect, error) {
 	var p probed
 	var stands bool
 	var led uint64
-	err := inNamespace(ctx, *o.place.Network, func(c *nftables.Conn, ns *os.File) (err error) {
+	err := netns.NFT(ctx, *o.place.Network, func(c *nftables.Conn, ns *os.File) (err error) {
 		if stands, err = standing(c, o.undo, o.redirects); err != nil || !stands {
 			return err
 		}
@@ -78,7 +79,7 @@ func (o *outage) look(ctx context.Context) (faults.Effect, error) {
 		} else {
 			p.missed = []string{"no more probes are sent"}
 		}
-		led, err = packets(c, o.undo)
+		led, err = o.undo.Packets(c, askChain)
 		return err
 	})
 	if err != nil {
@@ -146,7 +147,7 @@ func (o *outage) probeAll(ctx context.Context, ns *os.File) probed {
 // probe sends one query as any process of the place would, and returns nil if it got the outage.
 func (o *outage) probe(ctx context.Context, ns *os.File, resolver netip.Addr) error {
 	var conn net.Conn
-	err := within(ns, func() (err error) {
+	err := netns.Within(ns, func() (err error) {
 		conn, err = net.Dial("udp", netip.AddrPortFrom(resolver, domain).String())
 		return err
 	})

@@ -2,9 +2,6 @@
 package dns
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -13,6 +10,7 @@ import (
 	"time"
 
 	"gameday/faults"
+	"gameday/faults/internal/netns"
 )
 
 // Values of Outage.Action.
@@ -182,34 +180,8 @@ type plan struct {
 	resolvers []netip.Addr // none: those of the place's resolv.conf
 }
 
-// undo is what the ledger holds: the name and the mark of the only table that this fault adds. Its present state,
-// which a revert restores, is that there is no such table.
-type undo struct {
-	Table string `json:"table"`
-	Mark  string `json:"mark"`
-}
+// undo is what the ledger holds of the table that an outage adds.
+type undo = netns.Undo
 
 // tablePrefix begins the name of every outage's table.
 const tablePrefix = "gameday-dns-"
-
-// maxMark keeps the mark within one byte of length, which is what nftables' user data allow.
-const maxMark = 200
-
-// newUndo names the table after the injection, so that it can be found in `nft list ruleset` and never belongs to
-// two.
-func newUndo(o faults.Owner) undo {
-	sum := sha256.Sum256([]byte(o.Run + "\x00" + o.Injection))
-	mark := fmt.Sprintf("gameday run %s injection %s", o.Run, o.Injection)
-	return undo{Table: tablePrefix + hex.EncodeToString(sum[:6]), Mark: mark[:min(len(mark), maxMark)]}
-}
-
-func readUndo(e faults.Entry) (undo, error) {
-	var u undo
-	if err := json.Unmarshal(e.Undo, &u); err != nil {
-		return u, fmt.Errorf("reading the ledger's undo: %w", err)
-	}
-	if !strings.HasPrefix(u.Table, tablePrefix) || u.Mark == "" {
-		return u, fmt.Errorf("reading the ledger's undo: %q is not a table of ours", u.Table)
-	}
-	return u, nil
-}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gameday/faults"
+	"gameday/faults/internal/netns"
 )
 
 // running are the forwarders of this process, by table: what a revert, which has the ledger's entry alone, must stop if
@@ -49,13 +50,9 @@ func (o *outage) targets() (list []netip.Addr, odd []string, err error) {
 
 // Undo makes sure that the table which Inject will add is not there, nor that of another outage, and names it.
 func (o *outage) Undo(ctx context.Context) (json.RawMessage, error) {
-	o.undo = newUndo(faults.OwnerOf(ctx))
-	err := inNamespace(ctx, *o.place.Network, func(c *nftables.Conn, _ *os.File) error {
-		found, err := findTable(c, o.undo.Table)
-		if err == nil && found {
-			err = foreign(o.undo.Table)
-		}
-		return errors.Join(err, checkAlone(c, o.undo.Table))
+	o.undo = netns.NewUndo(tablePrefix, faults.OwnerOf(ctx))
+	err := netns.NFT(ctx, *o.place.Network, func(c *nftables.Conn, _ *os.File) error {
+		return errors.Join(o.undo.Refuse(c), checkAlone(c, o.undo.Table))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the network of %s: %w", o.place.Name, err)
@@ -70,7 +67,7 @@ func (o *outage) Inject(ctx context.Context, lease time.Duration) error {
 		return err
 	}
 	o.left = odd
-	err = inNamespace(ctx, *o.place.Network, func(c *nftables.Conn, ns *os.File) error {
+	err = netns.NFT(ctx, *o.place.Network, func(c *nftables.Conn, ns *os.File) error {
 		if err := o.serve(ns, resolvers, lease); err != nil {
 			return err
 		}
@@ -85,7 +82,7 @@ func (o *outage) Inject(ctx context.Context, lease time.Duration) error {
 		return checkAlone(c, o.undo.Table) // two that came at the same time both go
 	})
 	if errors.Is(err, unix.EEXIST) {
-		err = foreign(o.undo.Table)
+		err = o.undo.InTheWay()
 	}
 	if err != nil {
 		stopForwarder(o.undo.Table)
@@ -103,7 +100,7 @@ func (o *outage) serve(ns *os.File, resolvers []netip.Addr, lease time.Duration)
 	home := os.NewFile(uintptr(fd), ns.Name())
 	var list []listener
 	var left []string
-	err = within(home, func() (err error) {
+	err = netns.Within(home, func() (err error) {
 		list, left, err = listen(resolvers)
 		return err
 	})
@@ -120,7 +117,7 @@ func (o *outage) serve(ns *os.File, resolvers []netip.Addr, lease time.Duration)
 // Renew gives the kernel's maps and the forwarder another lease. If nobody but the forwarder's sockets keeps the
 // namespace, they are closed, so that the namespace can end.
 func (o *outage) Renew(ctx context.Context, lease time.Duration) error {
-	err := inNamespace(ctx, *o.place.Network, func(c *nftables.Conn, _ *os.File) error {
+	err := netns.NFT(ctx, *o.place.Network, func(c *nftables.Conn, _ *os.File) error {
 		stands, err := standing(c, o.undo, o.redirects)
 		if err == nil && !stands {
 			err = faults.ErrLapsed
@@ -133,7 +130,7 @@ func (o *outage) Renew(ctx context.Context, lease time.Duration) error {
 		}
 		return c.Flush()
 	})
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, errGone) {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, netns.ErrGone) {
 		err = faults.ErrLapsed
 	}
 	if errors.Is(err, faults.ErrLapsed) {
@@ -149,36 +146,15 @@ func (o *outage) Renew(ctx context.Context, lease time.Duration) error {
 // revert removes the entry's table, if it is there and ours, makes sure that it is gone, and then stops the forwarder if
 // it is in this process: as long as queries are led there, somebody answers.
 func revert(ctx context.Context, e faults.Entry) error {
-	u, err := readUndo(e)
+	u, err := netns.ReadUndo(tablePrefix, e)
 	if err != nil {
 		return err
 	}
-	if e.Place.Network == nil {
-		return errors.New("the entry names no network namespace")
-	}
-	err = inNamespace(ctx, *e.Place.Network, func(c *nftables.Conn, _ *os.File) error { return removeTable(c, u) })
-	if err == nil || errors.Is(err, errGone) {
+	err = u.Remove(ctx, *e.Place.Network)
+	if err == nil || errors.Is(err, netns.ErrGone) {
 		faults.Reach(ctx, faults.MidRevert)
 		stopForwarder(u.Table)
 		return nil
 	}
 	return fmt.Errorf("ending the DNS outage of %s: %w", e.Place.Name, err)
-}
-
-func removeTable(c *nftables.Conn, u undo) error {
-	found, err := findTable(c, u.Table)
-	if err != nil || !found {
-		return err
-	}
-	if err := checkMark(c, u); err != nil {
-		return err
-	}
-	c.DelTable(&nftables.Table{Name: u.Table, Family: nftables.TableFamilyINet})
-	if err := c.Flush(); err != nil && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("deleting table inet %s: %w", u.Table, err)
-	}
-	if found, err = findTable(c, u.Table); err == nil && found {
-		err = fmt.Errorf("table inet %s is still there after it was deleted", u.Table)
-	}
-	return err
 }

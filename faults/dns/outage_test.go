@@ -72,19 +72,6 @@ func TestPreview(t *testing.T) {
 	}
 }
 
-func TestUndoOfOthersIsRefused(t *testing.T) {
-	for _, text := range []string{"", "{}", `{"table":"filter","mark":"x"}`, `{"table":"gameday-0a","mark":"x"}`,
-		`{"table":"gameday-dns-0a"}`} {
-		if u, err := readUndo(faults.Entry{Undo: []byte(text)}); err == nil {
-			t.Errorf("%q is read as %+v", text, u)
-		}
-	}
-	long := newUndo(faults.Owner{Run: strings.Repeat("r", 500), Injection: "i"})
-	if len(long.Mark) > maxMark || long.Table == newUndo(faults.Owner{Run: "r", Injection: "i"}).Table {
-		t.Errorf("%+v", long)
-	}
-}
-
 func TestResolvConf(t *testing.T) {
 	addrs := func(list ...string) (out []netip.Addr) {
 		for _, s := range list {

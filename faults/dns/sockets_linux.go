@@ -8,12 +8,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"gameday/faults"
+	"gameday/faults/internal/netns"
 )
 
 // portTries bounds the search for a port that is free for UDP and TCP.
@@ -92,7 +92,7 @@ func dialer(ns *os.File) dialFunc {
 	}}
 	d.SetMultipathTCP(false)
 	return func(ctx context.Context, network string, to netip.AddrPort) (c net.Conn, err error) {
-		err = within(ns, func() error {
+		err = netns.Within(ns, func() error {
 			c, err = d.DialContext(ctx, network, to.String())
 			return err
 		})
@@ -120,7 +120,7 @@ func ownResolvers(place faults.Place) (servers []netip.Addr, odd []string, err e
 }
 
 func processResolvConf(pid int, n faults.Namespace) (string, error) {
-	ns, err := openIfSame(nsPath(strconv.Itoa(pid)), n)
+	ns, err := netns.OpenProcess(pid, n)
 	if err != nil {
 		return "", fmt.Errorf("process %d is gone, or not allowed to be looked at: %w", pid, err)
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
-	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
 )
 
@@ -194,13 +193,13 @@ func (f family) setAddress(register, at uint32) expr.Any {
 
 // compose queues the whole table. It becomes visible at once or not at all when the connection is flushed.
 func compose(c *nftables.Conn, u undo, list []redirection, lease time.Duration) error {
-	table := c.CreateTable(&nftables.Table{Name: u.Table, Family: nftables.TableFamilyINet})
+	table := c.CreateTable(u.NFT())
 	accepting := nftables.ChainPolicyAccept
 	ask := c.AddChain(&nftables.Chain{Name: askChain, Table: table, Type: nftables.ChainTypeRoute,
 		Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityRef(beforeTracking), Policy: &accepting})
 	tell := c.AddChain(&nftables.Chain{Name: tellChain, Table: table, Type: nftables.ChainTypeFilter,
 		Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityRef(afterFilters), Policy: &accepting})
-	comment := userdata.AppendString(nil, userdata.TypeComment, u.Mark)
+	comment := u.Comment()
 	rule := func(chain *nftables.Chain, exprs []expr.Any) {
 		c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: exprs, UserData: comment})
 	}
@@ -227,7 +226,7 @@ func compose(c *nftables.Conn, u undo, list []redirection, lease time.Duration) 
 // prolong queues a new timeout for all elements, in one transaction: the kernel deletes and adds them at once, so no
 // packet slips through, and if one of them has lapsed it does neither.
 func prolong(c *nftables.Conn, u undo, list []redirection, lease time.Duration) error {
-	table := &nftables.Table{Name: u.Table, Family: nftables.TableFamilyINet}
+	table := u.NFT()
 	for _, f := range families {
 		ask, tell := directories(table, f, list, u.Mark, lease)
 		for _, d := range []directory{ask, tell} {

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
 	"gameday/faults"
+	"gameday/faults/internal/netns"
 )
 
 // checkNetAdmin looks whether the guard may enter the place's network namespace and change it, and says which
@@ -20,8 +20,8 @@ func checkNetAdmin(ctx context.Context, kind string, place faults.Place) error {
 		return fmt.Errorf("%s on %s: the guard lacks %s, which it needs to %s: run it as root, or give it that capability",
 			kind, place.Name, capability, what)
 	}
-	err := withNamespace(ctx, *place.Network, func(ns *os.File) error {
-		if err := within(ns, func() error { return nil }); errors.Is(err, os.ErrPermission) {
+	err := netns.With(ctx, *place.Network, func(ns *os.File) error {
+		if err := netns.Within(ns, func() error { return nil }); errors.Is(err, os.ErrPermission) {
 			return lacks("CAP_SYS_ADMIN", "enter the network namespace")
 		}
 		c, err := dialTC(ns)
@@ -29,7 +29,7 @@ func checkNetAdmin(ctx context.Context, kind string, place faults.Place) error {
 			return err
 		}
 		defer c.Close()
-		if err := c.SetDeadline(latest(ctx)); err != nil {
+		if err := c.SetDeadline(netns.Deadline(ctx)); err != nil {
 			return err
 		}
 		err = c.send(unix.RTM_NEWQDISC, 0, tcObject{link: loopback, parent: tcRoot, handle: handleOf(rootMajor+1, 0)})
@@ -53,7 +53,7 @@ func checkKernel(ctx context.Context, leaf string, options []byte) error {
 	if _, tried := kernelHas.Load(leaf); tried {
 		return nil
 	}
-	ns, err := scratch()
+	ns, err := netns.Scratch()
 	if err != nil {
 		return nil
 	}
@@ -63,7 +63,7 @@ func checkKernel(ctx context.Context, leaf string, options []byte) error {
 		return err
 	}
 	defer c.Close()
-	if err := c.SetDeadline(latest(ctx)); err != nil {
+	if err := c.SetDeadline(netns.Deadline(ctx)); err != nil {
 		return err
 	}
 	lo, b := shapedLink{Index: loopback, Name: "lo"}, branch{Minor: 1, Quantum: 1 << 16}
@@ -72,37 +72,4 @@ func checkKernel(ctx context.Context, leaf string, options []byte) error {
 	}
 	kernelHas.Store(leaf, true)
 	return nil
-}
-
-// scratch makes a network namespace that lives until the file is closed.
-func scratch() (*os.File, error) {
-	type made struct {
-		ns  *os.File
-		err error
-	}
-	result := make(chan made, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			result <- made{nil, fmt.Errorf("making a network namespace: %w", err)}
-			return
-		}
-		ns, err := os.Open("/proc/thread-self/ns/net")
-		result <- made{ns, err}
-	}()
-	m := <-result
-	return m.ns, m.err
-}
-
-// withNamespace opens the namespace for f.
-func withNamespace(ctx context.Context, n faults.Namespace, f func(*os.File) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	ns, err := openNamespace(n)
-	if err != nil {
-		return err
-	}
-	defer ns.Close()
-	return f(ns)
 }

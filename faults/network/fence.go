@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"gameday/faults"
+	"gameday/faults/internal/netns"
 )
 
 // Environment variables that name the paths gameday itself needs.
@@ -85,8 +85,8 @@ func (s *selection) refuseSelfCut(getenv func(string) string) error {
 	if s.allowSelfCut {
 		return nil
 	}
-	own, err := ownNamespace()
-	if err != nil || !sameNamespace(own, s.place.Network) {
+	own, err := netns.Own()
+	if err != nil || !netns.Same(own, s.place.Network) {
 		return err
 	}
 	paths, err := keptPaths(getenv)
@@ -100,8 +100,4 @@ func (s *selection) refuseSelfCut(getenv func(string) string) error {
 		}
 	}
 	return nil
-}
-
-func sameNamespace(a, b *faults.Namespace) bool {
-	return a != nil && b != nil && a.Inode == b.Inode && a.Device == b.Device
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"gameday/faults"
+	"gameday/faults/internal/netns"
 )
 
 func TestSelfCut(t *testing.T) {
@@ -43,7 +44,7 @@ func TestSelfCut(t *testing.T) {
 		"keep garbage": {map[string]string{keepVariable: "prometheus"}, []string{"192.0.2.1"}, nil, false,
 			"reading GAMEDAY_KEEP"},
 	}
-	own, err := ownNamespace()
+	own, err := netns.Own()
 	if err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)

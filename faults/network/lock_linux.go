@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gameday/faults/internal/netns"
 )
 
 // treeLock is the name of an abstract Unix socket. Such names belong to one network namespace, a bound one cannot be
@@ -29,7 +31,7 @@ func lockTree(ctx context.Context, ns *os.File) (unlock func(), err error) {
 	defer tick.Stop()
 	for {
 		fd := -1
-		err := within(ns, func() (err error) {
+		err := netns.Within(ns, func() (err error) {
 			fd, err = bindLock()
 			return err
 		})

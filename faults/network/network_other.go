@@ -18,5 +18,3 @@ func revert(context.Context, faults.Entry) error { return errNeedsLinux }
 func newShape(selection, shaping) (faults.Injection, error) { return nil, errNeedsLinux }
 
 func revertShape(context.Context, faults.Entry) error { return errNeedsLinux }
-
-func ownNamespace() (*faults.Namespace, error) { return nil, errNeedsLinux }

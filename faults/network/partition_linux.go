@@ -12,6 +12,7 @@ import (
 	"github.com/google/nftables"
 
 	"gameday/faults"
+	"gameday/faults/internal/netns"
 )
 
 // partition is one cut at one place.
@@ -67,7 +68,7 @@ func (p *partition) look(ctx context.Context) (faults.Effect, error) {
 	var packets uint64
 	var standing bool
 	var probed error
-	err := inNamespace(ctx, *p.place.Network, func(c *nftables.Conn, ns *os.File) (err error) {
+	err := netns.NFT(ctx, *p.place.Network, func(c *nftables.Conn, ns *os.File) (err error) {
 		if standing, err = p.standing(c); err != nil || !standing {
 			return err
 		}
@@ -80,7 +81,7 @@ func (p *partition) look(ctx context.Context) (faults.Effect, error) {
 			return nil
 		}
 		p.rounds++
-		probed = within(ns, func() (err error) {
+		probed = netns.Within(ns, func() (err error) {
 			refused, err := p.probeCut()
 			p.probes += refused
 			return err
@@ -125,14 +126,11 @@ func (p *partition) effect(packets uint64, standing bool, probed error) faults.E
 
 // revert removes the entry's table, if it is there and ours, and makes sure that it is gone.
 func revert(ctx context.Context, e faults.Entry) error {
-	u, err := readUndo(e)
+	u, err := netns.ReadUndo(tablePrefix, e)
 	if err != nil {
 		return err
 	}
-	if e.Place.Network == nil {
-		return errors.New("the entry names no network namespace")
-	}
-	if err := removeTable(ctx, *e.Place.Network, u); err != nil && !errors.Is(err, errGone) {
+	if err := u.Remove(ctx, *e.Place.Network); err != nil && !errors.Is(err, netns.ErrGone) {
 		return fmt.Errorf("healing the network of %s: %w", e.Place.Name, err)
 	}
 	return nil

@@ -1,7 +1,6 @@
 package network
 
 import (
-	"encoding/json"
 	"errors"
 	"net/netip"
 	"slices"
@@ -105,26 +104,6 @@ func TestPreview(t *testing.T) {
 	} {
 		if got := p.Preview(faults.Place{}); got != want {
 			t.Errorf("%q, want %q", got, want)
-		}
-	}
-}
-
-func TestUndoIsOurs(t *testing.T) {
-	a, b := newUndo(faults.Owner{Run: "r", Injection: "i1"}), newUndo(faults.Owner{Run: "r", Injection: "i2"})
-	if a.Table == b.Table || a != newUndo(faults.Owner{Run: "r", Injection: "i1"}) {
-		t.Errorf("%+v and %+v", a, b)
-	}
-	long := newUndo(faults.Owner{Run: strings.Repeat("r", 300), Injection: "i"})
-	if len(long.Mark) > maxMark {
-		t.Errorf("a mark of %d bytes", len(long.Mark))
-	}
-	for _, u := range []undo{{"filter", "x"}, {"", "x"}, {"gameday-1", ""}} {
-		raw, err := json.Marshal(u)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := readUndo(faults.Entry{Undo: raw}); err == nil {
-			t.Errorf("%+v would be reverted", u)
 		}
 	}
 }

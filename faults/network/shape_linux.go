@@ -16,6 +16,7 @@ import (
 	"github.com/google/nftables/expr"
 
 	"gameday/faults"
+	"gameday/faults/internal/netns"
 )
 
 // The table of one injection that shapes, as `nft list table` would show it:
@@ -157,7 +158,7 @@ func (h *shape) Renew(ctx context.Context, lease time.Duration) error {
 		_, whole, err = c.counters(h.branch)
 		return err
 	})
-	if errors.Is(err, errGone) || err == nil && !whole {
+	if errors.Is(err, netns.ErrGone) || err == nil && !whole {
 		err = faults.ErrLapsed
 	}
 	if err != nil {
@@ -175,7 +176,7 @@ func (h *shape) look(ctx context.Context) (faults.Effect, error) {
 	var standing, whole bool
 	var seen tcStats
 	var probed error
-	err := inNamespace(ctx, *h.place.Network, func(c *nftables.Conn, _ *os.File) (err error) {
+	err := netns.NFT(ctx, *h.place.Network, func(c *nftables.Conn, _ *os.File) (err error) {
 		standing, err = h.standing(c)
 		return err
 	})
@@ -186,7 +187,7 @@ func (h *shape) look(ctx context.Context) (faults.Effect, error) {
 				return err
 			}
 			h.rounds++
-			probed = within(ns, h.probe)
+			probed = netns.Within(ns, h.probe)
 			now, whole, err := c.counters(h.branch)
 			if err == nil && whole {
 				h.probes += int(now.all() - seen.all())
@@ -240,7 +241,7 @@ func (h *shape) effect(seen tcStats, standing, whole bool, probed error) faults.
 // revertShape removes the entry's table, then its class, then the root qdiscs where that was the last, and makes sure
 // that all are gone.
 func revertShape(ctx context.Context, e faults.Entry) error {
-	u, err := readUndo(e)
+	u, err := netns.ReadUndo(tablePrefix, e)
 	if err != nil {
 		return err
 	}
@@ -248,10 +249,7 @@ func revertShape(ctx context.Context, e faults.Entry) error {
 	if err := json.Unmarshal(e.Undo, &s); err != nil {
 		return fmt.Errorf("reading the ledger's undo: %w", err)
 	}
-	if e.Place.Network == nil {
-		return errors.New("the entry names no network namespace")
-	}
-	errTable := removeTable(ctx, *e.Place.Network, u)
+	errTable := u.Remove(ctx, *e.Place.Network)
 	faults.Reach(ctx, faults.MidRevert)
 	// A table that cannot be removed must not keep the qdiscs: without them its rules do nothing either.
 	errTree := withTree(ctx, *e.Place.Network, func(c tcConn, ns *os.File) error {
@@ -264,7 +262,7 @@ func revertShape(ctx context.Context, e faults.Entry) error {
 		return c.fell(s.Branch)
 	})
 	for _, err := range []*error{&errTable, &errTree} {
-		if errors.Is(*err, errGone) {
+		if errors.Is(*err, netns.ErrGone) {
 			*err = nil
 		}
 	}

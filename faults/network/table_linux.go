@@ -10,10 +10,10 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
-	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
 
 	"gameday/faults"
+	"gameday/faults/internal/netns"
 )
 
 // table is the nftables table of one injection. Which addresses it hits stands in sets whose elements carry the lease
@@ -31,14 +31,8 @@ type table struct {
 
 // reserve names the table after the injection and makes sure that there is none of that name.
 func (t *table) reserve(ctx context.Context) error {
-	t.undo = newUndo(faults.OwnerOf(ctx))
-	err := inNamespace(ctx, *t.place.Network, func(c *nftables.Conn, _ *os.File) error {
-		found, err := findTable(c, t.undo.Table)
-		if err == nil && found {
-			err = foreign(t.undo.Table)
-		}
-		return err
-	})
+	t.undo = netns.NewUndo(tablePrefix, faults.OwnerOf(ctx))
+	err := netns.NFT(ctx, *t.place.Network, func(c *nftables.Conn, _ *os.File) error { return t.undo.Refuse(c) })
 	if err != nil {
 		return fmt.Errorf("reading the network of %s: %w", t.place.Name, err)
 	}
@@ -47,21 +41,21 @@ func (t *table) reserve(ctx context.Context) error {
 
 // add puts the table in, all of it or nothing, and fails if somebody else was faster.
 func (t *table) add(ctx context.Context, lease time.Duration) error {
-	err := inNamespace(ctx, *t.place.Network, func(c *nftables.Conn, _ *os.File) error {
+	err := netns.NFT(ctx, *t.place.Network, func(c *nftables.Conn, _ *os.File) error {
 		if err := t.compose(c, lease); err != nil {
 			return err
 		}
 		return c.Flush()
 	})
 	if errors.Is(err, unix.EEXIST) {
-		err = foreign(t.undo.Table)
+		err = t.undo.InTheWay()
 	}
 	return err
 }
 
 // compose queues the whole table. It becomes visible at once or not at all when the connection is flushed.
 func (t *table) compose(c *nftables.Conn, lease time.Duration) error {
-	own := c.CreateTable(&nftables.Table{Name: t.undo.Table, Family: nftables.TableFamilyINet})
+	own := c.CreateTable(t.undo.NFT())
 	var sets []*nftables.Set
 	for _, s := range t.specs() {
 		set := s.set(own, t.undo.Mark)
@@ -88,7 +82,7 @@ func (t *table) compose(c *nftables.Conn, lease time.Duration) error {
 		}
 	}
 	accepting := nftables.ChainPolicyAccept
-	comment := userdata.AppendString(nil, userdata.TypeComment, t.undo.Mark)
+	comment := t.undo.Comment()
 	for _, spec := range t.chains {
 		chain := c.AddChain(&nftables.Chain{Name: spec.name, Table: own, Type: nftables.ChainTypeFilter,
 			Hooknum: spec.hook, Priority: nftables.ChainPriorityRef(t.priority), Policy: &accepting})
@@ -102,7 +96,7 @@ func (t *table) compose(c *nftables.Conn, lease time.Duration) error {
 // renew gives all elements a new timeout in one transaction: the kernel deletes and adds them at once, so no packet
 // slips through, and if one of them has lapsed it does neither.
 func (t *table) renew(ctx context.Context, lease time.Duration) error {
-	err := inNamespace(ctx, *t.place.Network, func(c *nftables.Conn, _ *os.File) error {
+	err := netns.NFT(ctx, *t.place.Network, func(c *nftables.Conn, _ *os.File) error {
 		standing, err := t.standing(c)
 		if err == nil && !standing {
 			err = faults.ErrLapsed
@@ -110,7 +104,7 @@ func (t *table) renew(ctx context.Context, lease time.Duration) error {
 		if err != nil {
 			return err
 		}
-		own := &nftables.Table{Name: t.undo.Table, Family: nftables.TableFamilyINet}
+		own := t.undo.NFT()
 		for _, s := range t.specs() {
 			set := s.set(own, t.undo.Mark)
 			list := s.elements(set.Interval, lease)
@@ -121,7 +115,7 @@ func (t *table) renew(ctx context.Context, lease time.Duration) error {
 		}
 		return c.Flush()
 	})
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, errGone) {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, netns.ErrGone) {
 		err = faults.ErrLapsed
 	}
 	if err != nil {
@@ -133,10 +127,10 @@ func (t *table) renew(ctx context.Context, lease time.Duration) error {
 // standing reports whether every element is still in its set. The kernel leaves lapsed ones out of its answer, even
 // before it has freed them; older ones would let them be renewed.
 func (t *table) standing(c *nftables.Conn) (bool, error) {
-	if found, err := findTable(c, t.undo.Table); err != nil || !found {
+	if found, err := t.undo.Stands(c); err != nil || !found {
 		return false, err
 	}
-	own := &nftables.Table{Name: t.undo.Table, Family: nftables.TableFamilyINet}
+	own := t.undo.NFT()
 	for _, s := range t.specs() {
 		list, err := c.GetSetElements(s.set(own, t.undo.Mark))
 		if err != nil {
@@ -158,94 +152,12 @@ func (t *table) standing(c *nftables.Conn) (bool, error) {
 // count sums the counters of the table's rules.
 func (t *table) count(c *nftables.Conn) (uint64, error) {
 	var sum uint64
-	own := &nftables.Table{Name: t.undo.Table, Family: nftables.TableFamilyINet}
 	for _, spec := range t.chains {
-		rules, err := c.GetRules(own, &nftables.Chain{Name: spec.name, Table: own})
+		n, err := t.undo.Packets(c, spec.name)
 		if err != nil {
-			return 0, fmt.Errorf("reading chain %s: %w", spec.name, err)
+			return 0, err
 		}
-		for _, r := range rules {
-			for _, x := range r.Exprs {
-				if n, ok := x.(*expr.Counter); ok {
-					sum += n.Packets
-				}
-			}
-		}
+		sum += n
 	}
 	return sum, nil
-}
-
-// removeTable removes the entry's table, if it is there and ours, and makes sure that it is gone.
-func removeTable(ctx context.Context, n faults.Namespace, u undo) error {
-	return inNamespace(ctx, n, func(c *nftables.Conn, _ *os.File) error {
-		found, err := findTable(c, u.Table)
-		if err != nil || !found {
-			return err
-		}
-		if err := checkMark(c, u); err != nil {
-			return err
-		}
-		c.DelTable(&nftables.Table{Name: u.Table, Family: nftables.TableFamilyINet})
-		if err := c.Flush(); err != nil && !errors.Is(err, unix.ENOENT) {
-			return fmt.Errorf("deleting table inet %s: %w", u.Table, err)
-		}
-		if found, err = findTable(c, u.Table); err == nil && found {
-			err = fmt.Errorf("table inet %s is still there after it was deleted", u.Table)
-		}
-		return err
-	})
-}
-
-// checkMark refuses a table of our name that our run did not make. Every rule of ours carries the mark as its
-// comment.
-func checkMark(c *nftables.Conn, u undo) error {
-	table := &nftables.Table{Name: u.Table, Family: nftables.TableFamilyINet}
-	chains, err := c.ListChainsOfTableFamily(nftables.TableFamilyINet)
-	if err != nil {
-		return fmt.Errorf("reading table inet %s: %w", u.Table, err)
-	}
-	marked := false
-	for _, chain := range chains {
-		if chain.Table.Name != u.Table {
-			continue
-		}
-		rules, err := c.GetRules(table, chain)
-		if err != nil {
-			return fmt.Errorf("reading table inet %s: %w", u.Table, err)
-		}
-		for _, r := range rules {
-			if comment, _ := userdata.GetString(r.UserData, userdata.TypeComment); comment != u.Mark {
-				return unmarked(u)
-			}
-			marked = true
-		}
-	}
-	if !marked {
-		return unmarked(u)
-	}
-	return nil
-}
-
-func unmarked(u undo) error {
-	return fmt.Errorf("%w: table inet %s does not carry the mark %q; look at it with `nft list table inet %s`",
-		faults.ErrForeign, u.Table, u.Mark, u.Table)
-}
-
-func findTable(c *nftables.Conn, name string) (bool, error) {
-	tables, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
-	if err != nil {
-		return false, fmt.Errorf("listing tables: %w", err)
-	}
-	for _, t := range tables {
-		if t.Name == name {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-func foreign(table string) error {
-	return fmt.Errorf("%w: there is a table inet %s already; if no run is under way, "+
-		"`gameday revert` removes what is ours",
-		faults.ErrForeign, table)
 }

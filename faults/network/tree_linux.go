@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gameday/faults"
+	"gameday/faults/internal/netns"
 )
 
 // The qdisc tree on an interface while two injections shape it:
@@ -66,7 +67,7 @@ func (c tcConn) plant(o faults.Owner, s *selection) (branch, error) {
 	if len(links) == 0 {
 		return branch{}, fmt.Errorf("no interface of %s has a route to any of the addresses: nothing to shape", s.place.Name)
 	}
-	sum := digest(o)
+	sum := netns.Digest(o)
 	b := branch{Minor: binary.BigEndian.Uint16(sum[6:8]), Quantum: 1<<16 | uint32(binary.BigEndian.Uint16(sum[8:10]))}
 	var taken []uint16
 	for _, l := range links {
@@ -312,21 +313,15 @@ func (c tcConn) drain(ctx context.Context, b branch) {
 
 // withTree calls f with a connection to the namespace's traffic control.
 func withTree(ctx context.Context, n faults.Namespace, f func(tcConn, *os.File) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	ns, err := openNamespace(n)
-	if err != nil {
-		return err
-	}
-	defer ns.Close()
-	c, err := dialTC(ns)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if err := c.SetDeadline(latest(ctx)); err != nil {
-		return fmt.Errorf("opening rtnetlink: %w", err)
-	}
-	return named(f(c, ns))
+	return netns.With(ctx, n, func(ns *os.File) error {
+		c, err := dialTC(ns)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.SetDeadline(netns.Deadline(ctx)); err != nil {
+			return fmt.Errorf("opening rtnetlink: %w", err)
+		}
+		return f(c, ns)
+	})
 }

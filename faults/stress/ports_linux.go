@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gameday/faults"
+	"gameday/faults/internal/netns"
 )
 
 // portsLoad is port_exhaustion on this machine.
@@ -28,16 +29,20 @@ func (p *portsLoad) mark(*undo) {}
 
 // check reads the namespace's range and whether there are descriptors and memory enough to hold it.
 func (p *portsLoad) check() error {
-	if ownNetwork(p.network) && !p.selfCut {
+	own, err := netns.Own()
+	if err != nil {
+		return err
+	}
+	if netns.Same(own, &p.network) && !p.selfCut {
 		return errors.New("port_exhaustion: the place is in gameday's own network, so its traffic and its questions to alarm " +
 			"sources would get no ports either; use a lab node or a container, or set allow_self_cut = true")
 	}
-	ns, err := openNetwork(p.network)
+	ns, err := netns.Open(p.network)
 	if err != nil {
 		return err
 	}
 	defer ns.Close()
-	return inNetwork(ns, p.measure)
+	return netns.Within(ns, p.measure)
 }
 
 // measure is called in the namespace.
@@ -100,7 +105,7 @@ func readRange() (whole portRange, reserved []portRange, err error) {
 // begin starts the holders one after the other: each says how many free ports it left, so that the next knows how many
 // are still to be left.
 func (p *portsLoad) begin(ctx context.Context, l *load, lease time.Duration) error {
-	ns, err := openNetwork(p.network)
+	ns, err := netns.Open(p.network)
 	if err != nil {
 		return err
 	}
@@ -130,7 +135,7 @@ func (p *portsLoad) begin(ctx context.Context, l *load, lease time.Duration) err
 // left, if any, for the moment. What connect(2) says is told too, but proves less: the kernel lets connections to
 // different addresses share a port.
 func (p *portsLoad) effect(ctx context.Context, l *load) (faults.Effect, error) {
-	ns, err := openNetwork(p.network)
+	ns, err := netns.Open(p.network)
 	if err != nil {
 		return faults.Effect{}, err
 	}
@@ -167,7 +172,7 @@ func (j *portsJob) run(say func(report)) error {
 		return err
 	}
 	r := report{Step: stepStanding}
-	err := inNetwork(os.NewFile(networkFD, "network"), func() error {
+	err := netns.Within(os.NewFile(networkFD, "network"), func() error {
 		for _, span := range j.Ports {
 			for port := span.First; port <= span.Last; port++ {
 				fd, err := bindPort(port)
@@ -248,7 +253,7 @@ func (j *probeJob) run(say func(report)) error {
 		return err
 	}
 	r := report{Step: stepStanding}
-	err := inNetwork(os.NewFile(networkFD, "network"), func() error {
+	err := netns.Within(os.NewFile(networkFD, "network"), func() error {
 		for r.Held < j.Leave {
 			if _, err := bindPort(0); err != nil {
 				break
