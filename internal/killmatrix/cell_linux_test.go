@@ -72,6 +72,12 @@ func (e *experiment) run() (err error) {
 			return nil
 		}
 	}
+	if e.Victim == Cut {
+		if why := lacksWire(); why != "" {
+			e.Outcome, e.Why = NotRun, why
+			return nil
+		}
+	}
 	if e.lab.atomic[e.point()] {
 		e.Outcome = Atomic
 		return nil
@@ -174,7 +180,7 @@ func (e *experiment) perform() error {
 	}
 	_, e.renews = i.(faults.Renewer)
 	e.renews = e.renews && !e.w.stands
-	if e.s, err = e.w.perform(e.kind.Name); e.s != nil {
+	if e.s, err = e.w.perform(e.kind.Name, e.Victim == Cut); e.s != nil {
 		defer e.s.close()
 	}
 	if err != nil {

@@ -41,13 +41,23 @@ func playConductor() error {
 		return err
 	}
 	cmd := as(roleGuard)
+	if dir := os.Getenv(wireVariable); dir != "" {
+		var err error
+		if cmd, err = sshGuard(dir); err != nil {
+			return err
+		}
+	}
 	cmd.Stderr = nil
 	ctx := context.Background()
 	c, err := guard.Start(ctx, cmd)
 	if err != nil {
 		return err
 	}
-	fmt.Println(saidGuard, c.PID())
+	welcome, err := c.Hello(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Println(saidGuard, welcome.PID)
 	orders := make(chan string)
 	go func() {
 		defer close(orders)

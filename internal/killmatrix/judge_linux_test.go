@@ -55,7 +55,7 @@ func (e *experiment) judge(touched bool) error {
 	switch e.Victim {
 	case Conductor:
 		e.watchAlone(guardBound(), true)
-	case Hung:
+	case Hung, Cut:
 		e.watchAlone(e.hungBound(), false)
 	case Target, DiskFull, ReadOnly, ClockBack, ClockOn:
 		err = e.watchTold()
@@ -259,8 +259,8 @@ func (e *experiment) watchOrphan(touched bool) {
 // finish ends conductor and guard. From here on, nobody of ours is alive.
 func (e *experiment) finish() error {
 	e.s.tell(tellClose)
-	if e.Victim == Hung {
-		if err := e.s.killAll(e.s.pids.conductor); err != nil {
+	if e.Victim == Hung || e.Victim == Cut {
+		if err := e.s.killAll(append(e.s.wire, e.s.pids.conductor)...); err != nil {
 			return err
 		}
 	}

@@ -198,6 +198,8 @@ func TestLeaksAreNoticed(t *testing.T) {
 		{hopeless, faults.Stands, Conductor, []Outcome{Leaks}},
 		{hopeless, faults.AfterEntry, Guard, []Outcome{Leaks}},
 		{greedy, faults.Stands, Hung, []Outcome{Leaks}},
+		{flawless, faults.Stands, Cut, []Outcome{ByGuard, NotRun}}, // without root there is no sshd
+		{greedy, faults.Stands, Cut, []Outcome{Leaks, NotRun}},
 		{greedy, faults.BeforeClose, Guard, []Outcome{Leaks}},
 		{onceOnly, faults.Stands, Guard, []Outcome{Leaks}},
 		{parent, faults.Stands, Both, []Outcome{Leaks}},

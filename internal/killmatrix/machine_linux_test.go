@@ -43,7 +43,7 @@ const (
 // startMachine boots a machine with this very program on it, or skips the test.
 func startMachine(t *testing.T) *virtual {
 	t.Helper()
-	m := &virtual{Machine: vm.Start(t, vm.Options{Memory: 1536, Disk: 512}), t: t}
+	m := &virtual{Machine: vm.Start(t, vm.Options{Memory: 1536, Disk: 512, SSH: true, Programs: []string{"ssh", "ssh-keygen"}}), t: t}
 	m.install()
 	return m
 }
@@ -247,24 +247,15 @@ func rebootAll(t *testing.T, m Machine, cells []Cell) []Result {
 	return results
 }
 
-// machineCells are those that need a machine: the clock where a fault stands or is about to, a power cut under every
-// kind before, while and after it stands, and what the kernel here has no netem for. Kinds that are the same but for a
-// name have the whole matrix once, and else what strikes while they stand or are half done: an emulated processor is
-// slow.
+// machineCells are those that need a machine: clocks that jump, power that is cut, and what the kernel here has no netem
+// for.
 func machineCells(names []string, notRun []Cell) (here, reboots []Cell) {
-	for _, c := range notRun {
-		half := c.Point == faults.MidInject || c.Point == faults.MidRevert
-		if c.Kind == "network_delay" || c.Point == faults.Stands || half && (c.Victim == Guard || c.Victim == Conductor) {
-			here = append(here, c)
-		}
-	}
+	here = notRun
 	for _, c := range Cells(names, MachineVictims()) {
-		chosen := c.Point == faults.AfterEntry || c.Point == faults.Stands
-		switch {
-		case c.Victim != Reboot && chosen:
-			here = append(here, c)
-		case c.Victim == Reboot && (chosen || c.Point == faults.BeforeClose):
+		if c.Victim == Reboot {
 			reboots = append(reboots, c)
+		} else {
+			here = append(here, c)
 		}
 	}
 	slices.SortStableFunc(here, func(a, b Cell) int { return strings.Compare(a.Kind, b.Kind) })

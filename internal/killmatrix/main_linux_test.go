@@ -74,6 +74,8 @@ func TestMain(m *testing.M) {
 		err = playFamily()
 	case roleHost:
 		err = playHost()
+	case roleRelay:
+		err = playRelay()
 	case roleLab:
 		err = playLab()
 	default:

@@ -32,6 +32,7 @@ const (
 	Group     Victim = "group"     // SIGKILL to conductor, guard, and every process of their sessions or their offspring
 	Target    Victim = "target"    // the target's process, or the last process of its namespace
 	Hung      Victim = "hung"      // SIGSTOP to the conductor
+	Cut       Victim = "cut"       // the connection by which the conductor reaches the guard: nothing arrives, nobody is told
 	DiskFull  Victim = "disk_full" // not a byte is left on the ledger's disk
 	ReadOnly  Victim = "read_only" // the ledger's folder cannot be written
 	Reboot    Victim = "reboot"    // the whole machine, in a virtual one only
@@ -41,7 +42,7 @@ const (
 
 // Victims lists those that can be struck on any machine, in the order of the page.
 func Victims() []Victim {
-	return []Victim{Conductor, Guard, Both, Group, Target, Hung, DiskFull, ReadOnly}
+	return []Victim{Conductor, Guard, Both, Group, Target, Hung, Cut, DiskFull, ReadOnly}
 }
 
 // MachineVictims lists those that need a machine of their own.

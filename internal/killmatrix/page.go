@@ -50,6 +50,7 @@ Columns are what happened:
 | group | SIGKILL at once to both and all that they started: sessions, children, workers |
 | target | SIGKILL to the target's process, or to the last process of its namespace; then told to revert |
 | hung | SIGSTOP to gameday, which stays alive and renews no more: all must be gone within the lease and 1 s of the proof |
+| cut | the guard is reached by SSH, and the connection carries nothing any more, in either direction: as hung |
 | disk_full | the ledger's disk is filled; then told to revert |
 | read_only | the ledger's folder is made read-only; then told to revert |
 | reboot | the power of a whole virtual machine is cut; after it has booted, a fresh ` + "`gameday revert`" + ` closes every entry |

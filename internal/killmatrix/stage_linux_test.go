@@ -32,14 +32,15 @@ type stage struct {
 	said      chan string // lines of the conductor; closed when it has ended
 	reaped    chan struct{}
 	pids      struct{ conductor, guard faults.Process }
+	wire      []faults.Process // what is between the two: ssh, sshd, and a relay
 	listener  net.Listener
 	gate      net.Conn
 	reached   chan faults.Checkpoint // closed when the guard has ended
 	err       *tailBuffer
 }
 
-// perform starts a conductor that starts a guard that injects the fault.
-func (w *world) perform(kind string) (*stage, error) {
+// perform starts a conductor that starts a guard, over a wire or without one, that injects the fault.
+func (w *world) perform(kind string, wired bool) (*stage, error) {
 	s := &stage{w: w, id: w.run + "-i1", said: make(chan string, 64), reaped: make(chan struct{}),
 		reached: make(chan faults.Checkpoint, 64), err: &tailBuffer{}}
 	path := filepath.Join(w.dir, "gate")
@@ -55,6 +56,13 @@ func (w *world) perform(kind string) (*stage, error) {
 	s.conductor = as(roleConductor)
 	s.conductor.Env = append(s.conductor.Env, requestVariable+"="+string(request), gateVariable+"="+path,
 		ledgerVariable+"="+w.ledgerDir(), "TMPDIR="+w.temp())
+	if wired {
+		dir, err := w.layWire()
+		if err != nil {
+			return nil, err
+		}
+		s.conductor.Env = append(s.conductor.Env, wireVariable+"="+dir)
+	}
 	s.conductor.Stderr = s.err
 	s.conductor.SysProcAttr = ownSession()
 	if s.in, err = s.conductor.StdinPipe(); err != nil {
@@ -75,7 +83,10 @@ func (w *world) perform(kind string) (*stage, error) {
 		_ = s.conductor.Wait()
 		close(s.reaped)
 	}()
-	return s, s.meet()
+	if err := s.meet(); err != nil || !wired {
+		return s, err
+	}
+	return s, s.learnWire()
 }
 
 // listen hands on what the conductor says.
@@ -144,7 +155,11 @@ func (s *stage) goOn() { _, _ = fmt.Fprintln(s.gate, "go") }
 
 // ours are the processes that the snapshot leaves out while they may still run.
 func (s *stage) ours() map[int]bool {
-	return map[int]bool{s.pids.conductor.PID: true, s.pids.guard.PID: true}
+	ours := map[int]bool{s.pids.conductor.PID: true, s.pids.guard.PID: true}
+	for _, p := range s.wire {
+		ours[p.PID] = true
+	}
+	return ours
 }
 
 // ended reports whether neither conductor nor guard runs.
@@ -156,9 +171,11 @@ func (s *stage) close() {
 		_ = s.conductor.Process.Kill()
 		<-s.reaped
 	}
-	if s.pids.guard.PID != 0 && process.Alive(s.pids.guard) {
-		if p, err := os.FindProcess(s.pids.guard.PID); err == nil {
-			_ = p.Kill()
+	for _, left := range append(s.wire, s.pids.guard) {
+		if left.PID != 0 && process.Alive(left) {
+			if p, err := os.FindProcess(left.PID); err == nil {
+				_ = p.Kill()
+			}
 		}
 	}
 	s.in.Close()

@@ -43,13 +43,9 @@ func (s *stage) strike(v Victim) error {
 	case Target:
 		return s.w.kill()
 	case Hung:
-		if err := unix.Kill(conductor.PID, unix.SIGSTOP); err != nil {
-			return err
-		}
-		if !until(patience, func() bool { return stateOf(conductor) == 'T' }) {
-			return errors.New("the conductor does not stop")
-		}
-		return nil
+		return halt(conductor)
+	case Cut:
+		return s.cut()
 	case DiskFull:
 		return fill(s.w.disk())
 	case ReadOnly:
