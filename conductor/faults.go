@@ -65,8 +65,10 @@ type injection struct {
 	host  *remote.Host     // whose guard it is; nil for this machine's
 	over  chan guard.Event // what the guard says of it by itself
 	// settled is closed when the guard has answered: until then the embedded Injection belongs to injectAt.
-	settled chan struct{}
-	gone    bool // guarded by run.mu
+	settled  chan struct{}
+	gone     bool      // guarded by run.mu
+	tries    int       // of reverting it while the run unwinds; guarded by run.mu
+	orphaned sync.Once // its guard was found dead
 	// reverting is held while the fault is reverted, so that its end and that of the run do not both do it.
 	reverting sync.Mutex
 }
@@ -110,10 +112,10 @@ func (r *run) conductFault(f *faultRun) {
 		r.awaitEnd(f, standing)
 	default:
 		if r.stand(f, standing) {
-			for _, in := range slices.Backward(standing) {
+			r.revertAll(standing, func(in *injection) {
 				r.lookAgain(in)
 				r.revert(in)
-			}
+			})
 		}
 	}
 }
@@ -207,11 +209,7 @@ func (r *run) keepUntil(wg *sync.WaitGroup, f *faultRun) {
 			r.mu.Lock()
 			standing := slices.Clone(r.standing)
 			r.mu.Unlock()
-			for _, in := range standing {
-				if in.fault == f && in.isSettled() {
-					r.renew(in)
-				}
-			}
+			r.renew(slices.DeleteFunc(standing, func(in *injection) bool { return in.fault != f || !in.isSettled() }))
 		}
 	}
 }
@@ -367,32 +365,51 @@ func (r *run) stand(f *faultRun, standing []*injection) bool {
 		case <-r.ctx.Done():
 			return false
 		case <-renew.C:
-			for _, in := range standing {
-				r.renew(in)
-			}
+			r.renew(standing)
 		}
 	}
 }
 
-// renew prolongs one lease, and notes a fault that is gone before its time. A guard that is dead renews nothing: what it
-// left is reverted at once, from the ledger.
-func (r *run) renew(in *injection) {
-	if r.isGone(in) {
-		return
+// renew prolongs the leases of a fault, with one request to each guard. A guard that does not answer in time keeps the
+// others waiting until the next renewal is due, and no longer.
+func (r *run) renew(standing []*injection) {
+	byGuard := map[*guard.Client][]*injection{}
+	for _, in := range standing {
+		if !r.isGone(in) {
+			byGuard[in.guard] = append(byGuard[in.guard], in)
+		}
 	}
-	ctx, cancel := context.WithTimeout(r.ctx, in.fault.Lease)
-	defer cancel()
-	refused, err := in.guard.Renew(ctx, in.fault.Lease, in.ID)
-	if err == nil {
-		err = refused[in.ID]
+	var wg sync.WaitGroup
+	for c, held := range byGuard {
+		wg.Go(func() {
+			lease := held[0].fault.Lease
+			ctx, cancel := context.WithTimeout(r.ctx, lease/5)
+			defer cancel()
+			var ids []string
+			for _, in := range held {
+				ids = append(ids, in.ID)
+			}
+			refused, err := c.Renew(ctx, lease, ids...)
+			for _, in := range held {
+				r.notRenewed(in, errors.Join(err, refused[in.ID]))
+			}
+		})
 	}
+	wg.Wait()
+}
+
+// notRenewed notes a fault that is gone before its time. A guard that is dead renews nothing: what it left is reverted at
+// once, from the ledger.
+func (r *run) notRenewed(in *injection, err error) {
 	if err == nil || r.ctx.Err() != nil {
 		return
 	}
 	select {
 	case <-in.guard.Ended():
-		r.rec.add(report.Noted, report.Note{Fault: in.Fault, Text: fmt.Sprintf("the guard of %s on %s is gone: %v", in.Fault, in.Place, err)})
-		r.revert(in)
+		in.orphaned.Do(func() {
+			r.rec.add(report.Noted, report.Note{Fault: in.Fault, Text: fmt.Sprintf("the guard of %s on %s is gone: %v", in.Fault, in.Place, err)})
+			r.work.Go(func() { r.revert(in) })
+		})
 		return
 	default:
 	}
@@ -431,9 +448,7 @@ func (r *run) awaitEnd(f *faultRun, standing []*injection) {
 				r.endedByItself(in, e)
 				done = true
 			case <-renew.C:
-				for _, o := range standing {
-					r.renew(o)
-				}
+				r.renew(standing)
 				done = r.isGone(in)
 			case <-time.After(time.Until(last)):
 				r.revert(in)

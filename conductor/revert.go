@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"gameday/clock"
 	"gameday/faults"
@@ -104,17 +105,56 @@ func (r *run) entryStands(id string) bool {
 	return err != nil || slices.ContainsFunc(standing, func(s faults.Standing) bool { return s.Entry.ID == id })
 }
 
-// unwind reverts everything that stands, the last one first.
+// Limits of reverting many at once.
+const (
+	revertTries = 2 // of one injection, by the end of the run
+	hostReverts = 4 // at once: each may need a connection of its own, and sshd lets few in at a time
+)
+
+// unwind reverts everything that stands, of a place the last one first. What could not be reverted is tried once more.
 func (r *run) unwind() {
-	for range 3 {
+	for {
+		var left []*injection
 		r.mu.Lock()
-		left := slices.Clone(r.standing)
+		for _, in := range r.standing {
+			if in.tries < revertTries {
+				in.tries++
+				left = append(left, in)
+			}
+		}
 		r.mu.Unlock()
 		if len(left) == 0 {
 			return
 		}
-		for _, in := range slices.Backward(left) {
-			r.revert(in)
-		}
+		r.revertAll(left, r.revert)
 	}
+}
+
+// revertAll hands each injection to revert, at the same time but for those that may have built on each other: somebody's
+// slow revert must not keep another's fault standing.
+func (r *run) revertAll(list []*injection, revert func(*injection)) {
+	var wg sync.WaitGroup
+	hosts := map[string]chan struct{}{}
+	order := faults.RevertOrder(list, func(in *injection) (faults.Place, faults.Need) {
+		return in.place.Where(), in.fault.Kind.Needs
+	})
+	for _, chain := range order {
+		host := chain[0].place.Where().Host
+		if host != "" && hosts[host] == nil {
+			hosts[host] = make(chan struct{}, hostReverts)
+		}
+		turn := hosts[host]
+		wg.Go(func() {
+			for _, in := range chain {
+				if turn != nil {
+					turn <- struct{}{}
+				}
+				revert(in)
+				if turn != nil {
+					<-turn
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

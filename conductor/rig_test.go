@@ -109,6 +109,13 @@ func (w *world) kinds() []faults.Kind {
 }
 
 func (w *world) revert(_ context.Context, e faults.Entry) error {
+	var c held
+	if err := json.Unmarshal(e.Config, &c); err != nil {
+		return err
+	}
+	if c.Way == "sluggish" {
+		time.Sleep(sluggish) // on the bubble's clock
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.dead || w.stuck {
@@ -119,10 +126,13 @@ func (w *world) revert(_ context.Context, e faults.Entry) error {
 	return nil
 }
 
+// sluggish is how long a revert takes that is told to.
+const sluggish = 4 * time.Second
+
 // held is a fault that does as told.
 type held struct {
 	world *world
-	Way   string `hcl:"way,optional" json:"way,omitempty"` // "foreign", "foreign_later", "slow", "never"
+	Way   string `hcl:"way,optional" json:"way,omitempty"` // "foreign", "foreign_later", "slow", "never", "sluggish"
 }
 
 func (h *held) Validate() error { return nil }

@@ -185,7 +185,7 @@ const twoFaults = `
     duration = "15s"
   }
   fault "hold" "second" {
-    target   = target.db
+    target   = target.web
     at       = "3s"
     duration = "15s"
   }
@@ -286,11 +286,36 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// TestSlowRevertDelaysNobody checks that a fault whose revert takes its time, the newest one, does not keep an older one
+// elsewhere standing, neither when the run is stopped nor when both end at the same time.
+func TestSlowRevertDelaysNobody(t *testing.T) {
+	inner := steadyBlock +
+		fault("hold", "first", "target = target.web\nat = \"2s\"\nduration = \"6s\"") +
+		fault("hold", "second", "target = target.db\nat = \"3s\"\nduration = \"5s\"\nway = \"sluggish\"")
+	for name, c := range map[string]struct {
+		stop time.Duration
+		want []string
+	}{
+		"stopped": {10 * time.Second, []string{"injected first 7.0", "injected second 8.0", "reverted first 10.0", "reverted second 14.0"}},
+		"ended":   {0, []string{"injected first 7.0", "injected second 8.0", "reverted first 13.0", "reverted second 17.0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, "", inner, func(d *day) {
+				if c.stop > 0 {
+					d.at(c.stop, func() { d.stop <- report.Stop{By: "signal interrupt"} })
+				}
+			}, func(d *day, rec *report.Record) {
+				same(d.t, "steps", steps(d.t, rec, report.Injected, report.Reverted, report.Lapsed), c.want)
+			})
+		})
+	}
+}
+
 // TestStopDuringInjection checks that a fault whose effect is still being proven is undone before the older one.
 func TestStopDuringInjection(t *testing.T) {
 	inner := steadyBlock +
 		fault("hold", "first", "target = target.web\nat = \"2s\"\nduration = \"15s\"") +
-		fault("hold", "second", "target = target.db\nat = \"3s\"\nduration = \"15s\"\nway = \"never\"")
+		fault("hold", "second", "target = target.web\nat = \"3s\"\nduration = \"15s\"\nway = \"never\"")
 	play(t, "", inner, func(d *day) {
 		d.at(9*time.Second, func() { d.stop <- report.Stop{By: "signal interrupt"} })
 	}, func(d *day, rec *report.Record) {

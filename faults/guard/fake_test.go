@@ -19,9 +19,10 @@ import (
 type world struct {
 	mu       sync.Mutex
 	standing map[string]time.Time
-	reverts  []string // in order
-	dead     bool     // no revert gets through, as if the guard had been killed
-	hang     bool     // reverts wait for the end of their context
+	reverts  []string      // in order
+	dead     bool          // no revert gets through, as if the guard had been killed
+	hang     bool          // reverts wait for the end of their context
+	slow     time.Duration // a revert takes
 }
 
 func newWorld() *world { return &world{standing: map[string]time.Time{}} }
@@ -59,6 +60,8 @@ func (w *world) kinds() []faults.Kind {
 			New: func() faults.Config { return &fake{world: w} }},
 		{Name: "ending", Needs: faults.NeedNode, Reversible: true, Revert: w.revert,
 			New: func() faults.Config { return &fake{world: w, ends: true} }},
+		{Name: "net", Needs: faults.NeedNetwork, Reversible: true, Revert: w.revert,
+			New: func() faults.Config { return &fake{world: w} }},
 		{Name: "final", Needs: faults.NeedProcess,
 			New: func() faults.Config { return &fake{world: w} }},
 	}
@@ -70,8 +73,9 @@ func (w *world) revert(ctx context.Context, e faults.Entry) error {
 		return err
 	}
 	w.mu.Lock()
-	hang, dead := w.hang, w.dead
+	hang, dead, slow := w.hang || c.Revert == "hang", w.dead, w.slow
 	w.mu.Unlock()
+	time.Sleep(slow) // on the bubble's clock
 	if hang {
 		<-ctx.Done()
 		return ctx.Err()
@@ -98,7 +102,7 @@ type fake struct {
 	Bad    string        `json:"bad,omitempty"`    // "validate", "bind", "undo"
 	Inject string        `json:"inject,omitempty"` // "fail" after applying, "panic" after applying, "hang"
 	Effect string        `json:"effect,omitempty"` // "never", "late", "panic", "fail"
-	Revert string        `json:"revert,omitempty"` // "fail", "panic"
+	Revert string        `json:"revert,omitempty"` // "fail", "panic", "hang"
 	Watch  time.Duration `json:"watch,omitempty"`  // ends after this; negative: fails after that
 }
 

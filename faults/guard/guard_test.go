@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
@@ -116,7 +117,7 @@ func bubble(t *testing.T, f func(t *testing.T, r *rig)) {
 func TestHello(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		w, err := r.Hello(t.Context())
-		if err != nil || w.Version != "test" || !slices.Equal(w.Kinds, []string{"fake", "ending", "final"}) || w.PID == 0 {
+		if err != nil || w.Version != "test" || !slices.Equal(w.Kinds, []string{"fake", "ending", "net", "final"}) || w.PID == 0 {
 			t.Errorf("%+v, %v", w, err)
 		}
 		if err := r.end(t); err != nil {
@@ -321,6 +322,92 @@ func TestHangingRevert(t *testing.T) {
 		}
 		if took := time.Since(began); took > 11*time.Second {
 			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// TestManyAtOnce ends a guard with many faults whose reverts take their time: all are gone within the second that the
+// kill matrix holds one to, unless they stand at one place, where the newest goes first.
+func TestManyAtOnce(t *testing.T) {
+	const each = 300 * time.Millisecond
+	for name, c := range map[string]struct {
+		request func(n int) guard.InjectRequest
+		most    time.Duration
+	}{
+		"many places": {func(n int) guard.InjectRequest {
+			return at(ask(fmt.Sprint("i", n), "fake", `{}`), fmt.Sprint("place", n))
+		}, time.Second},
+		"many hosts": {func(n int) guard.InjectRequest {
+			return onHost(ask(fmt.Sprint("i", n), "fake", `{}`), fmt.Sprint("host", n))
+		}, time.Second},
+		"one network": {func(n int) guard.InjectRequest { return ask(fmt.Sprint("i", n), "net", `{}`) }, time.Second},
+		"one process": {func(n int) guard.InjectRequest { return ask(fmt.Sprint("i", n%5), "fake", `{}`) }, 5*each + time.Second},
+		"kinds at once": {func(n int) guard.InjectRequest {
+			return at(ask(fmt.Sprint("i", n), "ending", `{"watch":60000000000}`), fmt.Sprint("place", n))
+		}, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, r *rig) {
+				seen := map[string]bool{}
+				for n := range 200 {
+					if q := c.request(n); !seen[q.ID] {
+						seen[q.ID] = true
+						mustInject(t, r, q)
+					}
+				}
+				r.world.set(func() { r.world.slow = each })
+				began := time.Now()
+				if err := r.end(t); err != nil {
+					t.Error(err)
+				}
+				if took := time.Since(began); took > c.most || took < each {
+					t.Errorf("took %v, want at most %v", took, c.most)
+				}
+				r.mustBeClean(t)
+			})
+		})
+	}
+}
+
+func at(q guard.InjectRequest, place string) guard.InjectRequest {
+	q.Place.Name = place
+	return q
+}
+
+func onHost(q guard.InjectRequest, host string) guard.InjectRequest {
+	q.Place.Host = host
+	return q
+}
+
+// TestHangingRevertHarmsNobody ends a guard in which many reverts hang, some of them at the place of one that does not.
+func TestHangingRevertHarmsNobody(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		mustInject(t, r, ask("same", "fake", `{}`))
+		mustInject(t, r, at(ask("elsewhere", "fake", `{}`), "elsewhere"))
+		var hanging []string
+		for n := range 12 {
+			hanging = append(hanging, fmt.Sprintf("hangs%02d", n))
+			mustInject(t, r, ask(hanging[n], "fake", `{"revert":"hang"}`))
+		}
+		gone := make(chan time.Duration, 1)
+		began := time.Now()
+		go func() {
+			for slices.Contains(r.world.ids(), "elsewhere") {
+				time.Sleep(10 * time.Millisecond)
+			}
+			gone <- time.Since(began)
+		}()
+		if err := r.end(t); !errors.Is(err, guard.ErrResidue) {
+			t.Errorf("the guard ends with %v", err)
+		}
+		if took := time.Since(began); took > 11*time.Second {
+			t.Errorf("took %v", took)
+		}
+		if took := <-gone; took > time.Second {
+			t.Errorf("what stands elsewhere is gone after %v", took)
+		}
+		if left := r.ledgerIDs(t); !slices.Equal(left, hanging) {
+			t.Errorf("in the ledger: %v, want %v", left, hanging)
 		}
 	})
 }

@@ -83,6 +83,8 @@ func (g *holding) step() bool {
 		return true
 	case c := <-g.mailbox:
 		g.obey(c)
+	case why := <-g.halted:
+		g.letGo(why)
 	case <-g.lease.C:
 		g.letGo(fmt.Sprintf("the lease of %v was not renewed", g.req.Lease))
 	case <-g.deadline.C:

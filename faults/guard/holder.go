@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"sync/atomic"
 	"time"
@@ -32,9 +33,11 @@ type holder struct {
 	req     InjectRequest
 	mailbox chan command
 	end     chan context.Context // the guard unwinds; the context bounds the revert
+	halted  chan string          // game days are stopped on this machine, and why
 	gone    chan struct{}        // closed when run returns
 	left    error                // why the fault may still stand; valid after gone
 	residue atomic.Bool
+	halting atomic.Bool // halted was sent to
 
 	ctx       context.Context // ends when the fault is to go: aborts inject, proof and watch
 	cancel    context.CancelFunc
@@ -45,7 +48,7 @@ type holder struct {
 
 func newHolder(s *server, k faults.Kind, req InjectRequest) *holder {
 	h := &holder{s: s, kind: k, req: req,
-		mailbox: make(chan command, mailboxSize), end: make(chan context.Context, 1), gone: make(chan struct{})}
+		mailbox: make(chan command, mailboxSize), end: make(chan context.Context, 1), halted: make(chan string, 1), gone: make(chan struct{})}
 	owner := faults.Owner{Run: req.Run, Injection: req.ID, Fault: req.Fault}
 	ctx := faults.WithOwner(s.base, owner)
 	if s.opt.Reach != nil {
@@ -97,11 +100,12 @@ func (h *holder) start() (message, bool) {
 	if err != nil {
 		return h.giveUp(h.escalate(err), nil)
 	}
+	var open error
 	if !h.kind.Reversible {
 		faults.Reach(h.ctx, faults.BeforeClose)
-		if err := h.entry.Close(); err != nil {
-			err = errors.Join(err, h.entry.Release())
-			return message{Error: toWire(h.wrap("injecting", err))}, false
+		open = h.entry.Close()
+		if open != nil { // there is nothing to undo: what was done is told, and whoever reverts next closes the entry
+			open = errors.Join(open, h.entry.Release())
 		}
 		h.entry = nil
 	}
@@ -113,6 +117,13 @@ func (h *holder) start() (message, bool) {
 	}
 	if err != nil {
 		return h.giveUp(h.escalate(err), reply)
+	}
+	if open != nil {
+		reply.Effect.Details = maps.Clone(reply.Effect.Details)
+		if reply.Effect.Details == nil {
+			reply.Effect.Details = map[string]string{}
+		}
+		reply.Effect.Details["ledger"] = "the entry could not be closed, `gameday revert` does that: " + open.Error()
 	}
 	return message{Injected: reply}, h.kind.Reversible
 }

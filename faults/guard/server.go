@@ -18,8 +18,6 @@ import (
 
 // Limits of the guard's own work, whatever the client does.
 const (
-	unwindLimit  = 10 * time.Second       // to revert everything at the end
-	unwindStep   = 2 * time.Second        // to wait for one fault before going on to the next
 	flushLimit   = 500 * time.Millisecond // to hand the last messages to a client that may be gone
 	mailboxSize  = 64
 	firstRetry   = time.Second // after a failed revert, doubled each time
@@ -33,7 +31,7 @@ type Options struct {
 	Version string // of the program, told in hello
 	// Policies are this machine's own: enforced besides those that the client sends.
 	Policies []*policy.Policy
-	// Halts are files; while one of them is there, nothing is injected. See faults.Halt.
+	// Halts are files; while one of them is there, nothing is injected, and what stands is reverted. See faults.Halt.
 	Halts []string
 	// Find answers what is to be found on this machine, in a language of its own; nil finds nothing.
 	Find func(ctx context.Context, query json.RawMessage) (json.RawMessage, error)
@@ -61,9 +59,9 @@ type server struct {
 }
 
 // Serve answers requests read from in with messages written to out, and holds the faults it is told to inject,
-// until in ends, ctx ends or a kind panics. It then reverts everything that still stands, the newest first,
-// within ten seconds of its own, and returns nil only if nothing is left: an error that wraps ErrResidue names
-// what is.
+// until in ends, ctx ends or a kind panics. It then reverts everything that still stands, at one place the newest
+// first, within ten seconds of its own, and returns nil only if nothing is left: an error that wraps ErrResidue
+// names what is.
 //
 // Serve does not wait for a reader blocked on in, nor for a client that does not read.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, opt Options) error {
@@ -83,6 +81,8 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, opt Options) error 
 func (s *server) converse(ctx context.Context, lines <-chan []byte, readErr <-chan error) error {
 	silence := newSilence(s.opt.Silence)
 	defer silence.stop()
+	look := time.NewTicker(haltPace)
+	defer look.Stop()
 	for {
 		select {
 		case line, more := <-lines:
@@ -97,6 +97,8 @@ func (s *server) converse(ctx context.Context, lines <-chan []byte, readErr <-ch
 			return nil
 		case err := <-s.fatal:
 			return err
+		case <-look.C:
+			s.halt()
 		}
 	}
 }
@@ -318,43 +320,4 @@ func (s *server) fail(err error) {
 	case s.fatal <- err:
 	default:
 	}
-}
-
-// unwind reverts all faults, the newest first. One that hangs keeps the next waiting for a moment only.
-func (s *server) unwind() error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.base), unwindLimit)
-	defer cancel()
-	s.mu.Lock()
-	holders := slices.Clone(s.holders)
-	s.mu.Unlock()
-	s.abort()
-	slices.Reverse(holders)
-	for _, h := range holders {
-		h.end <- ctx
-		step := time.NewTimer(unwindStep)
-		select {
-		case <-h.gone:
-		case <-step.C:
-		}
-		step.Stop()
-	}
-	var errs []error
-	for _, h := range holders {
-		select {
-		case <-h.gone:
-			errs = append(errs, h.left)
-			if h.entry != nil { // an orphan from now on, for others to revert
-				errs = append(errs, h.entry.Release())
-			}
-		case <-ctx.Done():
-			errs = append(errs, fmt.Errorf("%s on %s: %w: it did not answer within %v",
-				h.req.Fault, h.req.Place.Name, ErrResidue, unwindLimit))
-		}
-	}
-	select {
-	case err := <-s.fatal: // a panic while unwinding, already answered for by its holder
-		errs = append(errs, err)
-	default:
-	}
-	return errors.Join(errs...)
 }

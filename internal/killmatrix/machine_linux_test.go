@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -265,23 +268,68 @@ func machineCells(names []string, notRun []Cell) (here, reboots []Cell) {
 // machineRecord keeps what was seen in the machine, so that the page has it although not every run has a machine.
 const machineRecord = "testdata/machine.json"
 
-// withRecorded replaces what was not run by what an earlier run saw in a machine, and adds the victims that only that
-// has.
-func withRecorded(t *testing.T, results []Result) []Result { return merge(results, readRecord(t)) }
+// record is what is kept.
+type record struct {
+	// Faults is what digestFaults said then. When it says otherwise now, the page says that the cells are older.
+	Faults  string   `json:"faults"`
+	Results []Result `json:"results"`
+}
 
-func readRecord(t *testing.T) []Result {
+// digestFaults stands for the code that the matrix is about: all that is linked into a guard but tests.
+func digestFaults() (string, error) {
+	sum := sha256.New()
+	root := filepath.FromSlash("../../faults")
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		fmt.Fprintf(sum, "%s %d\n%s", filepath.ToSlash(path), len(text), text)
+		return err
+	})
+	return hex.EncodeToString(sum.Sum(nil)[:8]), err
+}
+
+// withRecorded replaces what was not run by what an earlier run saw in a machine, and adds the victims that only that
+// has. Old says that faults have changed since.
+func withRecorded(t *testing.T, results []Result) (_ []Result, old bool) {
+	r := readRecord(t)
+	now, err := digestFaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return merge(results, r.Results), r.Faults != now
+}
+
+func readRecord(t *testing.T) record {
+	var r record
 	text, err := os.ReadFile(machineRecord)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return r
 	}
-	var recorded []Result
 	if err == nil {
-		err = json.Unmarshal(text, &recorded)
+		err = json.Unmarshal(text, &r)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return recorded
+	return r
+}
+
+// writeRecord keeps what was seen and nothing else: neither what failed nor what an older run saw in its place.
+func writeRecord(t *testing.T, seen []Result) {
+	digest, err := digestFaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen = slices.DeleteFunc(slices.Clone(seen), func(r Result) bool { return r.Outcome.Bad() })
+	text, err := json.MarshalIndent(record{digest, seen}, "", " ")
+	if err == nil {
+		err = errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(machineRecord, append(text, '\n'), 0o644))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // merge adds what a machine has seen, in the place of what was not run, or was run in a machine before.
@@ -326,16 +374,8 @@ func onMachine(t *testing.T, results []Result) []Result {
 	for i := range seen {
 		seen[i].Machine = true
 	}
-	if *update { // what failed is not recorded, and fails the test
-		seen = slices.DeleteFunc(seen, func(r Result) bool { return r.Outcome.Bad() })
-		seen = merge(readRecord(t), seen)
-		text, err := json.MarshalIndent(seen, "", " ")
-		if err == nil {
-			err = errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(machineRecord, append(text, '\n'), 0o644))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	if *update {
+		writeRecord(t, seen)
 	}
 	return seen
 }

@@ -98,13 +98,13 @@ func TestMatrix(t *testing.T) {
 		t.Run("machine", func(t *testing.T) { results = merge(results, onMachine(t, results)) })
 	}
 	if *full && *update && *only == "" && !t.Failed() {
-		results = withRecorded(t, results)
+		results, old := withRecorded(t, results)
 		var name unix.Utsname
 		if err := unix.Uname(&name); err != nil {
 			t.Fatal(err)
 		}
 		release, _, _ := strings.Cut(unix.ByteSliceToString(name.Release[:]), "-") // without whose build it is
-		page := Page(results, release)
+		page := Page(results, release, old)
 		if err := os.WriteFile(filepath.FromSlash(pagePath), []byte(page), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -9,10 +9,13 @@ import (
 )
 
 // Page returns docs/kill-matrix.md: a table for every kind, a row for every point, a column for every victim. Release
-// is the kernel's, as `uname -r` prints it.
-func Page(results []Result, release string) string {
+// is the kernel's, as `uname -r` prints it. Old says that what was seen in a machine was seen before faults changed.
+func Page(results []Result, release string, old bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, head, release, Lease, len(results))
+	if old {
+		b.WriteString(older)
+	}
 	for _, kind := range kindsOf(results) {
 		writeKind(&b, kind, results)
 	}
@@ -74,6 +77,10 @@ Cells are what became of the fault, and how long after the strike (or after it w
 | ¹ | an entry stayed in the ledger, without effect; ` + "`gameday revert`" + ` closed it, and removed what lay about idle |
 
 No cell may say LEAKS or LATE: the test fails then, with the difference between before and after.
+`
+
+const older = `
+Cells with ² are older than the last change to the code of the faults; ` + "`make test-matrix MATRIX=-machine`" + ` renews them.
 `
 
 func kindsOf(results []Result) []string {

@@ -20,14 +20,14 @@ func TestPage(t *testing.T) {
 		{Cell: cell(faults.Stands, Both), Outcome: ByRevert, Entry: true, Machine: true},
 		{Cell: cell(faults.MidRevert, Guard), Outcome: NotRun, Why: "the kernel has no netem"},
 		{Cell: cell(faults.BeforeClose, Reboot), Outcome: Gone, Entry: true, Machine: true},
-	}, "6.1.0")
+	}, "6.1.0", true)
 	for _, want := range []string{
 		"## network_delay\n\n| point | conductor | guard | both | reboot |\n| --- | --- | --- | --- | --- |\n",
 		"| `before_entry` |  | untouched |  |  |\n",
 		"| `after_entry` |  | untouched ¹ |  |  |\n",
 		"| `standing` | guard, < 100 ms | lease, < lease + 1 s ¹ | revert ² |  |\n",
 		"| `before_close` |  |  |  | gone ¹ ² |\n",
-		"Not run: the kernel has no netem. Cells with ² were", "Linux 6.1.0", "from 8 cells",
+		"Not run: the kernel has no netem. Cells with ² were", "Linux 6.1.0", "from 8 cells", "older than the last change",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q:\n%s", want, page)

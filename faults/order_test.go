@@ -1,0 +1,42 @@
+package faults_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"gameday/faults"
+)
+
+// TestRevertOrder keeps the order at each place, and makes nobody else wait.
+func TestRevertOrder(t *testing.T) {
+	type injection struct {
+		name, host, place string
+		needs             faults.Need
+	}
+	about := func(i injection) (faults.Place, faults.Need) {
+		return faults.Place{Host: i.host, Name: i.place}, i.needs
+	}
+	var got []string
+	for _, chain := range faults.RevertOrder([]injection{
+		{"a", "", "web", faults.NeedProcess},
+		{"b", "", "web", faults.NeedNetwork},
+		{"c", "", "db", faults.NeedProcess},
+		{"d", "", "web", faults.NeedMachine},
+		{"e", "h1", "web", faults.NeedProcess},
+		{"f", "", "web", faults.NeedNetwork},
+		{"g", "", "db", faults.NeedProcess},
+	}, about) {
+		line := ""
+		for _, i := range chain {
+			line += i.name
+		}
+		got = append(got, line)
+	}
+	if want := []string{"gc", "f", "e", "da", "b"}; !slices.Equal(got, want) {
+		t.Errorf("%s, want %s", fmt.Sprint(got), want)
+	}
+	if len(faults.RevertOrder(nil, about)) != 0 {
+		t.Error("nothing makes chains")
+	}
+}
