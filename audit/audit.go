@@ -21,9 +21,6 @@ import (
 // fileName is the log's name beside the ledger's folder.
 const fileName = "audit.jsonl"
 
-// maxLine bounds one line, in bytes: whatever a run is called, its lines stay whole in one write.
-const maxLine = 64 << 10
-
 // What a Line tells.
 const (
 	RunBegan     = "run"            // a run begins: nothing is touched yet
@@ -98,9 +95,6 @@ func Open(path string) (*Log, error) {
 		err = fmt.Errorf("%s is not a plain file", path)
 	}
 	if err == nil {
-		err = endLine(f, info.Size())
-	}
-	if err == nil {
 		err = f.Sync() // a disk that does not take anything shows before the run
 	}
 	if err != nil {
@@ -109,20 +103,16 @@ func Open(path string) (*Log, error) {
 	return &Log{file: f, who: Me()}, nil
 }
 
-// endLine ends a last line that a crash left torn, so that the next one stands alone.
-func endLine(f *os.File, size int64) error {
-	if size == 0 {
-		return nil
+// torn reports whether the file's last line lacks its end: a crash or a full disk left it torn. What is written next must
+// not be glued to it. Any writer may have left it, so it is looked up before each line.
+func (l *Log) torn() bool {
+	info, err := l.file.Stat()
+	if err != nil || info.Size() == 0 {
+		return err != nil // an empty line too many harms nobody
 	}
 	var last [1]byte
-	if _, err := f.ReadAt(last[:], size-1); err != nil {
-		return err
-	}
-	if last[0] == '\n' {
-		return nil
-	}
-	_, err := f.Write([]byte("\n"))
-	return err
+	_, err = l.file.ReadAt(last[:], info.Size()-1)
+	return err != nil || last[0] != '\n'
 }
 
 // Path returns the log's path.
@@ -142,6 +132,9 @@ func (l *Log) Write(lines ...Line) error {
 			line.Who = l.who
 		}
 		raw, err := encode(line)
+		if err == nil && l.torn() {
+			raw = append([]byte("\n"), raw...)
+		}
 		if err == nil {
 			_, err = l.file.Write(raw)
 		}
@@ -153,23 +146,6 @@ func (l *Log) Write(lines ...Line) error {
 		return fmt.Errorf("writing the audit log: %w", err)
 	}
 	return nil
-}
-
-// encode returns a line with its end, and shortens what would make it too long.
-func encode(line Line) ([]byte, error) {
-	raw, err := json.Marshal(line)
-	if err == nil && len(raw) >= maxLine {
-		line.Why, line.Places = clip(line.Why), append(line.Places[:min(len(line.Places), 100):100], "…")
-		raw, err = json.Marshal(line)
-	}
-	return append(raw, '\n'), err
-}
-
-func clip(s string) string {
-	if r := []rune(s); len(r) > 1000 {
-		return string(r[:1000]) + "…"
-	}
-	return s
 }
 
 // Close closes the log.

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"gameday/faults"
 )
 
 // registryName is the folder that lists the runs in progress, beside the ledger's.
@@ -24,6 +26,43 @@ type Running struct {
 	Dir      string    `json:"dir"` // its record's folder, where its control socket is
 	By       string    `json:"by"`
 	At       time.Time `json:"at"` // of its begin
+	// Hosts are the machines reached by SSH that its faults may land on, as one writes them after ssh.
+	Hosts []string `json:"hosts,omitempty"`
+}
+
+// labLedger is the folder of a lab's ledger in its run's record.
+const labLedger = "ledger"
+
+// InLab reports whether a run has a lab: its ledger lies in its record then.
+func (e Running) InLab() bool {
+	info, err := os.Stat(filepath.Join(e.Dir, labLedger))
+	return err == nil && info.IsDir()
+}
+
+// Left returns what stands of a run by the ledgers on this machine: that in ledgerDir, and its lab's. Nobody is asked, so that
+// it is true also of a run that hangs or was killed. An entry that cannot be read counts if its name is one of the run's. Ledgers
+// on other machines are not looked at.
+func (e Running) Left(ledgerDir string) ([]faults.Standing, error) {
+	var out []faults.Standing
+	for _, dir := range []string{ledgerDir, filepath.Join(e.Dir, labLedger)} {
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		ledger, err := faults.OpenLedger(dir)
+		if err != nil {
+			return out, fmt.Errorf("looking for what run %s left: %w", e.Run, err)
+		}
+		standing, err := ledger.Standing()
+		if err != nil {
+			return out, fmt.Errorf("looking for what run %s left: %w", e.Run, err)
+		}
+		for _, s := range standing {
+			if s.Entry.Run == e.Run || (s.Err != nil && strings.HasPrefix(s.ID, idOfRun(e.Run)+"-")) {
+				out = append(out, s)
+			}
+		}
+	}
+	return out, nil
 }
 
 // RegistryDir returns the folder of runs in progress for a ledger's folder.

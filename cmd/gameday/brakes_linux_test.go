@@ -79,9 +79,31 @@ type brakeRig struct {
 
 func newBrakeRig(t *testing.T, threshold float64) *brakeRig {
 	t.Helper()
+	return newDayRig(t, braked(threshold))
+}
+
+func newDayRig(t *testing.T, day string) *brakeRig {
+	t.Helper()
 	if !canLab(t) {
 		t.Skip("this system forbids labs")
 	}
+	r := newRig(t)
+	script, err := os.ReadFile("testdata/common/get.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"day.hcl": day, "get.js": string(script)} {
+		if err := os.WriteFile(filepath.Join(r.dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.start()
+	return r
+}
+
+// newRig makes a folder with the programs in it, and a ledger of its own.
+func newRig(t *testing.T) *brakeRig {
+	t.Helper()
 	r := &brakeRig{t: t, dir: t.TempDir()}
 	self, err := os.Executable()
 	if err != nil {
@@ -92,29 +114,25 @@ func newBrakeRig(t *testing.T, threshold float64) *brakeRig {
 			t.Fatal(err)
 		}
 	}
-	script, err := os.ReadFile("testdata/common/get.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{"day.hcl": braked(threshold), "get.js": string(script)} {
-		if err := os.WriteFile(filepath.Join(r.dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
 	r.env = append(os.Environ(), "PATH="+r.dir+":"+os.Getenv("PATH"), "HOME="+r.dir, "GAMEDAY_LEDGER="+filepath.Join(r.dir, "ledger"),
 		"TEST_MACHINE_POLICY="+filepath.Join(r.dir, "none.hcl"))
+	return r
+}
+
+// start runs day.hcl, until the test ends.
+func (r *brakeRig) start() {
+	r.t.Helper()
 	r.cmd = r.command("run", "--record", "rec", "day.hcl")
 	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.out
 	if err := r.cmd.Start(); err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	r.t.Cleanup(func() {
 		if r.cmd.ProcessState == nil {
 			r.cmd.Process.Signal(os.Interrupt)
 			r.cmd.Wait()
 		}
 	})
-	return r
 }
 
 func (r *brakeRig) command(args ...string) *exec.Cmd {

@@ -31,6 +31,10 @@ func TestMain(m *testing.M) {
 		k6.RunChild()
 	}
 	lab.RunRole()
+	machineHalt = os.Getenv("TEST_MACHINE_HALT") // never that of the machine the tests run on
+	if d, err := time.ParseDuration(os.Getenv("TEST_STOP_LIMIT")); err == nil {
+		stopLimit = d
+	}
 	if len(os.Args) > 1 && os.Args[1] == "guard" {
 		os.Exit(run(os.Args[1:]))
 	}

@@ -1,24 +1,15 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"os"
-	"strconv"
-	"time"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"gameday/audit"
 	"gameday/conductor"
 	"gameday/faults"
-)
-
-// Limits of `stop --all`.
-const (
-	stopLimit = 20 * time.Second      // for the last fault to be reverted
-	stopPoll  = 50 * time.Millisecond // between two looks at what stands
 )
 
 // stopFlags are the flags of `gameday stop`.
@@ -35,8 +26,9 @@ func (a *app) stopCmd() *cobra.Command {
 		Long: `Stops a run in progress: every fault is reverted, and what is known is reported. RUN is the folder of its record or its id; without
 it, the newest run in runs/, or the only one on this machine.
 
---all stops every run of yours on this machine, and for root the runs of all users; it waits until nothing stands. New runs are
-refused and guards inject nothing until somebody lifts it with --lift.`,
+--all stops every run of yours on this machine, and for root the runs of all users. New runs are refused and guards inject nothing
+until somebody lifts it with --lift. It waits until nothing of your runs stands, also of one that does not answer: that is counted in
+its ledger. Exits 0 then, 5 when something is left, 3 when nothing is but the stop could not be written, so that new runs go on.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			switch {
@@ -58,17 +50,39 @@ refused and guards inject nothing until somebody lifts it with --lift.`,
 	return c
 }
 
-// running lists the runs on this machine.
-func running() ([]conductor.Running, error) {
+// listed is a run in progress, and the ledger that its faults are in if they are not in its lab's.
+type listed struct {
+	conductor.Running
+	ledger string
+}
+
+// running lists the runs in progress on this machine that are this user's. Root's are also those of the machine's own ledger,
+// whichever other one is named.
+func running() ([]listed, error) {
 	dir, err := faults.DefaultLedgerDir()
 	if err != nil {
 		return nil, usage("%w", err)
 	}
-	runs, err := conductor.Runs(conductor.RegistryDir(dir))
-	if err != nil {
-		return nil, usage("%w", err)
+	ledgers := []string{dir}
+	if own := filepath.Join(filepath.Dir(machineHalt), filepath.Base(faults.MachineLedgerDir)); isRoot() && machineHalt != "" && own != filepath.Clean(dir) {
+		ledgers = append(ledgers, own)
 	}
-	return runs, nil
+	var out []listed
+	var errs []error
+	for i, ledger := range ledgers {
+		if i > 0 && conductor.RegistryDir(ledger) == conductor.RegistryDir(dir) {
+			continue
+		}
+		runs, err := conductor.Runs(conductor.RegistryDir(ledger))
+		for _, r := range runs {
+			out = append(out, listed{r, ledger})
+		}
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return out, usage("%w", err)
+	}
+	return out, nil
 }
 
 // stopOne stops the run that is named by its folder or its id, or the one that is meant.
@@ -92,87 +106,6 @@ func (a *app) stopOne(args []string, why string) error {
 		return a.ask(runs[0].Dir, req)
 	}
 	return a.ask("", req)
-}
-
-// stopAll stops every run and forbids new ones. The halt comes first: a run that begins meanwhile sees it.
-func (a *app) stopAll(why string) error {
-	paths, err := halts()
-	if err != nil {
-		return err
-	}
-	who := audit.Me()
-	h := faults.Halt{By: who.String(), Host: who.Host, At: time.Now().UTC().Round(0), Why: why}
-	if err := faults.SetHalt(paths[0], h); err != nil {
-		return usage("%w", err)
-	}
-	a.auditOne(audit.Line{What: audit.Halted, Why: why})
-	runs, err := running()
-	if err != nil {
-		return err
-	}
-	var asked []conductor.Running
-	for _, r := range runs {
-		// One that does not answer sees the halt by itself.
-		_, _ = conductor.Ask(context.Background(), r.Dir, conductor.Request{Do: "stop", By: "stop --all by " + h.By, Why: why})
-		asked = append(asked, r)
-	}
-	began, limit := time.Now(), time.Now().Add(stopLimit)
-	var left error
-	for _, r := range asked {
-		if n := a.untilNothingStands(r, limit); n > 0 {
-			left = errors.Join(left, fmt.Errorf("%s: %d fault(s) still stand; see `gameday revert`", r.Run, n))
-			continue
-		}
-		fmt.Fprintf(a.out, "stopped %s (%s), nothing of it stands after %.1f s\n", r.Run, r.Scenario, time.Since(began).Seconds())
-	}
-	fmt.Fprintf(a.out, "game days are %s\n", h.Error())
-	if left != nil {
-		return &codeError{code: exitResidue, err: left}
-	}
-	return nil
-}
-
-// untilNothingStands waits until a run has reverted everything, and returns how many faults stand in the end. A run that
-// does not answer any more is over; what it may have left is in the ledger.
-func (a *app) untilNothingStands(r conductor.Running, limit time.Time) int {
-	poll := time.NewTicker(stopPoll)
-	defer poll.Stop()
-	for {
-		text, err := conductor.Ask(context.Background(), r.Dir, conductor.Request{Do: "standing"})
-		if err != nil {
-			return 0
-		}
-		n, err := strconv.Atoi(text)
-		if err != nil || n == 0 || time.Now().After(limit) {
-			return n
-		}
-		<-poll.C
-	}
-}
-
-// liftStop lets game days run again.
-func (a *app) liftStop(why string) error {
-	paths, err := halts()
-	if err != nil {
-		return err
-	}
-	lifted := false
-	for _, path := range paths {
-		h, err := faults.LiftHalt(path)
-		if err != nil {
-			return usage("%w; it was %w", err, h)
-		}
-		if h != nil {
-			lifted = true
-			fmt.Fprintf(a.out, "lifted: game days were stopped by %s at %s\n", h.By, h.At.UTC().Format("2006-01-02 15:04:05 MST"))
-		}
-	}
-	if !lifted {
-		fmt.Fprintln(a.out, "game days were not stopped")
-		return nil
-	}
-	a.auditOne(audit.Line{What: audit.Lifted, Why: why})
-	return nil
 }
 
 // auditOne writes a line that belongs to no run to the default log, or says why it cannot.

@@ -1,0 +1,117 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// diskVariable names the folder on which the test binary, in a mount namespace of its own, tries a full disk.
+const diskVariable = "GAMEDAY_AUDIT_DISK_TEST"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(diskVariable); dir != "" {
+		if err := tryFullDisk(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// TestFullDisk fills a disk in the middle of a line. That line is lost, and said to be; the next ones are not, whoever
+// writes them.
+func TestFullDisk(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), diskVariable+"="+t.TempDir())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	if os.Geteuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	}
+	out, err := cmd.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("no mount namespace can be made here: %v", err)
+		}
+		t.Skipf("no mount namespace can be made here: %v", err)
+	}
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func tryFullDisk(dir string) error {
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("making mounts private: %w", err)
+	}
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		return fmt.Errorf("mounting: %w", err)
+	}
+	path := filepath.Join(dir, "audit.jsonl")
+	one, err := Open(path)
+	if err != nil {
+		return err
+	}
+	other, err := Open(path)
+	if err != nil {
+		return err
+	}
+	long := Line{What: Injected, Why: strings.Repeat("x", 3000)} // two of them do not fit into one page
+	if err := one.Write(long); err != nil {
+		return err
+	}
+	writers := []*Log{one, other, one}
+	for round, l := range writers {
+		if err := fillDisk(filepath.Join(dir, "fill")); err != nil {
+			return err
+		}
+		if err := l.Write(long, long); !errors.Is(err, syscall.ENOSPC) {
+			return fmt.Errorf("round %d: on a full disk: %v", round, err)
+		}
+		if err := os.Remove(filepath.Join(dir, "fill")); err != nil {
+			return err
+		}
+		if err := writers[(round+1)%len(writers)].Write(Line{What: RunEnded, ID: fmt.Sprint(round)}); err != nil {
+			return err
+		}
+	}
+	lines, broken, err := Read(path, time.Time{})
+	var ended []string
+	for _, l := range lines {
+		if l.What == RunEnded {
+			ended = append(ended, l.ID)
+		}
+	}
+	if err != nil || fmt.Sprint(ended) != "[0 1 2]" || broken < 1 || broken > 2*len(writers) {
+		return fmt.Errorf("after full disks %v are there, of %d lines, %d broken, %v", ended, len(lines), broken, err)
+	}
+	return nil
+}
+
+// fillDisk writes a file until the disk is full.
+func fillDisk(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for range 64 {
+		if _, err := f.Write(make([]byte, 4096)); errors.Is(err, syscall.ENOSPC) {
+			return nil
+		}
+	}
+	return errors.New("the disk does not fill up")
+}
