@@ -12,7 +12,7 @@ ALONE     := ./internal/vm/... ./internal/killmatrix/...
 MACHINES  := ^(TestReboot|TestNetemFaultsUnderARealKernel)$$
 TOOL      := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: demo build test test-matrix test-fast setup lint golden bench examples fuzz clean
+.PHONY: demo build guards test test-matrix test-fast setup lint golden bench examples fuzz clean
 
 # The main job on the embedded default: a whole game day, no root, nothing but Go, git and make.
 demo: build
@@ -26,6 +26,12 @@ build:
 	$(GO) build -o bin/shop ./examples/shop/cmd/shop
 	$(GO) build -o bin/oncall ./examples/oncall
 	test "$$($(GO) env GOOS)" != linux || $(GO) build -o bin/shop-containers ./examples/shop-containers
+
+# Guards for hosts with another processor than this machine's: they are looked for beside gameday.
+guards:
+	@mkdir -p bin
+	GOOS=linux GOARCH=amd64 $(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday-guard-linux-amd64 ./cmd/gameday-guard
+	GOOS=linux GOARCH=arm64 $(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday-guard-linux-arm64 ./cmd/gameday-guard
 
 # Installs what the tests need, then runs every one of them, and every example.
 test: setup build

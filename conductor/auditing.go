@@ -92,7 +92,8 @@ var lineKinds = map[report.EventKind]string{
 	report.RevertFailed: audit.NotReverted, report.Lapsed: audit.Lapsed, report.StopAsked: audit.Stopped, report.RunEnded: audit.RunEnded,
 }
 
-// observe writes what an event tells, after whom nobody waits. Events come without secrets.
+// observe writes what an event tells, after whom nobody waits. Events come without secrets; the arguments of
+// processes are left out.
 func (a *auditor) observe(e report.Event) {
 	what, told := lineKinds[e.Kind]
 	if a == nil || !told {
@@ -118,6 +119,7 @@ func (a *auditor) observe(e report.Event) {
 			l.Why += ": " + d.Error
 		}
 	}
+	l.Why = withoutArguments(l.Why)
 	if !a.send(auditEntry{line: l}) {
 		a.failed(fmt.Errorf("writing the audit log: it did not keep up, and lacks lines"))
 	}

@@ -231,7 +231,7 @@ func (r *run) request(f *scenarios.Fault, p targets.Place, n int) (guard.InjectR
 	}
 	slow, proof := patience(f.Config)
 	return guard.InjectRequest{
-		ID: fmt.Sprintf("%s-%s-%d", r.Run, safeID(f.Name), n+1), Run: r.Run, Scenario: r.Scenario.Name, Fault: f.Name,
+		ID: r.idOf(f, n), Run: r.Run, Scenario: r.Scenario.Name, Fault: f.Name,
 		Kind: f.Kind.Name, Config: config, Place: p.Where(), Lease: f.Lease, EffectTimeout: proof,
 		Deadline: f.Lasts() + f.Lease + endMargin(f.Config) + slow + proof, Claims: r.claims(f, p),
 	}, nil

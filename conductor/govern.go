@@ -16,15 +16,16 @@ import (
 	"gameday/report"
 	"gameday/scenarios"
 	"gameday/targets"
+	remote "gameday/targets/hosts"
 )
 
 // haltPoll is how often a run looks whether all game days were stopped.
 const haltPoll = 500 * time.Millisecond
 
-// chosen is a place with how many a fault touches and how many its target finds.
+// chosen is a place with all that a fault touches on each of its sides, and what its targets find.
 type chosen struct {
 	targets.Place
-	selected, found int
+	sides []policy.Side
 }
 
 // Unwrap returns the place itself.
@@ -33,39 +34,60 @@ func (c chosen) Unwrap() targets.Place { return c.Place }
 // resolve finds the places of a fault: those of its target, or for a fault between two targets those of the first, with
 // the second's as peers.
 func (o Options) resolve(ctx context.Context, f *scenarios.Fault) ([]targets.Place, error) {
-	var sides []targets.Resolution
+	var found []targets.Resolution
+	var sides []policy.Side
 	for _, name := range f.Targets {
-		side, err := o.target(name).Resolve(ctx)
+		r, err := o.target(name).Resolve(ctx)
 		if err != nil {
 			return nil, err
 		}
-		sides = append(sides, side)
+		if f.Kind.Needs == faults.NeedNode {
+			for i, p := range r.Picked {
+				r.Picked[i] = o.Machine.NodeOf(p)
+			}
+		}
+		found = append(found, r)
+		sides = append(sides, policy.Side{Touched: individuals(r.Picked), Found: individuals(r.Found)})
 	}
 	var peers []faults.Peer
 	if f.Between {
-		for _, p := range sides[1].Picked {
-			w := p.Where()
-			peers = append(peers, faults.Peer{Name: w.Name, Addresses: w.Addresses})
+		for _, p := range found[1].Picked {
+			peers = append(peers, p.Where().Peer())
 		}
 	}
-	out := make([]targets.Place, len(sides[0].Picked))
-	for i, p := range sides[0].Picked {
-		if f.Kind.Needs == faults.NeedNode {
-			p = o.Machine.NodeOf(p)
-		}
+	out := make([]targets.Place, len(found[0].Picked))
+	for i, p := range found[0].Picked {
 		if f.Between {
 			p = withPeers{Place: p, peers: peers}
 		}
-		out[i] = chosen{Place: p, selected: len(sides[0].Picked), found: len(sides[0].Found)}
+		out[i] = chosen{Place: p, sides: sides}
 	}
 	return out, nil
 }
 
+// individuals names places so that each can be told from all others.
+func individuals(places []targets.Place) []string {
+	out := make([]string, len(places))
+	for i, p := range places {
+		out[i] = p.Where().Individual()
+	}
+	return out
+}
+
+// sidesOf returns what the fault touches that a place was resolved for.
+func sidesOf(p targets.Place) []policy.Side {
+	if c, ok := p.(chosen); ok {
+		return c.sides
+	}
+	return nil
+}
+
 // claims are what policies ask for and a guard cannot know.
 func (o Options) claims(f *scenarios.Fault, p targets.Place) policy.Claims {
-	c := policy.Claims{Labels: o.labels(f), Duration: f.Lasts(), Run: o.Scenario.Timeline.Length(), ApprovedBy: o.ApprovedBy}
-	if n, ok := p.(chosen); ok {
-		c.Selected, c.Found = n.selected, n.found
+	c := policy.Claims{Labels: o.labels(f), Duration: f.Lasts(), Run: o.Scenario.Timeline.Length(), ApprovedBy: o.ApprovedBy, Sides: sidesOf(p)}
+	for _, s := range c.Sides {
+		c.Selected += len(s.Touched)
+		c.Found += len(s.Found)
 	}
 	return c
 }
@@ -95,10 +117,15 @@ func (o Options) question(f *scenarios.Fault, r guard.InjectRequest) (policy.Req
 	if err != nil {
 		return q, err
 	}
-	if o.Scenario.Lab == nil {
-		return q, nil
-	}
 	for _, name := range f.Targets {
+		if h, ok := o.Scenario.Target(name).Selector.(*targets.Host); ok && r.Place.Name == "" { // not resolved
+			for _, to := range h.SSH {
+				q.Nodes = append(q.Nodes, to, guard.HostPart(to))
+			}
+		}
+		if o.Scenario.Lab == nil {
+			continue
+		}
 		for _, h := range hosts(o.Scenario.Lab, o.Scenario.Target(name).Selector) {
 			q.Nodes = append(q.Nodes, h.node)
 		}
@@ -106,24 +133,79 @@ func (o Options) question(f *scenarios.Fault, r guard.InjectRequest) (policy.Req
 	return q, nil
 }
 
-// forbidden asks the policies, and whether game days are stopped, about an injection that is about to be made.
+// forbidden asks the policies, and whether game days are stopped, about an injection that is about to be made. One on a host
+// that is held from elsewhere is asked of the host's own guard as well.
 func (r *run) forbidden(f *scenarios.Fault, request guard.InjectRequest) error {
 	if h := faults.Halted(r.Halts...); h != nil {
 		return h
 	}
-	if len(r.Policies) == 0 {
+	if len(r.Policies) > 0 {
+		q, err := r.question(f, request)
+		if err == nil {
+			err = guard.Forbidden(r.Policies, q, time.Now())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return r.askOwner(f, request)
+}
+
+// askOwner asks the guard on a host whether the host's owner allows a fault that this machine's guard is to inject, as one
+// that takes the host down is. What that guard cannot be asked is not allowed.
+func (r *run) askOwner(f *scenarios.Fault, request guard.InjectRequest) error {
+	n := request.Place.Node
+	if n == nil || n.SSH == nil {
 		return nil
 	}
-	q, err := r.question(f, request)
-	if err != nil {
-		return err
+	unasked := func(err error) error {
+		return fmt.Errorf("%w: nobody can ask the guard on host %s what its owner allows: %w", guard.ErrForbidden, request.Place.Host, err)
 	}
-	return guard.Forbidden(r.Policies, q, time.Now())
+	at := r.hostOf(f, *n.SSH)
+	if at == nil {
+		return unasked(errors.New("it is no host of the fault's targets"))
+	}
+	c, err := r.ready(at.Guard)
+	if err != nil {
+		return unasked(err)
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, askLimit)
+	defer cancel()
+	err = c.Judge(ctx, request)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, guard.ErrForbidden) || errors.Is(err, faults.ErrHalted):
+		return fmt.Errorf("host %s: %w", request.Place.Host, err)
+	}
+	return unasked(err)
+}
+
+// hostOf returns the host that a fault's targets reach in a way.
+func (r *run) hostOf(f *scenarios.Fault, way faults.SSH) *remote.Host {
+	if r.Machine.Hosts == nil {
+		return nil
+	}
+	for _, name := range f.Targets {
+		h, ok := r.Scenario.Target(name).Selector.(*targets.Host)
+		if !ok {
+			continue
+		}
+		for _, s := range h.Settings() {
+			if s.SSH == way {
+				return r.Machine.Hosts.Host(s)
+			}
+		}
+	}
+	return nil
 }
 
 // guardOf returns the guard of a place. It has the run's policies before anything else is asked of it.
-func (r *run) guardOf(p targets.Place) (*guard.Client, error) {
-	c, err := p.Guard(r.ctx)
+func (r *run) guardOf(p targets.Place) (*guard.Client, error) { return r.ready(p.Guard) }
+
+// ready returns a guard that has the run's policies.
+func (r *run) ready(stand func(context.Context) (*guard.Client, error)) (*guard.Client, error) {
+	c, err := stand(r.ctx)
 	if err == nil {
 		r.follow(c)
 	}
@@ -203,9 +285,10 @@ func Violations(ctx context.Context, o Options, at time.Time) []policy.Violation
 		}
 	}
 	ask(policy.Request{Claims: policy.Claims{Duration: o.Scenario.Timeline.Length(), ApprovedBy: o.ApprovedBy}}, at)
+	all := o.places(ctx)
 	for i := range o.Scenario.Faults {
 		f := &o.Scenario.Faults[i]
-		for _, q := range o.questions(ctx, f) {
+		for _, q := range o.questions(f, all) {
 			// What was asked of the run as a whole is not said again of each fault.
 			q.Run = 0
 			ask(q, at.Add(beginsAt(o.Scenario, f.Name)), policy.RuleHours, policy.RuleFreeze, policy.RuleApproval)
@@ -216,22 +299,19 @@ func Violations(ctx context.Context, o Options, at time.Time) []policy.Violation
 
 // questions returns what is to be asked of a fault before the run: at each of its places, or where those are not known at
 // none.
-func (o Options) questions(ctx context.Context, f *scenarios.Fault) []policy.Request {
-	var places []targets.Place
-	err := errors.New("the lab is not up")
-	if o.Scenario.Lab == nil {
-		places, err = o.resolve(ctx, f)
-	}
-	if err != nil || len(places) == 0 {
+func (o Options) questions(f *scenarios.Fault, all map[string][]targets.Place) []policy.Request {
+	if len(all[f.Name]) == 0 {
 		return []policy.Request{o.vague(f)}
 	}
 	var out []policy.Request
-	for _, p := range places {
+	for _, p := range all[f.Name] {
 		config, err := json.Marshal(f.Config)
 		if err != nil {
 			continue // the run will say so
 		}
-		q, err := o.question(f, guard.InjectRequest{Fault: f.Name, Kind: f.Kind.Name, Config: config, Place: p.Where(), Claims: o.claims(f, p)})
+		claims := o.claims(f, p)
+		claims.Standing = o.planned(f, all)
+		q, err := o.question(f, guard.InjectRequest{Fault: f.Name, Kind: f.Kind.Name, Config: config, Place: p.Where(), Claims: claims})
 		if err == nil {
 			out = append(out, q)
 		}
@@ -254,8 +334,11 @@ func (o Options) vague(f *scenarios.Fault) policy.Request {
 	if o.Scenario.Lab == nil {
 		return q
 	}
-	if at := hosts(o.Scenario.Lab, o.Scenario.Target(f.Targets[0]).Selector); o.Scenario.Target(f.Targets[0]).Pick.All() {
-		q.Selected, q.Found = len(at), len(at)
+	for _, name := range f.Targets {
+		if t := o.Scenario.Target(name); t.Pick.All() {
+			at := hosts(o.Scenario.Lab, t.Selector)
+			q.Selected, q.Found = q.Selected+len(at), q.Found+len(at)
+		}
 	}
 	return q
 }

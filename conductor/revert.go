@@ -72,7 +72,7 @@ func (r *run) revert(in *injection) {
 	if err != nil {
 		told.Error, told.Hint = err.Error(), "The fault may still stand. Run `gameday revert`; it works from the ledger alone."
 		if in.host != nil {
-			told.Hint = fmt.Sprintf("The fault may still stand until its lease is over. Run `gameday revert --host %s`; it works from the ledger over there.", in.host)
+			told.Hint = fmt.Sprintf("The fault may still stand until its lease is over. Run `gameday revert %s`; it works from the ledger over there.", in.host.Settings().Flags())
 		}
 		r.rec.add(report.RevertFailed, told)
 		return

@@ -45,6 +45,9 @@ var pair = fmt.Sprintf("121.%07d", os.Getpid())
 var sleepers []*exec.Cmd
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(ownerVariable); path != "" {
+		os.Exit(ownerGuard(path))
+	}
 	flag.Parse()
 	for _, length := range []string{"120", "120", "120", pair, pair} {
 		c := exec.Command("sleep", length)
@@ -105,6 +108,8 @@ func (w *world) kinds() []faults.Kind {
 		{Name: "boot", Summary: "ends by itself", Needs: faults.NeedProcess, Reversible: true, Undoing: "ends by itself",
 			New: config(true), Revert: w.revert},
 		{Name: "kill", Summary: "cannot be undone", Needs: faults.NeedProcess, Undoing: "cannot be undone", New: config(false)},
+		{Name: "split", Summary: "stands between", Needs: faults.NeedNetwork, Between: true, Reversible: true, Undoing: "undone by guard",
+			New: config(false), Revert: w.revert},
 	}
 }
 

@@ -111,6 +111,7 @@ type run struct {
 	standing []*injection // in order of injection
 	followed map[*guard.Client]bool
 	used     []*remote.Host // on which something was injected
+	amounts  amounts
 	work     sync.WaitGroup
 }
 

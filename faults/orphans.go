@@ -18,6 +18,8 @@ type RevertResult struct {
 	Entry Entry // zero when the entry cannot be read
 	// Reverted is true when nothing of the fault is left, or it had nothing to undo; the entry is closed then.
 	Reverted bool
+	// Note says what could not be undone although it is Reverted; see the function Note.
+	Note string
 	// Err says why the fault may still stand. Its entry stays.
 	Err error
 }
@@ -63,7 +65,8 @@ func revertOrphan(ctx context.Context, l *Ledger, kinds []Kind, s Standing) (Rev
 		return r, true
 	}
 	r.Entry = held.Entry()
-	if err := RevertEntry(ctx, kinds, r.Entry); err != nil {
+	noting := WithNote(ctx, func(text string) { r.Note = text })
+	if err := RevertEntry(noting, kinds, r.Entry); err != nil {
 		r.Err = errors.Join(err, held.Release())
 		return r, true
 	}

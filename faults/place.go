@@ -1,6 +1,10 @@
 package faults
 
-import "net/netip"
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+)
 
 // Place is where a fault lands, as the guard beside it sees it. It is plain data: it travels to the guard as JSON and
 // stands in the ledger, so that a fresh process can find the same place again, or see that it is gone.
@@ -12,6 +16,8 @@ type Place struct {
 	// Host is the SSH destination of the machine that the place is on; empty for this one. A guard over there does not need
 	// it: it tells people, and whoever reaches that guard, where to look.
 	Host string `json:"host,omitempty"`
+	// Names are further names of that machine, for a policy to judge: what it calls itself, and what ssh makes of Host.
+	Names []string `json:"names,omitempty"`
 	// Addresses are the place's own, for others to cut.
 	Addresses []netip.Addr `json:"addresses,omitempty"`
 	// Peers are the places on the other side of a fault that stands between targets.
@@ -53,8 +59,43 @@ type SSH struct {
 	Sudo        bool   `json:"sudo,omitempty"`   // what needs root goes through sudo -n
 }
 
-// Peer is the other side of a fault between targets.
+// Peer is the other side of a fault between targets. A fault needs its addresses; the rest tells a policy what it is, as
+// the same fields of a Place do.
 type Peer struct {
 	Name      string       `json:"name"`
 	Addresses []netip.Addr `json:"addresses"`
+	Process   *Process     `json:"process,omitempty"`
+	Node      *Node        `json:"node,omitempty"`
+	Host      string       `json:"host,omitempty"`
+	Names     []string     `json:"names,omitempty"`
+}
+
+// Peer returns the place as the other side of a fault.
+func (p Place) Peer() Peer {
+	return Peer{Name: p.Name, Addresses: p.Addresses, Process: p.Process, Node: p.Node, Host: p.Host, Names: p.Names}
+}
+
+// Individual returns what tells the place from all others of a run. The same place found by two selectors has the same; one
+// that was restarted has another, unless it is a node, a container or a host.
+func (p Place) Individual() string {
+	i := p.Peer().Individual()
+	if i == "" && p.Network != nil {
+		return fmt.Sprintf("network %d:%d", p.Network.Device, p.Network.Inode)
+	}
+	return cmp.Or(i, "place "+p.Name)
+}
+
+// Individual is that of the place. It is empty when the peer has neither process, node nor host.
+func (p Peer) Individual() string {
+	switch {
+	case p.Node != nil && p.Node.Container != "":
+		return "container " + p.Node.Container
+	case p.Process != nil:
+		return fmt.Sprintf("process %s %d %d", p.Host, p.Process.PID, p.Process.Start)
+	case p.Host != "":
+		return "host " + p.Host
+	case p.Node != nil:
+		return "node " + p.Node.Name
+	}
+	return ""
 }

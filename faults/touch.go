@@ -18,6 +18,27 @@ type Toucher interface {
 	Touches(p Place) (Touched, error)
 }
 
+// Spreader is implemented by configs whose faults hit other processes besides their place's own.
+type Spreader interface {
+	// Spreads returns those that it would hit now. It is asked on the machine that the place is on, and touches nothing.
+	Spreads(p Place) ([]Process, error)
+}
+
+// SpreadOf returns the processes that a fault would hit besides its place's own, from its settings as JSON.
+func SpreadOf(k Kind, config json.RawMessage, p Place) ([]Process, error) {
+	c := k.New()
+	own, ok := c.(Spreader)
+	if !ok {
+		return nil, nil
+	}
+	if len(config) > 0 {
+		if err := json.Unmarshal(config, c); err != nil {
+			return nil, err
+		}
+	}
+	return own.Spreads(p)
+}
+
 // TouchedBy returns what a fault would reach, from its settings as JSON. A config that is no Toucher is taken by its word:
 // each text in it that is an address or a CIDR block is a network, each absolute path is a path. A network fault that names
 // no address and has no peers reaches all networks; the place's own addresses are always among its two ends.

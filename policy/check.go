@@ -43,11 +43,30 @@ type Request struct {
 // Claims are what only the conductor can know of a request; to a guard they are somebody's word.
 type Claims struct {
 	Labels     map[string]string `json:"labels,omitempty"`      // of the target
-	Selected   int               `json:"selected,omitempty"`    // places that the fault touches in all
+	Selected   int               `json:"selected,omitempty"`    // places that the fault touches in all, on every side
 	Found      int               `json:"found,omitempty"`       // places that the target's selector finds
 	Duration   time.Duration     `json:"duration,omitempty"`    // of the fault, or of the run when the request is about one
 	Run        time.Duration     `json:"run,omitempty"`         // planned length of the whole run
 	ApprovedBy string            `json:"approved_by,omitempty"` // empty: nobody
+	Sides      []Side            `json:"sides,omitempty"`       // one for each target of the fault
+	Standing   []Standing        `json:"standing,omitempty"`    // what the run touches at the same time besides
+	// Back are ids of injections without an undo that no longer count: what they ended was seen back, or they came to nothing.
+	Back []string `json:"back,omitempty"`
+}
+
+// Side is what a fault touches of one target, and what the target's selector finds: names by which each place can be told
+// from all others of the run.
+type Side struct {
+	Touched []string `json:"touched,omitempty"`
+	Found   []string `json:"found,omitempty"`
+}
+
+// Standing is another fault of the same run that stands at the same time.
+type Standing struct {
+	Fault string `json:"fault"`
+	// Ends says that the fault ends what it touches, which its selector then finds no more.
+	Ends  bool   `json:"ends,omitempty"`
+	Sides []Side `json:"sides"`
 }
 
 // Process is one that a fault hits. Empty fields are not known.
@@ -111,6 +130,7 @@ func (p *Policy) Check(r Request, now time.Time) []Violation {
 	c.processes()
 	c.places()
 	c.amounts()
+	c.lengths()
 	return c.out
 }
 
@@ -123,18 +143,19 @@ func (c *check) times() {
 			for _, h := range c.Hours {
 				allowed = append(allowed, h.String())
 			}
-			c.forbid(RuleHours, "%s is outside of the hours: %s", instant(gap, c.Hours[0].zone()), strings.Join(allowed, "; "))
+			c.forbid(RuleHours, "%s is outside of the hours: %s", moment(gap, c.Hours[0].zone()), strings.Join(allowed, "; "))
 		}
 	}
 	for _, f := range c.Freezes {
 		if c.now.Before(f.To) && !end.Before(f.From) {
-			c.forbid(RuleFreeze, "nothing may run in the freeze %q, from %s until %s", f.Name, instant(f.From, f.From.Location()),
-				instant(f.To, f.To.Location()))
+			c.forbid(RuleFreeze, "nothing may run in the freeze %q, from %s until %s", f.Name, moment(f.From, f.From.Location()),
+				moment(f.To, f.To.Location()))
 		}
 	}
 }
 
-func instant(t time.Time, zone *time.Location) string {
+// moment is an instant as people read it.
+func moment(t time.Time, zone *time.Location) string {
 	return t.In(zone).Format("Mon 2006-01-02 15:04 MST")
 }
 
@@ -228,7 +249,7 @@ func short(s string) string {
 
 func (c *check) places() {
 	for _, name := range c.Nodes {
-		if pattern, denied := Match(c.Deny.Nodes, name); denied && name != "" {
+		if pattern, denied := matchHost(c.Deny.Nodes, name); denied && name != "" {
 			c.forbid(RuleDeny, "no fault may touch the node %s%s", name, by(pattern, name))
 		}
 	}
@@ -256,21 +277,7 @@ func below(folder, p string) bool {
 	return p == folder || folder == "/" || strings.HasPrefix(p, folder+"/")
 }
 
-func (c *check) amounts() {
-	if limit := c.AtMost.Places; limit > 0 && c.Selected > limit {
-		c.forbid(RuleAtMost, "the fault touches %d places and may touch %d", c.Selected, limit)
-	}
-	if limit := c.AtMost.Percent; limit > 0 {
-		switch {
-		case c.Found <= 0 || c.Selected <= 0:
-			if !c.Unresolved {
-				c.forbid(RuleAtMost, "nobody says how many places the selector finds, of which the fault may touch %g %%", limit)
-			}
-		case float64(c.Selected)*100 > limit*float64(c.Found):
-			c.forbid(RuleAtMost, "the fault touches %d of the %d places that its selector finds (%.0f %%) and may touch %g %%",
-				c.Selected, c.Found, float64(c.Selected)*100/float64(c.Found), limit)
-		}
-	}
+func (c *check) lengths() {
 	if limit := c.MaxDuration.Fault; limit > 0 && c.Duration > limit {
 		c.forbid(RuleDuration, "the fault stands for %s and may stand for %s", c.Duration, limit)
 	}

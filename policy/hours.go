@@ -50,9 +50,24 @@ func (h Hours) span(year int, month time.Month, day int, zone *time.Location) (b
 		to += clockDay
 	}
 	at := func(d time.Duration) time.Time {
-		return time.Date(year, month, day, int(d/time.Hour), int(d%time.Hour/time.Minute), int(d%time.Minute/time.Second), 0, zone)
+		return shownAt(time.Date(year, month, day, int(d/time.Hour), int(d%time.Hour/time.Minute), int(d%time.Minute/time.Second), 0, time.UTC), zone)
 	}
 	return at(h.From), at(to)
+}
+
+// shownAt returns when the clock on the wall of a zone shows what clock shows. A time that it jumps over is when it jumps.
+func shownAt(clock time.Time, zone *time.Location) time.Time {
+	year, month, day := clock.Date()
+	t := time.Date(year, month, day, clock.Hour(), clock.Minute(), clock.Second(), 0, zone)
+	_, offset := t.Zone()
+	before, after := t.ZoneBounds()
+	switch shown := t.Add(time.Duration(offset) * time.Second); {
+	case shown.Before(clock):
+		return after
+	case shown.After(clock):
+		return before
+	}
+	return t
 }
 
 // around returns the span that holds an instant, if one does.
@@ -63,9 +78,11 @@ func (h Hours) around(t time.Time) (end time.Time, ok bool) {
 	}
 	local := t.In(zone)
 	for back := range 2 { // a span may have begun the day before
-		year, month, day := local.AddDate(0, 0, -back).Date()
-		begin, till := h.span(year, month, day, zone)
-		on := len(h.Days) == 0 || slices.Contains(h.Days, begin.Weekday())
+		year, month, day := local.Date()
+		// By the calendar: where the clock jumps at midnight, an instant of that day may lie on another by the clock on the wall.
+		date := time.Date(year, month, day-back, 0, 0, 0, 0, time.UTC)
+		begin, till := h.span(date.Year(), date.Month(), date.Day(), zone)
+		on := len(h.Days) == 0 || slices.Contains(h.Days, date.Weekday())
 		if on && !t.Before(begin) && t.Before(till) && till.After(end) {
 			end, ok = till, true
 		}

@@ -3,6 +3,7 @@ package policy_test
 import (
 	"testing"
 	"time"
+	_ "time/tzdata" // zones whose clocks jump at midnight, wherever this runs
 
 	"pgregory.net/rapid"
 
@@ -115,4 +116,59 @@ func TestFreeze(t *testing.T) {
 			t.Errorf("%s: fits %v, want %v", name, got, tc.want)
 		}
 	}
+}
+
+// midnights are zones whose clocks jump at midnight, with a date near that.
+var midnights = []struct {
+	zone  string
+	month time.Month
+	year  int
+	day   int // the one that begins at 1:00, or whose eve has its last hour twice
+}{
+	{"America/Santiago", time.September, 2026, 6}, {"America/Havana", time.March, 2026, 8}, {"America/Asuncion", time.October, 2023, 1},
+	{"America/Santiago", time.April, 2026, 5}, {"America/Asuncion", time.March, 2023, 26},
+}
+
+// TestHoursAtMidnight checks the days around a midnight at which the clock jumps, a Sunday's each time.
+func TestHoursAtMidnight(t *testing.T) {
+	for _, m := range midnights {
+		zone, err := time.LoadLocation(m.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tc := range []struct {
+			on                time.Weekday
+			day, hour, minute int
+			want              bool
+		}{
+			{time.Saturday, m.day, 12, 0, false}, {time.Saturday, m.day, 1, 30, false}, {time.Saturday, m.day - 1, 12, 0, true},
+			{time.Saturday, m.day - 1, 23, 30, true}, {time.Saturday, m.day - 1, 0, 0, true}, {time.Saturday, m.day + 1, 0, 0, false},
+			{time.Sunday, m.day, 12, 0, true}, {time.Sunday, m.day, 1, 0, true}, {time.Sunday, m.day, 23, 59, true},
+			{time.Sunday, m.day - 1, 23, 30, false}, {time.Sunday, m.day - 1, 23, 0, false}, {time.Sunday, m.day + 1, 0, 0, false},
+			{time.Monday, m.day, 23, 59, false}, {time.Monday, m.day + 1, 0, 0, true},
+		} {
+			p := hoursOnly(policy.Hours{Days: []time.Weekday{tc.on}, From: 0, To: 24 * time.Hour, Zone: m.zone})
+			now := time.Date(m.year, m.month, tc.day, tc.hour, tc.minute, 0, 0, zone)
+			if got := fits(p, now, 0); got != tc.want {
+				t.Errorf("on %s: %s (%s): %v, want %v", tc.on, now, now.Weekday(), got, tc.want)
+			}
+		}
+	}
+}
+
+// TestWholeDays compares, where clocks jump at midnight, a day of the policy with the day that the clock on the wall is on.
+func TestWholeDays(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := rapid.SampledFrom(midnights).Draw(t, "midnight")
+		zone, err := time.LoadLocation(m.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Date(m.year, m.month, m.day, 12, rapid.IntRange(-36*60, 36*60).Draw(t, "minutes from noon"), 0, 0, time.UTC).In(zone)
+		day := time.Weekday(rapid.IntRange(0, 6).Draw(t, "day"))
+		p := hoursOnly(policy.Hours{Days: []time.Weekday{day}, From: 0, To: 24 * time.Hour, Zone: m.zone})
+		if got, want := fits(p, now, 0), now.Weekday() == day; got != want {
+			t.Fatalf("%s on %s: %v, want %v", now, day, got, want)
+		}
+	})
 }

@@ -103,10 +103,15 @@ func (m *Machine) onHosts(ctx context.Context, s *Host) ([]*localPlace, string, 
 		return nil, "", errors.New("no host can be reached from here")
 	}
 	all := s.Settings()
-	results, errs := make([]find.Result, len(all)), make([]error, len(all))
+	results, names, errs := make([]find.Result, len(all)), make([][]string, len(all)), make([]error, len(all))
 	var wg sync.WaitGroup
 	for i := range all {
-		wg.Go(func() { results[i], errs[i] = m.Hosts.Host(all[i]).Find(ctx, find.Query{Process: s.Process}) })
+		wg.Go(func() {
+			h := m.Hosts.Host(all[i])
+			if results[i], errs[i] = h.Find(ctx, find.Query{Process: s.Process}); errs[i] == nil {
+				names[i], errs[i] = h.Names(ctx)
+			}
+		})
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -121,7 +126,7 @@ func (m *Machine) onHosts(ctx context.Context, s *Host) ([]*localPlace, string, 
 		}
 		for _, f := range r.Found {
 			p := &localPlace{Place: f.Place, text: fmt.Sprintf("%s: %s", h, f.Text), stand: h.Guard, host: h, order: i}
-			p.Host = h.String()
+			p.Host, p.Names = h.String(), names[i]
 			if f.Place.Node != nil {
 				// Faults on what is there stand in that machine's ledger, which knows of no nodes.
 				p.Node, p.whole = nil, &faults.Node{Name: h.String(), BootID: f.Place.Node.BootID, SSH: &all[i].SSH}
@@ -164,5 +169,5 @@ func (m *Machine) NodeOf(p Place) Place {
 	if q == nil || q.whole == nil {
 		return p
 	}
-	return &localPlace{Place: faults.Place{Name: q.Name, Host: q.Host, Node: q.whole}, text: q.text, stand: m.Stand, order: q.order}
+	return &localPlace{Place: faults.Place{Name: q.Name, Host: q.Host, Names: q.Names, Node: q.whole}, text: q.text, stand: m.Stand, order: q.order}
 }

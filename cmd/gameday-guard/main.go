@@ -3,6 +3,7 @@
 package main
 
 import (
+	"io"
 	"os"
 
 	"gameday/faults/find"
@@ -15,6 +16,10 @@ func main() {
 	if stress.IsWorker() { // the guard starts itself again to hold a load
 		stress.RunWorker()
 	}
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+func run(args []string, in io.Reader, out, errw io.Writer) int {
 	p := guard.Program{Kinds: kinds.All(), Find: find.Answer}
-	os.Exit(p.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	return p.Main(args, in, out, errw)
 }

@@ -62,7 +62,7 @@ func (a *app) hostsCmd() *cobra.Command {
 }
 
 // hostsVerb makes a verb that does one thing to each host.
-func (a *app) hostsVerb(use, short string, do func(context.Context, *hosts.Host) error, readOnly bool) *cobra.Command {
+func (a *app) hostsVerb(use, short string, do func(context.Context, *hosts.Host, *hosts.Pool) error, readOnly bool) *cobra.Command {
 	f := &hostFlags{}
 	c := &cobra.Command{
 		Use: use, Short: short, Args: cobra.MinimumNArgs(1),
@@ -72,7 +72,7 @@ func (a *app) hostsVerb(use, short string, do func(context.Context, *hosts.Host)
 			failed := 0
 			for _, s := range f.settings(args) {
 				ctx, cancel := context.WithTimeout(context.Background(), hostLimit)
-				if err := do(ctx, pool.Host(s)); err != nil {
+				if err := do(ctx, pool.Host(s), pool); err != nil {
 					failed++
 					a.say("%v", err)
 				}
@@ -88,7 +88,7 @@ func (a *app) hostsVerb(use, short string, do func(context.Context, *hosts.Host)
 	return c
 }
 
-func (a *app) installHost(ctx context.Context, h *hosts.Host) error {
+func (a *app) installHost(ctx context.Context, h *hosts.Host, _ *hosts.Pool) error {
 	path, copied, err := h.Install(ctx)
 	switch {
 	case err != nil:
@@ -101,23 +101,37 @@ func (a *app) installHost(ctx context.Context, h *hosts.Host) error {
 	return nil
 }
 
-// removeHost keeps a guard that is still needed to revert something.
-func (a *app) removeHost(ctx context.Context, h *hosts.Host) error {
-	standing, err := h.Standing(ctx)
-	if err != nil && !errors.Is(err, hosts.ErrNotInstalled) {
+// removeHost keeps a guard that is still needed to revert something: in the ledger of the user that the guard runs as, and with sudo
+// in that of the user who copied it as well.
+func (a *app) removeHost(ctx context.Context, h *hosts.Host, pool *hosts.Pool) error {
+	own := h.Settings()
+	own.SSH.Sudo = false
+	ledgers := []*hosts.Host{h}
+	if other := pool.Host(own); other != h {
+		ledgers = append(ledgers, other)
+	}
+	for _, l := range ledgers {
+		standing, err := l.Standing(ctx)
+		if err != nil && !errors.Is(err, hosts.ErrNotInstalled) {
+			return err
+		}
+		if len(standing) > 0 {
+			return fmt.Errorf("host %s: %d fault(s) stand there; `gameday revert %s` removes those of dead guards", h, len(standing), l.Settings().Flags())
+		}
+	}
+	stays, err := h.Remove(ctx)
+	if err != nil {
 		return err
 	}
-	if len(standing) > 0 {
-		return fmt.Errorf("host %s: %d fault(s) stand there; `gameday revert --host %s` removes those of dead guards", h, len(standing), h)
-	}
-	if err := h.Remove(ctx); err != nil {
-		return err
+	if len(stays) > 0 {
+		fmt.Fprintf(a.out, "%s: removed; the folder stays, as it holds what is not gameday's: %s\n", h, strings.Join(stays, ", "))
+		return nil
 	}
 	fmt.Fprintf(a.out, "%s: removed\n", h)
 	return nil
 }
 
-func (a *app) checkHost(ctx context.Context, h *hosts.Host) error {
+func (a *app) checkHost(ctx context.Context, h *hosts.Host, _ *hosts.Pool) error {
 	c, err := h.Guard(ctx)
 	if err != nil {
 		return err
@@ -155,6 +169,7 @@ func (a *app) checkHost(ctx context.Context, h *hosts.Host) error {
 // used are left to the preflight, which says why.
 func (a *app) cleanHosts(pool *hosts.Pool, all []hosts.Settings, heal bool) error {
 	left := 0
+	var advice []string
 	for _, s := range all {
 		ctx, cancel := context.WithTimeout(context.Background(), hostLimit)
 		standing, err := pool.Host(s).Standing(ctx)
@@ -167,14 +182,16 @@ func (a *app) cleanHosts(pool *hosts.Pool, all []hosts.Settings, heal bool) erro
 		if code := (*codeError)(nil); errors.As(err, &code) {
 			return err
 		}
-		left += len(orphans)
+		if left += len(orphans); len(orphans) > 0 {
+			advice = append(advice, "`gameday revert "+s.Flags()+"`")
+		}
 		for _, o := range orphans {
 			a.say("left standing since %s: %s", o.Entry.Opened.Local().Format(time.DateTime), naming(o.Entry))
 		}
 	}
 	if left > 0 {
 		return &codeError{code: exitResidue, err: fmt.Errorf("%d fault(s) of an earlier run are left standing on hosts; "+
-			"`gameday revert --host` removes them, and so does run --heal", left)}
+			"%s removes them, and so does run --heal", left, strings.Join(advice, ", then "))}
 	}
 	return nil
 }

@@ -65,9 +65,9 @@ type hostRig struct {
 	service *exec.Cmd
 }
 
-func newHostRig(t *testing.T, load string) *hostRig {
+func newHostRig(t *testing.T, load string, environment ...string) *hostRig {
 	t.Helper()
-	r := &hostRig{Server: sshrig.Start(t, sshrig.Options{}), t: t}
+	r := &hostRig{Server: sshrig.Start(t, sshrig.Options{Environment: environment}), t: t}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -248,7 +248,12 @@ func (r *hostRig) guardPID() int {
 
 // TestHostOrphans leaves a fault on a host: nothing begins over it, and it is reverted from here.
 func TestHostOrphans(t *testing.T) {
-	r := newHostRig(t, "6s")
+	// A sudo that makes another user of us, as far as the ledger goes.
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "sudo"), []byte("#!/bin/sh\nshift\nGAMEDAY_LEDGER=$HOME/root-ledger exec \"$@\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := newHostRig(t, "6s", "PATH="+bin+":"+os.Getenv("PATH"))
 	orphan := fmt.Sprintf(`{"id":"old-hang-1","run":"old","scenario":"s","fault":"hang","kind":"process_kill","place":{"name":"web","host":"web1"},`+
 		`"opened":%q,"deadline":%q,"guard":1}`, time.Now().UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339))
 	write := func() {
@@ -260,10 +265,19 @@ func TestHostOrphans(t *testing.T) {
 		}
 	}
 	write()
-	r.wants(r.gameday(5, "run", "--record", "rec", "day.hcl"), "left standing since", "(host web1)", "--heal")
-	r.wants(r.gameday(2, "hosts", "remove", "--ssh-config", r.Config, "web1"), "stand there")
+	r.wants(r.gameday(5, "run", "--record", "rec", "day.hcl"), "left standing since", "(host web1)", "--heal",
+		"`gameday revert --host web1 --ssh-config "+r.Config+"`")
+	r.wants(r.gameday(2, "hosts", "remove", "--ssh-config", r.Config, "web1"), "stand there", "`gameday revert --host web1 --ssh-config "+r.Config+"`")
 	r.wants(r.gameday(0, "revert", "--ssh-config", r.Config, "--host", "web1"), "(host web1)")
 	r.wants(r.gameday(0, "revert", "--ssh-config", r.Config, "--host", "web1"), "nothing is left standing")
+	write()
+	// The advice is to be typed as it stands, and leads to the ledger that the fault is in: with sudo that of the user that sudo makes.
+	r.wants(r.gameday(2, "hosts", "remove", "--sudo", "--ssh-config", r.Config, "web1"), "stand there", "`gameday revert --host web1 --ssh-config "+r.Config+"`")
+	if err := os.Rename(filepath.Join(r.Ledger, "old-hang-1.json"), filepath.Join(r.Home, "root-ledger", "old-hang-1.json")); err != nil {
+		t.Fatal(err)
+	}
+	r.wants(r.gameday(2, "hosts", "remove", "--sudo", "--ssh-config", r.Config, "web1"), "stand there", "`gameday revert --host web1 --ssh-config "+r.Config+" --sudo`")
+	r.wants(r.gameday(0, "revert", "--host", "web1", "--ssh-config", r.Config, "--sudo"), "(host web1)")
 	write()
 	r.wants(r.gameday(0, "run", "--heal", "--record", "rec", "day.hcl"), "(host web1)")
 	r.Stop()

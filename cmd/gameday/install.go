@@ -27,7 +27,7 @@ var cronText string
 
 // unit is what the files that install-guard prints are made of.
 type unit struct {
-	Program string // absolute path of gameday
+	Program string // absolute path of gameday, or of gameday-guard
 	Ledger  string // folder
 	User    bool   // for one user, not for the machine
 	Strict  bool   // only what the built-in kinds need
@@ -48,7 +48,8 @@ func (a *app) installGuardCmd() *cobra.Command {
 		Use:   "install-guard",
 		Short: "Print a systemd timer (or a cron line) that reverts what killed runs leave",
 		Long: "Prints a systemd service and a timer that run `gameday revert` at boot and every ten seconds: a fault is then reverted even when\n" +
-			"gameday and its guard were both killed, or the machine restarted. Nothing is installed; how to is said on standard error.",
+			"gameday and its guard were both killed, or the machine restarted. Nothing is installed; how to is said on standard error.\n\n" +
+			"On a machine that is reached by SSH only the guard is: print the files here with --program and its path over there.",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return a.installGuard(f) },
 	}
@@ -56,7 +57,7 @@ func (a *app) installGuardCmd() *cobra.Command {
 	c.Flags().BoolVar(&f.strict, "strict", false, "harden the service as far as the built-in faults allow; the reverts of `command` faults may need more")
 	c.Flags().BoolVar(&f.cron, "cron", false, "print lines for cron instead")
 	c.Flags().StringVar(&f.only, "only", "", "print one file alone: service or timer")
-	c.Flags().StringVar(&f.program, "program", "", "path of gameday (default: this program)")
+	c.Flags().StringVar(&f.program, "program", "", "path of gameday, or of gameday-guard where only that is (default: this program)")
 	c.Flags().StringVar(&f.ledger, "ledger", "", "folder of the ledger (default: the machine's, or with --user yours)")
 	return c
 }

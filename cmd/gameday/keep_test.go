@@ -2,14 +2,18 @@ package main
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"gameday/alarms/alertmanager"
 	"gameday/alarms/prometheus"
+	"gameday/faults"
 	"gameday/scenarios"
+	"gameday/targets/hosts"
 )
 
-func TestKeepSources(t *testing.T) {
+func TestKeepPaths(t *testing.T) {
 	source := func(url string) scenarios.AlarmSource {
 		return scenarios.AlarmSource{Config: &prometheus.Config{URL: url}}
 	}
@@ -24,16 +28,73 @@ func TestKeepSources(t *testing.T) {
 		{"scheme's port", "10.0.0.0/8", []scenarios.AlarmSource{source("https://192.0.2.7/prom")}, "10.0.0.0/8,192.0.2.7:443"},
 		{"two kinds", "", []scenarios.AlarmSource{source("http://[2001:db8::1]:9090"),
 			{Config: &alertmanager.Config{URL: "http://127.0.0.1:9093"}}}, "[2001:db8::1]:9090,127.0.0.1:9093"},
-		{"no such name", "", []scenarios.AlarmSource{source("http://nobody.invalid:9090")}, ""},
+		{"no such name", "", []scenarios.AlarmSource{source("http://nobody.invalid:9090")}, "nobody.invalid"},
+		{"the same twice", "", []scenarios.AlarmSource{source("http://192.0.2.7:1"), source("http://192.0.2.7:1/x")}, "192.0.2.7:1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Setenv(keepVariable, c.have)
-			if err := keepSources(t.Context(), c.sources); err != nil {
+			if err := keepPaths(t.Context(), c.sources, nil); err != nil {
 				t.Fatal(err)
 			}
 			if got := os.Getenv(keepVariable); got != c.want {
 				t.Errorf("%s is %q, want %q", keepVariable, got, c.want)
 			}
 		})
+	}
+}
+
+// TestKeepHosts keeps the way to SSH hosts as ssh itself would take it: aliases, ports, jump hosts.
+func TestKeepHosts(t *testing.T) {
+	if _, err := exec.LookPath("ssh"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	config := filepath.Join(t.TempDir(), "config")
+	err := os.WriteFile(config, []byte(`
+Host web1
+  HostName 192.0.2.7
+  Port 2222
+Host inner
+  HostName 10.0.0.7
+  ProxyJump ops@bastion:2200,other
+Host bastion
+  HostName 192.0.2.9
+Host behind
+  HostName behind.invalid
+  ProxyJump gate.invalid
+Host round
+  HostName 192.0.2.11
+  ProxyJump round
+Host six
+  HostName 2001:db8::7
+Host odd
+  HostName %h/odd
+  ProxyCommand false
+`), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for to, want := range map[string]string{
+		"web1":               "192.0.2.7:2222",
+		"ssh://me@web1:2022": "192.0.2.7:2022",
+		"me@192.0.2.8":       "192.0.2.8:22",
+		"inner":              "192.0.2.9:2200",
+		"behind":             "gate.invalid",
+		"round":              "192.0.2.11:22",
+		"six":                "[2001:db8::7]:22",
+		"nobody.invalid":     "nobody.invalid",
+		"odd":                "",
+		"-oProxyCommand=x":   "",
+	} {
+		t.Setenv(keepVariable, "")
+		settings := []hosts.Settings{{SSH: faults.SSH{Destination: to, Config: config}}}
+		if err := keepPaths(t.Context(), nil, settings); err != nil {
+			t.Fatal(err)
+		}
+		if got := os.Getenv(keepVariable); got != want {
+			t.Errorf("%s: %s is %q, want %q", to, keepVariable, got, want)
+		}
 	}
 }

@@ -45,8 +45,7 @@ func (f *fence) flags(c *cobra.Command) {
 // files returns the policies that count: this machine's, and the one that is named.
 func (f *fence) files() []string {
 	var out []string
-	own, err := os.Stat(machinePolicy)
-	if err == nil || !errors.Is(err, fs.ErrNotExist) { // one that cannot be looked at is an error soon
+	if _, err := os.Lstat(machinePolicy); !errors.Is(err, fs.ErrNotExist) { // one that cannot be read, or leads nowhere, is an error soon
 		out = append(out, machinePolicy)
 	}
 	named := f.policy
@@ -56,7 +55,9 @@ func (f *fence) files() []string {
 	if named == "" {
 		return out
 	}
-	if info, err := os.Stat(named); err == nil && own != nil && os.SameFile(info, own) {
+	info, err := os.Stat(named)
+	own, ownErr := os.Stat(machinePolicy)
+	if err == nil && ownErr == nil && os.SameFile(info, own) {
 		return out
 	}
 	return append(out, named)
@@ -122,7 +123,7 @@ func (a *app) admit(f *runFlags, file *scenarios.File, s *scenarios.Scenario) (*
 	if h := faults.Halted(ad.halts...); h != nil {
 		return nil, refuse(h.Error())
 	}
-	o := conductor.Options{Scenario: s, Machine: onlooker(), Policies: policies, ApprovedBy: f.approvedBy}
+	o := conductor.Options{Scenario: s, Machine: onlooker(), Policies: policies, ApprovedBy: f.approvedBy, Seed: f.seed}
 	violations := conductor.Violations(context.Background(), o, time.Now())
 	for _, v := range violations {
 		a.say("%s", s.Redact(v.String()))
@@ -193,9 +194,7 @@ func (ad *admission) begin(a *app, o conductor.Options) error {
 	}
 	l := ad.line
 	l.What, l.Run, l.Record = audit.RunBegan, o.Run, o.Dir
-	for _, t := range conductor.Plan(context.Background(), conductor.Options{Scenario: o.Scenario, Machine: onlooker(), Seed: o.Seed}).Targets {
-		l.Places = append(l.Places, t.Places...)
-	}
+	l.Places = conductor.Touched(context.Background(), conductor.Options{Scenario: o.Scenario, Machine: onlooker(), Seed: o.Seed})
 	ad.line.Run, ad.line.Record = o.Run, o.Dir
 	if err := ad.log.Write(l); err != nil {
 		if ad.required() {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -21,7 +22,8 @@ func (a *app) revertCmd() *cobra.Command {
 		Use:   "revert",
 		Short: "Revert faults that a killed run left standing",
 		Long: "Reverts every fault in this machine's ledger whose guard is dead, newest first, and says so. Faults of runs in progress are left\n" +
-			"alone. It works from the ledger alone, and may be repeated. Exits 0 when nothing is left, 5 when something is.\n\n" +
+			"alone. It works from the ledger alone, and may be repeated; what a lab left that was killed as a whole is in the lab's own ledger,\n" +
+			"which is found. Exits 0 when nothing is left, 5 when something is.\n\n" +
 			"`gameday install-guard` has it run by itself. With --host it does the same on a machine that is reached by SSH, from the ledger\n" +
 			"over there.",
 		Args: cobra.NoArgs,
@@ -29,11 +31,7 @@ func (a *app) revertCmd() *cobra.Command {
 			if len(on) > 0 {
 				return a.revertOnHosts(f.settings(on), quiet)
 			}
-			dir, err := faults.DefaultLedgerDir()
-			if err != nil {
-				return usage("%w", err)
-			}
-			ledger, err := faults.OpenLedger(dir)
+			ledger, err := machineLedger()
 			if err != nil {
 				return usage("%w", err)
 			}
@@ -46,15 +44,27 @@ func (a *app) revertCmd() *cobra.Command {
 	return c
 }
 
-// clean refuses to start over faults that an earlier run left, or reverts them first.
-func (a *app) clean(ledger *faults.Ledger, heal bool) error {
-	standing, err := ledger.Standing()
-	if err != nil {
-		return usage("%w", err)
+// clean refuses to start over faults that an earlier run left on this machine, or reverts them first. A run in a lab of its own
+// looks after those that other labs have left, and after no others: it cannot be in their way.
+func (a *app) clean(ledger *faults.Ledger, heal, onlyLabs bool) error {
+	var standing []faults.Standing
+	var err error
+	if !onlyLabs {
+		if standing, err = ledger.Standing(); err != nil {
+			return usage("%w", err)
+		}
 	}
 	standing = slices.DeleteFunc(standing, func(s faults.Standing) bool { return !s.Orphaned })
+	ofLabs, err := orphansOfLabs(ledger.Dir())
+	standing = append(standing, ofLabs...)
+	if err != nil {
+		return &codeError{code: exitResidue, err: err}
+	}
 	if len(standing) == 0 {
 		return nil
+	}
+	if heal && onlyLabs {
+		return a.revertLeft(nil, ledger.Dir(), true)
 	}
 	if heal {
 		return a.revertAll(ledger, true)
@@ -70,29 +80,23 @@ func (a *app) clean(ledger *faults.Ledger, heal bool) error {
 		"`gameday revert` removes them, and so does run --heal", len(standing))}
 }
 
-// revertAll reverts every orphan in a ledger and says what became of each.
+// revertAll reverts every orphan in a ledger, and those of labs that are gone, and says what became of each.
 func (a *app) revertAll(ledger *faults.Ledger, quiet bool) error {
 	results, err := faults.RevertOrphans(context.Background(), ledger, kinds.All(), nil)
 	if err != nil {
 		return &codeError{code: exitResidue, err: err}
 	}
-	left := 0
-	a.auditOne(orphanLines(results)...)
-	for _, r := range results {
-		switch {
-		case r.Err != nil && r.Entry.ID == "":
-			left++
-			a.say("%v", r.Err)
-		case r.Err != nil:
-			left++
-			a.say("%s is left standing: %v", naming(r.Entry), r.Err)
-		case reversible(r.Entry.Kind):
-			fmt.Fprintln(a.out, "reverted", naming(r.Entry))
-		default:
-			fmt.Fprintf(a.out, "closed %s: it has no undo, and must recover by itself\n", naming(r.Entry))
-		}
-	}
+	return a.revertLeft(results, ledger.Dir(), quiet)
+}
+
+// revertLeft reverts what labs that are gone have left, and says what became of that and of what was reverted before.
+func (a *app) revertLeft(results []faults.RevertResult, machine string, quiet bool) error {
+	more, err := revertLabs(machine)
+	results = append(results, more...)
+	left := a.tell(a.out, results)
 	switch {
+	case err != nil:
+		return &codeError{code: exitResidue, err: err}
 	case left > 0:
 		return &codeError{code: exitResidue, err: fmt.Errorf("%d of %d fault(s) could not be reverted; what stands in the way is said "+
 			"above, and `gameday revert` may be repeated", left, len(results))}
@@ -102,13 +106,35 @@ func (a *app) revertAll(ledger *faults.Ledger, quiet bool) error {
 	return nil
 }
 
+// tell says what became of orphans, here and in the audit log, and counts those that are left.
+func (a *app) tell(out io.Writer, results []faults.RevertResult) (left int) {
+	a.auditOne(orphanLines(results)...)
+	for _, r := range results {
+		switch {
+		case r.Err != nil && r.Entry.ID == "":
+			left++
+			a.say("%v", r.Err)
+		case r.Err != nil:
+			left++
+			a.say("%s is left standing: %v", naming(r.Entry), r.Err)
+		case r.Note != "":
+			fmt.Fprintf(out, "closed %s: %s\n", naming(r.Entry), r.Note)
+		case reversible(r.Entry.Kind):
+			fmt.Fprintln(out, "reverted", naming(r.Entry))
+		default:
+			fmt.Fprintf(out, "closed %s: it has no undo, and must recover by itself\n", naming(r.Entry))
+		}
+	}
+	return left
+}
+
 // orphanLines are what the audit log has of orphans.
 func orphanLines(results []faults.RevertResult) []audit.Line {
 	var out []audit.Line
 	for _, r := range results {
 		l := audit.Line{What: audit.OrphanGone, ID: r.Entry.ID, Run: r.Entry.Run, Scenario: r.Entry.Scenario, Fault: r.Entry.Fault,
 			Kind: r.Entry.Kind, Place: r.Entry.Place.Name}
-		if r.Err != nil {
+		if l.Why = r.Note; r.Err != nil {
 			l.What, l.Why = audit.OrphanStands, r.Err.Error()
 		}
 		out = append(out, l)

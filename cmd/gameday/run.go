@@ -105,6 +105,13 @@ func (a *app) enterLab(f *runFlags, s *scenarios.Scenario) error {
 	if err := lab.Possible(); err != nil {
 		return usage("%w", err)
 	}
+	machine, err := machineLedger()
+	if err != nil {
+		return usage("%w", err)
+	}
+	if err := a.clean(machine, f.heal, true); err != nil {
+		return err
+	}
 	dir, err := makeRecord(f.record, s.Name)
 	if err != nil {
 		return err
@@ -112,10 +119,27 @@ func (a *app) enterLab(f *runFlags, s *scenarios.Scenario) error {
 	if err := os.Setenv(recordVariable, dir); err != nil {
 		return err
 	}
-	code, err := lab.Enter(lab.EnterOptions{})
+	if _, err := faults.OpenLedger(labLedger(dir)); err != nil { // a notice names one that is there
+		return usage("%w", err)
+	}
+	notice, err := lab.PostNotice(machine.Dir(), labLedger(dir))
+	if err != nil {
+		return usage("%w", err)
+	}
+	left := false
+	code, err := lab.Enter(lab.EnterOptions{Notice: notice, Ended: func() { left = a.afterLab(machine.Dir()) }})
+	if err = a.labEnd(f, dir, code, err); left {
+		return labResidue(err)
+	}
+	return err
+}
+
+// labEnd returns what a run's lab ended with.
+func (a *app) labEnd(f *runFlags, dir string, code int, err error) error {
 	switch {
 	case err != nil:
-		os.Remove(dir) // only when nothing was written
+		os.Remove(labLedger(dir)) // only when nothing was written
+		os.Remove(dir)
 		return &codeError{code: exitInconclusive, err: err}
 	case code == 0:
 		return nil
@@ -161,13 +185,13 @@ func (a *app) conduct(f *runFlags, ad *admission, file *scenarios.File, s *scena
 	if err != nil {
 		return usage("%w", err)
 	}
-	if err := a.clean(ledger, f.heal); err != nil {
-		return err
-	}
-	if inside == nil { // a lab's faults land in namespaces of their own
-		if err := keepSources(context.Background(), s.AlarmSources); err != nil {
-			return usage("%w", err)
+	if inside == nil { // a lab's faults land in namespaces of their own, and it was looked after the rest before it was entered
+		if err := a.clean(ledger, f.heal, false); err != nil {
+			return err
 		}
+	}
+	if err := keepPaths(context.Background(), s.AlarmSources, conductor.HostsOf(s)); err != nil {
+		return usage("%w", err)
 	}
 	machine, release := machine(ledger, inside, ad.halts[0])
 	if err := a.cleanHosts(machine.Hosts, conductor.HostsOf(s), f.heal); err != nil {
@@ -215,8 +239,12 @@ func (a *app) conduct(f *runFlags, ad *admission, file *scenarios.File, s *scena
 
 // list makes the run one that `gameday stop --all` finds, until the function it returns is called.
 func (a *app) list(ad *admission, o conductor.Options) (release func()) {
+	var hosts []string
+	for _, h := range conductor.HostsOf(o.Scenario) {
+		hosts = append(hosts, h.SSH.Destination)
+	}
 	release, err := conductor.Register(ad.registry, conductor.Running{Run: o.Run, Scenario: o.Scenario.Name, Dir: o.Dir, By: audit.Me().String(),
-		At: time.Now().UTC().Round(0)})
+		At: time.Now().UTC().Round(0), Hosts: hosts})
 	if err != nil {
 		a.say("%v; `gameday stop --all` stops it all the same, by its halt", err)
 		return func() {}
@@ -253,16 +281,12 @@ func (a *app) notice(show *screen.Screen, e report.Event, s *scenarios.Scenario,
 	}
 }
 
-// openLedger opens the ledger of this machine; inside a lab, where a fault cannot outlive the lab, one in the record.
+// openLedger opens the ledger of this machine; inside a lab one in the record, which a notice in the machine's ledger names.
 func openLedger(dir string, inLab bool) (*faults.Ledger, error) {
 	if inLab {
-		return faults.OpenLedger(filepath.Join(dir, "ledger"))
+		return faults.OpenLedger(labLedger(dir))
 	}
-	path, err := faults.DefaultLedgerDir()
-	if err != nil {
-		return nil, err
-	}
-	return faults.OpenLedger(path)
+	return machineLedger()
 }
 
 // machine returns this machine with a guard that starts when it is first needed, and a function that lets it go.

@@ -15,8 +15,8 @@ import (
 	"gameday/faults"
 )
 
-// paused is a game day on this machine that stops a process of the test's own for longer than a test waits.
-const paused = `scenario "paused" {
+// pausedDay is a game day on this machine that stops a process of the test's own for longer than a test waits.
+const pausedDay = `scenario "paused" {
   timeline {
     baseline = "1s"
     load     = "60s"
@@ -134,7 +134,7 @@ func newPausedRig(t *testing.T, limit string) (*brakeRig, int) {
 		t.Fatal(err)
 	}
 	script = bytes.ReplaceAll(script, []byte("web:8080"), []byte(address))
-	for name, text := range map[string]string{"day.hcl": fmt.Sprintf(paused, pidfile), "get.js": string(script), "web.pid": fmt.Sprint(victim.Process.Pid)} {
+	for name, text := range map[string]string{"day.hcl": fmt.Sprintf(pausedDay, pidfile), "get.js": string(script), "web.pid": fmt.Sprint(victim.Process.Pid)} {
 		if err := os.WriteFile(filepath.Join(r.dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -47,10 +47,11 @@ func (a *app) stopAll(why string) error {
 	if haltErr == nil {
 		fmt.Fprintf(a.out, "game days are %s\n", h.Error())
 	} else {
-		haltErr = fmt.Errorf("new runs are not refused everywhere: %w; mend that and say `gameday stop --all` again", haltErr)
+		effect := "new runs are not refused everywhere"
 		if set == 0 {
-			haltErr = fmt.Errorf("new runs are not refused, and guards go on injecting: %w", errors.Unwrap(haltErr))
+			effect = "new runs are not refused, and guards go on injecting"
 		}
+		haltErr = fmt.Errorf("%s: %w; mend that and say `gameday stop --all` again", effect, haltErr)
 	}
 	if listErr != nil {
 		listErr = fmt.Errorf("which runs are in progress cannot be told, so some may not have been asked: %w; they stop by the halt", listErr)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -196,5 +197,24 @@ func TestCheckpoints(t *testing.T) {
 	}
 	if len(reached) != 2 || reached[0] != faults.MidInject || reached[1] != faults.MidRevert {
 		t.Errorf("reached %v", reached)
+	}
+}
+
+// TestWhoseLimit reverts and renews with commands that take too long, under a timeout that would let them: what cut them is said, and
+// a longer timeout is not advised.
+func TestWhoseLimit(t *testing.T) {
+	s := newScene(t)
+	s.config.Revert, s.config.Renew, s.config.Timeout = script("sleep 60"), script("sleep 60"), "50s"
+	in, e := s.inject()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	err := faults.RevertEntry(ctx, []faults.Kind{Kind()}, e)
+	if err == nil || strings.Contains(err.Error(), "raise timeout") || !strings.Contains(err.Error(), "a guard gives a revert 10s") {
+		t.Errorf("revert: %v", err)
+	}
+	in.(*injection).renewed = time.Time{}
+	err = in.(faults.Renewer).Renew(s.owned(t.Context()), 400*time.Millisecond)
+	if err == nil || strings.Contains(err.Error(), "raise timeout") || !strings.Contains(err.Error(), "half a lease") {
+		t.Errorf("renew: %v", err)
 	}
 }

@@ -145,6 +145,7 @@ func (i *injection) Renew(ctx context.Context, lease time.Duration) error {
 		return nil
 	}
 	j := i.job("renew", i.config.Renew, leaseVariable(lease))
+	j.leased = lease/2 < j.timeout
 	j.timeout = min(j.timeout, lease/2)
 	if _, err := j.do(ctx); err != nil {
 		return fmt.Errorf("%w: %w", faults.ErrLapsed, err)

@@ -166,3 +166,19 @@ func TestMissingInANode(t *testing.T) {
 		t.Errorf("on a node that was restarted: %v", err)
 	}
 }
+
+// TestLabGone reverts a fault whose lab is gone: there is nowhere to run its revert command, and that is said.
+func TestLabGone(t *testing.T) {
+	s := newScene(t)
+	s.config.Revert = script("touch reverted")
+	_, e := s.inject()
+	e.Place.Node = &faults.Node{Name: "ledger", BootID: "b", Init: faults.Process{PID: os.Getpid(), Start: 1}, Control: filepath.Join(s.dir, "control")}
+	var note string
+	ctx := faults.WithNote(t.Context(), func(text string) { note = text })
+	if err := faults.RevertEntry(ctx, []faults.Kind{Kind()}, e); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(note, "was not undone") || s.has("reverted") {
+		t.Errorf("note %q, reverted here: %v", note, s.has("reverted"))
+	}
+}

@@ -19,6 +19,9 @@ const (
 	secretSize = 4 // a value shorter than this is too common to be taken out
 )
 
+// errTooLong says that a command took longer than its own timeout.
+var errTooLong = errors.New("it took longer than its timeout")
+
 // result is how one run of a command ended.
 type result struct {
 	job    job
@@ -56,9 +59,9 @@ func (r result) problem() error {
 func (r result) summary() string {
 	var s string
 	switch {
-	case errors.Is(r.cut, context.DeadlineExceeded):
-		s = fmt.Sprintf("%s was not done after %v and was killed with its process group; raise timeout, or start what takes long in the background",
-			r.job.name(), r.took.Round(time.Millisecond))
+	case errors.Is(r.cut, errTooLong), errors.Is(r.cut, context.DeadlineExceeded):
+		s = fmt.Sprintf("%s was not done after %v and was killed with its process group; %s, or start what takes long in the background",
+			r.job.name(), r.took.Round(time.Millisecond), r.remedy())
 	case r.cut != nil:
 		s = fmt.Sprintf("%s was killed with its process group after %v: the fault is to go", r.job.name(), r.took.Round(time.Millisecond))
 	default:
@@ -72,6 +75,17 @@ func (r result) summary() string {
 		s += "; it said: " + said
 	}
 	return s
+}
+
+// remedy is what gives a command more time. The scenario's timeout is not the only limit.
+func (r result) remedy() string {
+	switch {
+	case !errors.Is(r.cut, errTooLong):
+		return "whoever ran it waits no longer (a guard gives a revert 10s, `gameday revert` 30s) and a longer timeout does not change that: make it quicker"
+	case r.job.leased:
+		return "it has half a lease, and a longer timeout does not change that: make it quicker"
+	}
+	return "raise timeout"
 }
 
 // evidence is the last line of standard output that has anything on it.

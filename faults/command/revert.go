@@ -13,6 +13,10 @@ import (
 	"gameday/targets/lab/power"
 )
 
+// labGone is said of a fault whose revert command has nowhere to run any more.
+const labGone = "its lab is gone, and what ran in it; its revert command was not run, and what its commands left on this machine's " +
+	"own disk was not undone"
+
 // revert works from the entry alone: it ends commands of the injection that still run without their guard, runs the revert
 // command, and waits until the effect command fails.
 func revert(ctx context.Context, e faults.Entry) error {
@@ -20,11 +24,16 @@ func revert(ctx context.Context, e faults.Entry) error {
 	if err != nil || r.undo.CannotRevert {
 		return err
 	}
-	if gone, err := r.findNode(ctx); err != nil || gone {
+	gone, err := r.findNode(ctx)
+	if err != nil {
 		return err
 	}
 	if err := sweep(ctx, e.ID); err != nil {
 		return err
+	}
+	if gone {
+		faults.Note(ctx, labGone)
+		return nil
 	}
 	if _, err := r.job("revert", r.config.Revert).do(ctx); err != nil {
 		return err

@@ -62,6 +62,7 @@ type job struct {
 	env     []string // whole
 	init    *faults.Process
 	timeout time.Duration
+	leased  bool     // its lease allows less than the scenario's timeout
 	secrets []string // never shown, the longest first
 }
 

@@ -60,9 +60,10 @@ func (j job) run(ctx context.Context, begun chan<- struct{}) (result, error) {
 }
 
 // await waits until the leader of a process group has ended, and leaves it to be reaped, so that nobody else can get the
-// group's number in the meantime. When ctx ends or the limit is over it kills the whole group and returns why.
+// group's number in the meantime. When ctx ends or the limit is over it kills the whole group and returns why: errTooLong when it
+// was the limit.
 func await(ctx context.Context, pid int, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTooLong)
 	defer cancel()
 	var mu sync.Mutex
 	ended, killed := false, false
@@ -86,7 +87,7 @@ func await(ctx context.Context, pid int, limit time.Duration) error {
 	if !killed {
 		return nil
 	}
-	return ctx.Err()
+	return context.Cause(ctx)
 }
 
 // spawn calls f on a goroutine that enter may be called on: its thread ends with it.

@@ -43,13 +43,16 @@ func parts() []part {
 // Check tries what the fault needs: the place's resolvers, sockets on its loopback addresses, and every part of the
 // table. Each table it adds is deleted in the same transaction, so that nobody ever sees it.
 func (o *outage) Check(ctx context.Context) error {
-	resolvers, _, err := o.targets()
-	if err != nil {
+	if err := o.refuseSelfCut(os.Getenv); err != nil {
 		return err
 	}
 	u := netns.NewUndo(tablePrefix, faults.OwnerOf(ctx))
 	u.Table += "-check"
-	err = netns.NFT(ctx, *o.place.Network, func(c *nftables.Conn, ns *os.File) error {
+	err := netns.NFT(ctx, o.seen.Open, func(c *nftables.Conn, ns *os.File) error {
+		resolvers, _, err := o.targets()
+		if err != nil {
+			return err
+		}
 		if err := rehearse(c, u, pretend(resolvers)); err != nil {
 			return err
 		}

@@ -69,7 +69,7 @@ func (o *outage) look(ctx context.Context) (faults.Effect, error) {
 	var p probed
 	var stands bool
 	var led uint64
-	err := netns.NFT(ctx, *o.place.Network, func(c *nftables.Conn, ns *os.File) (err error) {
+	err := netns.NFT(ctx, netns.Wide(o.place), func(c *nftables.Conn, ns *os.File) (err error) {
 		if stands, err = standing(c, o.undo, o.redirects); err != nil || !stands {
 			return err
 		}

@@ -54,6 +54,8 @@ type Outage struct {
 	Delay string `hcl:"delay,optional" json:"delay,omitempty"`
 	// Resolvers are the addresses whose port 53 is hit; those of the place's resolv.conf when empty.
 	Resolvers []string `hcl:"resolvers,optional" json:"resolvers,omitempty"`
+	// AllowSelfCut lets the outage hit names that gameday itself looks up, or may; its lease is then all that ends it.
+	AllowSelfCut bool `hcl:"allow_self_cut,optional" json:"allow_self_cut,omitempty"`
 }
 
 // Validate reports every wrong parameter.
@@ -133,7 +135,7 @@ func (o *Outage) Bind(place faults.Place) (faults.Injection, error) {
 	if place.Network == nil || place.Network.Inode == 0 {
 		return nil, fmt.Errorf("dns_outage needs a network namespace, and none is known of %s", place.Name)
 	}
-	p := plan{place: place, treatment: o.treatment()}
+	p := plan{place: place, seen: netns.See(place), treatment: o.treatment(), allowSelfCut: o.AllowSelfCut}
 	for _, s := range o.Resolvers {
 		a, err := parseResolver(s)
 		if err != nil {
@@ -175,9 +177,11 @@ func (o *Outage) Preview(faults.Place) string {
 
 // plan is an outage computed for one place.
 type plan struct {
-	place     faults.Place
-	treatment treatment
-	resolvers []netip.Addr // none: those of the place's resolv.conf
+	place        faults.Place
+	seen         netns.Seen // who was in the place's network when the outage was bound
+	treatment    treatment
+	resolvers    []netip.Addr // none: those of the place's resolv.conf
+	allowSelfCut bool
 }
 
 // undo is what the ledger holds of the table that an outage adds.

@@ -50,8 +50,11 @@ func (o *outage) targets() (list []netip.Addr, odd []string, err error) {
 
 // Undo makes sure that the table which Inject will add is not there, nor that of another outage, and names it.
 func (o *outage) Undo(ctx context.Context) (json.RawMessage, error) {
+	if err := o.refuseSelfCut(os.Getenv); err != nil {
+		return nil, err
+	}
 	o.undo = netns.NewUndo(tablePrefix, faults.OwnerOf(ctx))
-	err := netns.NFT(ctx, *o.place.Network, func(c *nftables.Conn, _ *os.File) error {
+	err := netns.NFT(ctx, o.seen.Open, func(c *nftables.Conn, _ *os.File) error {
 		return errors.Join(o.undo.Refuse(c), checkAlone(c, o.undo.Table))
 	})
 	if err != nil {
@@ -62,12 +65,12 @@ func (o *outage) Undo(ctx context.Context) (json.RawMessage, error) {
 
 // Inject opens the forwarder's sockets, then adds the table that leads queries there, all of it or nothing.
 func (o *outage) Inject(ctx context.Context, lease time.Duration) error {
-	resolvers, odd, err := o.targets()
-	if err != nil {
-		return err
-	}
-	o.left = odd
-	err = netns.NFT(ctx, *o.place.Network, func(c *nftables.Conn, ns *os.File) error {
+	err := netns.NFT(ctx, o.seen.Open, func(c *nftables.Conn, ns *os.File) error {
+		resolvers, odd, err := o.targets()
+		if err != nil {
+			return err
+		}
+		o.left = odd
 		if err := o.serve(ns, resolvers, lease); err != nil {
 			return err
 		}
@@ -93,11 +96,10 @@ func (o *outage) Inject(ctx context.Context, lease time.Duration) error {
 
 // serve starts the forwarder with sockets in the namespace.
 func (o *outage) serve(ns *os.File, resolvers []netip.Addr, lease time.Duration) error {
-	fd, err := unix.FcntlInt(ns.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	home, err := netns.Again(ns)
 	if err != nil {
-		return fmt.Errorf("keeping the network namespace: %w", err)
+		return err
 	}
-	home := os.NewFile(uintptr(fd), ns.Name())
 	var list []listener
 	var left []string
 	err = netns.Within(home, func() (err error) {
@@ -117,7 +119,7 @@ func (o *outage) serve(ns *os.File, resolvers []netip.Addr, lease time.Duration)
 // Renew gives the kernel's maps and the forwarder another lease. If nobody but the forwarder's sockets keeps the
 // namespace, they are closed, so that the namespace can end.
 func (o *outage) Renew(ctx context.Context, lease time.Duration) error {
-	err := netns.NFT(ctx, *o.place.Network, func(c *nftables.Conn, _ *os.File) error {
+	err := netns.NFT(ctx, netns.Wide(o.place), func(c *nftables.Conn, _ *os.File) error {
 		stands, err := standing(c, o.undo, o.redirects)
 		if err == nil && !stands {
 			err = faults.ErrLapsed
@@ -150,7 +152,7 @@ func revert(ctx context.Context, e faults.Entry) error {
 	if err != nil {
 		return err
 	}
-	err = u.Remove(ctx, *e.Place.Network)
+	err = u.Remove(ctx, e.Place)
 	if err == nil || errors.Is(err, netns.ErrGone) {
 		faults.Reach(ctx, faults.MidRevert)
 		stopForwarder(u.Table)

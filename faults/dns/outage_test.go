@@ -21,7 +21,7 @@ func TestValidate(t *testing.T) {
 	}{
 		"defaults": {Outage{}, "", ""},
 		"everything": {Outage{[]string{"a.example", "*.b.example."}, nxdomain, "1.5s",
-			[]string{"127.0.0.53", "fd00::1"}}, "", ""},
+			[]string{"127.0.0.53", "fd00::1"}, true}, "", ""},
 		"unknown action":     {Outage{Action: "refuse"}, "action", `Did you mean "refused"?`},
 		"delayed silence":    {Outage{Action: drop, Delay: "1s"}, "delay", "no answer to delay"},
 		"no duration":        {Outage{Delay: "soon"}, "delay", `"soon" is not a delay`},
@@ -63,7 +63,7 @@ func TestPreview(t *testing.T) {
 			Names: []string{"a.example"}, Delay: "3s", Resolvers: []string{"127.0.0.53"},
 		},
 		"a, b, c and 2 more at 10.0.0.1, fd00::1: answered SERVFAIL, 1s late": {
-			[]string{"a", "b", "c", "d", "e"}, servfail, "1s", []string{"10.0.0.1", "fd00::1"},
+			[]string{"a", "b", "c", "d", "e"}, servfail, "1s", []string{"10.0.0.1", "fd00::1"}, false,
 		},
 	} {
 		if got := o.Preview(faults.Place{}); got != want {
@@ -113,7 +113,7 @@ func TestPageSaysWhatIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range []string{"`names`", "`action`", "`delay`", "`resolvers`", "0x67640035", tablePrefix} {
+	for _, word := range []string{"`names`", "`action`", "`delay`", "`resolvers`", "`allow_self_cut`", "0x67640035", tablePrefix} {
 		if !strings.Contains(string(page), word) {
 			t.Errorf("the page does not say %s", word)
 		}

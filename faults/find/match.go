@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// matcher returns the conditions that need no sockets.
+// matcher returns the conditions that need no sockets. Threads of the kernel's own never match.
 func (s *Process) matcher() (func(procfs.Proc) bool, error) {
 	command, err := regexp.Compile(s.Command)
 	if err != nil {
@@ -55,8 +55,18 @@ func (s *Process) matcher() (func(procfs.Proc) bool, error) {
 				return false
 			}
 		}
-		return true
+		return !kernelThread(p)
 	}, nil
+}
+
+// kernelThreadFlag is PF_KTHREAD of the kernel's include/linux/sched.h.
+const kernelThreadFlag = 0x00200000
+
+// kernelThread reports whether a process is a thread of the kernel's own, such as a kworker: it belongs to root, and cannot be
+// killed, stopped or limited. One that has ended is told by whoever looks next.
+func kernelThread(p procfs.Proc) bool {
+	stat, err := p.Stat()
+	return err == nil && stat.Flags&kernelThreadFlag != 0
 }
 
 func (s *Process) pid() (int, error) {

@@ -10,7 +10,8 @@ import (
 	"gameday/faults"
 )
 
-// Process selects processes of one machine: all conditions that are given must hold.
+// Process selects processes of one machine: all conditions that are given must hold. The kernel's own threads are never selected,
+// whoever's they count as.
 type Process struct {
 	Listen  int    `hcl:"listen,optional" json:"listen,omitempty"`   // a TCP port it listens on
 	Exe     string `hcl:"exe,optional" json:"exe,omitempty"`         // path of its executable, or the last part of it

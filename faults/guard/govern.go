@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -36,19 +37,81 @@ func Question(k faults.Kind, r InjectRequest, host string) (policy.Request, erro
 	if q.Duration <= 0 && k.Reversible {
 		q.Duration = r.Deadline
 	}
-	if p := r.Place.Process; p != nil {
-		q.Processes = append(q.Processes, seenProcesses(p.PID)...)
-		if len(q.Processes) == 0 || p.Exe != "" || p.Command != "" {
-			q.Processes = append(q.Processes, told(*p, q.Processes))
+	j := judged{Request: &q, here: r.Place.Host}
+	if host == "" {
+		j.here = "" // whoever asks stands on this machine, whatever the place does
+	}
+	at := r.Place.Peer()
+	j.add(at)
+	if at.Process != nil && at.Host == j.here {
+		more, err := faults.SpreadOf(k, r.Config, r.Place)
+		if err != nil {
+			return policy.Request{}, fmt.Errorf("telling which processes it hits: %w", err)
+		}
+		for _, p := range more {
+			if _, err := os.Stat(fmt.Sprintf("/proc/%d", p.PID)); !errors.Is(err, fs.ErrNotExist) { // else it has ended meanwhile
+				j.process(p, true)
+			}
 		}
 	}
-	if n := r.Place.Node; n != nil {
-		q.Nodes = append(q.Nodes, n.Name)
+	for _, peer := range r.Place.Peers {
+		j.add(peer)
 	}
-	if host != "" {
-		q.Nodes = append(q.Nodes, host)
-	}
+	j.node(host)
 	return q, nil
+}
+
+// judged gathers what a policy is asked about. Here is the Host of places on this machine, whose processes can be seen.
+type judged struct {
+	*policy.Request
+	here string
+}
+
+// add puts in what one end of a fault is: its process, and the names of its node and machine.
+func (j judged) add(p faults.Peer) {
+	if p.Process != nil {
+		j.process(*p.Process, p.Host == j.here)
+	}
+	if p.Node != nil {
+		j.node(p.Node.Name)
+	}
+	j.node(p.Host)
+	j.node(HostPart(p.Host))
+	for _, name := range p.Names {
+		j.node(name)
+	}
+}
+
+func (j judged) node(name string) {
+	if name != "" && !slices.Contains(j.Nodes, name) {
+		j.Nodes = append(j.Nodes, name)
+	}
+}
+
+// process puts in what is told of a process, and with seen what /proc says of it.
+func (j judged) process(p faults.Process, seen bool) {
+	var looks []policy.Process
+	if seen {
+		looks = seenProcesses(p.PID)
+	}
+	j.Processes = append(j.Processes, looks...)
+	if len(looks) == 0 || p.Exe != "" || p.Command != "" {
+		j.Processes = append(j.Processes, told(p, looks))
+	}
+}
+
+// HostPart returns the host in a destination as ssh takes it: an alias, user@host, or ssh://user@host:port.
+func HostPart(destination string) string {
+	host, uri := strings.CutPrefix(destination, "ssh://")
+	host = host[strings.LastIndex(host, "@")+1:]
+	if !uri {
+		return host
+	}
+	host, _, _ = strings.Cut(host, "/")
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return strings.Trim(host, "[]")
 }
 
 // told is a process as the request tells of it; what it leaves out is filled in from what was seen.
@@ -102,33 +165,6 @@ func unitsOf(groups string) []string {
 	return out
 }
 
-// govern refuses a request that a halt or a policy forbids, and cuts its deadline at what policies allow. It needs the
-// lock.
-func (s *server) govern(k faults.Kind, r *InjectRequest) error {
-	if h := faults.Halted(s.opt.Halts...); h != nil {
-		return h
-	}
-	all := slices.Concat(s.opt.Policies, s.policies)
-	if len(all) == 0 {
-		return nil
-	}
-	host, _ := os.Hostname()
-	q, err := Question(k, *r, host)
-	if err != nil {
-		return err
-	}
-	q.Selected = max(q.Selected, s.others(r)+1)
-	if err := Forbidden(all, q, time.Now()); err != nil {
-		return err
-	}
-	for _, p := range all {
-		if limit := p.MaxDuration.Fault; limit > 0 && k.Reversible {
-			r.Deadline = min(r.Deadline, limit+r.Lease)
-		}
-	}
-	return nil
-}
-
 // Forbidden asks every policy and returns what they forbid, as an error that wraps ErrForbidden, or nil.
 func Forbidden(policies []*policy.Policy, q policy.Request, now time.Time) error {
 	var texts []string
@@ -141,27 +177,6 @@ func Forbidden(policies []*policy.Policy, q policy.Request, now time.Time) error
 		return nil
 	}
 	return fmt.Errorf("%w: %s", ErrForbidden, strings.Join(slices.Compact(texts), "; "))
-}
-
-// others counts the other places at which this guard has granted the same fault of the same run: a client that tells
-// fewer is not believed. It needs the lock.
-func (s *server) others(r *InjectRequest) int {
-	n := 0
-	for id := range s.granted[r.Run+"\x00"+r.Fault] {
-		if id != r.ID {
-			n++
-		}
-	}
-	return n
-}
-
-// grant remembers a request for others. It needs the lock.
-func (s *server) grant(r *InjectRequest) {
-	key := r.Run + "\x00" + r.Fault
-	if s.granted[key] == nil {
-		s.granted[key] = map[string]bool{}
-	}
-	s.granted[key][r.ID] = true
 }
 
 // obey takes policies from the client. They can be added and never taken back.

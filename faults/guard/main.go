@@ -44,7 +44,7 @@ func (p Program) Main(args []string, in io.Reader, out, errw io.Writer) int {
 	flags := flag.NewFlagSet("gameday-guard", flag.ContinueOnError)
 	flags.SetOutput(errw)
 	flags.Usage = func() {
-		fmt.Fprint(errw, "usage: gameday-guard [--ledger DIR] [--halt FILE]\n       gameday-guard revert [--ledger DIR]\n\n"+
+		fmt.Fprint(errw, "usage: gameday-guard [--ledger DIR] [--halt FILE]\n       gameday-guard revert [--quiet] [--ledger DIR]\n\n"+
 			"Holds faults on this machine for a gameday run: requests on standard input, answers on standard output,\n"+
 			"one JSON object a line. When standard input ends, it reverts everything and exits.\n"+
 			"With revert, it reverts what dead guards left standing on this machine, and exits.\n\n")
@@ -54,6 +54,7 @@ func (p Program) Main(args []string, in io.Reader, out, errw io.Writer) int {
 	halt := flags.String("halt", "", "file that stops all injections while it is there (default: beside the ledger's folder)")
 	silence := flags.Duration("silence", 0, "take a client that says nothing for so long for dead (default: never)")
 	through := flags.String("ssh", "", "the SSH connection that faults must keep open, as in "+sshVariable)
+	quiet := flags.Bool("quiet", false, "with revert, for those who call either program: a guard says nothing when nothing is left")
 	showVersion := flags.Bool("version", false, "print the version and exit")
 	cleaning := len(args) > 0 && args[0] == "revert"
 	if cleaning {
@@ -78,6 +79,10 @@ func (p Program) Main(args []string, in io.Reader, out, errw io.Writer) int {
 			fmt.Fprintf(errw, "gameday-guard: %v\n", err)
 			return exitUsage
 		}
+	}
+	if *quiet && !cleaning {
+		fmt.Fprintln(errw, "gameday-guard: --quiet goes with revert; see --help")
+		return exitUsage
 	}
 	if cleaning {
 		return p.revert(*dir, out, errw)
@@ -106,6 +111,10 @@ func (p Program) revert(dir string, out, errw io.Writer) int {
 		if r.Err != nil {
 			fmt.Fprintf(errw, "gameday-guard: %s is left standing: %v\n", r.ID, r.Err)
 			code = exitFault
+			continue
+		}
+		if r.Note != "" {
+			fmt.Fprintf(out, "closed %s (%s) on %s, of run %s: %s\n", r.Entry.Fault, r.Entry.Kind, r.Entry.Place.Name, r.Entry.Run, r.Note)
 			continue
 		}
 		fmt.Fprintf(out, "reverted %s (%s) on %s, of run %s\n", r.Entry.Fault, r.Entry.Kind, r.Entry.Place.Name, r.Entry.Run)

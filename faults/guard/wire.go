@@ -50,6 +50,8 @@ type InjectRequest struct {
 	Keep bool `json:"keep,omitempty"`
 	// Claims is what policies ask for and only the client knows.
 	Claims policy.Claims `json:"claims,omitzero"`
+	// Judge asks only whether a halt or a policy forbids it. See Client.Judge.
+	Judge bool `json:"judge,omitempty"`
 }
 
 // Injected is the answer to a successful InjectRequest, and with Proven false in Effect part of one that was not.
@@ -171,6 +173,7 @@ var codes = []struct {
 	{"unknown", ErrUnknown},
 	{"forbidden", ErrForbidden},
 	{"halted", faults.ErrHalted},
+	{"judged", errJudged},
 }
 
 func toWire(err error) *wireError {

@@ -9,18 +9,17 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"gameday/faults"
 	"gameday/faults/internal/netns"
 )
 
 // checkNetAdmin looks whether the guard may enter the place's network namespace and change it, and says which
 // capability it lacks. It asks the kernel to change a qdisc that does not exist.
-func checkNetAdmin(ctx context.Context, kind string, place faults.Place) error {
+func checkNetAdmin(ctx context.Context, s *selection) error {
 	lacks := func(capability, what string) error {
 		return fmt.Errorf("%s on %s: the guard lacks %s, which it needs to %s: run it as root, or give it that capability",
-			kind, place.Name, capability, what)
+			s.kind, s.place.Name, capability, what)
 	}
-	err := netns.With(ctx, *place.Network, func(ns *os.File) error {
+	err := netns.With(ctx, s.seen.Open, func(ns *os.File) error {
 		if err := netns.Within(ns, func() error { return nil }); errors.Is(err, os.ErrPermission) {
 			return lacks("CAP_SYS_ADMIN", "enter the network namespace")
 		}
@@ -39,7 +38,7 @@ func checkNetAdmin(ctx context.Context, kind string, place faults.Place) error {
 		return nil // all else says that it may
 	})
 	if err != nil {
-		return fmt.Errorf("checking the network of %s: %w", place.Name, err)
+		return fmt.Errorf("checking the network of %s: %w", s.place.Name, err)
 	}
 	return nil
 }

@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vishvananda/netlink"
 
 	"gameday/faults"
 	"gameday/faults/guard"
@@ -149,5 +152,44 @@ func TestSelfCutRefused(t *testing.T) {
 		if err := checked(t, made(true), place); err != nil {
 			t.Errorf("%s, allowed: %v", name, err)
 		}
+	}
+}
+
+// TestSourceIsSpared keeps gameday's way to an alarm source that answers at the place itself.
+func TestSourceIsSpared(t *testing.T) {
+	a, b := pair(t)
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gameday := &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(198, 18, 9, 1), Mask: net.CIDRMask(32, 32)}}
+	if err := netlink.AddrAdd(lo, gameday); err != nil { // of the sandbox, which is the guard's network
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = netlink.AddrDel(lo, gameday) })
+	t.Setenv("GAMEDAY_KEEP", a.v4.String()+":9090")
+	before, tree := a.ruleset(t), a.tree(t)
+	for name, made := range map[string]func(to string, allow bool) faults.Config{
+		"network_partition": func(to string, allow bool) faults.Config {
+			return &network.Partition{To: []string{to}, AllowSelfCut: allow}
+		},
+		"network_rate": func(to string, allow bool) faults.Config { return &network.Rate{To: []string{to}, AllowSelfCut: allow} },
+	} {
+		if err := checked(t, made("198.18.0.0/15", false), a.place(t)); err == nil ||
+			!strings.Contains(err.Error(), a.v4.String()+":9090 of GAMEDAY_KEEP") {
+			t.Errorf("%s of gameday's own: %v", name, err)
+		}
+		if err := checked(t, made("198.18.0.0/15", true), a.place(t)); err != nil {
+			t.Errorf("%s of gameday's own, allowed: %v", name, err)
+		}
+		if err := checked(t, made(b.v4.String(), false), a.place(t)); err != nil {
+			t.Errorf("%s of another node: %v", name, err)
+		}
+		if err := checked(t, made("198.18.0.0/15", false), b.place(t)); err != nil {
+			t.Errorf("%s at another node: %v", name, err)
+		}
+	}
+	if a.ruleset(t) != before || a.tree(t) != tree {
+		t.Error("something was touched")
 	}
 }

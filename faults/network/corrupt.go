@@ -21,7 +21,7 @@ type Corrupt struct {
 	Percent *float64 `hcl:"percent,optional" json:"percent,omitempty"`
 	// Correlation is how much a packet's fate depends on that of the one before, in percent.
 	Correlation float64 `hcl:"correlation,optional" json:"correlation,omitempty"`
-	// To are the addresses and CIDR blocks of receivers, unless the fault stands between targets.
+	// To are the addresses, CIDR blocks and host names of receivers, unless the fault stands between targets.
 	To []string `hcl:"to,optional" json:"to,omitempty"`
 	// Ports narrows the fault to TCP and UDP packets with one of these as source or destination port.
 	Ports []int `hcl:"ports,optional" json:"ports,omitempty"`
@@ -30,6 +30,9 @@ type Corrupt struct {
 	// AllowSelfCut lets the fault hit addresses that gameday itself needs; its lease is then all that ends it.
 	AllowSelfCut bool `hcl:"allow_self_cut,optional" json:"allow_self_cut,omitempty"`
 }
+
+// Touches returns the networks of To, with the addresses of its names.
+func (c *Corrupt) Touches(faults.Place) (faults.Touched, error) { return c.selector().touches() }
 
 func (c *Corrupt) selector() selector {
 	return selector{kind: "network_corrupt", to: c.To, ports: c.Ports, allowSelfCut: c.AllowSelfCut}

@@ -32,7 +32,7 @@ type Delay struct {
 	Correlation float64 `hcl:"correlation,optional" json:"correlation,omitempty"`
 	// Distribution is that of the delays: "normal", "uniform", "pareto" or "paretonormal".
 	Distribution string `hcl:"distribution,optional" json:"distribution,omitempty"`
-	// To are the addresses and CIDR blocks of receivers, unless the fault stands between targets.
+	// To are the addresses, CIDR blocks and host names of receivers, unless the fault stands between targets.
 	To []string `hcl:"to,optional" json:"to,omitempty"`
 	// Ports narrows the fault to TCP and UDP packets with one of these as source or destination port.
 	Ports []int `hcl:"ports,optional" json:"ports,omitempty"`
@@ -41,6 +41,9 @@ type Delay struct {
 	// AllowSelfCut lets the fault hit addresses that gameday itself needs; its lease is then all that ends it.
 	AllowSelfCut bool `hcl:"allow_self_cut,optional" json:"allow_self_cut,omitempty"`
 }
+
+// Touches returns the networks of To, with the addresses of its names.
+func (d *Delay) Touches(faults.Place) (faults.Touched, error) { return d.selector().touches() }
 
 func (d *Delay) selector() selector {
 	return selector{kind: "network_delay", to: d.To, ports: d.Ports, allowSelfCut: d.AllowSelfCut}

@@ -32,7 +32,7 @@ func PartitionKind() faults.Kind {
 type Partition struct {
 	// Direction is which packets are cut, as seen from the place: "both", "in" or "out".
 	Direction string `hcl:"direction,optional" json:"direction,omitempty"`
-	// To are the addresses and CIDR blocks to cut from, unless the fault stands between targets.
+	// To are the addresses, CIDR blocks and host names to cut from, unless the fault stands between targets.
 	To []string `hcl:"to,optional" json:"to,omitempty"`
 	// Ports narrows the cut to TCP and UDP packets with one of these as source or destination port.
 	Ports []int `hcl:"ports,optional" json:"ports,omitempty"`
@@ -41,6 +41,9 @@ type Partition struct {
 	// AllowSelfCut lets the fault hit addresses that gameday itself needs; its lease is then all that ends it.
 	AllowSelfCut bool `hcl:"allow_self_cut,optional" json:"allow_self_cut,omitempty"`
 }
+
+// Touches returns the networks of To, with the addresses of its names.
+func (p *Partition) Touches(faults.Place) (faults.Touched, error) { return p.selector().touches() }
 
 func (p *Partition) selector() selector {
 	return selector{kind: "network_partition", to: p.To, ports: p.Ports, allowSelfCut: p.AllowSelfCut}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/nftables"
@@ -33,7 +34,7 @@ func (p *partition) Check(ctx context.Context) error {
 	if err := p.refuseSelfCut(os.Getenv); err != nil {
 		return err
 	}
-	return checkNetAdmin(ctx, p.kind, p.place)
+	return checkNetAdmin(ctx, &p.selection)
 }
 
 // Undo makes sure that the table which Inject will add is not there, and names it.
@@ -49,7 +50,7 @@ func (p *partition) Undo(ctx context.Context) (json.RawMessage, error) {
 
 // Inject adds the table, all of it or nothing, and fails if somebody else was faster.
 func (p *partition) Inject(ctx context.Context, lease time.Duration) error {
-	if err := p.add(ctx, lease); err != nil {
+	if err := p.add(ctx, p.seen.Open, lease); err != nil {
 		return fmt.Errorf("cutting the network of %s: %w", p.place.Name, err)
 	}
 	return nil
@@ -68,7 +69,7 @@ func (p *partition) look(ctx context.Context) (faults.Effect, error) {
 	var packets uint64
 	var standing bool
 	var probed error
-	err := netns.NFT(ctx, *p.place.Network, func(c *nftables.Conn, ns *os.File) (err error) {
+	err := netns.NFT(ctx, netns.Wide(p.place), func(c *nftables.Conn, ns *os.File) (err error) {
 		if standing, err = p.standing(c); err != nil || !standing {
 			return err
 		}
@@ -118,6 +119,9 @@ func (p *partition) effect(packets uint64, standing bool, probed error) faults.E
 	default:
 		e.Proven, e.Summary = true, fmt.Sprintf("%d packets %s", packets, verb)
 	}
+	if len(p.hosts) > 0 {
+		e.Details["hosts"] = strings.Join(p.hosts, ", ")
+	}
 	if probed != nil {
 		e.Details["probe"] = probed.Error()
 	}
@@ -130,7 +134,7 @@ func revert(ctx context.Context, e faults.Entry) error {
 	if err != nil {
 		return err
 	}
-	if err := u.Remove(ctx, *e.Place.Network); err != nil && !errors.Is(err, netns.ErrGone) {
+	if err := u.Remove(ctx, e.Place); err != nil && !errors.Is(err, netns.ErrGone) {
 		return fmt.Errorf("healing the network of %s: %w", e.Place.Name, err)
 	}
 	return nil

@@ -364,13 +364,15 @@ func TestNamespaceGone(t *testing.T) {
 	}
 }
 
-// TestNamespaceFoundAgain gives a place whose process has ended while others live on in its namespace.
+// TestNamespaceFoundAgain reverts at a place whose process has ended while others live on in its namespace.
 func TestNamespaceFoundAgain(t *testing.T) {
 	a, b := pair(t)
-	place := a.place(t, b)
-	place.Network.PID = 1 << 22 // no such process
-	s := mustCut(t, "found", network.Partition{}, place, time.Minute)
+	s := mustCut(t, "found", network.Partition{}, a.place(t, b), time.Minute)
 	mustNotHear(t, a, b.v4)
+	s.entry.Place.Network.PID = 1 << 22             // no such process
+	if err := s.renew(t, time.Minute); err != nil { // its place is the entry's
+		t.Error(err)
+	}
 	if err := kind().Revert(t.Context(), s.entry); err != nil {
 		t.Fatal(err)
 	}

@@ -29,11 +29,12 @@ func TestValidate(t *testing.T) {
 		"empty": {Partition{}, nil, ""},
 		"all right": {Partition{Direction: "in", Action: "reject", To: []string{"198.18.0.1", "fd00::/8"},
 			Ports: []int{80}}, nil, ""},
-		"all wrong": {Partition{Direction: "ou", Action: "rejekt", To: []string{"ledger", "198.18.0.0/33"},
+		"all wrong": {Partition{Direction: "ou", Action: "rejekt", To: []string{"198.18.0.300", "198.18.0.0/33"},
 			Ports: []int{0, 70000}},
 			[]string{"direction", "action", "to", "to", "ports", "ports"}, `Did you mean "out"?`},
-		"zone":   {Partition{To: []string{"fe80::1%eth0"}}, []string{"to"}, "Host names are not looked up"},
+		"zone":   {Partition{To: []string{"fe80::1%eth0"}}, []string{"to"}, "nor a host name"},
 		"mapped": {Partition{To: []string{"::ffff:198.18.0.0/120"}}, []string{"to"}, "neither an IP address"},
+		"names":  {Partition{To: []string{"ledger", "db.example.com."}}, nil, ""},
 	}
 	for name, tt := range tests {
 		err := tt.config.Validate()

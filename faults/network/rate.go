@@ -34,7 +34,7 @@ type Rate struct {
 	Rate string `hcl:"rate,optional" json:"rate,omitempty"`
 	// Burst is how much may be sent at once after a pause: a number and a unit of bytes, such as "64kb".
 	Burst string `hcl:"burst,optional" json:"burst,omitempty"`
-	// To are the addresses and CIDR blocks of receivers, unless the fault stands between targets.
+	// To are the addresses, CIDR blocks and host names of receivers, unless the fault stands between targets.
 	To []string `hcl:"to,optional" json:"to,omitempty"`
 	// Ports narrows the fault to TCP and UDP packets with one of these as source or destination port.
 	Ports []int `hcl:"ports,optional" json:"ports,omitempty"`
@@ -43,6 +43,9 @@ type Rate struct {
 	// AllowSelfCut lets the fault hit addresses that gameday itself needs; its lease is then all that ends it.
 	AllowSelfCut bool `hcl:"allow_self_cut,optional" json:"allow_self_cut,omitempty"`
 }
+
+// Touches returns the networks of To, with the addresses of its names.
+func (r *Rate) Touches(faults.Place) (faults.Touched, error) { return r.selector().touches() }
 
 func (r *Rate) selector() selector {
 	return selector{kind: "network_rate", to: r.To, ports: r.Ports, allowSelfCut: r.AllowSelfCut}

@@ -32,7 +32,7 @@ type Reorder struct {
 	// Gap lets only each packet of this number overtake, with the chance of Percent: 5 means every fifth. 0 and 1 mean
 	// all.
 	Gap int `hcl:"gap,optional" json:"gap,omitempty"`
-	// To are the addresses and CIDR blocks of receivers, unless the fault stands between targets.
+	// To are the addresses, CIDR blocks and host names of receivers, unless the fault stands between targets.
 	To []string `hcl:"to,optional" json:"to,omitempty"`
 	// Ports narrows the fault to TCP and UDP packets with one of these as source or destination port.
 	Ports []int `hcl:"ports,optional" json:"ports,omitempty"`
@@ -41,6 +41,9 @@ type Reorder struct {
 	// AllowSelfCut lets the fault hit addresses that gameday itself needs; its lease is then all that ends it.
 	AllowSelfCut bool `hcl:"allow_self_cut,optional" json:"allow_self_cut,omitempty"`
 }
+
+// Touches returns the networks of To, with the addresses of its names.
+func (r *Reorder) Touches(faults.Place) (faults.Touched, error) { return r.selector().touches() }
 
 func (r *Reorder) selector() selector {
 	return selector{kind: "network_reorder", to: r.To, ports: r.Ports, allowSelfCut: r.AllowSelfCut}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"gameday/faults"
+	"gameday/faults/internal/netns"
 )
 
 // Ways that a packet goes, as seen from the place.
@@ -32,6 +33,8 @@ type selection struct {
 	place  faults.Place
 	ranges []addrRange // sorted, apart from each other
 	ports  []uint16
+	hosts  []string   // the names among what is hit, with their addresses
+	seen   netns.Seen // who was in the place's network when the fault was bound
 	// self says that the fault stands between the place and itself, over loopback; otherwise loopback is let alone.
 	self         bool
 	allowSelfCut bool
@@ -41,7 +44,7 @@ type selection struct {
 func (s selector) validate() error {
 	var errs []error
 	for _, t := range s.to {
-		if _, err := parseBlock(t); err != nil {
+		if _, err := parseBlock(t); err != nil && !isHost(t) {
 			errs = append(errs, err)
 		}
 	}
@@ -59,7 +62,7 @@ func (s selector) bind(place faults.Place) (selection, error) {
 	if place.Network == nil || place.Network.Inode == 0 {
 		return selection{}, fmt.Errorf("%s needs a network namespace, and none is known of %s", s.kind, place.Name)
 	}
-	blocks, err := s.blocks(place)
+	blocks, hosts, err := s.blocks(place)
 	if err != nil {
 		return selection{}, err
 	}
@@ -69,48 +72,58 @@ func (s selector) bind(place faults.Place) (selection, error) {
 			"a network fault between them needs two. Run them on different nodes, or give ports to hit only those",
 			s.kind, place.Name, self)
 	}
-	return selection{kind: s.kind, place: place, ranges: mergeBlocks(blocks), ports: sortedPorts(s.ports),
-		self: self.IsValid(), allowSelfCut: s.allowSelfCut}, nil
+	return selection{kind: s.kind, place: place, seen: netns.See(place), ranges: mergeBlocks(blocks), ports: sortedPorts(s.ports),
+		hosts: hosts, self: self.IsValid(), allowSelfCut: s.allowSelfCut}, nil
 }
 
-// blocks are the peers' addresses, or else those of the parameter to.
-func (s selector) blocks(place faults.Place) ([]netip.Prefix, error) {
+// isHost reports whether a word of the parameter to is a host name.
+func isHost(word string) bool { return netns.IsHostName(word) }
+
+// blocks are the peers' addresses, or else those of the parameter to; hosts are the names among them.
+func (s selector) blocks(place faults.Place) (blocks []netip.Prefix, hosts []string, err error) {
 	if len(place.Peers) > 0 && len(s.to) > 0 {
-		return nil, &faults.FieldError{Field: "to", Summary: "Conflicting targets",
+		return nil, nil, &faults.FieldError{Field: "to", Summary: "Conflicting targets",
 			Detail: "The fault stands between targets, so it is known what to hit. Use either between or to."}
 	}
-	var blocks []netip.Prefix
+	if blocks, hosts, err = s.resolve(); err != nil {
+		return nil, nil, err
+	}
 	for _, peer := range place.Peers {
 		if len(peer.Addresses) == 0 {
-			return nil, fmt.Errorf("%s on %s: nothing to hit, because no address of %s is known", s.kind, place.Name, peer.Name)
+			return nil, nil, fmt.Errorf("%s on %s: nothing to hit, because no address of %s is known", s.kind, place.Name, peer.Name)
 		}
 		for _, a := range peer.Addresses {
 			a = a.Unmap().WithZone("")
 			blocks = append(blocks, netip.PrefixFrom(a, a.BitLen()))
 		}
 	}
-	for _, t := range s.to {
-		b, err := parseBlock(t)
-		if err != nil {
-			return nil, err
-		}
-		blocks = append(blocks, b)
-	}
 	if len(blocks) == 0 {
-		return nil, &faults.FieldError{Field: "to", Summary: "Nothing to hit",
+		return nil, nil, &faults.FieldError{Field: "to", Summary: "Nothing to hit",
 			Detail: fmt.Sprintf("The %s of %s has no other side. Put it between two targets, or list addresses in to.",
 				s.kind, place.Name)}
 	}
-	return blocks, nil
+	return blocks, hosts, nil
 }
 
-// preview returns "198.18.0.4, 10.0.0.0/8, ports 80 443", and false when nothing is selected.
+// preview returns "198.18.0.4, 10.0.0.0/8, db.example.com (198.18.0.5), ports 80 443", and false when nothing is selected.
 func (s selector) preview(place faults.Place) (string, bool) {
-	blocks, err := s.blocks(place)
-	if err != nil {
+	var names []string
+	plain := s
+	plain.to = slices.DeleteFunc(slices.Clone(s.to), isHost)
+	for _, t := range s.to {
+		if !isHost(t) {
+			continue
+		}
+		_, found, err := selector{to: []string{t}}.resolve()
+		if err != nil {
+			found = []string{t + " (no address known here)"}
+		}
+		names = append(names, found...)
+	}
+	blocks, _, err := plain.blocks(place)
+	if err != nil && len(names) == 0 {
 		return "", false
 	}
-	var names []string
 	for _, b := range blocks {
 		if b.IsSingleIP() {
 			names = append(names, b.Addr().String())
@@ -146,8 +159,7 @@ func parseBlock(s string) (netip.Prefix, error) {
 	b, err := netip.ParsePrefix(s)
 	if err != nil || b.Addr().Is4In6() {
 		return netip.Prefix{}, &faults.FieldError{Field: "to", Summary: "Invalid address",
-			Detail: fmt.Sprintf("%q is neither an IP address nor a CIDR block such as 198.18.0.0/24. "+
-				"Host names are not looked up, because they may change while the fault stands.", s)}
+			Detail: fmt.Sprintf("%q is neither an IP address, nor a CIDR block such as 198.18.0.0/24, nor a host name.", s)}
 	}
 	return b.Masked(), nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -103,7 +104,7 @@ func (h *shape) Check(ctx context.Context) error {
 	if err := h.refuseSelfCut(os.Getenv); err != nil {
 		return err
 	}
-	if err := checkNetAdmin(ctx, h.kind, h.place); err != nil {
+	if err := checkNetAdmin(ctx, &h.selection); err != nil {
 		return err
 	}
 	if err := checkKernel(ctx, h.spec.kind, h.spec.options); err != nil {
@@ -121,7 +122,7 @@ func (h *shape) Undo(ctx context.Context) (json.RawMessage, error) {
 	if err := h.reserve(ctx); err != nil {
 		return nil, err
 	}
-	err := withTree(ctx, *h.place.Network, func(c tcConn, _ *os.File) (err error) {
+	err := withTree(ctx, h.seen.Open, func(c tcConn, _ *os.File) (err error) {
 		h.branch, err = c.plant(faults.OwnerOf(ctx), &h.selection)
 		return err
 	})
@@ -133,28 +134,49 @@ func (h *shape) Undo(ctx context.Context) (json.RawMessage, error) {
 
 // Inject builds the branch, which is inert, and then adds the table that sends packets there.
 func (h *shape) Inject(ctx context.Context, lease time.Duration) error {
-	err := withTree(ctx, *h.place.Network, func(c tcConn, ns *os.File) error {
-		unlock, err := lockTree(ctx, ns)
-		if err != nil {
+	err := netns.With(ctx, h.seen.Open, func(ns *os.File) error {
+		here := netns.Held(ns)
+		if err := withTree(ctx, here, func(c tcConn, ns *os.File) error { return h.grow(ctx, c, ns) }); err != nil {
 			return err
 		}
-		defer unlock()
-		return c.grow(h.branch, h.spec)
-	})
-	if err == nil {
 		faults.Reach(ctx, faults.MidInject)
-		err = h.add(ctx, lease)
-	}
+		return h.add(ctx, here, lease)
+	})
 	if err != nil {
 		return fmt.Errorf("shaping the network of %s: %w", h.place.Name, err)
 	}
 	return nil
 }
 
+// grow builds the branch under the lock. What Undo read without it may have changed since, by others who came or left:
+// then the ledger is amended before anything is touched.
+func (h *shape) grow(ctx context.Context, c tcConn, ns *os.File) error {
+	unlock, err := lockTree(ctx, ns)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	now, err := c.replant(h.branch)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(now.Links, h.branch.Links) {
+		undo, err := json.Marshal(shapeUndo{h.undo, now})
+		if err != nil {
+			return err
+		}
+		if err := faults.Amend(ctx, undo); err != nil {
+			return err
+		}
+		h.branch = now
+	}
+	return c.grow(h.branch, h.spec)
+}
+
 // Renew gives all elements a new timeout in one transaction. Where somebody took the qdiscs away, the fault is gone.
 func (h *shape) Renew(ctx context.Context, lease time.Duration) error {
 	whole := false
-	err := withTree(ctx, *h.place.Network, func(c tcConn, _ *os.File) (err error) {
+	err := withTree(ctx, netns.Wide(h.place), func(c tcConn, _ *os.File) (err error) {
 		_, whole, err = c.counters(h.branch)
 		return err
 	})
@@ -176,12 +198,12 @@ func (h *shape) look(ctx context.Context) (faults.Effect, error) {
 	var standing, whole bool
 	var seen tcStats
 	var probed error
-	err := netns.NFT(ctx, *h.place.Network, func(c *nftables.Conn, _ *os.File) (err error) {
+	err := netns.NFT(ctx, netns.Wide(h.place), func(c *nftables.Conn, _ *os.File) (err error) {
 		standing, err = h.standing(c)
 		return err
 	})
 	if err == nil && standing {
-		err = withTree(ctx, *h.place.Network, func(c tcConn, ns *os.File) (err error) {
+		err = withTree(ctx, netns.Wide(h.place), func(c tcConn, ns *os.File) (err error) {
 			seen, whole, err = c.counters(h.branch)
 			if err != nil || !whole || seen.all() > 0 || h.rounds >= probeRounds {
 				return err
@@ -220,6 +242,9 @@ func (h *shape) effect(seen tcStats, standing, whole bool, probed error) faults.
 	if h.probes > 0 {
 		e.Details["own_probes"] = strconv.Itoa(h.probes)
 	}
+	if len(h.hosts) > 0 {
+		e.Details["hosts"] = strings.Join(h.hosts, ", ")
+	}
 	if probed != nil {
 		e.Details["probe"] = probed.Error()
 	}
@@ -249,10 +274,10 @@ func revertShape(ctx context.Context, e faults.Entry) error {
 	if err := json.Unmarshal(e.Undo, &s); err != nil {
 		return fmt.Errorf("reading the ledger's undo: %w", err)
 	}
-	errTable := u.Remove(ctx, *e.Place.Network)
+	errTable := u.Remove(ctx, e.Place)
 	faults.Reach(ctx, faults.MidRevert)
 	// A table that cannot be removed must not keep the qdiscs: without them its rules do nothing either.
-	errTree := withTree(ctx, *e.Place.Network, func(c tcConn, ns *os.File) error {
+	errTree := withTree(ctx, netns.Wide(e.Place), func(c tcConn, ns *os.File) error {
 		c.drain(ctx, s.Branch)
 		unlock, err := lockTree(ctx, ns)
 		if err != nil {

@@ -446,6 +446,61 @@ func TestQueueComesBack(t *testing.T) {
 	}
 }
 
+// TestQueueOfStaleLook has one injection look at an interface without a transmit queue while another shapes it, and inject
+// when that has left. The ledger then has what was there under the lock.
+func TestQueueOfStaleLook(t *testing.T) {
+	for _, want := range []int{0, 500} {
+		a, b := pair(t)
+		h, err := netlink.NewHandleAt(a.ns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Close()
+		if err := h.LinkSetTxQLen(a.link(t, h), 0); err != nil {
+			t.Fatal(err)
+		}
+		first := mustApply(t, network.RateKind(), "one", limit(b.v4.String()), a.place(t), time.Minute)
+		i, err := limit(b.v4.String()).Bind(a.place(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := faults.WithOwner(t.Context(), faults.Owner{Run: "test", Injection: "two"})
+		undo, err := i.Undo(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first.mustRevert(t)
+		if err := h.LinkSetTxQLen(a.link(t, h), want); err != nil {
+			t.Fatal(err)
+		}
+		tree := a.tree(t)
+		full := faults.WithAmend(ctx, func(json.RawMessage) error { return syscall.ENOSPC })
+		if err := i.Inject(full, time.Minute); !errors.Is(err, syscall.ENOSPC) || a.tree(t) != tree {
+			t.Errorf("without room in the ledger: %v, qdiscs before:\n%s\nafter:\n%s", err, tree, a.tree(t))
+		}
+		amended := 0
+		ctx = faults.WithAmend(ctx, func(u json.RawMessage) error {
+			undo = u
+			amended++
+			if a.tree(t) != tree {
+				t.Error("touched before the ledger was amended")
+			}
+			return nil
+		})
+		if err := i.Inject(ctx, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if amended != 1 || !strings.Contains(string(undo), fmt.Sprintf(`"queue":%d,`, want)) {
+			t.Errorf("amended %d times, to %s", amended, undo)
+		}
+		s := standingShape{i, network.RateKind(), faults.Entry{ID: "two", Run: "test", Place: a.place(t), Undo: undo}}
+		s.mustRevert(t)
+		if got := a.link(t, h).Attrs().TxQLen; got != want || a.tree(t) != tree {
+			t.Errorf("the queue held %d packets and holds %d; qdiscs before:\n%s\nafter:\n%s", want, got, tree, a.tree(t))
+		}
+	}
+}
+
 // TestNothingToShape selects addresses to which no route leads.
 func TestNothingToShape(t *testing.T) {
 	a, _ := pair(t)

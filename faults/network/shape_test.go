@@ -20,7 +20,7 @@ func TestShapesValidate(t *testing.T) {
 	}{
 		"delay": {&Delay{Delay: "80ms", Jitter: "10ms", Correlation: 25, Distribution: "pareto"}, nil, ""},
 		"delay wrong": {&Delay{Delay: "fast", Jitter: "3s", Correlation: 101, Distribution: "norml", Direction: "in",
-			To: []string{"x"}, Ports: []int{0}},
+			To: []string{"x y"}, Ports: []int{0}},
 			[]string{"direction", "to", "ports", "delay", "jitter", "correlation", "distribution"}, `Did you mean "normal"?`},
 		"delay too long":    {&Delay{Delay: "1h"}, []string{"delay"}, "10µs to 1m0s"},
 		"more jitter":       {&Delay{Delay: "5ms", Jitter: "6ms"}, []string{"jitter"}, "more than the delay"},

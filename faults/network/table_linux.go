@@ -32,7 +32,7 @@ type table struct {
 // reserve names the table after the injection and makes sure that there is none of that name.
 func (t *table) reserve(ctx context.Context) error {
 	t.undo = netns.NewUndo(tablePrefix, faults.OwnerOf(ctx))
-	err := netns.NFT(ctx, *t.place.Network, func(c *nftables.Conn, _ *os.File) error { return t.undo.Refuse(c) })
+	err := netns.NFT(ctx, t.seen.Open, func(c *nftables.Conn, _ *os.File) error { return t.undo.Refuse(c) })
 	if err != nil {
 		return fmt.Errorf("reading the network of %s: %w", t.place.Name, err)
 	}
@@ -40,8 +40,8 @@ func (t *table) reserve(ctx context.Context) error {
 }
 
 // add puts the table in, all of it or nothing, and fails if somebody else was faster.
-func (t *table) add(ctx context.Context, lease time.Duration) error {
-	err := netns.NFT(ctx, *t.place.Network, func(c *nftables.Conn, _ *os.File) error {
+func (t *table) add(ctx context.Context, open netns.Door, lease time.Duration) error {
+	err := netns.NFT(ctx, open, func(c *nftables.Conn, _ *os.File) error {
 		if err := t.compose(c, lease); err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (t *table) compose(c *nftables.Conn, lease time.Duration) error {
 // renew gives all elements a new timeout in one transaction: the kernel deletes and adds them at once, so no packet
 // slips through, and if one of them has lapsed it does neither.
 func (t *table) renew(ctx context.Context, lease time.Duration) error {
-	err := netns.NFT(ctx, *t.place.Network, func(c *nftables.Conn, _ *os.File) error {
+	err := netns.NFT(ctx, netns.Wide(t.place), func(c *nftables.Conn, _ *os.File) error {
 		standing, err := t.standing(c)
 		if err == nil && !standing {
 			err = faults.ErrLapsed

@@ -71,17 +71,11 @@ func (c tcConn) plant(o faults.Owner, s *selection) (branch, error) {
 	b := branch{Minor: binary.BigEndian.Uint16(sum[6:8]), Quantum: 1<<16 | uint32(binary.BigEndian.Uint16(sum[8:10]))}
 	var taken []uint16
 	for _, l := range links {
-		root, err := c.root(l.index)
+		shaped, err := c.inspect(l)
 		if err != nil {
 			return b, err
 		}
-		if root.handle != 0 && !isOurRoot(root) {
-			return b, foreignRoot(l.name, root)
-		}
-		b.Links = append(b.Links, shapedLink{l.index, l.name, l.queue, root.kind, root.handle.String()})
-		if root.handle == 0 {
-			continue
-		}
+		b.Links = append(b.Links, shaped)
 		classes, err := c.classes(l.index)
 		if err != nil {
 			return b, err
@@ -91,6 +85,48 @@ func (c tcConn) plant(o faults.Owner, s *selection) (branch, error) {
 		}
 	}
 	b.Minor = freeMinor(b.Minor, taken)
+	return b, nil
+}
+
+// inspect reads the interface's root qdisc. It refuses one that somebody set. A transmit queue that the kernel gave the
+// interface when our root came is not the interface's own, and goes with the root.
+func (c tcConn) inspect(l link) (shapedLink, error) {
+	root, err := c.root(l.index)
+	if err != nil {
+		return shapedLink{}, err
+	}
+	s := shapedLink{l.index, l.name, l.queue, root.kind, root.handle.String()}
+	if root.handle == 0 {
+		return s, nil
+	}
+	if !isOurRoot(root) {
+		return s, foreignRoot(l.name, root)
+	}
+	if l.queue == directQueue && hadNoQueue(root) {
+		s.Queue = 0
+	}
+	return s, nil
+}
+
+// replant returns the branch with its interfaces as they are now. The caller holds the lock.
+func (c tcConn) replant(b branch) (branch, error) {
+	links, err := c.links()
+	if err != nil {
+		return b, err
+	}
+	old := b.Links
+	b.Links = nil
+	for _, was := range old {
+		i := slices.IndexFunc(links, func(l link) bool { return l.index == was.Index })
+		if i < 0 {
+			return b, fmt.Errorf("interface %s is gone since it was looked at; nothing was touched", was.Name)
+		}
+		now, err := c.inspect(links[i])
+		if err != nil {
+			return b, err
+		}
+		b.Links = append(b.Links, now)
+	}
 	return b, nil
 }
 
@@ -312,8 +348,8 @@ func (c tcConn) drain(ctx context.Context, b branch) {
 }
 
 // withTree calls f with a connection to the namespace's traffic control.
-func withTree(ctx context.Context, n faults.Namespace, f func(tcConn, *os.File) error) error {
-	return netns.With(ctx, n, func(ns *os.File) error {
+func withTree(ctx context.Context, open netns.Door, f func(tcConn, *os.File) error) error {
+	return netns.With(ctx, open, func(ns *os.File) error {
 		c, err := dialTC(ns)
 		if err != nil {
 			return err

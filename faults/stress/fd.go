@@ -72,8 +72,9 @@ type limitPlan struct {
 // limitJob is a worker's part: it sets the soft limit, and sets it back at its end.
 type limitJob struct {
 	Process faults.Process `json:"process"`
-	Soft    uint64         `json:"soft"` // as it was found
-	Set     uint64         `json:"set"`  // as it is made
+	Soft    uint64         `json:"soft"`            // as it was found
+	Set     uint64         `json:"set"`             // as it is made
+	Since   uint64         `json:"since,omitempty"` // as in limitUndo
 }
 
 // limitUndo is what the ledger says of an exhaustion.
@@ -82,6 +83,9 @@ type limitUndo struct {
 	Process faults.Process `json:"process"`
 	Soft    uint64         `json:"soft"`
 	Set     uint64         `json:"set"`
+	// Since is the tick, counted as the start times of processes are, from when on children inherit the limit that the
+	// fault made; 0 when that was not noted.
+	Since uint64 `json:"since,omitempty"`
 }
 
 // readLimitUndo refuses an entry that could make a revert touch what is not ours.

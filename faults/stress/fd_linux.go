@@ -1,12 +1,14 @@
 package stress
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,7 +39,7 @@ func (l *limiting) Check(context.Context) error {
 // look computes the undo, which has no token yet.
 func (l *limiting) look() (limitUndo, error) {
 	pid := l.process.PID
-	u := limitUndo{Process: l.process}
+	u := limitUndo{Process: l.process, Since: ticksSinceBoot()}
 	var now unix.Rlimit
 	err := onlyOn(l.process, func() error { return unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &now) })
 	if errors.Is(err, unix.EPERM) {
@@ -80,7 +82,7 @@ func (l *limiting) Inject(ctx context.Context, lease time.Duration) error {
 		return errNoHook
 	}
 	var err error
-	j := job{Lease: lease, Limit: &limitJob{Process: l.process, Soft: l.undo.Soft, Set: l.undo.Set}}
+	j := job{Lease: lease, Limit: &limitJob{Process: l.process, Soft: l.undo.Soft, Set: l.undo.Set, Since: l.undo.Since}}
 	l.w, err = startWorker(ctx, l.undo.Token, j)
 	if err != nil {
 		return err
@@ -143,7 +145,7 @@ func (j *limitJob) run(say func(report), ending *sync.Mutex) error {
 	})
 }
 
-func (j *limitJob) undo() error { return restoreLimit(j.Process, j.Set, j.Soft) }
+func (j *limitJob) undo() error { return restoreFamily(j.Process, j.Set, j.Soft, j.Since) }
 
 // swapLimit sets the soft limit of a process from one value to another, and leaves it alone if it has a third.
 func swapLimit(p faults.Process, from, to uint64) error {
@@ -171,6 +173,62 @@ func restoreLimit(p faults.Process, from, to uint64) error {
 		return nil
 	}
 	return err
+}
+
+// restoreFamily sets the limit back, and then that of every descendant that began since and inherited it: after the
+// process has its own again, no more can inherit it.
+func restoreFamily(p faults.Process, from, to, since uint64) error {
+	errs := []error{restoreLimit(p, from, to)}
+	if since > 0 {
+		for _, child := range descendants(p.PID) {
+			if child.Start >= since {
+				errs = append(errs, restoreLimit(child, from, to))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// descendants lists the living ones of a process that can be seen.
+func descendants(pid int) []faults.Process {
+	names, err := readNames("/proc")
+	if err != nil {
+		return nil
+	}
+	children := map[int][]faults.Process{}
+	for _, name := range names {
+		child, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		stat, err := os.ReadFile("/proc/" + name + "/stat")
+		if err != nil {
+			continue // it has ended
+		}
+		_, start, err := statIdentity(stat)
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		if err != nil || len(fields) < 2 {
+			continue
+		}
+		if parent, err := strconv.Atoi(fields[1]); err == nil {
+			children[parent] = append(children[parent], faults.Process{PID: child, Start: start})
+		}
+	}
+	all := children[pid]
+	for i := 0; i < len(all); i++ {
+		all = append(all, children[all[i].PID]...)
+		delete(children, all[i].PID)
+	}
+	return all
+}
+
+// ticksSinceBoot is the present time as the start times of processes are counted (proc_pid_stat(5)): in hundredths of a second.
+func ticksSinceBoot() uint64 {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
+		return 0
+	}
+	return uint64(now.Nano()) / 1e7
 }
 
 // errProcessGone says that a pid is not, or no longer, the process.
@@ -224,14 +282,14 @@ func revertLimit(ctx context.Context, e faults.Entry) error {
 	if err != nil {
 		return err
 	}
-	if err := restoreLimit(u.Process, u.Set, u.Soft); err != nil {
+	if err := restoreFamily(u.Process, u.Set, u.Soft, u.Since); err != nil {
 		return err
 	}
 	if err := endWorkers(ctx, u.Token, true); err != nil {
 		return err
 	}
 	faults.Reach(ctx, faults.MidRevert)
-	if err := restoreLimit(u.Process, u.Set, u.Soft); err != nil {
+	if err := restoreFamily(u.Process, u.Set, u.Soft, u.Since); err != nil {
 		return err
 	}
 	var now unix.Rlimit

@@ -1,11 +1,13 @@
 package stress
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -299,6 +301,73 @@ func TestFD(t *testing.T) {
 		letGo(t, c, e)
 		if got := s.tell(t, "open"); got != "ok" {
 			t.Errorf("after the revert: %s", got)
+		}
+	}
+}
+
+// TestFDOfChildren gives a descendant back what it inherited, and leaves alone those that were there before and those whose
+// limit somebody set.
+func TestFDOfChildren(t *testing.T) {
+	shell := exec.Command("sh", "-c", `while read -r line; do eval "$line"; done`)
+	in, errI := shell.StdinPipe()
+	out, errO := shell.StdoutPipe()
+	if err := errors.Join(errI, errO, shell.Start()); err != nil {
+		t.Fatal(err)
+	}
+	said := bufio.NewReader(out)
+	spawn := func(line string) int {
+		t.Helper()
+		fmt.Fprintln(in, line)
+		text, err := said.ReadString('\n')
+		pid, errNumber := strconv.Atoi(strings.TrimSpace(text))
+		if err = errors.Join(err, errNumber); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Kill(pid, unix.SIGKILL) })
+		return pid
+	}
+	t.Cleanup(func() {
+		in.Close()
+		_ = shell.Wait()
+	})
+	soft := func(pid int) uint64 {
+		t.Helper()
+		var now unix.Rlimit
+		if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &now); err != nil {
+			t.Fatal(err)
+		}
+		return now.Cur
+	}
+	const sleep = "sleep 60 </dev/null >/dev/null 2>&1"
+	before := spawn("(ulimit -S -n 40; exec " + sleep + ") & echo $!")
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", shell.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, start, err := statIdentity(stat)
+	if err != nil {
+		t.Fatal(err)
+	}
+	place := faults.Place{Name: "s", Process: &faults.Process{PID: shell.Process.Pid, Start: start}}
+	c, e, effect := hold(t, request(t, "fd_exhaustion", FD{Leave: 20}, place))
+	low, was := uint64(detail(t, effect, "limit")), uint64(detail(t, effect, "limit_before"))
+	child := spawn(sleep + " & echo $!")
+	grandchild := spawn("(" + sleep + " & echo $!; wait) &")
+	foreign := spawn("(ulimit -S -n 15; exec " + sleep + ") & echo $!")
+	for _, pid := range []int{shell.Process.Pid, child, grandchild} {
+		if got := soft(pid); got != low {
+			t.Errorf("while it stands pid %d has %d, want %d", pid, got, low)
+		}
+	}
+	letGo(t, c, e)
+	for _, pid := range []int{shell.Process.Pid, child, grandchild} {
+		if got := soft(pid); got != was {
+			t.Errorf("afterwards pid %d has %d, want %d", pid, got, was)
+		}
+	}
+	for pid, want := range map[int]uint64{before: 40, foreign: 15} {
+		if got := soft(pid); got != want {
+			t.Errorf("pid %d has %d, which is not what it was given: %d", pid, got, want)
 		}
 	}
 }

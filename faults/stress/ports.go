@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"gameday/faults"
+	"gameday/faults/internal/netns"
 )
 
 // Limits of port_exhaustion.
@@ -60,7 +61,7 @@ func (p *Ports) Bind(place faults.Place) (faults.Injection, error) {
 	if place.Network == nil || place.Network.Inode == 0 {
 		return nil, fmt.Errorf("port_exhaustion needs a network namespace, and %s names none", place.Name)
 	}
-	return portsPlan{network: *place.Network, leave: p.Leave, except: p.Except, selfCut: p.AllowSelfCut}.bind()
+	return portsPlan{network: *place.Network, seen: netns.See(place), leave: p.Leave, except: p.Except, selfCut: p.AllowSelfCut}.bind()
 }
 
 // Preview returns "all but 10 free ports of its network".
@@ -74,6 +75,7 @@ func (p *Ports) Preview(faults.Place) string {
 // portsPlan is an exhaustion computed without a machine.
 type portsPlan struct {
 	network faults.Namespace
+	seen    netns.Seen
 	leave   int
 	except  []int
 	selfCut bool

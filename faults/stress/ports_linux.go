@@ -37,7 +37,7 @@ func (p *portsLoad) check() error {
 		return errors.New("port_exhaustion: the place is in gameday's own network, so its traffic and its questions to alarm " +
 			"sources would get no ports either; use a lab node or a container, or set allow_self_cut = true")
 	}
-	ns, err := netns.Open(p.network)
+	ns, err := p.seen.Open()
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func readRange() (whole portRange, reserved []portRange, err error) {
 // begin starts the holders one after the other: each says how many free ports it left, so that the next knows how many
 // are still to be left.
 func (p *portsLoad) begin(ctx context.Context, l *load, lease time.Duration) error {
-	ns, err := netns.Open(p.network)
+	ns, err := p.seen.Open()
 	if err != nil {
 		return err
 	}

@@ -95,6 +95,7 @@ type Host struct {
 	client *guard.Client
 	failed error // the last attempt
 	at     time.Time
+	names  []string // see Names
 }
 
 // Settings returns how the host is reached.

@@ -159,11 +159,51 @@ func TestCopy(t *testing.T) {
 	if again, err := r.host().Guard(ctx); err != nil || again != c {
 		t.Errorf("a second guard stands beside the first: %v", err)
 	}
-	if err := r.host().Remove(ctx); err != nil {
+	// A copy that was cut short is gameday's, what somebody else keeps there is not.
+	folder := filepath.Dir(path)
+	for _, name := range []string{".gameday-guard.4711", "notes of mine"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if stays, err := r.host().Remove(ctx); err != nil || len(stays) != 1 || stays[0] != "notes of mine" {
+		t.Errorf("what stays: %q, %v", stays, err)
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) != 1 {
+		t.Errorf("left %v, %v", left, err)
+	}
+	if err := os.Remove(filepath.Join(folder, "notes of mine")); err != nil {
 		t.Fatal(err)
+	}
+	if stays, err := r.host().Remove(ctx); err != nil || len(stays) != 0 {
+		t.Errorf("what stays: %q, %v", stays, err)
 	}
 	if _, err := os.Stat(filepath.Dir(path)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("something is left: %q, %v", r.installed(t), err)
+	}
+}
+
+// TestOpenFolder refuses a folder in which others could put another program in the guard's place, with the guard in it and without.
+func TestOpenFolder(t *testing.T) {
+	for _, mode := range []os.FileMode{0o777, 0o770, 0o722, 0o1777} {
+		r := newRig(t, sshrig.Options{})
+		r.seed(t)
+		folder := filepath.Join(r.Home, ".cache", "gameday")
+		if err := os.Chmod(folder, mode&0o777|(mode&0o1000)<<11); err != nil {
+			t.Fatal(err)
+		}
+		_, err := r.host().Guard(minute(t))
+		if err == nil || !strings.Contains(err.Error(), "host web1") || !strings.Contains(err.Error(), "chmod go-w "+folder) {
+			t.Errorf("%o: %v", mode, err)
+		}
+	}
+	r := newRig(t, sshrig.Options{})
+	r.seed(t)
+	if err := os.Chmod(filepath.Join(r.Home, ".cache", "gameday"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.host().Guard(minute(t)); err != nil {
+		t.Errorf("one that others may only read: %v", err)
 	}
 }
 
@@ -267,8 +307,8 @@ func TestFullDisk(t *testing.T) {
 		t.Skip("mounting a file system takes root")
 	}
 	for name, c := range map[string]struct{ options, want string }{
-		"full":   {"size=64k", "No space left on device"},
-		"noexec": {"size=200m", "mounted noexec"},
+		"full":   {"size=64k,mode=0700", "No space left on device"},
+		"noexec": {"size=200m,mode=0700", "mounted noexec"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, sshrig.Options{})

@@ -20,8 +20,10 @@ var ErrNotInstalled = errors.New("the guard is not there yet")
 // csh, as a login shell, does not take more within quotes.
 const expand = `case $1 in "~/"*) d=$HOME/${1#??};; *) d=$1;; esac; `
 
-// probe prints the system, the folder, and the digests of the guards in it.
-const probe = expand + `uname -sm; echo "$d"; if [ -e "$d" ] && [ ! -O "$d" ]; then echo foreign; fi; cd "$d" 2>/dev/null || exit 0; ` +
+// probe prints the system, the folder, and the digests of the guards in it. A folder of somebody else's, or that others may write
+// to, is said to be so: whoever can write there can put another program in a guard's place between its digest and its start.
+const probe = expand + `uname -sm; echo "$d"; if [ -e "$d" ]; then if [ ! -O "$d" ]; then echo foreign; else ` +
+	`case $(ls -ldL "$d") in ?????w*|????????w*) echo open;; esac; fi; fi; cd "$d" 2>/dev/null || exit 0; ` +
 	`for f in gameday-guard-*; do if [ -x "$f" ]; then sha256sum "$f"; fi; done; exit 0`
 
 // Exit codes of place.
@@ -34,12 +36,15 @@ const (
 )
 
 // place takes a program on standard input, and gives it its name $2 only when it is whole, with the digest $3, and runs.
-const place = expand + `umask 077; mkdir -p "$d" && [ -O "$d" ] || exit 71; t=$d/.gameday-guard.$$; trap 'rm -f "$t"' EXIT; ` +
+const place = expand + `umask 077; mkdir -p "$d" && [ -O "$d" ] || exit 71; case $(ls -ldL "$d") in ?????w*|????????w*) exit 71;; esac; ` +
+	`t=$d/.gameday-guard.$$; trap 'rm -f "$t"' EXIT; ` +
 	`cat >"$t" || exit 72; h=$(sha256sum "$t") || exit 73; [ "${h%% *}" = "$3" ] || exit 74; ` +
 	`chmod 700 "$t" && "$t" --version >/dev/null || exit 75; mv -f "$t" "$d/$2"`
 
-// remove takes away every guard that was copied, and the folder if nothing else is in it.
-const remove = expand + `cd "$d" 2>/dev/null || exit 0; rm -f gameday-guard-* || exit 1; cd / && rmdir "$d" 2>/dev/null; exit 0`
+// remove takes away every guard that was copied, and what is left of copies that were cut short, and the folder if nothing else is in
+// it. It says what stays.
+const remove = expand + `cd "$d" 2>/dev/null || exit 0; rm -f gameday-guard-* .gameday-guard.* || exit 1; ` +
+	`ls -A | while read -r f; do echo "stays $f"; done; cd / && rmdir "$d" 2>/dev/null; exit 0`
 
 // there is what stands on a host.
 type there struct {
@@ -69,6 +74,10 @@ func (h *Host) look(ctx context.Context) (there, error) {
 		if line == "foreign" {
 			return t, fmt.Errorf("host %s: the folder %s belongs to somebody else, who could put another program in the guard's "+
 				"place; name a folder of your own with install", h, t.folder)
+		}
+		if line == "open" {
+			return t, fmt.Errorf("host %s: others may write to the folder %s, and put another program in the guard's place; chmod go-w %s "+
+				"over there, or name another folder with install", h, t.folder, t.folder)
 		}
 		if digest, name, ok := strings.Cut(line, "  "); ok {
 			t.digests[name] = digest
@@ -118,7 +127,7 @@ func (h *Host) copy(ctx context.Context, p Program, folder string) error {
 	var what, next string
 	switch failed.Code {
 	case noFolder:
-		what, next = "the folder "+folder+" cannot be made, or is somebody else's", elsewhere
+		what, next = "the folder "+folder+" cannot be made, or is somebody else's, or others may write to it", elsewhere
 	case noRoom:
 		what, next = "the guard cannot be written to "+folder, "; make room"+strings.Replace(elsewhere, ";", ",", 1)
 	case noDigest:
@@ -143,10 +152,19 @@ func (h *Host) Install(ctx context.Context) (path string, copied bool, err error
 }
 
 // Remove takes every guard that was copied off the host, running ones too: they hold what they hold until their game day
-// is over. A guard that was there already, named by the settings, is not gameday's to remove.
-func (h *Host) Remove(ctx context.Context) error {
-	_, err := ssh.Run(ctx, h.settings.SSH, nil, remove, h.settings.install())
-	return err
+// is over. It returns what stays in the folder, which is not gameday's; an empty folder goes. A guard that was there already, named
+// by the settings, is not gameday's to remove.
+func (h *Host) Remove(ctx context.Context) (stays []string, err error) {
+	out, err := ssh.Run(ctx, h.settings.SSH, nil, remove, h.settings.install())
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(out) {
+		if name, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "stays "); ok { // else a login script said it
+			stays = append(stays, name)
+		}
+	}
+	return stays, nil
 }
 
 func clip(s string) string {

@@ -13,6 +13,9 @@
 // own network: a bridge with 198.18.0.1, called "gameday", where the conductor and its traffic live, and each node
 // behind it. It has no way out to the machine's network.
 //
+// What faults make in the machine's cgroups does not end with the lab. A Notice in the machine's ledger names the lab's own ledger
+// for whoever has to revert it.
+//
 // A node sees the machine's files, but has its own /proc, an empty /run, an own boot id and host name, and an
 // /etc/hosts that names all nodes. Scenarios and their programs can therefore not lie below /run.
 package lab

@@ -15,6 +15,12 @@ type EnterOptions struct {
 	Grace time.Duration
 	// Stdin, Stdout and Stderr are the conductor's; the process's own if nil.
 	Stdin, Stdout, Stderr *os.File
+	// Notice, if not nil, is held by the lab's first process from its start for as long as it lives, and no longer by the caller. It
+	// is withdrawn when there is no lab.
+	Notice *Notice
+	// Ended, if not nil, is called once the lab's first process has ended, and before what is left in the lab is waited for: a process
+	// that a fault has frozen does not die under cgroup v1 until it is thawed, and the lab's end waits for it.
+	Ended func()
 }
 
 // errNoRole says that a program forgot what would otherwise make it start itself without end.

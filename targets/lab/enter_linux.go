@@ -39,11 +39,14 @@ func Enter(o EnterOptions) (exit int, err error) {
 		grace = DefaultGrace
 	}
 	r, err := execute(roleInit, []string{graceVariable + "=" + grace.String()}, o)
+	if err != nil && o.Notice != nil {
+		err = errors.Join(err, o.Notice.Withdraw())
+	}
 	if err != nil {
 		return 0, err
 	}
 	go r.forward(signals)
-	s, err := r.wait()
+	s, err := r.wait(o.Ended)
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("running the lab: %w", err)
@@ -67,7 +70,7 @@ func Possible() error {
 	}
 	limit := time.AfterFunc(10*time.Second, func() { _ = r.cmd.Process.Kill() })
 	defer limit.Stop()
-	s, err := r.wait()
+	s, err := r.wait(nil)
 	switch {
 	case err != nil:
 		return fmt.Errorf("trying a lab: %w", err)
@@ -105,11 +108,17 @@ func execute(role string, env []string, o EnterOptions) (*running, error) {
 	cmd.Env = append(append(withoutRole(os.Environ()), roleVariable+"="+role), env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = or(o.Stdin, os.Stdin), or(o.Stdout, os.Stdout), or(o.Stderr, os.Stderr)
 	cmd.ExtraFiles = []*os.File{lifeline, statusTheirs}
+	if o.Notice != nil {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, o.Notice.file)
+	}
 	cmd.SysProcAttr = labAttributes()
 	if err := cmd.Start(); err != nil {
 		lifelineOurs.Close()
 		statusOurs.Close()
 		return nil, diagnose(err)
+	}
+	if o.Notice != nil {
+		_ = o.Notice.Release() // the lock lives on in the lab's first process
 	}
 	return &running{cmd: cmd, lifeline: lifelineOurs, status: statusOurs}, nil
 }
@@ -155,20 +164,29 @@ func (r *running) forward(signals <-chan os.Signal) {
 	}
 }
 
-// wait returns the status with which the lab's first process ended. Its error says that it was killed.
-func (r *running) wait() (status, error) {
+// wait returns the status with which the lab's first process ended. Its error says that it was killed. That process lets go of
+// its end of the pipe when it dies, and is dead for good only when everything in the lab is; ended is called in between.
+func (r *running) wait(ended func()) (status, error) {
 	defer r.lifeline.Close()
 	defer r.status.Close()
-	ended := r.cmd.Wait()
-	// Every other end of the pipe died with the lab; the limit is for a kernel that is slow to close them.
-	_ = r.status.SetReadDeadline(time.Now().Add(time.Second))
+	dead := make(chan error, 1)
+	go func() {
+		err := r.cmd.Wait()
+		// Every other end of the pipe died with the lab; the limit is for a kernel that is slow to close them.
+		_ = r.status.SetReadDeadline(time.Now().Add(time.Second))
+		dead <- err
+	}()
 	line, err := io.ReadAll(r.status)
+	if ended != nil {
+		ended()
+	}
+	died := <-dead
 	var s status
 	if err := json.Unmarshal(line, &s); err == nil {
 		return s, nil
 	}
-	if ended == nil {
-		ended = err
+	if died == nil {
+		died = err
 	}
-	return status{}, fmt.Errorf("its first process was killed, and everything in the lab died with it (%v)", ended)
+	return status{}, fmt.Errorf("its first process was killed, and everything in the lab died with it (%v)", died)
 }

@@ -8,10 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Descriptors that the roles find open. Lab init and the probe have the first two, a node init the others.
+// Descriptors that the roles find open. Lab init and the probe have the first two, and lab init perhaps the third; a node init has
+// the others.
 const (
 	lifelineFD = 3 // read: signals to pass on, one byte each; its end means that the outer process died
 	statusFD   = 4 // write: one status
+	noticeFD   = 5 // the lab's notice, whose lock lives as long as lab init
 
 	linkFD = 3 // a socket to lab init
 	logsFD = 4 // the folder for logs
@@ -22,6 +24,7 @@ const (
 func RunRole() {
 	switch takeRole() {
 	case roleInit:
+		unix.CloseOnExec(noticeFD)
 		os.Exit(asFirst(runInit))
 	case roleNode:
 		os.Exit(asFirst(runNode))

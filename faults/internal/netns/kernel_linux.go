@@ -11,19 +11,17 @@ import (
 	"github.com/google/nftables"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
-
-	"gameday/faults"
 )
 
 // pace is the longest wait for one answer of the kernel.
 const pace = 10 * time.Second
 
 // With opens the namespace for f. An error of f for want of permission names the capability that is missing.
-func With(ctx context.Context, n faults.Namespace, f func(ns *os.File) error) error {
+func With(ctx context.Context, open Door, f func(ns *os.File) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	ns, err := Open(n)
+	ns, err := open()
 	if err != nil {
 		return err
 	}
@@ -36,8 +34,8 @@ func With(ctx context.Context, n faults.Namespace, f func(ns *os.File) error) er
 
 // NFT calls f with a connection to the namespace's nftables, which is closed when f returns. All requests of f share one
 // socket: to make one costs more than most requests, for a thread has to go into the namespace and come back.
-func NFT(ctx context.Context, n faults.Namespace, f func(*nftables.Conn, *os.File) error) error {
-	return With(ctx, n, func(ns *os.File) error {
+func NFT(ctx context.Context, open Door, f func(*nftables.Conn, *os.File) error) error {
+	return With(ctx, open, func(ns *os.File) error {
 		end := Deadline(ctx)
 		c, err := nftables.New(nftables.AsLasting(), nftables.WithNetNSFd(int(ns.Fd())),
 			nftables.WithSockOptions(func(s *netlink.Conn) error { return s.SetDeadline(end) }))

@@ -17,18 +17,19 @@ import (
 // namedFolders hold network namespaces that were given a name, as `ip netns add` does.
 var namedFolders = []string{"/run/netns", "/run/docker/netns"}
 
-// Open opens the place's network namespace: that of the process it was seen in, else of any other process, else a named
-// one. The caller must close the file soon: while it is open, the namespace lives on after its last process. The error
-// is ErrGone if there is none, or none that this user may look at.
+// Open opens a network namespace by its number: that of the process it was seen in, else of any other process, else a named
+// one. By then the number may be another one's, see Wide. The caller must close the file soon: while it is open, the
+// namespace lives on after its last process. The error is ErrGone if there is none. Who may not look at a process that may
+// be the one, and finds no other, is told so.
 func Open(n faults.Namespace) (*os.File, error) {
+	var hidden error
 	if n.PID > 0 {
 		f, err := OpenProcess(n.PID, n)
 		if err == nil {
 			return f, nil
 		}
-		if errors.Is(err, fs.ErrPermission) {
-			return nil, fmt.Errorf(
-				"looking for the network namespace: not allowed to look at process %d; try again as root", n.PID)
+		if errors.Is(err, fs.ErrPermission) { // it may be a stranger who got the pid
+			hidden = hiddenProcess(strconv.Itoa(n.PID))
 		}
 	}
 	// Twice, because the only process there may have forked and ended behind a scan's back.
@@ -37,6 +38,9 @@ func Open(n faults.Namespace) (*os.File, error) {
 		if !errors.Is(err, ErrGone) {
 			return f, err
 		}
+	}
+	if hidden != nil {
+		return nil, hidden
 	}
 	return nil, ErrGone
 }

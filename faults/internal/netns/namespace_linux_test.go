@@ -146,7 +146,7 @@ func TestTableOfOthers(t *testing.T) {
 		return out.String()
 	}
 	ctx := context.Background()
-	if err := u.Remove(ctx, n); err != nil {
+	if err := u.Remove(ctx, faults.Place{Network: &n}); err != nil {
 		t.Errorf("there is none: %v", err)
 	}
 	for name, rules := range map[string]string{
@@ -155,7 +155,7 @@ func TestTableOfOthers(t *testing.T) {
 	} {
 		shell("table inet " + u.Table + " {\n" + rules + "\n}\n")
 		before := shell("list ruleset")
-		if err := u.Remove(ctx, n); !errors.Is(err, faults.ErrForeign) {
+		if err := u.Remove(ctx, faults.Place{Network: &n}); !errors.Is(err, faults.ErrForeign) {
 			t.Errorf("%s: removing it says %v", name, err)
 		}
 		if after := shell("list ruleset"); after != before {
@@ -164,7 +164,7 @@ func TestTableOfOthers(t *testing.T) {
 		shell("delete table inet " + u.Table)
 	}
 	shell("table inet " + u.Table + " {\nchain c {\ncounter comment \"" + u.Mark + "\"\n}\n}\ntable inet other {\n}\n")
-	if err := u.Remove(ctx, n); err != nil {
+	if err := u.Remove(ctx, faults.Place{Network: &n}); err != nil {
 		t.Error(err)
 	}
 	if left := shell("list ruleset"); strings.Contains(left, u.Table) || !strings.Contains(left, "inet other") {

@@ -68,10 +68,10 @@ func (u Undo) Packets(c *nftables.Conn, chain string) (uint64, error) {
 	return sum, nil
 }
 
-// Remove removes the table, if it is there and ours, and makes sure that it is gone. One that does not carry the mark is
+// Remove removes the table from a place's network, if it is there and ours, and makes sure that it is gone. One that does not carry the mark is
 // left alone, and is an ErrForeign. With its namespace the table is gone too: that is ErrGone.
-func (u Undo) Remove(ctx context.Context, n faults.Namespace) error {
-	return NFT(ctx, n, func(c *nftables.Conn, _ *os.File) error {
+func (u Undo) Remove(ctx context.Context, p faults.Place) error {
+	return NFT(ctx, Wide(p), func(c *nftables.Conn, _ *os.File) error {
 		stands, err := u.Stands(c)
 		if err != nil || !stands {
 			return err

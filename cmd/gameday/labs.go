@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"gameday/faults"
+	"gameday/faults/kinds"
+	"gameday/targets/lab"
+)
+
+// dyingLimit bounds the wait for guards of a lab whose first process has ended: the kernel kills them just then.
+const dyingLimit = 5 * time.Second
+
+// machineLedger opens the ledger of this machine, or of this user.
+func machineLedger() (*faults.Ledger, error) {
+	dir, err := faults.DefaultLedgerDir()
+	if err != nil {
+		return nil, err
+	}
+	return faults.OpenLedger(dir)
+}
+
+// labLedger is where a lab's faults are written down, in the folder of the record.
+func labLedger(dir string) string { return filepath.Join(dir, "ledger") }
+
+// openLabLedger opens the ledger of a lab that is gone. One that somebody has removed is not made anew.
+func openLabLedger(n *lab.Notice) (*faults.Ledger, error) {
+	if _, err := os.Stat(n.Ledger); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("a lab was killed, and its ledger %s is not there any more: whether cgroups of its faults are left, nobody can "+
+			"tell (find /sys/fs/cgroup -name 'gameday-*' lists them); then remove %s", n.Ledger, n.Path())
+	}
+	return faults.OpenLedger(n.Ledger)
+}
+
+// orphansOfLabs returns what stands in the ledgers of labs that are gone, and leaves all as it is. Notices of labs that left
+// nothing are withdrawn.
+func orphansOfLabs(machine string) ([]faults.Standing, error) {
+	gone, err := lab.Gone(machine)
+	errs := []error{err}
+	var out []faults.Standing
+	for _, n := range gone {
+		standing, err := standingIn(n)
+		if err == nil && len(standing) == 0 {
+			err = n.Withdraw()
+		} else {
+			err = errors.Join(err, n.Release())
+		}
+		errs = append(errs, err)
+		out = append(out, slices.DeleteFunc(standing, func(s faults.Standing) bool { return !s.Orphaned })...)
+	}
+	return out, errors.Join(errs...)
+}
+
+func standingIn(n *lab.Notice) ([]faults.Standing, error) {
+	ledger, err := openLabLedger(n)
+	if err != nil {
+		return nil, err
+	}
+	return ledger.Standing()
+}
+
+// revertLabs reverts what labs that are gone have left on this machine, and withdraws the notices of those that left nothing more.
+func revertLabs(machine string) ([]faults.RevertResult, error) {
+	gone, err := lab.Gone(machine)
+	errs := []error{err}
+	var out []faults.RevertResult
+	for _, n := range gone {
+		results, clean, err := revertLab(n)
+		if err == nil && clean {
+			err = n.Withdraw()
+		} else {
+			err = errors.Join(err, n.Release())
+		}
+		errs = append(errs, err)
+		out = append(out, results...)
+	}
+	return out, errors.Join(errs...)
+}
+
+// revertLab reverts what stands in the ledger of one lab that is gone. Its guards may be dying just now, so entries that are still
+// held are waited for. Clean says that nothing stands there any more.
+func revertLab(n *lab.Notice) (results []faults.RevertResult, clean bool, err error) {
+	ledger, err := openLabLedger(n)
+	if err != nil {
+		return nil, false, err
+	}
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	tried := map[string]bool{}
+	for end := time.Now().Add(dyingLimit); ; {
+		more, err := faults.RevertOrphans(context.Background(), ledger, kinds.All(), func(e faults.Entry) bool { return !tried[e.ID] })
+		if err != nil {
+			return results, false, err
+		}
+		for _, r := range more {
+			if !tried[r.ID] {
+				results = append(results, r)
+			}
+			tried[r.ID] = true
+		}
+		standing, err := ledger.Standing()
+		if err != nil {
+			return results, false, err
+		}
+		held := slices.ContainsFunc(standing, func(s faults.Standing) bool { return !s.Orphaned })
+		if !held && !slices.ContainsFunc(standing, func(s faults.Standing) bool { return !tried[s.ID] }) || time.Now().After(end) {
+			return results, len(standing) == 0, nil
+		}
+		<-again.C
+	}
+}
+
+// afterLab reverts what a lab has left that has just ended, before its last processes are waited for, and reports whether something
+// still stands. It says so on standard error: standard output may be a report.
+func (a *app) afterLab(machine string) (left bool) {
+	results, err := revertLabs(machine)
+	left = a.tell(a.errw, results) > 0 || err != nil
+	if err != nil {
+		a.say("%v", err)
+	}
+	return left
+}
+
+// labResidue is the end of a run whose lab has left something on this machine, whatever else it ended with.
+func labResidue(err error) error {
+	return &codeError{code: exitResidue, err: errors.Join(err, errors.New("the lab has left something on this machine; `gameday revert` "+
+		"may be repeated"))}
+}
