@@ -436,6 +436,18 @@ func (r *run) lapsed(in *injection, why string) {
 	r.rec.add(report.Lapsed, told)
 }
 
+// halted records that a guard reverted a fault because game days are stopped on its machine.
+func (r *run) halted(in *injection, why string) {
+	<-in.settled
+	if !r.forget(in) {
+		return
+	}
+	told := r.known(in)
+	told.Gone = clock.At(r.rec.now())
+	r.rec.add(report.Reverted, told)
+	r.rec.add(report.Noted, report.Note{Fault: in.Fault, Text: fmt.Sprintf("the guard of %s on %s reverted it: %s", in.Fault, in.Place, why)})
+}
+
 // awaitEnd waits for a fault that ends by itself, and ends it when it does not.
 func (r *run) awaitEnd(f *faultRun, standing []*injection) {
 	last := time.Now().Add(f.Lasts() + endMargin(f.Config))
@@ -557,6 +569,8 @@ func (r *run) followGuard(c *guard.Client) {
 			case in.over <- e:
 			default:
 			}
+		case guard.EventHalted:
+			r.halted(in, e.Why)
 		case guard.EventLapsed, guard.EventReverted:
 			r.lapsed(in, e.Why)
 		case guard.EventResidue:

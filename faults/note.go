@@ -16,3 +16,17 @@ func Note(ctx context.Context, text string) {
 		take(text)
 	}
 }
+
+type labGoneKey struct{}
+
+// WithLabGone returns a context for reverting what a lab has left on this machine after everybody in it has ended: its
+// nodes, networks and processes are not there, and this machine must not be taken for them.
+func WithLabGone(ctx context.Context) context.Context {
+	return context.WithValue(ctx, labGoneKey{}, true)
+}
+
+// LabGone reports whether the entry that is reverted is that of a lab that is gone.
+func LabGone(ctx context.Context) bool {
+	gone, _ := ctx.Value(labGoneKey{}).(bool)
+	return gone
+}

@@ -3,14 +3,14 @@ package faults
 import "slices"
 
 // RevertOrder sorts injections, given in the order in which they were injected, into chains that may be reverted at the
-// same time, each from its first to its last. Injections at one place may have built on each other, so they are in one
-// chain with the newest first. Those of a network have objects of their own, and each is a chain of its own.
+// same time, each from its first to its last. Injections at one place, by whatever targets it was found, may have built on
+// each other, so they are in one chain with the newest first. Those of a network have objects of their own, and each is a chain of its own.
 func RevertOrder[T any](injected []T, about func(T) (Place, Need)) [][]T {
 	var chains [][]T
-	at := map[[2]string]int{}
+	at := map[string]int{}
 	for _, in := range slices.Backward(injected) {
 		where, needs := about(in)
-		key := [2]string{where.Host, where.Name}
+		key := where.Individual()
 		i, known := at[key]
 		if !known || needs == NeedNetwork {
 			i = len(chains)

@@ -36,6 +36,13 @@ func TestRevertOrder(t *testing.T) {
 	if want := []string{"gc", "f", "e", "da", "b"}; !slices.Equal(got, want) {
 		t.Errorf("%s, want %s", fmt.Sprint(got), want)
 	}
+	same := &faults.Process{PID: 7, Start: 1}
+	twice := faults.RevertOrder([]string{"x", "y"}, func(target string) (faults.Place, faults.Need) {
+		return faults.Place{Name: target, Process: same}, faults.NeedProcess
+	})
+	if len(twice) != 1 || !slices.Equal(twice[0], []string{"y", "x"}) {
+		t.Errorf("one process found by two targets: %v", twice)
+	}
 	if len(faults.RevertOrder(nil, about)) != 0 {
 		t.Error("nothing makes chains")
 	}

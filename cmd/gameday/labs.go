@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"gameday/faults"
@@ -30,14 +31,35 @@ func machineLedger() (*faults.Ledger, error) {
 // labLedger is where a lab's faults are written down, in the folder of the record.
 func labLedger(dir string) string { return filepath.Join(dir, "ledger") }
 
+// errNoLedger says that somebody has removed the record of a lab that was killed.
+var errNoLedger = errors.New("its ledger is not there any more")
+
 // openLabLedger opens the ledger of a lab that is gone. One that somebody has removed is not made anew.
 func openLabLedger(n *lab.Notice) (*faults.Ledger, error) {
 	if _, err := os.Stat(n.Ledger); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("a lab was killed, and its ledger %s is not there any more: whether cgroups of its faults are left, nobody can "+
-			"tell (find /sys/fs/cgroup -name 'gameday-*' lists them); then remove %s", n.Ledger, n.Path())
+		return nil, fmt.Errorf("a lab was killed, and %w (%s): whether one of these control groups is left of it, nobody can tell: %s; "+
+			"look at them, then remove %s", errNoLedger, n.Ledger, strings.Join(ownGroups(), ", "), n.Path())
 	}
 	return faults.OpenLedger(n.Ledger)
 }
+
+// groupsFolder is where control groups are mounted. Only tests set another.
+var groupsFolder = "/sys/fs/cgroup"
+
+// ownGroups lists the control groups of faults that are on this machine now, whoever made them.
+func ownGroups() []string {
+	var found []string
+	_ = filepath.WalkDir(groupsFolder, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), "gameday-") {
+			found = append(found, path)
+		}
+		return nil
+	})
+	return found
+}
+
+// leftNothing reports whether a lab whose ledger is gone can have left nothing: there is no control group of a fault.
+func leftNothing(err error) bool { return errors.Is(err, errNoLedger) && len(ownGroups()) == 0 }
 
 // orphansOfLabs returns what stands in the ledgers of labs that are gone, and leaves all as it is. Notices of labs that left
 // nothing are withdrawn.
@@ -47,6 +69,9 @@ func orphansOfLabs(machine string) ([]faults.Standing, error) {
 	var out []faults.Standing
 	for _, n := range gone {
 		standing, err := standingIn(n)
+		if leftNothing(err) {
+			err = nil
+		}
 		if err == nil && len(standing) == 0 {
 			err = n.Withdraw()
 		} else {
@@ -73,6 +98,9 @@ func revertLabs(machine string) ([]faults.RevertResult, error) {
 	var out []faults.RevertResult
 	for _, n := range gone {
 		results, clean, err := revertLab(n)
+		if leftNothing(err) {
+			clean, err = true, nil
+		}
 		if err == nil && clean {
 			err = n.Withdraw()
 		} else {
@@ -95,7 +123,7 @@ func revertLab(n *lab.Notice) (results []faults.RevertResult, clean bool, err er
 	defer again.Stop()
 	tried := map[string]bool{}
 	for end := time.Now().Add(dyingLimit); ; {
-		more, err := faults.RevertOrphans(context.Background(), ledger, kinds.All(), func(e faults.Entry) bool { return !tried[e.ID] })
+		more, err := faults.RevertOrphans(faults.WithLabGone(context.Background()), ledger, kinds.All(), func(e faults.Entry) bool { return !tried[e.ID] })
 		if err != nil {
 			return results, false, err
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"gameday/report"
+	"gameday/targets/lab"
 )
 
 // grouped is a game day in a lab whose faults make cgroups on the machine: a frozen service, and a load.
@@ -278,4 +279,39 @@ func TestLabInitKilled(t *testing.T) {
 		t.Errorf("it said:\n%s", r.out.String())
 	}
 	r.clean()
+}
+
+// TestNoticeWithoutLedger removes the record of a lab that was killed: where no control group of a fault is left there is
+// nothing to look for, and elsewhere a run says so and goes on.
+func TestNoticeWithoutLedger(t *testing.T) {
+	for name, c := range map[string]struct {
+		group string
+		stays bool
+	}{"nothing left": {"other", false}, "a group left": {"gameday-0a1b", true}} {
+		t.Run(name, func(t *testing.T) {
+			machine, was := t.TempDir(), groupsFolder
+			groupsFolder = t.TempDir()
+			t.Cleanup(func() { groupsFolder = was })
+			if err := os.MkdirAll(filepath.Join(groupsFolder, "cpu", c.group), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			n, err := lab.PostNotice(machine, filepath.Join(machine, "gone", "ledger"))
+			if err == nil {
+				err = n.Release()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			standing, err := orphansOfLabs(machine)
+			if len(standing) != 0 || errors.Is(err, errNoLedger) != c.stays {
+				t.Errorf("standing %v, %v", standing, err)
+			}
+			if _, err := os.Stat(n.Path()); (err == nil) != c.stays {
+				t.Errorf("the notice: %v", err)
+			}
+			if _, err := revertLabs(machine); errors.Is(err, errNoLedger) != c.stays {
+				t.Errorf("reverting: %v", err)
+			}
+		})
+	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -57,6 +58,10 @@ func (a *app) clean(ledger *faults.Ledger, heal, onlyLabs bool) error {
 	standing = slices.DeleteFunc(standing, func(s faults.Standing) bool { return !s.Orphaned })
 	ofLabs, err := orphansOfLabs(ledger.Dir())
 	standing = append(standing, ofLabs...)
+	if errors.Is(err, errNoLedger) { // nothing that a run could do about it
+		a.say("%v", err)
+		err = nil
+	}
 	if err != nil {
 		return &codeError{code: exitResidue, err: err}
 	}

@@ -147,7 +147,9 @@ func (i *injection) Renew(ctx context.Context, lease time.Duration) error {
 	j := i.job("renew", i.config.Renew, leaseVariable(lease))
 	j.leased = lease/2 < j.timeout
 	j.timeout = min(j.timeout, lease/2)
-	if _, err := j.do(ctx); err != nil {
+	if _, err := j.do(ctx); err != nil && ctx.Err() != nil {
+		return ctx.Err() // cut short because the fault is to be reverted
+	} else if err != nil {
 		return fmt.Errorf("%w: %w", faults.ErrLapsed, err)
 	}
 	i.renewed = time.Now()

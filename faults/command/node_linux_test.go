@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -169,16 +170,28 @@ func TestMissingInANode(t *testing.T) {
 
 // TestLabGone reverts a fault whose lab is gone: there is nowhere to run its revert command, and that is said.
 func TestLabGone(t *testing.T) {
-	s := newScene(t)
-	s.config.Revert = script("touch reverted")
-	_, e := s.inject()
-	e.Place.Node = &faults.Node{Name: "ledger", BootID: "b", Init: faults.Process{PID: os.Getpid(), Start: 1}, Control: filepath.Join(s.dir, "control")}
-	var note string
-	ctx := faults.WithNote(t.Context(), func(text string) { note = text })
-	if err := faults.RevertEntry(ctx, []faults.Kind{Kind()}, e); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(note, "was not undone") || s.has("reverted") {
-		t.Errorf("note %q, reverted here: %v", note, s.has("reverted"))
+	for name, inside := range map[string]func(*scene, *faults.Entry, context.Context) context.Context{
+		"its switchboard does not answer": func(s *scene, e *faults.Entry, ctx context.Context) context.Context {
+			e.Place.Node = &faults.Node{Name: "ledger", BootID: "b", Init: faults.Process{PID: os.Getpid(), Start: 1}, Control: filepath.Join(s.dir, "control")}
+			return ctx
+		},
+		"a process of it, told by who reverts": func(_ *scene, e *faults.Entry, ctx context.Context) context.Context {
+			e.Place.Node = nil
+			return faults.WithLabGone(ctx)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			s.config.Revert = script("touch reverted")
+			_, e := s.inject()
+			var note string
+			ctx := inside(s, &e, faults.WithNote(t.Context(), func(text string) { note = text }))
+			if err := faults.RevertEntry(ctx, []faults.Kind{Kind()}, e); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(note, "was not undone") || s.has("reverted") {
+				t.Errorf("note %q, reverted here: %v", note, s.has("reverted"))
+			}
+		})
 	}
 }

@@ -61,6 +61,9 @@ func fromEntry(e faults.Entry) (*rig, error) {
 // findNode finds the node as it is now: it may have booted since, with another first process. Gone says that its lab is gone,
 // and everything that ran in it.
 func (r *rig) findNode(ctx context.Context) (gone bool, err error) {
+	if faults.LabGone(ctx) {
+		return true, nil
+	}
 	n := r.place.Node
 	if n == nil || n.Init.PID == 0 || alive(n.Init) {
 		return false, nil

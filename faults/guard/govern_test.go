@@ -160,7 +160,7 @@ func TestGuardHalt(t *testing.T) {
 	}
 	// What stands goes without the client, which may hang.
 	began := time.Now()
-	if e := event(t, r, guard.EventReverted, "a"); !strings.Contains(e.Why, "an incident") || time.Since(began) > 2*time.Second {
+	if e := event(t, r, guard.EventHalted, "a"); !strings.Contains(e.Why, "an incident") || time.Since(began) > 2*time.Second {
 		t.Errorf("after %v: %+v", time.Since(began), e)
 	}
 	r.mustBeClean(t)

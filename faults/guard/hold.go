@@ -84,7 +84,11 @@ func (g *holding) step() bool {
 	case c := <-g.mailbox:
 		g.obey(c)
 	case why := <-g.halted:
-		g.letGo(why)
+		if g.revert(g.ctx) != nil {
+			g.fail()
+			return false
+		}
+		g.s.event(Event{Type: EventHalted, ID: g.req.ID, Why: why})
 	case <-g.lease.C:
 		g.letGo(fmt.Sprintf("the lease of %v was not renewed", g.req.Lease))
 	case <-g.deadline.C:
@@ -125,6 +129,10 @@ func (g *holding) obey(c command) {
 func (g *holding) prolong(lease time.Duration) error {
 	err := g.renew(lease)
 	switch {
+	case err != nil && g.halting.Load():
+		return g.wrap("renewing", faults.ErrHalted)
+	case err != nil && g.ctx.Err() != nil: // it is to be reverted: what was cut short says nothing of the fault
+		return g.wrap("renewing", g.ctx.Err())
 	case err == nil:
 		g.req.Lease = lease
 		g.lease.Reset(lease)

@@ -130,6 +130,9 @@ func (h *holder) start() (message, bool) {
 
 // giveUp reverts what was or may have been injected, and answers with both errors.
 func (h *holder) giveUp(why error, reply *Injected) (message, bool) {
+	if h.halting.Load() {
+		why = fmt.Errorf("%w: %w", faults.ErrHalted, why)
+	}
 	if h.entry == nil { // there is nothing to undo
 		return message{Injected: reply, Error: toWire(h.wrap("injecting", why))}, false
 	}

@@ -97,6 +97,8 @@ const (
 	EventOver EventType = "over"
 	// EventReverted: the guard reverted the fault of its own accord, for the reason in Why.
 	EventReverted EventType = "reverted"
+	// EventHalted: as EventReverted, because game days are stopped on this machine.
+	EventHalted EventType = "halted"
 	// EventResidue: as EventReverted, but it failed, with the error in Why. The guard tries again.
 	EventResidue EventType = "residue"
 )

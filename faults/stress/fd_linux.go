@@ -179,11 +179,19 @@ func restoreLimit(p faults.Process, from, to uint64) error {
 // process has its own again, no more can inherit it.
 func restoreFamily(p faults.Process, from, to, since uint64) error {
 	errs := []error{restoreLimit(p, from, to)}
-	if since > 0 {
-		for _, child := range descendants(p.PID) {
-			if child.Start >= since {
-				errs = append(errs, restoreLimit(child, from, to))
-			}
+	if since == 0 {
+		return errs[0]
+	}
+	children := descendants(p.PID)
+	if !alive(p) { // they may be another's
+		return errs[0]
+	}
+	for _, child := range children {
+		if child.Start < since {
+			continue
+		}
+		if err := restoreLimit(child, from, to); !errors.Is(err, unix.EPERM) { // one that runs as somebody else by now keeps it
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)

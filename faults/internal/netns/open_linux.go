@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -55,7 +56,7 @@ func OpenAlive(p faults.Place) (*os.File, error) {
 // the file soon: while it is open, the namespace lives on after its last process.
 func (s Seen) Open() (*os.File, error) {
 	if own, err := Own(); err == nil && Same(own, &s.network) {
-		return OpenProcess(os.Getpid(), s.network)
+		return openOwn(s.network)
 	}
 	var hidden error
 	for _, w := range s.witnesses {
@@ -76,6 +77,14 @@ func (s Seen) Open() (*os.File, error) {
 		return nil, hidden
 	}
 	return nil, s.gone()
+}
+
+// openOwn opens this process's own namespace by the thread that it runs on: the first one, which /proc/PID shows, may have been
+// lent by a library.
+func openOwn(n faults.Namespace) (*os.File, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return openIfSame("/proc/thread-self/ns/net", n)
 }
 
 // hiddenProcess says that this user may not look where a process is.
