@@ -246,17 +246,26 @@ func (l *Ledger) Claim(id string) (*Held, error) {
 	return h, nil
 }
 
-func (l *Ledger) claim(file *os.File, id string) (*Held, error) {
-	patience := time.NewTimer(claimPatience)
+// LockFile takes a file's lock (flock) for as long as the file is open, and reports whether it could. Whoever only looks whether
+// it is held has it for an instant, so another one tries until its patience is over.
+func LockFile(file *os.File, limit time.Duration) bool {
+	patience := time.NewTimer(limit)
 	defer patience.Stop()
-	again := time.NewTicker(claimPatience / 25)
+	again := time.NewTicker(limit / 25)
 	defer again.Stop()
 	for unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 		select {
 		case <-again.C:
 		case <-patience.C:
-			return nil, ErrHeld
+			return false
 		}
+	}
+	return true
+}
+
+func (l *Ledger) claim(file *os.File, id string) (*Held, error) {
+	if !LockFile(file, claimPatience) {
+		return nil, ErrHeld
 	}
 	if !l.same(file, id) {
 		return nil, fs.ErrNotExist

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gameday/faults"
 )
 
 const (
@@ -141,7 +143,7 @@ func claimNotice(path string) (*Notice, error) {
 	if err != nil {
 		return nil, errors.Join(err, n.Release())
 	}
-	if !lockNotice(f) {
+	if !faults.LockFile(f, noticePatience) {
 		return nil, n.Release()
 	}
 	if named, err := os.Lstat(path); err != nil || !os.SameFile(open, named) {
@@ -158,21 +160,6 @@ func claimNotice(path string) (*Notice, error) {
 		return nil, errors.Join(err, n.Release())
 	}
 	return n, nil
-}
-
-func lockNotice(f *os.File) bool {
-	patience := time.NewTimer(noticePatience)
-	defer patience.Stop()
-	again := time.NewTicker(noticePatience / 10)
-	defer again.Stop()
-	for unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-		select {
-		case <-again.C:
-		case <-patience.C:
-			return false
-		}
-	}
-	return true
 }
 
 // syncFolder puts a folder's names on disk.
