@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"context"
 	"encoding/json"
 	"net/netip"
 	"path"
@@ -16,6 +17,24 @@ type Touched struct {
 // default folder. Touches returns all of it, and touches nothing itself.
 type Toucher interface {
 	Touches(p Place) (Touched, error)
+}
+
+// Namer is implemented by configs that reach what host names stand for. Name servers may be slow, or be what a fault is
+// about, so a guard has the names looked up beside its other work before it asks Touches or Bind.
+type Namer interface {
+	// LookUp returns what looks up all names that are not known yet, for Touches and Bind to use, and fails for one that
+	// cannot be found; nil when there is nothing to look up.
+	LookUp() func(ctx context.Context) error
+}
+
+// LookUpOf returns what looks up the names in a fault's settings as JSON, or nil. Settings that cannot be read have none.
+func LookUpOf(k Kind, config json.RawMessage) func(ctx context.Context) error {
+	c := k.New()
+	own, ok := c.(Namer)
+	if !ok || len(config) > 0 && json.Unmarshal(config, c) != nil {
+		return nil
+	}
+	return own.LookUp()
 }
 
 // Spreader is implemented by configs whose faults hit other processes besides their place's own.

@@ -104,6 +104,26 @@ type fake struct {
 	Effect string        `json:"effect,omitempty"` // "never", "late", "panic", "fail"
 	Revert string        `json:"revert,omitempty"` // "fail", "panic", "hang"
 	Watch  time.Duration `json:"watch,omitempty"`  // ends after this; negative: fails after that
+	Names  time.Duration `json:"names,omitempty"`  // its name server takes this long; negative: and does not know the name
+}
+
+func (f *fake) LookUp() func(context.Context) error {
+	if f.Names == 0 {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		t := time.NewTimer(max(f.Names, -f.Names))
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if f.Names < 0 {
+			return errors.New("no such host")
+		}
+		return nil
+	}
 }
 
 func (f *fake) Validate() error {

@@ -51,11 +51,14 @@ type server struct {
 	// base ends when the guard unwinds: it aborts what is being injected, proven or watched.
 	base  context.Context
 	abort context.CancelFunc
+	// ready brings back to the loop what waited for names to be looked up.
+	ready chan func()
 
 	mu       sync.Mutex
-	holders  []*holder                  // in the order of their requests
-	policies []*policy.Policy           // from the client
-	granted  map[string]map[string]bool // ids of injections that were begun, by run and fault
+	holders  []*holder                     // in the order of their requests
+	policies []*policy.Policy              // from the client
+	granted  map[string]map[string]bool    // ids of injections that were begun, by run and fault
+	looking  map[string]context.CancelFunc // by id: injections whose names are being looked up
 }
 
 // Serve answers requests read from in with messages written to out, and holds the faults it is told to inject,
@@ -65,7 +68,8 @@ type server struct {
 //
 // Serve does not wait for a reader blocked on in, nor for a client that does not read.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, opt Options) error {
-	s := &server{opt: opt, out: newOutbox(out), fatal: make(chan error, 1), granted: map[string]map[string]bool{}}
+	s := &server{opt: opt, out: newOutbox(out), fatal: make(chan error, 1), ready: make(chan func()),
+		granted: map[string]map[string]bool{}, looking: map[string]context.CancelFunc{}}
 	s.base, s.abort = context.WithCancel(context.WithoutCancel(ctx))
 	defer s.abort()
 
@@ -99,6 +103,8 @@ func (s *server) converse(ctx context.Context, lines <-chan []byte, readErr <-ch
 			return err
 		case <-look.C:
 			s.halt()
+		case admitted := <-s.ready:
+			admitted()
 		}
 	}
 }
@@ -137,9 +143,9 @@ func (s *server) handle(line []byte) {
 	case opHello:
 		s.reply(r.Seq, message{Welcome: s.welcome()})
 	case opInject:
-		s.inject(r)
+		s.admit(r, s.inject)
 	case opCheck:
-		s.check(r)
+		s.admit(r, s.check)
 	case opRenew:
 		s.renew(r)
 	case opEffect, opRevert:
@@ -266,6 +272,9 @@ func (s *server) deliver(id string, c command) error {
 	defer s.mu.Unlock()
 	h := s.find(id)
 	if h == nil {
+		if give := s.looking[id]; give != nil && c.op == opRevert {
+			give()
+		}
 		return fmt.Errorf("fault %s: %w", id, ErrUnknown)
 	}
 	select {

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"context"
 	"errors"
 
 	"gameday/faults"
@@ -33,6 +34,9 @@ type Corrupt struct {
 
 // Touches returns the networks of To, with the addresses of its names.
 func (c *Corrupt) Touches(faults.Place) (faults.Touched, error) { return c.selector().touches() }
+
+// LookUp returns what looks up the host names in to, or nil.
+func (c *Corrupt) LookUp() func(context.Context) error { return c.selector().lookUp() }
 
 func (c *Corrupt) selector() selector {
 	return selector{kind: "network_corrupt", to: c.To, ports: c.Ports, allowSelfCut: c.AllowSelfCut}

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -44,6 +45,9 @@ type Delay struct {
 
 // Touches returns the networks of To, with the addresses of its names.
 func (d *Delay) Touches(faults.Place) (faults.Touched, error) { return d.selector().touches() }
+
+// LookUp returns what looks up the host names in to, or nil.
+func (d *Delay) LookUp() func(context.Context) error { return d.selector().lookUp() }
 
 func (d *Delay) selector() selector {
 	return selector{kind: "network_delay", to: d.To, ports: d.Ports, allowSelfCut: d.AllowSelfCut}

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"context"
 	"errors"
 
 	"gameday/faults"
@@ -33,6 +34,9 @@ type Duplicate struct {
 
 // Touches returns the networks of To, with the addresses of its names.
 func (d *Duplicate) Touches(faults.Place) (faults.Touched, error) { return d.selector().touches() }
+
+// LookUp returns what looks up the host names in to, or nil.
+func (d *Duplicate) LookUp() func(context.Context) error { return d.selector().lookUp() }
 
 func (d *Duplicate) selector() selector {
 	return selector{kind: "network_duplicate", to: d.To, ports: d.Ports, allowSelfCut: d.AllowSelfCut}

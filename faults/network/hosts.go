@@ -17,7 +17,8 @@ import (
 const lookupLimit = 3 * time.Second
 
 // hostBook looks up host names, each once: whoever judges a fault, injects it and reports on it in one process sees the same
-// addresses, whatever a name server says next. Its methods are safe for concurrent use.
+// addresses, whatever a name server says next. Its methods are safe for concurrent use; nobody who asks for a known name
+// waits for the lookup of another.
 type hostBook struct {
 	look func(ctx context.Context, network, name string) ([]netip.Addr, error)
 
@@ -25,18 +26,36 @@ type hostBook struct {
 	known map[string][]netip.Addr
 }
 
+func (b *hostBook) get(name string) ([]netip.Addr, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list, ok := b.known[name]
+	return list, ok
+}
+
+// put remembers what was found, unless somebody else was quicker: then what he found counts for all.
+func (b *hostBook) put(name string, list []netip.Addr) []netip.Addr {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.known == nil {
+		b.known = map[string][]netip.Addr{}
+	}
+	if _, ok := b.known[name]; !ok {
+		b.known[name] = list
+	}
+	return b.known[name]
+}
+
 // hostNames are the names that this process has looked up, with its own resolver.
 var hostNames = hostBook{look: net.DefaultResolver.LookupNetIP}
 
 // find returns the addresses of a name, in order and without repetition. What is not found is asked for again next time.
-func (b *hostBook) find(name string) ([]netip.Addr, error) {
+func (b *hostBook) find(ctx context.Context, name string) ([]netip.Addr, error) {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if list, ok := b.known[name]; ok {
+	if list, ok := b.get(name); ok {
 		return list, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lookupLimit)
+	ctx, cancel := context.WithTimeout(ctx, lookupLimit)
 	defer cancel()
 	found, err := b.look(ctx, "ip", name)
 	var list []netip.Addr
@@ -54,12 +73,31 @@ func (b *hostBook) find(name string) ([]netip.Addr, error) {
 				"Otherwise write its addresses.", name, err)}
 	}
 	slices.SortFunc(list, netip.Addr.Compare)
-	list = slices.Compact(list)
-	if b.known == nil {
-		b.known = map[string][]netip.Addr{}
+	return b.put(name, slices.Compact(list)), nil
+}
+
+// lookUp returns what looks up the names in the parameter to, or nil when all are known or there are none.
+func (s selector) lookUp() func(context.Context) error {
+	var names []string
+	for _, t := range s.to {
+		if _, err := parseBlock(t); err == nil || !isHost(t) {
+			continue
+		}
+		if _, known := hostNames.get(strings.ToLower(strings.TrimSuffix(t, "."))); !known {
+			names = append(names, t)
+		}
 	}
-	b.known[name] = list
-	return list, nil
+	if len(names) == 0 {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		for _, name := range names {
+			if _, err := hostNames.find(ctx, name); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 // resolve returns the blocks of the parameter to: those written down, and the addresses of its names, which it tells too, as
@@ -74,7 +112,7 @@ func (s selector) resolve() (blocks []netip.Prefix, hosts []string, err error) {
 		if !isHost(t) {
 			return nil, nil, err
 		}
-		found, err := hostNames.find(t)
+		found, err := hostNames.find(context.Background(), t)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -96,3 +96,43 @@ func TestHostOfItsOwn(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestLookUp looks up beforehand what Touches and Bind will ask for, and keeps nobody waiting who asks for what is known.
+func TestLookUp(t *testing.T) {
+	know(t, map[string][]netip.Addr{"db.example.com": addrs("198.18.0.9"), "slow.example": addrs("198.18.0.10")})
+	if look := (&Delay{To: []string{"10.0.0.0/8", "198.18.0.4"}}).LookUp(); look != nil {
+		t.Error("addresses are to be looked up")
+	}
+	p := Partition{To: []string{"10.0.0.0/8", "DB.example.com."}}
+	look := p.LookUp()
+	if look == nil {
+		t.Fatal("there is nothing to look up")
+	}
+	if err := look(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if p.LookUp() != nil {
+		t.Error("what is known is looked up again")
+	}
+	if err := (&Loss{To: []string{"nobody.example"}}).LookUp()(t.Context()); err == nil || !strings.Contains(err.Error(), "nobody.example") {
+		t.Errorf("an unknown name: %v", err)
+	}
+
+	answers, asked := make(chan struct{}), make(chan struct{})
+	plain := hostNames.look
+	hostNames.look = func(ctx context.Context, network, name string) ([]netip.Addr, error) {
+		close(asked)
+		<-answers
+		return plain(ctx, network, name)
+	}
+	done := make(chan error)
+	go func() { done <- (&Rate{To: []string{"slow.example"}}).LookUp()(t.Context()) }()
+	<-asked
+	if _, err := p.Touches(faults.Place{}); err != nil {
+		t.Error(err)
+	}
+	close(answers)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

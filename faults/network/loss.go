@@ -1,6 +1,7 @@
 package network
 
 import (
+	"context"
 	"errors"
 
 	"gameday/faults"
@@ -33,6 +34,9 @@ type Loss struct {
 
 // Touches returns the networks of To, with the addresses of its names.
 func (l *Loss) Touches(faults.Place) (faults.Touched, error) { return l.selector().touches() }
+
+// LookUp returns what looks up the host names in to, or nil.
+func (l *Loss) LookUp() func(context.Context) error { return l.selector().lookUp() }
 
 func (l *Loss) selector() selector {
 	return selector{kind: "network_loss", to: l.To, ports: l.Ports, allowSelfCut: l.AllowSelfCut}

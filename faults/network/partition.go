@@ -2,6 +2,7 @@
 package network
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -44,6 +45,9 @@ type Partition struct {
 
 // Touches returns the networks of To, with the addresses of its names.
 func (p *Partition) Touches(faults.Place) (faults.Touched, error) { return p.selector().touches() }
+
+// LookUp returns what looks up the host names in to, or nil.
+func (p *Partition) LookUp() func(context.Context) error { return p.selector().lookUp() }
 
 func (p *Partition) selector() selector {
 	return selector{kind: "network_partition", to: p.To, ports: p.Ports, allowSelfCut: p.AllowSelfCut}

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -46,6 +47,9 @@ type Rate struct {
 
 // Touches returns the networks of To, with the addresses of its names.
 func (r *Rate) Touches(faults.Place) (faults.Touched, error) { return r.selector().touches() }
+
+// LookUp returns what looks up the host names in to, or nil.
+func (r *Rate) LookUp() func(context.Context) error { return r.selector().lookUp() }
 
 func (r *Rate) selector() selector {
 	return selector{kind: "network_rate", to: r.To, ports: r.Ports, allowSelfCut: r.AllowSelfCut}

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -44,6 +45,9 @@ type Reorder struct {
 
 // Touches returns the networks of To, with the addresses of its names.
 func (r *Reorder) Touches(faults.Place) (faults.Touched, error) { return r.selector().touches() }
+
+// LookUp returns what looks up the host names in to, or nil.
+func (r *Reorder) LookUp() func(context.Context) error { return r.selector().lookUp() }
 
 func (r *Reorder) selector() selector {
 	return selector{kind: "network_reorder", to: r.To, ports: r.Ports, allowSelfCut: r.AllowSelfCut}
