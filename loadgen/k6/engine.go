@@ -2,8 +2,10 @@ package k6
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"go.k6.io/k6/v2/lib"
 
 	"gameday/loadgen"
+	"gameday/loadgen/internal/child"
 )
 
 // Engine runs k6 scripts. Its methods may be called from any goroutine; one Engine serves any number of streams. It
@@ -40,7 +43,7 @@ func (e *Engine) Run(ctx context.Context, spec loadgen.Spec, emit func(loadgen.W
 	if err := sane(spec); err != nil {
 		return err
 	}
-	log, err := openLog(filepath.Join(spec.Dir, "k6.log"))
+	log, err := child.OpenLog(filepath.Join(spec.Dir, "k6.log"))
 	if err != nil {
 		return err
 	}
@@ -70,23 +73,12 @@ type run struct {
 	engine *Engine
 	spec   loadgen.Spec
 	emit   func(loadgen.Window)
-	log    *boundedLog
-	child  *process
-	ending *ending // what the child said last
-	told   bool    // it was told to stop
+	log    *child.Log
 }
 
-// failure is an error about the script: what it said itself, or how the child came to its end.
-func (r *run) failure(doing, cause string) error {
-	if said := lastError(r.log.Tail()); said != "" {
-		if strings.Contains(cause, "signal") {
-			said += "; " + cause
-		}
-		cause = said
-	}
-	return fmt.Errorf("%s %s: %s (see %s)", doing, r.spec.Script, r.ownPaths(cause),
-		filepath.Join(r.spec.Dir, "k6.log"))
-}
+func (r *run) logPath() string { return filepath.Join(r.spec.Dir, "k6.log") }
+
+func (r *run) said() string { return lastError(r.log.Tail()) }
 
 // ownPaths puts the paths of scripts back as they are: in archives k6 hides the names of home folders.
 func (r *run) ownPaths(text string) string {
@@ -100,139 +92,61 @@ func (r *run) ownPaths(text string) string {
 // archive makes the archive that traffic runs.
 func (r *run) archive(ctx context.Context) error {
 	made := filepath.Join(r.spec.Dir, "script.tar")
-	child, err := r.engine.startChild(r.spec.Dir, r.spec.Env, r.log,
-		"archive", "--quiet", "--log-format=json", "--exclude-env-vars", "-O", made, r.spec.Script)
+	p, err := r.start("archive", "--quiet", "--log-format=json", "--exclude-env-vars", "-O", made, r.spec.Script)
 	if err != nil {
 		return err
 	}
-	defer child.close()
+	defer p.Close()
 	limit := setupWithin(r.spec)
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
-	case <-child.exited:
+	case <-p.Exited:
 	case <-ctx.Done():
-		child.end()
+		p.End()
 		return context.Cause(ctx)
 	case <-timer.C:
-		child.end()
+		p.End()
 		return fmt.Errorf("loading %s: its top level did not end within %s", r.spec.Script, limit)
 	}
-	if died := child.died(); died != "" {
-		return r.failure("loading", died)
+	if died := p.Died(); died != "" {
+		return child.Failure("loading "+r.spec.Script, died, r.said(), r.logPath(), r.ownPaths)
 	}
 	return patchArchive(made, filepath.Join(r.spec.Dir, "run.tar"), r.spec)
 }
 
 // traffic runs the archive.
 func (r *run) traffic(ctx context.Context) error {
-	child, err := r.engine.startChild(r.spec.Dir, r.spec.Env, r.log,
-		"run", "--quiet", "--log-format=json", "--summary-mode=disabled", "--no-thresholds",
+	p, err := r.start("run", "--quiet", "--log-format=json", "--summary-mode=disabled", "--no-thresholds",
 		"--include-system-env-vars=false", "--out", outputName, filepath.Join(r.spec.Dir, "run.tar"))
 	if err != nil {
 		return err
 	}
-	r.child = child
-	defer child.close()
-	done := make(chan struct{})
-	defer close(done)
-	events, broken := make(chan event, 16), make(chan error, 1)
-	go func() { broken <- readEvents(child.events, events, done) }()
-	if err := r.steer(ctx, events); err != nil {
-		child.end()
-		r.rest(events)
-		return err
+	defer p.Close()
+	f := &child.Follower{
+		Spec: r.spec, Emit: r.emit, Subject: r.spec.Script, Log: r.logPath(), Said: r.said, Words: r.ownPaths,
+		SetupWithin: setupWithin(r.spec), EndWithin: graceOf(r.spec) + teardownLimit,
 	}
-	<-child.exited
-	if err := <-broken; err != nil {
-		return r.failure("running", err.Error())
-	}
-	return r.outcome()
+	return f.Follow(ctx, p)
 }
 
-// steer passes windows on and commands down until the child has no more to say.
-func (r *run) steer(ctx context.Context, events <-chan event) error {
-	limit := setupWithin(r.spec)
-	// k6 bounds setup() itself; this is for what comes before it, and for a script that cannot be interrupted.
-	timer := time.NewTimer(limit + killAfter)
-	defer timer.Stop()
-	late := fmt.Errorf("preparing %s: its setup did not end within %s", r.spec.Script, limit)
-	commands := r.spec.Commands
-	for {
-		select {
-		case e, ok := <-events:
-			if !ok {
-				return nil
-			}
-			if e.Ready != nil && !r.told {
-				timer.Stop()
-			}
-			r.hear(e)
-		case c, ok := <-commands:
-			if r.tell(command{To: c.To, Over: c.Over, Stop: c.Stop || !ok}) {
-				commands = nil // nothing comes after a stop
-				timer.Reset(graceOf(r.spec) + teardownLimit)
-				late = fmt.Errorf("stopping %s: its teardown did not end within %s", r.spec.Script, teardownLimit)
-			}
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-timer.C:
-			return late
-		}
+// start runs k6 with the arguments, and with what the script is to see as its environment.
+func (r *run) start(args ...string) (*child.Process, error) {
+	config := filepath.Join(r.spec.Dir, "k6-config.json")
+	if err := os.WriteFile(config, []byte("{}\n"), 0o600); err != nil {
+		return nil, fmt.Errorf("preparing the traffic generator: %w", err)
 	}
+	script, err := json.Marshal(r.spec.Env)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the traffic generator: %w", err)
+	}
+	return child.Start(r.engine.Self, role, []string{
+		scriptVariable + "=" + string(script),
+		"K6_CONFIG=" + config, // else the user's own would be mixed in
+		"K6_NO_USAGE_REPORT=true",
+		"K6_AUTO_EXTENSION_RESOLUTION=false", // else an unknown import would replace this program by a download
+	}, r.log, args...)
 }
 
 // teardownLimit is how long a stopped child may take: k6 gives teardown a minute, if the script does not.
 const teardownLimit = 75 * time.Second
-
-// tell sends one command, and reports whether it was a stop. A child that is gone is noticed by its events' end.
-func (r *run) tell(c command) (stop bool) {
-	r.told = r.told || c.Stop
-	_ = r.child.tell(c)
-	return c.Stop
-}
-
-// hear takes one line from the child.
-func (r *run) hear(e event) {
-	switch {
-	case e.Window != nil:
-		e.Window.Stream = r.spec.Stream
-		r.emit(*e.Window)
-	case e.Ready != nil && r.spec.Ready != nil:
-		r.spec.Ready()
-	case e.Log != nil && r.spec.Log != nil:
-		r.spec.Log(e.Log.Level, r.ownPaths(e.Log.Text))
-	case e.End != nil:
-		r.ending = e.End
-	}
-}
-
-// rest hears what a child that was ended has said before.
-func (r *run) rest(events <-chan event) {
-	for e := range events {
-		r.hear(e)
-	}
-}
-
-// outcome turns the end of the child into an error.
-func (r *run) outcome() error {
-	died := r.child.died()
-	if r.ending == nil {
-		if died == "" {
-			died = "it ended without a word"
-		}
-		return r.failure("running", died)
-	}
-	switch r.ending.Reason {
-	case endStopped:
-		if r.ending.Error == "" {
-			return nil
-		}
-	case endEnded:
-		return fmt.Errorf("running %s: %w", r.spec.Script, loadgen.ErrEnded)
-	case endAborted:
-		return fmt.Errorf("running %s: %s: %w", r.spec.Script, r.ownPaths(r.ending.Error), loadgen.ErrEnded)
-	}
-	return fmt.Errorf("running %s: %s (see %s)", r.spec.Script, r.ownPaths(r.ending.Error),
-		filepath.Join(r.spec.Dir, "k6.log"))
-}

@@ -27,10 +27,10 @@ const forever = 10 * 365 * 24 * time.Hour
 type arrivalsConfig struct {
 	executor.BaseConfig
 	arrivalOptions
-	child *child
+	child *generator
 }
 
-func (c *child) newArrivals(name string, raw []byte) (lib.ExecutorConfig, error) {
+func (c *generator) newArrivals(name string, raw []byte) (lib.ExecutorConfig, error) {
 	a := &arrivalsConfig{BaseConfig: executor.NewBaseConfig(name, arrivalsType), child: c}
 	if err := lib.StrictJSONUnmarshal(raw, a); err != nil {
 		return nil, fmt.Errorf("reading scenario %s: %w", name, err)
@@ -93,7 +93,7 @@ func (a *arrivalsConfig) NewExecutor(es *lib.ExecutionState, log *logrus.Entry) 
 type arrivals struct {
 	*executor.BaseExecutor
 	config *arrivalsConfig
-	child  *child
+	child  *generator
 	state  *lib.ExecutionState
 	log    *logrus.Entry
 
@@ -187,7 +187,7 @@ func (x *arrivals) arrive(intended time.Time) {
 
 func (x *arrivals) drop(n uint64) {
 	if n > 0 {
-		x.child.tally.at(time.Now(), func(w *loadgen.Window) { w.Dropped += n })
+		x.child.tally.At(time.Now(), func(w *loadgen.Window) { w.Dropped += n })
 	}
 }
 
@@ -214,7 +214,7 @@ func (x *arrivals) grow(ctx, users context.Context, out chan<- metrics.SampleCon
 		for ctx.Err() == nil && x.users.Load() < x.config.MaxVUs && len(x.queue) > 0 {
 			vu, err := x.state.GetUnplannedVU(ctx, x.log)
 			if err != nil {
-				x.child.log("warning", "making another virtual user: "+err.Error())
+				x.child.Log("warning", "making another virtual user: "+err.Error())
 				return
 			}
 			x.employ(users, vu, out)
@@ -259,7 +259,7 @@ func (x *arrivals) iterate(
 ) {
 	now := time.Now()
 	delay := max(0, now.Sub(intended))
-	x.child.tally.at(now, func(w *loadgen.Window) {
+	x.child.tally.At(now, func(w *loadgen.Window) {
 		w.Started++
 		w.Generator.Lateness = max(w.Generator.Lateness, delay)
 	})
@@ -294,7 +294,7 @@ func (x *arrivals) count(at time.Time, interrupted, thrown bool) {
 	} else {
 		x.state.AddFullIterations(1)
 	}
-	x.child.tally.at(at, func(w *loadgen.Window) {
+	x.child.tally.At(at, func(w *loadgen.Window) {
 		switch {
 		case interrupted:
 			w.Interrupted++
@@ -319,7 +319,7 @@ func (x *arrivals) abort(err error) {
 // complain prints an exception, unless it was printed before.
 func (x *arrivals) complain(err error) {
 	text, fields := errext.Format(err)
-	if x.child.worthLogging(text) {
+	if x.child.Fresh(text) {
 		x.log.WithFields(fields).Error(text)
 	}
 }

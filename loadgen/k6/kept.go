@@ -16,7 +16,7 @@ import (
 // it, and end it when told to.
 type keptConfig struct {
 	lib.ExecutorConfig
-	child *child
+	child *generator
 	raw   json.RawMessage
 }
 
@@ -26,7 +26,7 @@ type keptOptions struct {
 	Inner    json.RawMessage `json:"inner"`    // the scenario as the script has it, scaled
 }
 
-func (c *child) newKept(name string, raw []byte) (lib.ExecutorConfig, error) {
+func (c *generator) newKept(name string, raw []byte) (lib.ExecutorConfig, error) {
 	var o keptOptions
 	if err := json.Unmarshal(raw, &o); err != nil {
 		return nil, fmt.Errorf("reading scenario %s: %w", name, err)
@@ -73,7 +73,7 @@ func filled[C lib.ExecutorConfig](config C, raw []byte) (lib.ExecutorConfig, err
 }
 
 // isKept reports whether the script's own executors run.
-func (c *child) isKept() bool {
+func (c *generator) isKept() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.kept
@@ -97,7 +97,7 @@ func (k *keptConfig) NewExecutor(es *lib.ExecutionState, log *logrus.Entry) (lib
 // kept runs an executor of k6's own.
 type kept struct {
 	lib.Executor
-	child *child
+	child *generator
 	state *lib.ExecutionState
 }
 

@@ -3,9 +3,6 @@ package k6
 import (
 	"encoding/json"
 	"math"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"gameday/loadgen"
@@ -101,37 +98,6 @@ func TestPoolIsBounded(t *testing.T) {
 		if a.PlannedVUs != test.planned || a.MaxVUs != test.max || a.Backlog < 100 || a.Backlog > 50_000 {
 			t.Errorf("%+v: %+v", test.spec, a)
 		}
-	}
-}
-
-func TestLogIsBounded(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log")
-	l, err := openLog(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	line := []byte(strings.Repeat("x", 999) + "\n")
-	for range 10_000 {
-		if _, err := l.Write(line); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := l.Write([]byte("the last words\n")); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.HasSuffix(l.Tail(), "the last words\n") {
-		t.Error("the tail is not the end")
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(b) > 1<<20 || !strings.HasSuffix(string(b), "the last words\n") ||
-		!strings.Contains(string(b), "bytes left out") {
-		t.Errorf("10 MB of log became %d bytes, ending in %q", len(b), b[len(b)-20:])
 	}
 }
 

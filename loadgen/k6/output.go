@@ -11,38 +11,31 @@ import (
 	k6output "go.k6.io/k6/v2/output"
 
 	"gameday/loadgen"
+	"gameday/loadgen/internal/child"
 )
 
-const (
-	// settle is how long after its end a second is handed out: k6 passes samples on every 50 ms.
-	settle = 250 * time.Millisecond
-	// vuKey is where samples carry the number of the virtual user that made them. Those of setup and teardown carry none,
-	// and do not count as traffic.
-	vuKey = "vu"
-)
+// vuKey is where samples carry the number of the virtual user that made them. Those of setup and teardown carry none,
+// and do not count as traffic.
+const vuKey = "vu"
 
 // sums is the output: it counts samples as they come and writes one window a second. It keeps no samples.
 type sums struct {
-	child   *child
+	child   *generator
 	builtin *metrics.BuiltinMetrics
 
 	due         uint64 // what was due before the oldest open second
 	interrupted uint64 // and interrupted, under k6's own executors
-	usage       *usage
-	quit        chan struct{}
-	idle        chan struct{}
+	windows     *child.Windows
 }
 
-func (c *child) newOutput(p k6output.Params) (k6output.Output, error) {
+func (c *generator) newOutput(p k6output.Params) (k6output.Output, error) {
 	if l, ok := p.Logger.(*logrus.Logger); ok {
 		l.AddHook(listener{c})
 	}
-	return &sums{
-		child: c,
-		usage: newUsage(),
-		quit:  make(chan struct{}),
-		idle:  make(chan struct{}),
-	}, nil
+	o := &sums{child: c, windows: child.NewWindows(c.tally)}
+	o.windows.Fill = o.fill
+	o.windows.Send = func(w *loadgen.Window) { c.Send(child.Event{Window: w}) }
+	return o, nil
 }
 
 // Description names the output.
@@ -64,20 +57,7 @@ func (o *sums) SetTestRunStopCallback(abort func(error)) {
 
 // Start begins to write windows.
 func (o *sums) Start() error {
-	go func() {
-		defer close(o.idle)
-		ticker := time.NewTicker(settle / 5)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ticker.C:
-				o.flush(false)
-			case <-o.quit:
-				o.flush(true)
-				return
-			}
-		}
-	}()
+	o.windows.Start()
 	return nil
 }
 
@@ -86,58 +66,47 @@ func (o *sums) Stop() error { return o.StopWithTestError(nil) }
 
 // StopWithTestError writes what is left, and why the test came to its end.
 func (o *sums) StopWithTestError(err error) error {
-	close(o.quit)
-	<-o.idle
+	o.windows.Stop()
 	o.child.mu.Lock()
 	reason := o.child.reason
 	o.child.mu.Unlock()
-	e := ending{Reason: reason}
+	e := child.Ending{Reason: reason}
 	switch {
 	case err == nil && reason == "":
-		e.Reason = endEnded
+		e.Reason = child.EndEnded
 	case err == nil || errors.Is(err, errStopped) || errors.Is(err, errOrphan):
 	case errext.IsInterruptError(err):
-		e.Reason, e.Error = endAborted, err.Error()
+		e.Reason, e.Error = child.EndAborted, err.Error()
 	default:
 		text, _ := errext.Format(err)
-		e.Reason, e.Error = endFailed, text
+		e.Reason, e.Error = child.EndFailed, text
 	}
-	o.child.send(event{End: &e})
+	o.child.Send(child.Event{End: &e})
 	return nil
 }
 
-// flush writes the seconds that are over.
-func (o *sums) flush(all bool) {
-	for {
-		w, over, ok := o.child.tally.take(time.Now(), settle, all)
-		if !ok {
-			return
+// fill adds to a second what the tally does not count.
+func (o *sums) fill(w *loadgen.Window, over time.Time) {
+	c := o.child
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kept {
+		cut := c.state.GetPartialIterationCount()
+		w.Interrupted, o.interrupted = cut-o.interrupted, cut
+		w.Started = w.Completed + w.Interrupted
+		w.Due = w.Started + w.Dropped
+	} else {
+		due := uint64(0)
+		for _, s := range c.schedules {
+			due += s.Due(over)
+			w.Multiple = s.Multiple(over.Add(-1))
 		}
-		c := o.child
-		c.mu.Lock()
-		if c.kept {
-			cut := c.state.GetPartialIterationCount()
-			w.Interrupted, o.interrupted = cut-o.interrupted, cut
-			w.Started = w.Completed + w.Interrupted
-			w.Due = w.Started + w.Dropped
-		} else {
-			due := uint64(0)
-			for _, s := range c.schedules {
-				due += s.Due(over)
-				w.Multiple = s.Multiple(over.Add(-1))
-			}
-			w.Due, o.due = due-min(due, o.due), max(due, o.due)
-		}
-		lateness := w.Generator.Lateness
-		w.Generator = o.usage.since()
-		w.Generator.Lateness = lateness
-		w.Generator.MaxVUs = int(c.maxVUs)
-		if c.state != nil {
-			w.Generator.VUs = int(c.state.GetCurrentlyActiveVUsCount())
-			w.Generator.MaxVUs = max(w.Generator.MaxVUs, int(c.state.GetInitializedVUsCount()))
-		}
-		c.mu.Unlock()
-		c.send(event{Window: w})
+		w.Due, o.due = due-min(due, o.due), max(due, o.due)
+	}
+	w.Generator.MaxVUs = int(c.maxVUs)
+	if c.state != nil {
+		w.Generator.VUs = int(c.state.GetCurrentlyActiveVUsCount())
+		w.Generator.MaxVUs = max(w.Generator.MaxVUs, int(c.state.GetInitializedVUsCount()))
 	}
 }
 
@@ -216,12 +185,12 @@ func (o *sums) request(it *iteration, at time.Time, service time.Duration, faile
 		o.child.requests.Store(true)
 	}
 	it.failed = it.failed || failed
-	o.child.tally.at(at, func(w *loadgen.Window) { w.Requests++ })
+	o.child.tally.At(at, func(w *loadgen.Window) { w.Requests++ })
 	o.outcome(at, it.delay+service, service, failed)
 }
 
 func (o *sums) outcome(at time.Time, response, service time.Duration, failed bool) {
-	o.child.tally.at(at, func(w *loadgen.Window) {
+	o.child.tally.At(at, func(w *loadgen.Window) {
 		if failed {
 			w.Failed.Record(response, service)
 		} else {
@@ -236,7 +205,7 @@ func (o *sums) sample(s *metrics.Sample) {
 		if o.user(s.Metadata) == nil {
 			return
 		}
-		o.child.tally.at(s.Time, func(w *loadgen.Window) {
+		o.child.tally.At(s.Time, func(w *loadgen.Window) {
 			if s.Value != 0 {
 				w.ChecksPassed++
 			} else {
@@ -249,11 +218,11 @@ func (o *sums) sample(s *metrics.Sample) {
 			o.request(u.at(s.Time), s.Time, time.Duration(s.Value*float64(time.Millisecond)), known && status != "0")
 		}
 	case o.builtin.DroppedIterations: // ours are counted where they are dropped
-		o.child.tally.at(s.Time, func(w *loadgen.Window) { w.Dropped += uint64(s.Value) })
+		o.child.tally.At(s.Time, func(w *loadgen.Window) { w.Dropped += uint64(s.Value) })
 	case o.builtin.IterationDuration:
 		if o.child.isKept() && o.user(s.Metadata) != nil {
 			took := time.Duration(s.Value * float64(time.Millisecond))
-			o.child.tally.at(s.Time, func(w *loadgen.Window) { w.Completed++ })
+			o.child.tally.At(s.Time, func(w *loadgen.Window) { w.Completed++ })
 			if !o.child.requests.Load() {
 				o.outcome(s.Time, took, took, false)
 			}
@@ -276,7 +245,7 @@ func (o *sums) ended(e *ended) {
 }
 
 // listener passes warnings and errors of k6 on to the parent.
-type listener struct{ child *child }
+type listener struct{ child *generator }
 
 // Levels says which messages are passed on.
 func (listener) Levels() []logrus.Level {
@@ -286,13 +255,13 @@ func (listener) Levels() []logrus.Level {
 // Fire passes one message on. Under k6's own executors, which tell nobody else, it counts exceptions.
 func (l listener) Fire(e *logrus.Entry) error {
 	if e.Data["source"] == "stacktrace" && l.child.isKept() {
-		l.child.tally.at(e.Time, func(w *loadgen.Window) { w.Thrown++ })
+		l.child.tally.At(e.Time, func(w *loadgen.Window) { w.Thrown++ })
 	}
 	text := e.Message
 	if err, ok := e.Data[logrus.ErrorKey].(error); ok {
 		text += ": " + err.Error()
 	}
-	l.child.log(e.Level.String(), text)
+	l.child.Log(e.Level.String(), text)
 	return nil
 }
 

@@ -31,7 +31,7 @@ type iteration struct {
 }
 
 // user returns the virtual user of a number.
-func (c *child) user(number string) *user {
+func (c *generator) user(number string) *user {
 	if u, ok := c.users.Load(number); ok {
 		return u.(*user)
 	}

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package k6
+package child
 
 import "syscall"
 

@@ -1,4 +1,4 @@
-package k6
+package child
 
 import (
 	"sync"
@@ -7,10 +7,10 @@ import (
 	"gameday/loadgen"
 )
 
-// tally sums what happens into one cell for each second since the schedule's first instant. What comes too late for a
+// Tally sums what happens into one cell for each second since the schedule's first instant. What comes too late for a
 // second that was handed out counts in the oldest one still open, so that nothing is lost. Seconds are counted by the
 // monotonic clock.
-type tally struct {
+type Tally struct {
 	mu    sync.Mutex
 	start time.Time     // zero before the first instant
 	end   time.Duration // what is later counts in the cell of this
@@ -18,24 +18,25 @@ type tally struct {
 	cells []*loadgen.Window
 }
 
-func newTally() *tally { return &tally{end: loadgen.Never} }
+// NewTally returns a tally that counts nothing before its first instant.
+func NewTally() *Tally { return &Tally{end: loadgen.Never} }
 
-// open sets the first instant.
-func (t *tally) open(start time.Time) {
+// Open sets the first instant.
+func (t *Tally) Open(start time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.start = start
 }
 
-// close makes the second of an instant the last.
-func (t *tally) close(at time.Time) {
+// Close makes the second of an instant the last.
+func (t *Tally) Close(at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.end = max(0, at.Sub(t.start))
 }
 
-// at calls count with the cell of an instant. What happens before the first instant is not counted.
-func (t *tally) at(when time.Time, count func(w *loadgen.Window)) {
+// At calls count with the cell of an instant. What happens before the first instant is not counted.
+func (t *Tally) At(when time.Time, count func(w *loadgen.Window)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.start.IsZero() {
@@ -49,7 +50,7 @@ func (t *tally) at(when time.Time, count func(w *loadgen.Window)) {
 }
 
 // cell returns a cell by number, or the oldest open one. t.mu must be held.
-func (t *tally) cell(number int) *loadgen.Window {
+func (t *Tally) cell(number int) *loadgen.Window {
 	i := max(number-t.first, 0)
 	for len(t.cells) <= i {
 		at := t.start.Add(time.Duration(t.first+len(t.cells)) * time.Second)
@@ -58,9 +59,9 @@ func (t *tally) cell(number int) *loadgen.Window {
 	return t.cells[i]
 }
 
-// take removes the oldest cell when its second was over a while ago, or, with all set, when it has begun. over is when
+// Take removes the oldest cell when its second was over a while ago, or, with all set, when it has begun. over is when
 // it ended. Cells stop coming after the last second.
-func (t *tally) take(now time.Time, late time.Duration, all bool) (w *loadgen.Window, over time.Time, ok bool) {
+func (t *Tally) Take(now time.Time, late time.Duration, all bool) (w *loadgen.Window, over time.Time, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.start.IsZero() {

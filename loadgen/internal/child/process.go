@@ -1,4 +1,4 @@
-package k6
+package child
 
 import (
 	"bufio"
@@ -7,38 +7,33 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"syscall"
 	"time"
 )
 
-// killAfter is how long a child that was asked to end may take until it is killed.
-const killAfter = 10 * time.Second
+// KillAfter is how long a child that was asked to end may take until it is killed.
+const KillAfter = 10 * time.Second
 
-// process is a running child.
-type process struct {
+// Process is a running child.
+type Process struct {
 	cmd      *exec.Cmd
 	events   *os.File      // lines from the child
 	commands *os.File      // lines to it; closing it tells the child that we are gone
-	exited   chan struct{} // closed when the child is gone
-	err      error         // how it went; read after exited
+	Exited   chan struct{} // closed when the child is gone
+	err      error         // how it went; read after Exited
 }
 
-// startChild runs k6 with the arguments, in a session of its own so that an interrupt at the terminal passes it by. The
-// environment holds nothing of ours but where programs and temporary files are, and what the script is to see.
-func (e *Engine) startChild(dir string, env map[string]string, log *boundedLog, args ...string) (*process, error) {
-	self := e.Self
+// Start runs this program, or the one at a path, as a generator of an engine: in a session of its own, so that an interrupt
+// at the terminal passes it by, and with nothing of our environment but where programs and temporary files are, and env on
+// top. What it prints goes to the log.
+func Start(self, engine string, env []string, log *Log, args ...string) (*Process, error) {
 	if self == "" {
 		path, err := os.Executable()
 		if err != nil {
 			return nil, fmt.Errorf("finding this program to start it as a traffic generator: %w", err)
 		}
 		self = path
-	}
-	environment, err := childEnvironment(dir, env)
-	if err != nil {
-		return nil, err
 	}
 	eventsR, eventsW, err := os.Pipe()
 	if err != nil {
@@ -49,19 +44,19 @@ func (e *Engine) startChild(dir string, env map[string]string, log *boundedLog, 
 		return nil, errors.Join(fmt.Errorf("starting the traffic generator: %w", err), eventsR.Close(), eventsW.Close())
 	}
 	cmd := exec.Command(self, args...)
-	cmd.Env = environment
+	cmd.Env = environment(engine, env)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{eventsW, commandsR}
 	cmd.WaitDelay = time.Second
 	cmd.SysProcAttr = apart()
-	p := &process{cmd: cmd, events: eventsR, commands: commandsW, exited: make(chan struct{})}
+	p := &Process{cmd: cmd, events: eventsR, commands: commandsW, Exited: make(chan struct{})}
 	begun := make(chan error)
 	go p.live(begun)
 	err = <-begun
 	eventsW.Close()
 	commandsR.Close()
 	if err != nil {
-		p.close()
+		p.Close()
 		return nil, fmt.Errorf("starting the traffic generator %s: %w", self, err)
 	}
 	return p, nil
@@ -69,7 +64,7 @@ func (e *Engine) startChild(dir string, env map[string]string, log *boundedLog, 
 
 // live starts the child and waits for its end on one thread of its own: the kernel sends the death signal of a parent
 // when the thread that started the child ends.
-func (p *process) live(begun chan<- error) {
+func (p *Process) live(begun chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := p.cmd.Start()
@@ -77,30 +72,31 @@ func (p *process) live(begun chan<- error) {
 	if err == nil {
 		p.err = p.cmd.Wait()
 	}
-	close(p.exited)
+	close(p.Exited)
 }
 
-// end asks the child to end, and kills it when it has not after a while. It returns when the child is gone.
-func (p *process) end() {
+// End asks the child to end, and kills it when it has not after a while. It returns when the child is gone.
+func (p *Process) End() {
 	// An error means that it is gone already, which Wait tells us too.
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	timer := time.NewTimer(killAfter)
+	timer := time.NewTimer(KillAfter)
 	defer timer.Stop()
 	select {
-	case <-p.exited:
+	case <-p.Exited:
 	case <-timer.C:
 		_ = p.cmd.Process.Kill()
-		<-p.exited
+		<-p.Exited
 	}
 }
 
-func (p *process) close() {
+// Close lets go of the pipes, which tells a child that still runs that we are gone.
+func (p *Process) Close() {
 	p.events.Close()
 	p.commands.Close()
 }
 
-// died returns how the child came to its end, in words, or "" when it ended with success.
-func (p *process) died() string {
+// Died returns how the child came to its end, in words, or "" when it ended with success.
+func (p *Process) Died() string {
 	var exit *exec.ExitError
 	if !errors.As(p.err, &exit) {
 		if p.err != nil && !errors.Is(p.err, exec.ErrWaitDelay) {
@@ -119,34 +115,19 @@ func (p *process) died() string {
 	return text
 }
 
-// childEnvironment returns the whole environment of a child.
-func childEnvironment(dir string, env map[string]string) ([]string, error) {
-	config := filepath.Join(dir, "k6-config.json")
-	if err := os.WriteFile(config, []byte("{}\n"), 0o600); err != nil {
-		return nil, fmt.Errorf("preparing the traffic generator: %w", err)
-	}
-	script, err := json.Marshal(env)
-	if err != nil {
-		return nil, fmt.Errorf("preparing the traffic generator: %w", err)
-	}
-	out := []string{
-		childVariable + "=1",
-		scriptVariable + "=" + string(script),
-		"K6_CONFIG=" + config, // else the user's own would be mixed in
-		"K6_NO_USAGE_REPORT=true",
-		"K6_AUTO_EXTENSION_RESOLUTION=false", // else an unknown import would replace this program by a download
-		"NO_COLOR=1",
-	}
+// environment returns the whole environment of a child.
+func environment(engine string, env []string) []string {
+	out := append([]string{variable + "=" + engine, "NO_COLOR=1"}, env...)
 	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
 		if v, ok := os.LookupEnv(name); ok {
 			out = append(out, name+"="+v)
 		}
 	}
-	return out, nil
+	return out
 }
 
-// tell sends one command.
-func (p *process) tell(c command) error {
+// Tell sends one command.
+func (p *Process) Tell(c Command) error {
 	line, err := json.Marshal(c)
 	if err != nil {
 		return err
@@ -157,12 +138,12 @@ func (p *process) tell(c command) error {
 
 // readEvents decodes the child's lines until their end, or done, and closes events. A line that was cut off by the
 // death of the child is no error: how it died tells more.
-func readEvents(from *os.File, events chan<- event, done <-chan struct{}) error {
+func readEvents(from *os.File, events chan<- Event, done <-chan struct{}) error {
 	defer close(events)
 	lines := bufio.NewScanner(from)
 	lines.Buffer(make([]byte, 0, 64<<10), maxEventBytes)
 	for lines.Scan() {
-		var e event
+		var e Event
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 			if !lines.Scan() {
 				return nil

@@ -1,4 +1,4 @@
-package k6
+package child
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ const (
 	tailBytes = 64 << 10  // of what comes after are kept, and written at the end
 )
 
-// boundedLog is a log file of bounded size: its beginning, and the end of the rest. It is safe for concurrent use.
-type boundedLog struct {
+// Log is a log file of bounded size: its beginning, and the end of the rest. It is safe for concurrent use.
+type Log struct {
 	mu      sync.Mutex
 	file    *os.File
 	written int
@@ -21,16 +21,17 @@ type boundedLog struct {
 	recent  []byte // the last bytes, wherever they are
 }
 
-func openLog(path string) (*boundedLog, error) {
+// OpenLog makes a log file anew.
+func OpenLog(path string) (*Log, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the generator's log: %w", err)
 	}
-	return &boundedLog{file: f}, nil
+	return &Log{file: f}, nil
 }
 
 // Write takes everything; an error of the file must not end the program that logs.
-func (l *boundedLog) Write(p []byte) (int, error) {
+func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	head := p[:min(len(p), headBytes-l.written)]
@@ -52,14 +53,14 @@ func keepEnd(b []byte) (kept []byte, cut int) {
 }
 
 // Tail returns the last bytes written.
-func (l *boundedLog) Tail() string {
+func (l *Log) Tail() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return string(l.recent)
 }
 
 // Close writes the end of the log to the file.
-func (l *boundedLog) Close() error {
+func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.left > 0 {

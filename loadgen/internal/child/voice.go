@@ -1,0 +1,99 @@
+package child
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// orphanLimit is how long a child may go on once its parent is gone, for iterations and teardown to end.
+const orphanLimit = 20 * time.Second
+
+// Role returns the engine that this process was started to be, or "". Main asks before it does anything else.
+func Role() string { return os.Getenv(variable) }
+
+// Voice is a child's end of the conversation. Its methods may be called from any goroutine.
+type Voice struct {
+	commands *os.File
+
+	sending sync.Mutex // guards events
+	events  *json.Encoder
+
+	mu     sync.Mutex
+	logged map[string]bool
+}
+
+// Speak returns the voice of this process, which is a child from now on: what it starts itself does not inherit the role.
+func Speak() (*Voice, error) {
+	if err := os.Unsetenv(variable); err != nil {
+		return nil, err
+	}
+	syscall.CloseOnExec(EventsFD)
+	syscall.CloseOnExec(CommandsFD)
+	v := NewVoice(os.NewFile(EventsFD, "events"))
+	v.commands = os.NewFile(CommandsFD, "commands")
+	return v, nil
+}
+
+// NewVoice returns a voice that speaks to a file and hears nothing.
+func NewVoice(events *os.File) *Voice {
+	return &Voice{events: json.NewEncoder(events), logged: map[string]bool{}}
+}
+
+// Hear calls do with each command, until the parent is gone; then gone with the exit code that the process should end
+// with at once if it has nothing to clean up. Whatever happens, the process ends after orphanLimit.
+func (v *Voice) Hear(do func(Command), exit int, gone func()) {
+	lines := bufio.NewScanner(v.commands)
+	lines.Buffer(make([]byte, 0, 64<<10), maxEventBytes)
+	for lines.Scan() {
+		var c Command
+		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
+			v.Log("error", "a command that cannot be read: "+err.Error())
+			continue
+		}
+		do(c)
+	}
+	time.AfterFunc(orphanLimit, func() { os.Exit(exit) })
+	gone()
+}
+
+// Send writes one line to the parent. A parent that is gone is noticed on the other descriptor.
+func (v *Voice) Send(e Event) {
+	v.sending.Lock()
+	defer v.sending.Unlock()
+	_ = v.events.Encode(e)
+}
+
+// Log passes a message on, if it is new and there were not too many.
+func (v *Voice) Log(level, text string) {
+	text = cut(text)
+	v.mu.Lock()
+	fresh := v.fresh(text)
+	if fresh {
+		v.logged[text] = true
+	}
+	v.mu.Unlock()
+	if fresh {
+		v.Send(Event{Log: &Message{Level: level, Text: text}})
+	}
+}
+
+// Fresh reports whether a message would be passed on: one that comes with every iteration should not even be made.
+func (v *Voice) Fresh(text string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.fresh(cut(text))
+}
+
+// fresh needs v.mu.
+func (v *Voice) fresh(text string) bool { return len(v.logged) < maxLogs && !v.logged[text] }
+
+func cut(text string) string {
+	if len(text) > maxMessage {
+		return text[:maxMessage] + "…"
+	}
+	return text
+}

@@ -1,0 +1,69 @@
+// Package child is a traffic generator in a process of its own, both ends of it: what starts the process, follows it and
+// bounds its log; and, inside it, what counts seconds, measures what the process itself takes, and talks to the parent.
+//
+//	gameday ──commands, a line each──▶ fd 4  generator
+//	        ◀──events, a line each──── fd 3
+//
+// A generator that runs out of memory or panics must not take along the process that reverts the faults, and its own
+// processor time must be told from gameday's. End of file on fd 4 means that gameday is gone: stop.
+package child
+
+import (
+	"time"
+
+	"gameday/loadgen"
+)
+
+// variable names, in the environment, the engine that this program is started as.
+const variable = "GAMEDAY_GENERATOR"
+
+// The descriptors of a child beside the usual three.
+const (
+	EventsFD   = 3 // to the parent
+	CommandsFD = 4 // from the parent
+)
+
+const (
+	maxLogs       = 20      // distinct messages a run
+	maxMessage    = 4 << 10 // bytes of one message
+	maxEventBytes = 4 << 20 // one line of EventsFD
+)
+
+// Event is one line from the child. Exactly one field is set.
+type Event struct {
+	Ready  *time.Time      `json:"ready,omitempty"` // the schedule's first instant has come
+	Window *loadgen.Window `json:"window,omitempty"`
+	Log    *Message        `json:"log,omitempty"`
+	End    *Ending         `json:"end,omitempty"` // the last line
+}
+
+// Message is something that the script or the engine says.
+type Message struct {
+	Level string `json:"level"` // as in loadgen.Spec.Log
+	Text  string `json:"text"`
+}
+
+// EndReason says why the child came to its end.
+type EndReason string
+
+// The reasons.
+const (
+	EndStopped EndReason = "stopped" // it was told to
+	EndEnded   EndReason = "ended"   // the script had no more to do
+	EndAborted EndReason = "aborted" // the script said so
+	EndOrphan  EndReason = "orphan"  // the parent is gone
+	EndFailed  EndReason = "failed"
+)
+
+// Ending is a child's last word.
+type Ending struct {
+	Reason EndReason `json:"reason"`
+	Error  string    `json:"error,omitempty"`
+}
+
+// Command is one line to the child.
+type Command struct {
+	To   float64       `json:"to"`
+	Over time.Duration `json:"over"` // nanoseconds
+	Stop bool          `json:"stop,omitempty"`
+}
