@@ -9,9 +9,15 @@ import (
 
 // Spec describes one traffic stream to a Generator.
 type Spec struct {
-	Stream string            // the traffic block's name; stamped on every Window
-	Script string            // absolute path of the script
-	Env    map[string]string // environment the script sees as __ENV, on top of nothing
+	Stream string // the traffic block's name; stamped on every Window
+	// Script is the absolute path of a k6 script. Without one, Flows are what iterations do, and Wire and Data go with them.
+	Script string
+	Flows  []Flow
+	Wire   Wire
+	Data   []DataSet
+	// Seed makes what is drawn by chance the same in each run with the same one.
+	Seed uint64
+	Env  map[string]string // environment the script sees as __ENV, on top of nothing
 	// Rate is 1x in iterations per second, shared among the script's functions in the script's own proportions. It is not
 	// used with KeepExecutors.
 	Rate float64

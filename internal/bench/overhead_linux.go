@@ -249,7 +249,7 @@ func (b *bench) inside(ctx context.Context, script string, length time.Duration)
 	defer commands.Close()
 	defer hold.Close()
 	c := exec.Command(b.gameday)
-	c.Env = []string{"GAMEDAY_K6_CHILD=1"}
+	c.Env = []string{"GAMEDAY_GENERATOR=k6"}
 	c.ExtraFiles = []*os.File{events, commands}
 	return b.plain(ctx, c, script, length)
 }

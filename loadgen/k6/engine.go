@@ -145,7 +145,7 @@ func (r *run) start(args ...string) (*child.Process, error) {
 		"K6_CONFIG=" + config, // else the user's own would be mixed in
 		"K6_NO_USAGE_REPORT=true",
 		"K6_AUTO_EXTENSION_RESOLUTION=false", // else an unknown import would replace this program by a download
-	}, r.log, args...)
+	}, nil, r.log, args...)
 }
 
 // teardownLimit is how long a stopped child may take: k6 gives teardown a minute, if the script does not.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -26,8 +27,8 @@ type Process struct {
 
 // Start runs this program, or the one at a path, as a generator of an engine: in a session of its own, so that an interrupt
 // at the terminal passes it by, and with nothing of our environment but where programs and temporary files are, and env on
-// top. What it prints goes to the log.
-func Start(self, engine string, env []string, log *Log, args ...string) (*Process, error) {
+// top. It reads input, which may be nil, from its standard input; what it prints goes to the log.
+func Start(self, engine string, env []string, input io.Reader, log *Log, args ...string) (*Process, error) {
 	if self == "" {
 		path, err := os.Executable()
 		if err != nil {
@@ -45,7 +46,7 @@ func Start(self, engine string, env []string, log *Log, args ...string) (*Proces
 	}
 	cmd := exec.Command(self, args...)
 	cmd.Env = environment(engine, env)
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = input, log, log
 	cmd.ExtraFiles = []*os.File{eventsW, commandsR}
 	cmd.WaitDelay = time.Second
 	cmd.SysProcAttr = apart()

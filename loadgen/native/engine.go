@@ -1,0 +1,183 @@
+package native
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gameday/loadgen"
+	"gameday/loadgen/internal/child"
+)
+
+// role is this engine's, as child.Role tells it.
+const role = "native"
+
+const (
+	defaultGrace = 2 * time.Second
+	// setupLimit bounds how long a child may take until its first instant: it reads files and contacts nobody.
+	setupLimit = 30 * time.Second
+)
+
+// Engine sends the requests of flows. Its methods may be called from any goroutine; one Engine serves any number of streams.
+type Engine struct {
+	// Self is the program to start as a child, whose main calls RunChild when IsChild; empty is this program.
+	Self string
+}
+
+var _ loadgen.Generator = (*Engine)(nil)
+
+// Check compiles the flows: texts, addresses, conditions, and the files they name. It sends nothing.
+func (e *Engine) Check(_ context.Context, spec loadgen.Spec) []loadgen.Problem {
+	_, programError := compile(spec)
+	_, wireError := newWire(spec.Wire)
+	var out []loadgen.Problem
+	for _, err := range flat(errors.Join(programError, wireError)) {
+		text := err.Error()
+		out = append(out, loadgen.Problem{Summary: "Mistake in a request", Detail: strings.ToUpper(text[:1]) + text[1:] + "."})
+	}
+	return out
+}
+
+// flat returns the errors that were joined, however deep.
+func flat(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var out []error
+	for _, e := range joined.Unwrap() {
+		out = append(out, flat(e)...)
+	}
+	return out
+}
+
+// Run sends the flows' requests from a child until it is told to stop or ctx ends. Windows begin with the schedule's first
+// instant, which is a whole second of the clock, and cover every second until the last iteration has ended. The child's log,
+// native.log, stays in the spec's folder; the flows, which may hold secrets, go to the child by a pipe and to no file.
+//
+// Service time is from the send, with getting a connection, to the last byte; response time is that and how late its
+// iteration began. A request has failed when it got no answer within its timeout, when its status is not what is expected,
+// or when a condition on the answer does not hold.
+//
+// It returns nil when it was told to stop, the context's cause when ctx ended, and otherwise what went wrong.
+func (e *Engine) Run(ctx context.Context, spec loadgen.Spec, emit func(loadgen.Window)) error {
+	subject := fmt.Sprintf("traffic %q", spec.Stream)
+	switch {
+	case spec.Dir == "":
+		return fmt.Errorf("running %s: no folder was given for its log", subject)
+	case !(spec.Rate > 0):
+		return fmt.Errorf("running %s: a rate of %g iterations per second sends nothing; give one above 0", subject, spec.Rate)
+	}
+	log, err := child.OpenLog(filepath.Join(spec.Dir, "native.log"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(e.follow(ctx, spec, subject, log, emit), log.Close())
+}
+
+func (e *Engine) follow(ctx context.Context, spec loadgen.Spec, subject string, log *child.Log, emit func(loadgen.Window)) error {
+	orders, err := json.Marshal(ordersOf(spec))
+	if err != nil {
+		return fmt.Errorf("running %s: %w", subject, err)
+	}
+	p, err := child.Start(e.Self, role, nil, bytes.NewReader(orders), log)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	f := &child.Follower{Spec: spec, Emit: emit, Subject: subject, Log: filepath.Join(spec.Dir, "native.log"),
+		Said:        func() string { return crash(log.Tail()) },
+		SetupWithin: setupLimit, EndWithin: graceOf(spec) + child.KillAfter}
+	return f.Follow(ctx, p)
+}
+
+func graceOf(spec loadgen.Spec) time.Duration {
+	if spec.Grace > 0 {
+		return spec.Grace
+	}
+	return defaultGrace
+}
+
+// crash finds in a log where Go reports the end of a program.
+func crash(log string) string {
+	for line := range strings.Lines(log) {
+		for _, begin := range []string{"panic:", "fatal error:", "runtime:"} {
+			if strings.HasPrefix(line, begin) {
+				return strings.TrimSpace(line)
+			}
+		}
+	}
+	return ""
+}
+
+// orders are what a child is told on its standard input: the part of a spec that it needs.
+type orders struct {
+	Flows        []loadgen.Flow    `json:"flows"`
+	Wire         loadgen.Wire      `json:"wire"`
+	Data         []loadgen.DataSet `json:"data,omitempty"`
+	Seed         uint64            `json:"seed"`
+	Rate         float64           `json:"rate"`
+	PeakMultiple float64           `json:"peak_multiple"`
+	MaxVUs       int               `json:"max_vus"`
+	Grace        time.Duration     `json:"grace"`
+}
+
+func ordersOf(s loadgen.Spec) orders {
+	return orders{Flows: s.Flows, Wire: s.Wire, Data: s.Data, Seed: s.Seed, Rate: s.Rate, PeakMultiple: s.PeakMultiple, MaxVUs: s.MaxVUs,
+		Grace: graceOf(s)}
+}
+
+func (o orders) spec() loadgen.Spec {
+	return loadgen.Spec{Flows: o.Flows, Wire: o.Wire, Data: o.Data, Seed: o.Seed, Rate: o.Rate, PeakMultiple: o.PeakMultiple,
+		MaxVUs: o.MaxVUs, Grace: o.Grace}
+}
+
+// size is how much a crew may hold.
+type size struct {
+	MaxVUs  int // users, and so requests under way
+	Backlog int // arrivals that may wait for a user
+}
+
+const (
+	// mostVUs is how many users there may be when nobody said.
+	mostVUs = 10_000
+	// longestIteration is how long iterations are taken to last at most when users are counted, and backlogTime how much
+	// traffic at the peak may wait for a user before arrivals are dropped.
+	longestIteration = 8 * time.Second
+	backlogTime      = 5 * time.Second
+)
+
+func sizeOf(s loadgen.Spec) size {
+	peak := s.Rate * max(1, s.PeakMultiple)
+	out := size{MaxVUs: s.MaxVUs, Backlog: int(min(max(100, peak*backlogTime.Seconds()), 100_000))}
+	if out.MaxVUs <= 0 {
+		out.MaxVUs = int(min(max(50, peak*longestIteration.Seconds()), mostVUs))
+	}
+	return out
+}
+
+// IsChild reports whether this process was started to be a native generator. Then main must call RunChild before it does
+// anything else.
+func IsChild() bool { return child.Role() == role }
+
+// RunChild makes this process a generator and never returns. Descriptor 3 must be writable and 4 readable.
+func RunChild() {
+	voice, err := child.Speak()
+	if err == nil {
+		err = serve(voice)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gameday:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}

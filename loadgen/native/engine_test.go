@@ -1,0 +1,262 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gameday/loadgen"
+)
+
+// traffic is a stream under test, from a child.
+type traffic struct {
+	commands chan loadgen.Command
+	result   chan error
+	mu       sync.Mutex
+	windows  []loadgen.Window
+	said     []string
+	arrived  chan struct{}
+}
+
+func begin(t *testing.T, ctx context.Context, spec loadgen.Spec) *traffic {
+	t.Helper()
+	s := &traffic{commands: make(chan loadgen.Command, 4), result: make(chan error, 1), arrived: make(chan struct{}, 1000)}
+	ready := make(chan struct{})
+	spec.Stream, spec.Dir, spec.Commands = "shoppers", t.TempDir(), s.commands
+	spec.Ready = func() { close(ready) }
+	spec.Log = func(level, text string) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.said = append(s.said, level+": "+text)
+	}
+	go func() {
+		s.result <- (&Engine{}).Run(ctx, spec, func(w loadgen.Window) {
+			s.mu.Lock()
+			s.windows = append(s.windows, w)
+			s.mu.Unlock()
+			s.arrived <- struct{}{}
+		})
+	}()
+	t.Cleanup(func() {
+		if log, err := os.ReadFile(filepath.Join(spec.Dir, "native.log")); err == nil && strings.Contains(string(log), "DATA RACE") {
+			t.Errorf("the child has a data race:\n%s", log)
+		}
+	})
+	select {
+	case <-ready:
+	case err := <-s.result:
+		s.result <- err
+	case <-time.After(30 * time.Second):
+		t.Fatal("the traffic is not ready after 30 s")
+	}
+	return s
+}
+
+// seconds waits for n windows more, and returns their sum.
+func (s *traffic) seconds(t *testing.T, n int) loadgen.Window {
+	t.Helper()
+	s.mu.Lock()
+	from := len(s.windows)
+	s.mu.Unlock()
+	for range n {
+		select {
+		case <-s.arrived:
+		case <-time.After(15 * time.Second):
+			t.Fatal("no window for 15 s")
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var sum loadgen.Window
+	for _, w := range s.windows[from:] {
+		sum.Merge(w)
+	}
+	return sum
+}
+
+// stop ends the traffic and returns all that it did.
+func (s *traffic) stop(t *testing.T) loadgen.Window {
+	t.Helper()
+	s.commands <- loadgen.Command{Stop: true}
+	select {
+	case err := <-s.result:
+		if err != nil {
+			t.Errorf("it ended: %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the traffic does not end")
+	}
+	var sum loadgen.Window
+	for _, w := range s.windows {
+		sum.Merge(w)
+	}
+	return sum
+}
+
+// TestTraffic follows the multiple, counts everything once, and mixes flows by weight.
+func TestTraffic(t *testing.T) {
+	var home, buy atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/buy" {
+			buy.Add(1)
+			return
+		}
+		home.Add(1)
+	}))
+	t.Cleanup(s.Close)
+	x := begin(t, t.Context(), loadgen.Spec{Rate: 100, PeakMultiple: 3, Flows: []loadgen.Flow{
+		{Name: "home", Weight: 3, Requests: []loadgen.Request{get(s.URL + "/home")}},
+		{Name: "buy", Weight: 1, Requests: []loadgen.Request{get(s.URL + "/buy")}},
+	}})
+	one := x.seconds(t, 2)
+	x.commands <- loadgen.Command{To: 3}
+	x.seconds(t, 2)
+	three := x.seconds(t, 2)
+	x.commands <- loadgen.Command{To: 0}
+	x.seconds(t, 2)
+	none := x.seconds(t, 1)
+	all := x.stop(t)
+	if one.Due != 200 || three.Due != 600 || none.Due != 0 {
+		t.Errorf("due %d, %d, %d", one.Due, three.Due, none.Due)
+	}
+	if all.Due != all.Started+all.Dropped || all.Started != all.Completed || all.Completed != all.Requests || all.Failed.Count > 0 || all.Dropped > 0 {
+		t.Errorf("%+v", all)
+	}
+	if n := home.Load() + buy.Load(); uint64(n) != all.Requests {
+		t.Errorf("the server saw %d of %d", n, all.Requests)
+	}
+	if share := float64(buy.Load()) / float64(all.Requests); math.Abs(share-0.25) > 0.005 {
+		t.Errorf("a quarter should buy, and %.3f did", share)
+	}
+	if all.Generator.CPU <= 0 || all.Generator.Memory == 0 || all.Generator.MaxVUs == 0 {
+		t.Errorf("the generator's own load is not known: %+v", all.Generator)
+	}
+}
+
+// TestFreeze shows a frozen server in the response times of those who arrived meanwhile, and not in the service times.
+func TestFreeze(t *testing.T) {
+	var frozen atomic.Pointer[chan struct{}]
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		if gate := frozen.Load(); gate != nil {
+			<-*gate
+		}
+	}))
+	t.Cleanup(s.Close)
+	x := begin(t, t.Context(), loadgen.Spec{Rate: 200, MaxVUs: 10, Flows: flows(get(s.URL, func(r *loadgen.Request) { r.Timeout = 10 * time.Second }))})
+	x.seconds(t, 1)
+	gate := make(chan struct{})
+	frozen.Store(&gate)
+	time.AfterFunc(2*time.Second, func() { frozen.Store(nil); close(gate) })
+	sum := x.seconds(t, 5)
+	x.stop(t)
+	if p99 := sum.OK.Response.Quantile(0.99); p99 < 1500*time.Millisecond || p99 > 2500*time.Millisecond {
+		t.Errorf("the p99 of response times is %s", p99)
+	}
+	if p98 := sum.OK.Service.Quantile(0.98); p98 > 500*time.Millisecond {
+		t.Errorf("the p98 of service times is %s", p98)
+	}
+	if sum.Dropped > 0 || sum.Failed.Count > 0 {
+		t.Errorf("%d dropped, %d failed", sum.Dropped, sum.Failed.Count)
+	}
+}
+
+// TestStop gives what is under way its grace, and then interrupts it: that counts as neither right nor failed.
+func TestStop(t *testing.T) {
+	hang := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
+	t.Cleanup(func() { close(hang); s.Close() })
+	for name, wire := range wired {
+		_ = name
+		x := begin(t, t.Context(), loadgen.Spec{Rate: 20, Grace: 200 * time.Millisecond, Wire: wire,
+			Flows: flows(get(s.URL, func(r *loadgen.Request) { r.Timeout = time.Minute }))})
+		x.seconds(t, 1)
+		began := time.Now()
+		all := x.stop(t)
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("stopping took %s", took)
+		}
+		if wire.HTTP == "" && (all.Interrupted == 0 || all.Interrupted+all.Dropped != all.Due || all.Requests != 0) {
+			t.Errorf("%+v", all)
+		}
+	}
+}
+
+// TestEnds says how a generator came to its end.
+func TestEnds(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(s.Close)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	x := begin(t, ctx, loadgen.Spec{Rate: 10, Flows: flows(get(s.URL))})
+	x.seconds(t, 1)
+	why := errors.New("enough")
+	cancel(why)
+	if err := <-x.result; !errors.Is(err, why) {
+		t.Errorf("cancelled: %v", err)
+	}
+	x = begin(t, t.Context(), loadgen.Spec{Rate: 10})
+	if err := <-x.result; err == nil || !strings.Contains(err.Error(), "there is no flow") {
+		t.Errorf("without flows: %v", err)
+	}
+	x = begin(t, t.Context(), loadgen.Spec{Rate: 0, Flows: flows(get(s.URL))})
+	if err := <-x.result; err == nil || !strings.Contains(err.Error(), "sends nothing") {
+		t.Errorf("without a rate: %v", err)
+	}
+}
+
+// TestUnreachable says once what is wrong, and counts every request as failed.
+func TestUnreachable(t *testing.T) {
+	x := begin(t, t.Context(), loadgen.Spec{Rate: 50, Flows: flows(get("http://127.0.0.1:1/"))})
+	x.seconds(t, 2)
+	all := x.stop(t)
+	if all.Requests == 0 || all.Failed.Count != all.Requests {
+		t.Errorf("%d of %d failed", all.Failed.Count, all.Requests)
+	}
+	if len(x.said) != 1 || !strings.Contains(x.said[0], "flow/get: connection refused") {
+		t.Errorf("said %q", x.said)
+	}
+}
+
+// TestDeal deals rows in turn or shuffled, each as often as the others.
+func TestDeal(t *testing.T) {
+	set := loadgen.DataSet{Name: "n", Columns: []string{"n"}}
+	for i := range 10 {
+		set.Rows = append(set.Rows, []string{fmt.Sprint(i)})
+	}
+	for _, shuffled := range []bool{false, true} {
+		set.Shuffle = shuffled
+		d, err := newDealer(set, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, _ := newDealer(set, 3)
+		orders := map[string]bool{}
+		for round := range uint64(5) {
+			order, seen := "", map[string]bool{}
+			for i := range uint64(10) {
+				row := d.row(round*10 + i + 1)[0]
+				if row != again.row(round*10 + i + 1)[0] {
+					t.Fatal("the same seed deals otherwise")
+				}
+				order += row
+				seen[row] = true
+			}
+			if len(seen) != 10 {
+				t.Errorf("round %d deals %s", round, order)
+			}
+			orders[order] = true
+		}
+		if want := map[bool]int{false: 1, true: 5}[shuffled]; len(orders) != want {
+			t.Errorf("shuffled %v: %d orders", shuffled, len(orders))
+		}
+	}
+}
