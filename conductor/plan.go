@@ -22,7 +22,11 @@ func MakePlan(s *scenarios.Scenario) *report.Plan {
 		p.Phases = append(p.Phases, report.PhasePlan{Phase: phase, At: s.Timeline.Start(phase), Length: phaseLength(s, phase)})
 	}
 	for _, t := range s.Traffic {
-		p.Traffic = append(p.Traffic, report.TrafficPlan{Name: t.Name, Engine: "k6", Script: t.ScriptShown, Rate: t.Rate,
+		engine := "k6"
+		if t.Script == "" {
+			engine = "native"
+		}
+		p.Traffic = append(p.Traffic, report.TrafficPlan{Name: t.Name, Engine: engine, Script: t.ScriptShown, Mix: t.Mix(), Rate: t.Rate,
 			Multiple: t.Multiple, KeepExecutors: t.KeepExecutors})
 	}
 	for _, t := range s.Targets {

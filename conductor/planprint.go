@@ -81,8 +81,12 @@ func (t *planText) traffic(p *report.Plan) {
 			lines = append(lines, fmt.Sprintf("%-10s the script's own executors, scaled  →  %gx, %s %s", s.Name, s.Multiple, s.Engine, s.Script))
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("%-10s %g/s baseline (given)  →  %gx = %g/s, open model, %s %s",
-			s.Name, s.Rate, s.Multiple, s.Rate*s.Multiple, s.Engine, s.Script))
+		what := s.Engine + " " + s.Script
+		if s.Script == "" {
+			what = s.Mix
+		}
+		lines = append(lines, fmt.Sprintf("%-10s %g/s baseline (given)  →  %gx = %g/s, open model, %s",
+			s.Name, s.Rate, s.Multiple, s.Rate*s.Multiple, what))
 	}
 	t.section("Traffic", 24, lines)
 }

@@ -104,12 +104,11 @@ func (t *traffic) dir(s *stream) string { return filepath.Join(t.run.Dir, "traff
 // send runs one stream. A stream that ends before it is told to ends the run: without traffic nothing can be judged.
 func (t *traffic) send(s *stream) {
 	defer close(s.done)
-	spec := loadgen.Spec{
-		Stream: s.Name, Script: s.Script, Env: s.Env, Rate: s.Rate, KeepExecutors: s.KeepExecutors, Factor: 1,
-		MaxVUs: s.MaxVUs, PeakMultiple: s.Multiple, Dir: t.dir(s), Commands: s.commands, Ready: sync.OnceFunc(func() { close(s.ready) }),
-		Log: func(level, message string) {
-			t.run.rec.add(report.GeneratorSaid, report.GeneratorNote{Stream: s.Name, Level: level, Message: message})
-		},
+	spec := s.Spec()
+	spec.Dir, spec.Commands, spec.Ready = t.dir(s), s.commands, sync.OnceFunc(func() { close(s.ready) })
+	spec.Seed = uint64(t.run.seed())
+	spec.Log = func(level, message string) {
+		t.run.rec.add(report.GeneratorSaid, report.GeneratorNote{Stream: s.Name, Level: level, Message: message})
 	}
 	// The stream outlives the run's context: it goes on while faults are reverted, and is stopped by command.
 	ctx := context.WithoutCancel(t.run.ctx)

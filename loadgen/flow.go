@@ -18,7 +18,8 @@ type Flow struct {
 type Request struct {
 	Name    string   `json:"name"`
 	Method  string   `json:"method,omitempty"` // empty is GET
-	URL     Text     `json:"url,omitempty"`    // absolute
+	URL     Text     `json:"url,omitempty"`    // absolute, or with a Base a path
+	Base    string   `json:"base,omitempty"`   // put before a URL that begins with "/"; without a slash at its end
 	Headers []Header `json:"headers,omitempty"`
 	Body    Text     `json:"body,omitempty"`
 	// Timeout bounds the request, from the send to the last byte of the answer; 0 is DefaultTimeout.

@@ -62,8 +62,10 @@ type Generator interface {
 	Run(ctx context.Context, spec Spec, emit func(Window)) error
 }
 
-// Problem is a mistake in a script, placed.
+// Problem is a mistake in a script, or in a request, placed.
 type Problem struct {
+	Request string // the request's name: "buy/add", or "home" when it is a flow of its own; empty for a script
+	Field   string // the request's attribute that is wrong; empty when it is not one
 	File    string
 	Line    int // from 1; 0 when unknown
 	Column  int // from 1; 0 when unknown

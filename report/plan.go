@@ -46,9 +46,10 @@ type PhasePlan struct {
 // TrafficPlan is one stream.
 type TrafficPlan struct {
 	Name          string  `json:"name"`
-	Engine        string  `json:"engine"` // "k6"
-	Script        string  `json:"script"`
-	Rate          float64 `json:"rate"` // 1x, iterations per second; 0 when the script's own executors are kept
+	Engine        string  `json:"engine"` // "k6", "native"
+	Script        string  `json:"script,omitempty"`
+	Mix           string  `json:"mix,omitempty"` // without a script: "home 75 %, buy 25 % (add, pay)"
+	Rate          float64 `json:"rate"`          // 1x, iterations per second; 0 when the script's own executors are kept
 	Multiple      float64 `json:"multiple"`
 	KeepExecutors bool    `json:"keep_executors,omitempty"`
 }

@@ -150,8 +150,42 @@ func (d *decoding) stream(t trafficBlock) Traffic {
 		d.errorf(t.DefRange, "No baseline", "Say what 1x is: baseline { rate = 40 }, in iterations of the script per second; or "+
 			"keep the script's own executors with keep_executors = true.")
 	}
-	d.script(&out, t)
+	switch {
+	case len(t.Requests)+len(t.Flows) == 0:
+		d.script(&out, t)
+		d.onlyForRequests(t)
+	case t.Script != nil:
+		d.errorf(attrRange(t.Body, "script", t.DefRange), "Two kinds of traffic", "This traffic has a script and requests of its own. Take one of them out, "+
+			"or make two traffic blocks of it.")
+	default:
+		d.requests(&out, &t)
+		d.onlyForScripts(t)
+	}
 	return out
+}
+
+// onlyForScripts complains of attributes that do nothing without a script.
+func (d *decoding) onlyForScripts(t trafficBlock) {
+	for _, name := range []string{"env", "keep_executors"} {
+		if present(t.Body, name) {
+			d.errorf(attrRange(t.Body, name, t.DefRange), "Only for scripts", "%s is for k6 scripts, and this traffic has requests of its own. Take it out.", name)
+		}
+	}
+}
+
+// onlyForRequests complains of attributes that a script has in itself.
+func (d *decoding) onlyForRequests(t trafficBlock) {
+	for _, name := range []string{"base", "headers", "timeout", "http", "unix", "connections"} {
+		if present(t.Body, name) {
+			d.errorf(attrRange(t.Body, name, t.DefRange), "Only for requests", "%s is for request and flow blocks. A k6 script says that itself; env = { … } can tell it.", name)
+		}
+	}
+	for _, b := range t.TLS {
+		d.errorf(b.DefRange, "Only for requests", "tls is for request and flow blocks. A k6 script has that among its options.")
+	}
+	for _, b := range t.Data {
+		d.errorf(b.DefRange, "Only for requests", "data is for request and flow blocks. A k6 script reads its own.")
+	}
 }
 
 func (d *decoding) baseline(out *Traffic, b baselineBlock) {
@@ -181,7 +215,7 @@ func (d *decoding) script(out *Traffic, t trafficBlock) {
 		return
 	}
 	if t.Script == nil || *t.Script == "" {
-		d.errorf(t.DefRange, "No script", "This build sends traffic by k6 scripts. Name one: script = \"shoppers.js\".")
+		d.errorf(t.DefRange, "No script", "Say what is sent: a k6 script, script = \"shoppers.js\", or requests without one, request \"home\" { url = \"http://shop:8080/\" }.")
 		return
 	}
 	out.ScriptShown = *t.Script

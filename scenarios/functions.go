@@ -1,8 +1,10 @@
 package scenarios
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,12 +33,30 @@ func (l *loader) functions() map[string]function.Function {
 		"element": stdlib.ElementFunc, "flatten": stdlib.FlattenFunc, "keys": stdlib.KeysFunc, "length": stdlib.LengthFunc,
 		"lookup": stdlib.LookupFunc, "merge": stdlib.MergeFunc, "range": stdlib.RangeFunc, "reverse": stdlib.ReverseListFunc,
 		"slice": stdlib.SliceFunc, "sort": stdlib.SortFunc, "values": stdlib.ValuesFunc, "zipmap": stdlib.ZipmapFunc,
+		"csvdecode": stdlib.CSVDecodeFunc, "urlencode": urlencodeFunc, "base64encode": base64Func,
 		"jsondecode": stdlib.JSONDecodeFunc, "jsonencode": stdlib.JSONEncodeFunc,
 		"tonumber": stdlib.MakeToFunc(cty.Number), "tostring": stdlib.MakeToFunc(cty.String), "tobool": stdlib.MakeToFunc(cty.Bool),
 		"seconds": secondsFunc,
 		"file":    l.fileFunc(),
 		"secret":  l.secretFunc(),
 	}
+}
+
+// urlencodeFunc writes a text as it may stand in the query of a URL.
+var urlencodeFunc = textFunc("Writes a text as it may stand in the query of a URL.", url.QueryEscape)
+
+// base64Func writes the bytes of a text in base64.
+var base64Func = textFunc("Writes the bytes of a text in base64.", func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) })
+
+func textFunc(description string, f func(string) string) function.Function {
+	return function.New(&function.Spec{
+		Description: description,
+		Params:      []function.Parameter{{Name: "text", Type: cty.String}},
+		Type:        function.StaticReturnType(cty.String),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			return cty.StringVal(f(args[0].AsString())), nil
+		},
+	})
 }
 
 // secondsFunc turns a duration such as "300ms" into seconds, the unit of latency indicators.

@@ -37,9 +37,24 @@ func testOptions() Options {
 	}
 }
 
+// checkRequests knows one mistake of a request, and where it is.
+func checkRequests(s loadgen.Spec) (out []loadgen.Problem) {
+	for _, f := range s.Flows {
+		for _, r := range f.Requests {
+			if r.Method == "BREW" {
+				out = append(out, loadgen.Problem{Request: f.Name + "/" + r.Name, Field: "method", Summary: "Mistake in a request", Detail: "This is no coffee pot."})
+			}
+		}
+	}
+	return out
+}
+
 // checkScript stands in for the traffic engine, which would make the fuzzer a hundred times slower: it knows one mistake.
 // That the real engine finds real ones is proven by validate_script.txtar of cmd/gameday.
 func checkScript(s loadgen.Spec) []loadgen.Problem {
+	if s.Script == "" {
+		return checkRequests(s)
+	}
 	b, err := os.ReadFile(s.Script)
 	if err != nil {
 		return []loadgen.Problem{{File: s.Script, Summary: "Unreadable", Detail: err.Error()}}

@@ -10,6 +10,7 @@ import (
 	"gameday/alarms"
 	"gameday/alarms/builtin"
 	"gameday/faults"
+	"gameday/loadgen"
 	"gameday/loadgen/sli"
 	"gameday/report"
 	"gameday/responders"
@@ -70,8 +71,11 @@ func (t Timeline) Length() time.Duration { return t.Baseline + t.Ramp + t.Load +
 // Traffic is one stream of requests.
 type Traffic struct {
 	Name          string
-	Script        string // absolute path
+	Script        string // absolute path; empty when Flows say what is sent
 	ScriptShown   string // as written
+	Flows         []loadgen.Flow
+	Wire          loadgen.Wire
+	Data          []loadgen.DataSet
 	Rate          float64
 	Multiple      float64
 	KeepExecutors bool

@@ -86,6 +86,16 @@ type trafficBlock struct {
 	KeepExecutors bool              `hcl:"keep_executors,optional"`
 	MaxVUs        int               `hcl:"max_vus,optional"`
 	Env           map[string]string `hcl:"env,optional"`
+	Base          string            `hcl:"base,optional"`
+	Headers       hcl.Expression    `hcl:"headers,optional"`
+	Timeout       *string           `hcl:"timeout,optional"`
+	HTTP          string            `hcl:"http,optional"`
+	Unix          string            `hcl:"unix,optional"`
+	Connections   string            `hcl:"connections,optional"`
+	TLS           []tlsBlock        `hcl:"tls,block"`
+	Data          []dataBlock       `hcl:"data,block"`
+	Requests      []requestBlock    `hcl:"request,block"`
+	Flows         []flowBlock       `hcl:"flow,block"`
 	Baseline      []baselineBlock   `hcl:"baseline,block"`
 	DefRange      hcl.Range         `hcl:",def_range"`
 	Body          hcl.Body          `hcl:",body"`

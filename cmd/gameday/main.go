@@ -9,6 +9,7 @@ import (
 
 	"gameday/faults/stress"
 	"gameday/loadgen/k6"
+	"gameday/loadgen/native"
 	"gameday/targets/lab"
 )
 
@@ -18,8 +19,11 @@ func main() {
 	if stress.IsWorker() {
 		stress.RunWorker()
 	}
-	if k6.IsChild() {
+	switch {
+	case k6.IsChild():
 		k6.RunChild()
+	case native.IsChild():
+		native.RunChild()
 	}
 	lab.RunRole()
 	os.Exit(run(os.Args[1:]))

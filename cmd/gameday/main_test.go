@@ -17,6 +17,7 @@ import (
 
 	"gameday/faults/stress"
 	"gameday/loadgen/k6"
+	"gameday/loadgen/native"
 	"gameday/targets/lab"
 )
 
@@ -27,8 +28,11 @@ func TestMain(m *testing.M) {
 	if stress.IsWorker() {
 		stress.RunWorker()
 	}
-	if k6.IsChild() {
+	switch {
+	case k6.IsChild():
 		k6.RunChild()
+	case native.IsChild():
+		native.RunChild()
 	}
 	lab.RunRole()
 	machineHalt = os.Getenv("TEST_MACHINE_HALT") // never that of the machine the tests run on

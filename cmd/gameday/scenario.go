@@ -19,6 +19,7 @@ import (
 	"gameday/faults/kinds"
 	"gameday/loadgen"
 	"gameday/loadgen/k6"
+	"gameday/loadgen/native"
 	"gameday/responders"
 	"gameday/responders/desk"
 	"gameday/scenarios"
@@ -37,8 +38,10 @@ func catalogue() scenarios.Catalogue {
 	}
 }
 
-// engine is the traffic engine, made once: it remembers the scripts it has checked.
-var engine = sync.OnceValue(func() *k6.Engine { return &k6.Engine{} })
+// engine sends all traffic. It is made once: it remembers the scripts it has checked.
+var engine = sync.OnceValue(func() loadgen.Generator {
+	return loadgen.Engines{Scripts: &k6.Engine{}, Flows: &native.Engine{}}
+})
 
 // loading are the flags of every verb that reads scenarios.
 type loading struct {

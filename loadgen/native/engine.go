@@ -38,8 +38,14 @@ func (e *Engine) Check(_ context.Context, spec loadgen.Spec) []loadgen.Problem {
 	_, wireError := newWire(spec.Wire)
 	var out []loadgen.Problem
 	for _, err := range flat(errors.Join(programError, wireError)) {
+		p := loadgen.Problem{Summary: "Mistake in a request"}
+		var at *requestError
+		if errors.As(err, &at) {
+			p.Request, p.Field, err = at.request, at.field, at.err
+		}
 		text := err.Error()
-		out = append(out, loadgen.Problem{Summary: "Mistake in a request", Detail: strings.ToUpper(text[:1]) + text[1:] + "."})
+		p.Detail = strings.ToUpper(text[:1]) + text[1:] + "."
+		out = append(out, p)
 	}
 	return out
 }

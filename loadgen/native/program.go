@@ -60,13 +60,44 @@ func (p *program) flow(f loadgen.Flow) (*flow, error) {
 	for _, r := range f.Requests {
 		compiled, err := p.request(out, r)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("request %s: %w", where(f, r), err))
+			errs = append(errs, inRequest(where(f, r), err)...)
 			continue
 		}
 		out.requests = append(out.requests, compiled)
 		out.think = out.think || r.Think.Max > 0
 	}
 	return out, errors.Join(errs...)
+}
+
+// requestError is a mistake in a request, and in which of its attributes, if it is one's.
+type requestError struct {
+	request, field string
+	err            error
+}
+
+func (e *requestError) Error() string { return fmt.Sprintf("request %s: %v", e.request, e.err) }
+func (e *requestError) Unwrap() error { return e.err }
+
+// inRequest names the request of errors that were joined.
+func inRequest(name string, err error) []error {
+	var out []error
+	for _, e := range flat(err) {
+		var f *requestError
+		if !errors.As(e, &f) {
+			f = &requestError{err: e}
+		}
+		out = append(out, &requestError{name, f.field, f.err})
+	}
+	return out
+}
+
+// in names the attribute of errors that were joined.
+func in(field string, err error) error {
+	var out []error
+	for _, e := range flat(err) {
+		out = append(out, &requestError{field: field, err: e})
+	}
+	return errors.Join(out...)
 }
 
 // where names a request: "buy/pay", or "home" when it is a flow of its own.

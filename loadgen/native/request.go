@@ -24,6 +24,7 @@ type request struct {
 	name    string // "buy/add"
 	method  string
 	url     text
+	base    string // put before a url that begins with "/"
 	headers []header
 	body    text
 	timeout time.Duration
@@ -51,7 +52,7 @@ type header struct {
 var ours = []string{"Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Te", "Trailer", "Expect"}
 
 func (p *program) request(f *flow, r loadgen.Request) (*request, error) {
-	out := &request{name: where(loadgen.Flow{Name: f.name}, r), method: r.Method, timeout: r.Timeout, redirects: r.Redirects, think: r.Think}
+	out := &request{name: where(loadgen.Flow{Name: f.name}, r), method: r.Method, base: r.Base, timeout: r.Timeout, redirects: r.Redirects, think: r.Think}
 	if out.method == "" {
 		out.method = http.MethodGet
 	}
@@ -62,26 +63,26 @@ func (p *program) request(f *flow, r loadgen.Request) (*request, error) {
 	text := func(what string, t loadgen.Text) text {
 		compiled, err := p.text(f, t)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("its %s: %w", what, err))
+			errs = append(errs, in(what, err))
 		}
 		return compiled
 	}
 	out.url, out.body = text("url", r.URL), text("body", r.Body)
 	for _, h := range r.Headers {
 		name := http.CanonicalHeaderKey(h.Name)
-		out.headers = append(out.headers, header{name, text("header "+name, h.Value)})
+		out.headers = append(out.headers, header{name, text("headers", h.Value)})
 	}
 	var err error
 	if r.Call != nil {
 		out.call, err = p.compileCall(f, r)
-		errs = append(errs, err)
+		errs = append(errs, in("grpc", err))
 	}
-	errs = append(errs, out.check(r), out.locate())
+	errs = append(errs, out.check(r), in("url", out.locate()))
 	out.wants, err = compileWants(r.Expect, r.Call != nil)
-	errs = append(errs, err)
+	errs = append(errs, in("expect", err))
 	for _, e := range r.Extract {
 		compiled, err := compileExtract(f, e)
-		errs = append(errs, err)
+		errs = append(errs, in("extract", err))
 		out.extracts = append(out.extracts, compiled)
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -95,23 +96,23 @@ func (p *program) request(f *flow, r loadgen.Request) (*request, error) {
 func (r *request) check(spec loadgen.Request) error {
 	var errs []error
 	if !httpguts.ValidHeaderFieldName(r.method) {
-		errs = append(errs, fmt.Errorf("%q is not a method", r.method))
+		errs = append(errs, in("method", fmt.Errorf("%q is not a method", r.method)))
 	}
 	if r.timeout < 0 || spec.Think.Min < 0 || spec.Think.Max < spec.Think.Min {
 		errs = append(errs, errors.New("a timeout or a think time is negative, or its end comes before its begin"))
 	}
 	if r.redirects < 0 || r.redirects > maxRedirects {
-		errs = append(errs, fmt.Errorf("from 0 to %d redirects can be followed, not %d", maxRedirects, r.redirects))
+		errs = append(errs, in("redirects", fmt.Errorf("from 0 to %d redirects can be followed, not %d", maxRedirects, r.redirects)))
 	}
 	for _, h := range r.headers {
 		value, known := h.value.known()
 		switch {
 		case !httpguts.ValidHeaderFieldName(h.name):
-			errs = append(errs, fmt.Errorf("%q is not the name of a header", h.name))
+			errs = append(errs, in("headers", fmt.Errorf("%q is not the name of a header", h.name)))
 		case contains(ours, h.name):
-			errs = append(errs, fmt.Errorf("the header %s is set by gameday, from what the request is", h.name))
+			errs = append(errs, in("headers", fmt.Errorf("the header %s is set by gameday, from what the request is", h.name)))
 		case known && !httpguts.ValidHeaderFieldValue(value):
-			errs = append(errs, fmt.Errorf("the header %s has a line break or another control character in its value", h.name))
+			errs = append(errs, in("headers", fmt.Errorf("the header %s has a line break or another control character in its value", h.name)))
 		}
 	}
 	return errors.Join(errs...)
@@ -130,14 +131,22 @@ func contains(list []string, s string) bool {
 func (r *request) locate() error {
 	if raw, known := r.url.known(); known {
 		var err error
-		r.target, err = parseTarget(raw)
+		r.target, err = parseTarget(r.whole(raw))
 		r.known = err == nil
 		return err
 	}
-	if prefix := r.url.prefix(); prefix != "" && !strings.HasPrefix(prefix, "http://") && !strings.HasPrefix(prefix, "https://") {
+	if prefix := r.whole(r.url.prefix()); prefix != "" && !strings.HasPrefix(prefix, "http://") && !strings.HasPrefix(prefix, "https://") {
 		return fmt.Errorf("its url begins with %q: it must begin with http:// or https://, or with a path when the traffic has a base", prefix)
 	}
 	return nil
+}
+
+// whole puts the base before a path.
+func (r *request) whole(raw string) string {
+	if r.base != "" && strings.HasPrefix(raw, "/") {
+		return r.base + raw
+	}
+	return raw
 }
 
 // assemble puts the whole request together, if nothing in it has a gap.

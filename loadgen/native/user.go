@@ -177,7 +177,7 @@ func (u *user) targetOf(r *request) (target, error) {
 		return r.target, nil
 	}
 	u.text = u.append(u.text[:0], r.url)
-	return parseTarget(string(appendEscaped(nil, string(u.text))))
+	return parseTarget(r.whole(string(appendEscaped(nil, string(u.text)))))
 }
 
 // send sends a request over HTTP/1.1 and reads its answer.
