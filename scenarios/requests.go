@@ -99,7 +99,7 @@ type requesting struct {
 	headers []loadgen.Header // of every request
 	base    string
 	timeout time.Duration
-	places  map[string]hcl.Range // of requests, by their names as problems have them
+	places  map[string]hcl.Range // of requests, by their names as problems have them, and of blocks in them: "buy/add.expect"
 	bodies  map[string]hcl.Body
 }
 
@@ -151,12 +151,14 @@ func (r *requesting) check() {
 		return
 	}
 	for _, p := range r.opts.Catalogue.CheckScript(r.out.Spec()) {
-		at, ok := r.places[p.Request]
+		at, ok := r.places[p.Request+"."+p.Field] // a block in the request
 		if !ok {
-			at = r.block.DefRange
-		}
-		if p.Field != "" {
-			at = attrRange(r.bodies[p.Request], p.Field, at)
+			if at, ok = r.places[p.Request]; !ok {
+				at = r.block.DefRange
+			}
+			if p.Field != "" {
+				at = attrRange(r.bodies[p.Request], p.Field, at)
+			}
 		}
 		r.errorf(at, p.Summary, "%s", p.Detail)
 	}
@@ -304,6 +306,12 @@ func (r *requesting) flow(b *flowBlock) {
 			name = b.Name + "/" + q.Name
 		}
 		r.places[name], r.bodies[name] = q.DefRange, q.Whole
+		for _, b := range q.Expects {
+			r.places[name+".expect"] = b.DefRange
+		}
+		for _, b := range q.Calls {
+			r.places[name+".grpc"] = b.DefRange
+		}
 		f.Requests = append(f.Requests, r.request(q, values))
 		for _, e := range q.Extracts {
 			values = append(values, e.Name)

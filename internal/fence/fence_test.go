@@ -68,6 +68,8 @@ var fences = []struct {
 	{"go.k6.io/k6", []string{"loadgen/k6"}},
 	{"github.com/evanw/esbuild", []string{"loadgen/k6"}},
 	{"github.com/valyala/fasthttp", []string{"loadgen/native"}},
+	{"github.com/tidwall/gjson", []string{"loadgen/native"}},
+	{"google.golang.org/grpc", []string{"loadgen/native"}},
 	{"github.com/chaos-mesh/chaos-mesh", []string{"faults/chaosmesh"}},
 	{"k8s.io/", []string{"faults/chaosmesh"}},
 	{"github.com/vishvananda/", []string{"faults/network", "targets/lab"}},
