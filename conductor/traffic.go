@@ -34,6 +34,36 @@ type traffic struct {
 	windows []loadgen.Window // of all streams, in order of arrival
 	last    map[string]time.Time
 	arrived chan struct{} // closed and replaced when windows arrive
+	strain  map[string]*strain
+}
+
+// strain is the account of one stream's generator: whether it is at its own limit.
+type strain struct {
+	windows []loadgen.Window // the last few
+	said    bool
+}
+
+// strained is over how many seconds a generator is looked at, while the run goes on.
+const strained = 5
+
+// look takes another second, and returns what is to be said: when the generator has come to its limit, and when it has recovered.
+func (s *strain) look(w loadgen.Window) (level, message string) {
+	if s.windows = append(s.windows, w); len(s.windows) > strained {
+		s.windows = s.windows[1:]
+	}
+	if len(s.windows) < strained {
+		return "", ""
+	}
+	why := report.Saturation(s.windows)
+	switch {
+	case why != "" && !s.said:
+		s.said = true
+		return "warning", "the generator is at its own limit (" + why + "): what is measured now is its own as much as the system's, and will count as unknown"
+	case why == "" && s.said:
+		s.said = false
+		return "info", "the generator is within its limits again"
+	}
+	return "", ""
 }
 
 // stream is one traffic block on its way.
@@ -46,7 +76,7 @@ type stream struct {
 }
 
 func newTraffic(r *run) *traffic {
-	t := &traffic{run: r, last: map[string]time.Time{}, arrived: make(chan struct{}), keep: lookBack(r.Scenario)}
+	t := &traffic{run: r, last: map[string]time.Time{}, strain: map[string]*strain{}, arrived: make(chan struct{}), keep: lookBack(r.Scenario)}
 	for _, s := range r.Scenario.Traffic {
 		t.streams = append(t.streams, &stream{Traffic: s, commands: make(chan loadgen.Command, commandBacklog),
 			ready: make(chan struct{}), done: make(chan struct{})})
@@ -173,6 +203,12 @@ func (t *traffic) window(w loadgen.Window) {
 	}
 	close(t.arrived)
 	t.arrived = make(chan struct{})
+	if t.strain[w.Stream] == nil {
+		t.strain[w.Stream] = &strain{}
+	}
+	if level, message := t.strain[w.Stream].look(w); message != "" {
+		t.run.rec.add(report.GeneratorSaid, report.GeneratorNote{Stream: w.Stream, Level: level, Message: message})
+	}
 }
 
 // waitFor waits until every stream has closed the second before end, at most for patience: windows come a moment late.

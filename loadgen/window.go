@@ -26,6 +26,10 @@ type Window struct {
 	OK     Outcome `json:"ok"`
 	Failed Outcome `json:"failed"`
 
+	// Queue is how long iterations waited for a virtual user: from the intended to the actual start, of those begun. It is in
+	// the response times of their requests and in no service time.
+	Queue *Histogram `json:"queue,omitempty"`
+
 	ChecksPassed uint64 `json:"checks_passed"`
 	ChecksFailed uint64 `json:"checks_failed"`
 
@@ -69,14 +73,25 @@ func (w *Window) Merge(o Window) {
 	w.Requests += o.Requests
 	w.OK.Merge(o.OK)
 	w.Failed.Merge(o.Failed)
+	w.Queue = merged(w.Queue, o.Queue)
 	w.ChecksPassed += o.ChecksPassed
 	w.ChecksFailed += o.ChecksFailed
 	w.Generator.Merge(o.Generator)
 }
 
+// Begin counts an iteration that began a while after its intended start.
+func (w *Window) Begin(delay time.Duration) {
+	w.Started++
+	w.Generator.Lateness = max(w.Generator.Lateness, delay)
+	if w.Queue == nil {
+		w.Queue = &Histogram{}
+	}
+	w.Queue.Record(delay)
+}
+
 // Compact gives back the memory that w's histograms do not need for being read: for those who keep many windows.
 func (w *Window) Compact() {
-	for _, h := range []*Histogram{w.OK.Response, w.OK.Service, w.Failed.Response, w.Failed.Service} {
+	for _, h := range []*Histogram{w.Queue, w.OK.Response, w.OK.Service, w.Failed.Response, w.Failed.Service} {
 		h.Compact()
 	}
 }

@@ -160,6 +160,7 @@ func (j *judge) evaluate(it *Item, e ExpectPlan, spans []clock.Span) {
 	default:
 		it.missed(it.Measured + " does not satisfy " + limitOf(e))
 	}
+	j.saturated(it, e, spans)
 }
 
 // measure notes what the expression's indicators are, in the order they appear.

@@ -190,10 +190,13 @@ type Engine struct {
 	Started  uint64        `json:"started"`
 	Dropped  uint64        `json:"dropped"`
 	Thrown   uint64        `json:"thrown"`
-	Cores    float64       `json:"cores"`    // processor time per time, on average
-	Waiting  float64       `json:"waiting"`  // time its threads were ready but not running, per time
-	Lateness time.Duration `json:"lateness"` // largest delay from intended to actual start
-	VUs      int           `json:"vus"`      // most virtual users busy at the end of a second
+	Cores    float64       `json:"cores"`     // processor time per time, on average
+	Waiting  float64       `json:"waiting"`   // time its threads were ready but not running, per time
+	Paused   float64       `json:"paused"`    // time its garbage collector had it stopped, per time
+	Lateness time.Duration `json:"lateness"`  // largest delay from intended to actual start
+	QueueP50 time.Duration `json:"queue_p50"` // delays from intended to actual start, which response times hold and service times do not
+	QueueP99 time.Duration `json:"queue_p99"`
+	VUs      int           `json:"vus"` // most virtual users busy at the end of a second
 	MaxVUs   int           `json:"max_vus"`
 	Memory   uint64        `json:"memory"` // most resident bytes
 }

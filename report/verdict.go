@@ -386,6 +386,7 @@ func (j *judge) engine(name string) Engine {
 		e.Thrown += w.Thrown
 	}
 	u := use(ws)
-	e.Cores, e.Waiting, e.Lateness, e.VUs, e.MaxVUs, e.Memory = u.cores, u.waiting, u.lateness, u.vus, u.maxVUs, u.memory
+	e.Cores, e.Waiting, e.Paused, e.Lateness, e.VUs, e.MaxVUs, e.Memory = u.cores, u.waiting, u.paused, u.lateness, u.vus, u.maxVUs, u.memory
+	e.QueueP50, e.QueueP99 = u.queue.Quantile(0.5), u.queue.Quantile(0.99)
 	return e
 }

@@ -259,10 +259,7 @@ func (x *arrivals) iterate(
 ) {
 	now := time.Now()
 	delay := max(0, now.Sub(intended))
-	x.child.tally.At(now, func(w *loadgen.Window) {
-		w.Started++
-		w.Generator.Lateness = max(w.Generator.Lateness, delay)
-	})
+	x.child.tally.At(now, func(w *loadgen.Window) { w.Begin(delay) })
 	x.busy.Add(1)
 	x.state.ModCurrentlyActiveVUsCount(+1)
 	long := u.begin(&iteration{began: now, delay: delay})

@@ -138,10 +138,7 @@ func (c *crew) drop(n uint64) {
 
 // begun counts the begin of an iteration.
 func (c *crew) begun(at time.Time, delay time.Duration) {
-	c.tally.At(at, func(w *loadgen.Window) {
-		w.Started++
-		w.Generator.Lateness = max(w.Generator.Lateness, delay)
-	})
+	c.tally.At(at, func(w *loadgen.Window) { w.Begin(delay) })
 }
 
 // answered counts a request.

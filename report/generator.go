@@ -1,0 +1,152 @@
+package report
+
+import (
+	"fmt"
+	"time"
+
+	"gameday/clock"
+	"gameday/loadgen"
+)
+
+// Signs of a generator at its own limit, per stream and on average over the windows.
+const (
+	busyCores   = 0.9                    // processor time per time of one core
+	busyWaiting = 0.1                    // time its threads were ready but not running, per time
+	busyPauses  = 0.05                   // time its garbage collector had it stopped, per time
+	lateStart   = 100 * time.Millisecond // from the intended to the actual start
+)
+
+// usage is what a generator used over some windows.
+type usage struct {
+	cores, waiting float64
+	paused         float64 // time its garbage collector had it stopped, per time
+	lateness       time.Duration
+	queue          *loadgen.Histogram
+	full, late     int // windows with all virtual users busy; windows with late starts although some were free
+	windows        int
+	vus, maxVUs    int
+	memory         uint64
+}
+
+func use(ws []loadgen.Window) usage {
+	u := usage{windows: len(ws), queue: &loadgen.Histogram{}}
+	var cpu, queue, paused time.Duration
+	for _, w := range ws {
+		g := w.Generator
+		cpu += g.CPU
+		queue += g.RunQueue
+		paused += g.GCPause
+		u.queue.Merge(w.Queue)
+		u.lateness = max(u.lateness, g.Lateness)
+		u.vus, u.maxVUs, u.memory = max(u.vus, g.VUs), max(u.maxVUs, g.MaxVUs), max(u.memory, g.Memory)
+		busy := g.MaxVUs > 0 && g.VUs >= g.MaxVUs
+		if busy {
+			u.full++
+		} else if g.Lateness >= lateStart {
+			u.late++
+		}
+	}
+	if len(ws) > 0 {
+		all := time.Duration(len(ws)) * second
+		u.cores, u.waiting, u.paused = float64(cpu)/float64(all), float64(queue)/float64(all), float64(paused)/float64(all)
+	}
+	return u
+}
+
+// hungry says that the generator was short of the processor itself, and "" when it was not.
+func (u usage) hungry() string {
+	switch {
+	case u.cores >= busyCores && u.waiting >= busyWaiting:
+		return fmt.Sprintf("%.1f cores busy, its threads waited %s of the time", u.cores, percent(u.waiting))
+	case u.paused >= busyPauses:
+		return fmt.Sprintf("its garbage collector had it stopped %s of the time", percent(u.paused))
+	}
+	return ""
+}
+
+// tardy says that the generator started late although it had virtual users free.
+func (u usage) tardy() string {
+	if u.windows == 0 || u.late*2 < u.windows {
+		return ""
+	}
+	return fmt.Sprintf("starts were up to %s late with virtual users free", span(u.lateness))
+}
+
+// Saturation says by what signs the generator of these windows, of one stream, was at its own limit, and "" when it was not. What
+// is measured then is the generator's as much as the system's.
+func Saturation(ws []loadgen.Window) string {
+	u := use(ws)
+	if why := u.hungry(); why != "" {
+		return why
+	}
+	return u.tardy()
+}
+
+// saturated makes a missed item unknown when it reads what a generator at its own limit spoils: how long answers took and
+// how many arrivals were begun. Such a generator makes times longer and rates lower, never better, so that what holds all the same
+// is proven; and an answer that says "error" says so whoever was slow.
+func (j *judge) saturated(it *Item, e ExpectPlan, spans []clock.Span) {
+	if it.Outcome != clock.Missed {
+		return
+	}
+	for _, s := range e.That.SLIs() {
+		if ownName(s[1]) || s[1] == "error_ratio" || s[1] == "check_ratio" {
+			continue
+		}
+		for _, stream := range j.load.streams {
+			if s[0] != "" && s[0] != stream {
+				continue
+			}
+			if why := Saturation(j.during(stream, spans)); why != "" {
+				it.unknown(fmt.Sprintf("%s does not satisfy %s, but the generator of %s was at its own limit (%s)", it.Measured, limitOf(e), stream, why))
+				it.Hint = fmt.Sprintf("What %s measured is its generator's as much as the system's: %s", stream, moreCores)
+				return
+			}
+		}
+	}
+}
+
+const moreCores = "give it more cores, a cheaper script, or requests without one."
+
+// during returns a stream's windows inside the spans.
+func (j *judge) during(stream string, spans []clock.Span) []loadgen.Window {
+	var ws []loadgen.Window
+	for _, s := range spans {
+		for _, w := range j.load.inside(s) {
+			if w.Stream == stream {
+				ws = append(ws, w)
+			}
+		}
+	}
+	return ws
+}
+
+// limit says whose limit kept the planned load from being reached. The generator's: it used up a core while its threads
+// had to wait for one, or was stopped by its garbage collector, or started late although virtual users were free. The system's: all virtual
+// users were busy waiting for answers.
+func (j *judge) limit(spans []clock.Span) (whose, hint string) {
+	for _, stream := range j.load.streams {
+		ws := j.during(stream, spans)
+		if len(ws) == 0 {
+			continue
+		}
+		u := use(ws)
+		switch {
+		case u.hungry() != "":
+			return fmt.Sprintf("the generator of %s was the limit (%s)", stream, u.hungry()),
+				fmt.Sprintf("The generator of %s ran out of processor: capacity is unknown. G%s", stream, moreCores[1:])
+		case u.full*2 >= len(ws):
+			return fmt.Sprintf("the system was the limit: all %d virtual users of %s were busy waiting for it", u.maxVUs,
+					stream),
+				fmt.Sprintf("All %d virtual users of %s waited for answers: the system could not take the load. Find what "+
+					"is slow, or raise max_vus to see how it fails.", u.maxVUs, stream)
+		case u.tardy() != "":
+			return fmt.Sprintf("the generator of %s was the limit (%s)", stream, u.tardy()),
+				fmt.Sprintf("The generator of %s started late although it had free virtual users: it competes for "+
+					"processors. Run it on a quieter machine.", stream)
+		}
+	}
+	return "neither the generator nor the system shows why",
+		"Look at the generator's notes: arrivals were lost, and neither the " +
+			"processor nor the virtual users were exhausted."
+}
