@@ -2,7 +2,7 @@
 // takes around k6, how fast it checks scenarios, how late its faults are, whether its memory grows, and how soon many nodes
 // are cut off. It prints the figures beside their targets and exits 0 unless something broke: a missed target on a noisy machine breaks no build.
 //
-//	go run ./internal/bench [-quick] [-only overhead|validate|lateness|memory|partition] [-rounds N] [-bin bin/gameday]
+//	go run ./internal/bench [-quick] [-only overhead|requests|validate|lateness|memory|partition] [-rounds N] [-bin bin/gameday]
 //	    [-guard bin/gameday-guard]
 package main
 
@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gameday/loadgen/native"
 )
 
 // row is one line of the result.
@@ -48,6 +50,7 @@ type part struct {
 
 var parts = []part{
 	{"overhead", "CPU of all gameday processes, for 1,000 iterations", (*bench).overhead},
+	{"requests", "CPU of a generator, for 1,000 requests over 16 connections as fast as they go", (*bench).requests},
 	{"validate", "checking 1,000 scenario files", (*bench).validate},
 	{"lateness", "from when a fault was due to its command being sent", (*bench).lateness},
 	{"memory", "peak resident memory, long run against short run", (*bench).memory},
@@ -55,6 +58,9 @@ var parts = []part{
 }
 
 func main() {
+	if native.IsChild() {
+		native.RunChild()
+	}
 	if role := os.Getenv(roleVariable); role != "" {
 		if err := play(role); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", role+":", err)
@@ -63,7 +69,7 @@ func main() {
 		return
 	}
 	b := &bench{log: os.Stderr, helpers: map[int]bool{}}
-	only := flag.String("only", "", "measure only this: overhead, validate, lateness, memory or partition")
+	only := flag.String("only", "", "measure only this: overhead, requests, validate, lateness, memory or partition")
 	flag.BoolVar(&b.quick, "quick", false, "shorter runs and fewer rounds: to see that it works, not to quote")
 	flag.IntVar(&b.rounds, "rounds", 0, "rounds of what is repeated (default 5, quick 3)")
 	flag.StringVar(&b.gameday, "bin", "bin/gameday", "the program to measure")

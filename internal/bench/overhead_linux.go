@@ -218,7 +218,7 @@ func (b *bench) plain(ctx context.Context, c *exec.Cmd, script string, length ti
 	if err := os.WriteFile(config, []byte("{}\n"), 0o600); err != nil {
 		return cost{}, 0, err
 	}
-	c.Args = append(c.Args[:1], "run", "-e", "DURATION="+length.String(), script)
+	c.Args = append(c.Args, "run", "-e", "DURATION="+length.String(), script)
 	c.Dir = b.dir
 	c.Env = append(append(plainEnvironment(), c.Env...), "K6_CONFIG="+config, "K6_NO_USAGE_REPORT=true",
 		"K6_AUTO_EXTENSION_RESOLUTION=false")

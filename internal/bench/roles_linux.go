@@ -26,6 +26,7 @@ const (
 	roleServer     = "server"     // answers HTTP; prints its address
 	roleSupervisor = "supervisor" // keeps victims running; prints a line when all run
 	roleVictim     = "victim"     // does nothing until it is killed
+	roleRequests   = "requests"   // sends requests by the native engine; prints what was counted
 	roleHub        = "hub"        // makes nodes in its network namespace, cuts and heals them; prints the figures
 )
 
@@ -40,6 +41,8 @@ func play(role string) error {
 		return supervise()
 	case roleHub:
 		return runHub()
+	case roleRequests:
+		return sendRequests()
 	case roleVictim:
 		fmt.Println("here")
 		_, err := io.Copy(io.Discard, os.Stdin)
@@ -138,8 +141,20 @@ func (b *bench) start(role string, args ...string) (*helper, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := exec.Command(self, args...)
-	c.Env = []string{roleVariable + "=" + role}
+	return b.begin(role, exec.Command(self, args...))
+}
+
+// startOn starts a process in a role on one processor.
+func (b *bench) startOn(processor, role string) (*helper, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return b.begin(role, exec.Command("taskset", "-c", processor, self))
+}
+
+func (b *bench) begin(role string, c *exec.Cmd) (*helper, error) {
+	c.Env = append(plainEnvironment(), roleVariable+"="+role)
 	c.Stderr = os.Stderr
 	input, err := c.StdinPipe()
 	if err != nil {

@@ -72,8 +72,8 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// dial opens a connection to an origin, with TLS if that has it, until the deadline.
-func (w *wire) dial(ctx context.Context, o origin, deadline time.Time) (*conn, error) {
+// open opens a connection to an origin, with TLS if that has it, until the deadline.
+func (w *wire) open(ctx context.Context, o origin, deadline time.Time) (*conn, error) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	plain, err := w.connect(ctx, "tcp", o.addr)

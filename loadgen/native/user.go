@@ -263,7 +263,7 @@ func (u *user) connection(o origin, deadline time.Time) (c *conn, used bool, err
 		u.mu.Unlock()
 		break
 	}
-	c, err = u.c.wire.dial(u.c.ctx, o, deadline)
+	c, err = u.c.wire.open(u.c.ctx, o, deadline)
 	if err != nil {
 		return nil, false, err
 	}

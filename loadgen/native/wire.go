@@ -16,13 +16,14 @@ import (
 // wire opens connections as a stream asks for it. Its methods may be called from any goroutine.
 type wire struct {
 	loadgen.Wire
-	tls    *tls.Config
-	dialer net.Dialer
+	tls *tls.Config
+	// dial opens plain connections.
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // newWire reads the files that TLS needs.
 func newWire(w loadgen.Wire) (*wire, error) {
-	out := &wire{Wire: w, tls: &tls.Config{ServerName: w.TLS.ServerName, InsecureSkipVerify: w.TLS.Insecure,
+	out := &wire{Wire: w, dial: new(net.Dialer).DialContext, tls: &tls.Config{ServerName: w.TLS.ServerName, InsecureSkipVerify: w.TLS.Insecure,
 		ClientSessionCache: tls.NewLRUClientSessionCache(1024)}}
 	var errs []error
 	switch w.HTTP {
@@ -60,7 +61,7 @@ func (w *wire) connect(ctx context.Context, network, addr string) (net.Conn, err
 	if w.Unix != "" {
 		network, addr = "unix", w.Unix
 	}
-	return w.dialer.DialContext(ctx, network, addr)
+	return w.dial(ctx, network, addr)
 }
 
 // tlsFor returns the settings for an address.
