@@ -2,7 +2,7 @@
 // takes around k6, how fast it checks scenarios, how late its faults are, whether its memory grows, and how soon many nodes
 // are cut off. It prints the figures beside their targets and exits 0 unless something broke: a missed target on a noisy machine breaks no build.
 //
-//	go run ./internal/bench [-quick] [-only overhead|requests|validate|lateness|memory|partition] [-rounds N] [-bin bin/gameday]
+//	go run ./internal/bench [-quick] [-only overhead|requests|accuracy|validate|lateness|memory|partition] [-rounds N] [-bin bin/gameday]
 //	    [-guard bin/gameday-guard]
 package main
 
@@ -51,6 +51,7 @@ type part struct {
 var parts = []part{
 	{"overhead", "CPU of all gameday processes, for 1,000 iterations", (*bench).overhead},
 	{"requests", "CPU of a generator, for 1,000 requests over 16 connections as fast as they go", (*bench).requests},
+	{"accuracy", "response times against the truth", (*bench).accuracy},
 	{"validate", "checking 1,000 scenario files", (*bench).validate},
 	{"lateness", "from when a fault was due to its command being sent", (*bench).lateness},
 	{"memory", "peak resident memory, long run against short run", (*bench).memory},
@@ -69,7 +70,7 @@ func main() {
 		return
 	}
 	b := &bench{log: os.Stderr, helpers: map[int]bool{}}
-	only := flag.String("only", "", "measure only this: overhead, requests, validate, lateness, memory or partition")
+	only := flag.String("only", "", "measure only this: overhead, requests, accuracy, validate, lateness, memory or partition")
 	flag.BoolVar(&b.quick, "quick", false, "shorter runs and fewer rounds: to see that it works, not to quote")
 	flag.IntVar(&b.rounds, "rounds", 0, "rounds of what is repeated (default 5, quick 3)")
 	flag.StringVar(&b.gameday, "bin", "bin/gameday", "the program to measure")

@@ -129,7 +129,9 @@ func (b *bench) senders(ctx context.Context) ([]*sender, *helper, error) {
 		{name: "hey", run: func(ctx context.Context, d time.Duration) (cost, uint64, error) {
 			return b.counted(ctx, regexp.MustCompile(`\[200\]\s+(\d+) responses`), tools["hey"], "-c", users, "-z", d.String(), url)
 		}},
-		{name: "vegeta", run: func(ctx context.Context, d time.Duration) (cost, uint64, error) { return b.vegeta(ctx, tools["vegeta"], url, d) }},
+		{name: "vegeta", run: func(ctx context.Context, d time.Duration) (cost, uint64, error) {
+			return b.vegeta(ctx, tools["vegeta"], url, d)
+		}},
 		{name: "k6", run: func(ctx context.Context, d time.Duration) (cost, uint64, error) {
 			return b.plain(ctx, exec.Command("taskset", "-c", "0", k6), script, d)
 		}},
@@ -215,4 +217,3 @@ func sendRequests() error {
 	}
 	return json.NewEncoder(os.Stdout).Encode(sum)
 }
-

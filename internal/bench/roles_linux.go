@@ -24,6 +24,7 @@ const roleVariable = "GAMEDAY_BENCH_ROLE"
 // The roles.
 const (
 	roleServer     = "server"     // answers HTTP; prints its address
+	roleSlow       = "slow"       // answers HTTP with a latency that is known; prints its address
 	roleSupervisor = "supervisor" // keeps victims running; prints a line when all run
 	roleVictim     = "victim"     // does nothing until it is killed
 	roleRequests   = "requests"   // sends requests by the native engine; prints what was counted
@@ -41,6 +42,8 @@ func play(role string) error {
 		return supervise()
 	case roleHub:
 		return runHub()
+	case roleSlow:
+		return serveSlowly()
 	case roleRequests:
 		return sendRequests()
 	case roleVictim:
