@@ -29,6 +29,10 @@ const (
 // writePlan keeps what is about to happen in the record: the plan, and copies of the scenario's files.
 func (r *run) writePlan() error {
 	plan := MakePlan(r.Scenario)
+	if s := r.Search; s != nil {
+		plan.Search = &report.SearchPlan{Start: s.Bounds.Start, Max: s.Bounds.Max, Precision: s.Bounds.Precision, Step: s.Step, Confirm: s.Confirm,
+			Settle: s.Settle, MaxDuration: s.MaxDuration, Fault: s.Standing}
+	}
 	b, err := json.MarshalIndent(plan, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding the plan: %w", err)

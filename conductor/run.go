@@ -42,6 +42,8 @@ type Options struct {
 	// Seed decides which places are picked out of those that a target finds. 0 is a seed made of the scenario's name, so
 	// that plan and run agree, and one run with the next.
 	Seed int64
+	// Search makes the run look for the capacity; nil is a game day. The scenario is then what ForSearch returns.
+	Search *Search
 	// Generator sends the traffic.
 	Generator loadgen.Generator
 	// Machine resolves targets and brings the guard.
@@ -197,6 +199,9 @@ func (r *run) conduct() (report.EndReason, error) {
 	}
 	r.work.Go(r.tick)
 	steps := []func() error{r.baseline, r.ramp, r.load, r.recovery}
+	if r.Search != nil {
+		steps = []func() error{r.baseline, r.search}
+	}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			var e *endError

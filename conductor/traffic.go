@@ -76,7 +76,7 @@ type stream struct {
 }
 
 func newTraffic(r *run) *traffic {
-	t := &traffic{run: r, last: map[string]time.Time{}, strain: map[string]*strain{}, arrived: make(chan struct{}), keep: lookBack(r.Scenario)}
+	t := &traffic{run: r, last: map[string]time.Time{}, strain: map[string]*strain{}, arrived: make(chan struct{}), keep: lookBack(r.Scenario, r.Search)}
 	for _, s := range r.Scenario.Traffic {
 		t.streams = append(t.streams, &stream{Traffic: s, commands: make(chan loadgen.Command, commandBacklog),
 			ready: make(chan struct{}), done: make(chan struct{})})
@@ -86,10 +86,13 @@ func newTraffic(r *run) *traffic {
 
 // lookBack returns how many seconds conditions may look back: the longest sliding window, or the baseline phase, over which
 // the steady state is judged at once. Memory does not grow with the run beyond that.
-func lookBack(s *scenarios.Scenario) int {
+func lookBack(s *scenarios.Scenario, search *Search) int {
 	longest := s.Timeline.Baseline
 	for _, e := range s.Expects {
 		longest = max(longest, e.That.Over)
+	}
+	if search != nil {
+		longest = max(longest, search.Step, search.Confirm)
 	}
 	for _, a := range s.Aborts {
 		longest = max(longest, a.When.Over)
@@ -136,6 +139,9 @@ func (t *traffic) send(s *stream) {
 	defer close(s.done)
 	spec := s.Spec()
 	spec.Dir, spec.Commands, spec.Ready = t.dir(s), s.commands, sync.OnceFunc(func() { close(s.ready) })
+	if r := t.run; r.Search != nil {
+		spec.PeakMultiple = r.Search.Bounds.Max / r.base()
+	}
 	spec.Seed = uint64(t.run.seed())
 	spec.Log = func(level, message string) {
 		t.run.rec.add(report.GeneratorSaid, report.GeneratorNote{Stream: s.Name, Level: level, Message: message})

@@ -32,8 +32,22 @@ type Plan struct {
 	Score     ScorePlan      `json:"score"`
 	Secrets   []SecretPlan   `json:"secrets,omitempty"`
 	Warnings  []string       `json:"warnings,omitempty"`
+	// Search is set when the run looks for the capacity, instead of being a game day.
+	Search *SearchPlan `json:"search,omitempty"`
 	// Policy is set by plan, where there are policies.
 	Policy *PolicyPlan `json:"policy,omitempty"`
+}
+
+// SearchPlan says how a run looks for the capacity. Rates are arrivals per second of all streams together.
+type SearchPlan struct {
+	Start       float64       `json:"start"`
+	Max         float64       `json:"max"`
+	Precision   float64       `json:"precision"`
+	Step        time.Duration `json:"step"`
+	Confirm     time.Duration `json:"confirm"`
+	Settle      time.Duration `json:"settle"`
+	MaxDuration time.Duration `json:"max_duration"`
+	Fault       string        `json:"fault,omitempty"` // stands throughout
 }
 
 // PhasePlan is one phase with its place on the run's clock.

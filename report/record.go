@@ -35,31 +35,33 @@ type EventKind string
 
 // The kinds of event, each with the type of its data.
 const (
-	RunStarted     EventKind = "run_started"     // Started
-	PreflightFound EventKind = "preflight"       // Found
-	PhaseStarted   EventKind = "phase_started"   // PhaseChange
-	PhaseEnded     EventKind = "phase_ended"     // PhaseChange
-	WindowClosed   EventKind = "window"          // loadgen.Window
-	ReadingTaken   EventKind = "reading"         // Reading: an SLI of the scenario's own
-	ExpectSeen     EventKind = "expectation"     // ExpectChange: an expectation turned true, false or unknown
-	Injecting      EventKind = "injecting"       // Injection: the command is about to be sent
-	Injected       EventKind = "injected"        // Injection, with onset and effect
-	InjectFailed   EventKind = "inject_failed"   // Injection, with error
-	Lapsed         EventKind = "lapsed"          // Injection: it let go before it was told to
-	Reverting      EventKind = "reverting"       // Injection
-	Reverted       EventKind = "reverted"        // Injection, verified gone
-	RevertFailed   EventKind = "revert_failed"   // Injection, with error: residue
-	Recovered      EventKind = "recovered"       // Comeback: the target came back by itself
-	AlarmSeen      EventKind = "alarm"           // AlarmSighting
-	AlarmHistory   EventKind = "alarm_history"   // AlarmRecord: the source's own account, the truth
-	ResponseSeen   EventKind = "response"        // responders.Event
-	ResponseRecord EventKind = "response_record" // ResponseAccount
-	Marked         EventKind = "mark"            // Mark
-	AbortSeen      EventKind = "abort"           // Abort
-	StopAsked      EventKind = "stop"            // Stop
-	GeneratorSaid  EventKind = "generator"       // GeneratorNote
-	Noted          EventKind = "note"            // Note: something worth knowing that is nobody's verdict
-	RunEnded       EventKind = "run_ended"       // Ended
+	RunStarted      EventKind = "run_started"     // Started
+	PreflightFound  EventKind = "preflight"       // Found
+	PhaseStarted    EventKind = "phase_started"   // PhaseChange
+	PhaseEnded      EventKind = "phase_ended"     // PhaseChange
+	WindowClosed    EventKind = "window"          // loadgen.Window
+	ReadingTaken    EventKind = "reading"         // Reading: an SLI of the scenario's own
+	ExpectSeen      EventKind = "expectation"     // ExpectChange: an expectation turned true, false or unknown
+	Injecting       EventKind = "injecting"       // Injection: the command is about to be sent
+	Injected        EventKind = "injected"        // Injection, with onset and effect
+	InjectFailed    EventKind = "inject_failed"   // Injection, with error
+	Lapsed          EventKind = "lapsed"          // Injection: it let go before it was told to
+	Reverting       EventKind = "reverting"       // Injection
+	Reverted        EventKind = "reverted"        // Injection, verified gone
+	RevertFailed    EventKind = "revert_failed"   // Injection, with error: residue
+	Recovered       EventKind = "recovered"       // Comeback: the target came back by itself
+	AlarmSeen       EventKind = "alarm"           // AlarmSighting
+	AlarmHistory    EventKind = "alarm_history"   // AlarmRecord: the source's own account, the truth
+	ResponseSeen    EventKind = "response"        // responders.Event
+	ResponseRecord  EventKind = "response_record" // ResponseAccount
+	Marked          EventKind = "mark"            // Mark
+	AbortSeen       EventKind = "abort"           // Abort
+	StopAsked       EventKind = "stop"            // Stop
+	GeneratorSaid   EventKind = "generator"       // GeneratorNote
+	CapacityStepped EventKind = "capacity_step"   // CapacityStep
+	CapacityFound   EventKind = "capacity"        // CapacityAnswer
+	Noted           EventKind = "note"            // Note: something worth knowing that is nobody's verdict
+	RunEnded        EventKind = "run_ended"       // Ended
 )
 
 // Started opens a record.

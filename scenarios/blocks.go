@@ -309,7 +309,8 @@ func (d *decoding) expects(b *scenarioBlock) {
 	if one(d.loader, b.Steady, "steady_state", at) {
 		d.expectBlocks(b.Steady[0].Expects, report.PartSteady, "", span{d.baselineLasts, "the baseline phase"})
 	}
-	if one(d.loader, b.Capacity, "capacity", at) {
+	if one(d.loader, b.Capacity, "capacity", func(b capacityBlock) hcl.Range { return b.DefRange }) {
+		d.search(b.Capacity[0])
 		d.expectBlocks(b.Capacity[0].Expects, report.PartCapacity, "", span{d.loadLasts, "the load phase"})
 	}
 }

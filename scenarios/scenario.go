@@ -31,6 +31,7 @@ type Scenario struct {
 	Timeline  Timeline
 	Traffic   []Traffic
 	Expects   []Expect
+	Search    SearchLimits // of `gameday capacity`
 	Targets   []Target
 	Faults    []Fault
 	Alarms    []Alarm

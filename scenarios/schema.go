@@ -59,7 +59,7 @@ type scenarioBlock struct {
 	Timeline  []timelineBlock `hcl:"timeline,block"`
 	Traffic   []trafficBlock  `hcl:"traffic,block"`
 	Steady    []expectsBlock  `hcl:"steady_state,block"`
-	Capacity  []expectsBlock  `hcl:"capacity,block"`
+	Capacity  []capacityBlock `hcl:"capacity,block"`
 	Targets   []targetBlock   `hcl:"target,block"`
 	Faults    []faultBlock    `hcl:"fault,block"`
 	Alarms    []alarmBlock    `hcl:"alarm,block"`

@@ -47,6 +47,7 @@ type runFlags struct {
 	heal   bool
 	seed   int64
 	audit  string
+	search *searching // of `gameday capacity`; nil runs a game day
 }
 
 func (a *app) runCmd() *cobra.Command {
@@ -82,6 +83,11 @@ func (a *app) run(f *runFlags, path string) error {
 	file, s, err := f.one(a, path, false)
 	if err != nil {
 		return err
+	}
+	if f.search != nil {
+		if s, err = f.search.apply(s); err != nil {
+			return err
+		}
 	}
 	ad, err := a.admit(f, file, s)
 	if err != nil {
@@ -145,6 +151,9 @@ func (a *app) labEnd(f *runFlags, dir string, code int, err error) error {
 		return nil
 	case code > 128: // a signal ended the conductor, and the lab with it: what is in the record is all there is
 		a.say("the part of gameday inside the lab was killed (signal %d); this is what its record tells", code-128)
+		if f.search != nil {
+			return a.curve(dir, f)
+		}
 		return a.score(dir, &f.output)
 	}
 	return &codeError{code: code}
@@ -203,6 +212,9 @@ func (a *app) conduct(f *runFlags, ad *admission, file *scenarios.File, s *scena
 		Generator: engine(), Machine: machine, Lab: inside, Ledger: ledger, Kinds: kinds.All(),
 		Policies: ad.policies, ApprovedBy: f.approvedBy, Halts: ad.halts, Audit: ad.log,
 	}
+	if f.search != nil {
+		o.Search = f.search.search
+	}
 	if err := o.Check(); err != nil {
 		return usage("%w", err)
 	}
@@ -229,6 +241,9 @@ func (a *app) conduct(f *runFlags, ad *admission, file *scenarios.File, s *scena
 			return &codeError{code: exitResidue, err: fmt.Errorf("%w; %d fault(s) are left standing, `gameday revert` removes them", err, left)}
 		}
 		return &codeError{code: exitInconclusive, err: err}
+	}
+	if f.search != nil {
+		return a.curve(dir, f)
 	}
 	card, err := a.judge(dir, &f.output)
 	if card != nil {
