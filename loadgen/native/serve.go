@@ -43,7 +43,7 @@ func serve(voice *child.Voice) error {
 	c.say, c.fresh = voice.Log, voice.Fresh
 	now := time.Now()
 	start := now.Add(time.Second - time.Duration(now.Nanosecond())) // a whole second, as other streams begin
-	schedule := loadgen.NewSchedule(spec.Rate, start)
+	schedule := loadgen.NewSchedule(loadgen.Arrivals{Rate: spec.Rate}, start)
 	end := &child.Ending{}
 	var once sync.Once
 	halt := func(why child.EndReason) {
