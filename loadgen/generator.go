@@ -47,6 +47,12 @@ type Spec struct {
 	Log func(level, message string)
 }
 
+// Arrivals returns the arrivals of a part of the stream that has a share of the rate. By chance each part has its own:
+// several Poisson processes, each with its share, make together one with all of it.
+func (s Spec) Arrivals(part string, share float64) Arrivals {
+	return Arrivals{Rate: s.Rate * share, Idle: s.Idle, Poisson: s.Poisson, Seed: SeedFor(s.Seed, part)}
+}
+
 // Command changes a running stream.
 type Command struct {
 	// To is the multiple to reach, and Over how long to take about it; the rate in between is linear.
