@@ -14,7 +14,7 @@ type Arrivals struct {
 	Rate float64 `json:"rate"`
 	// Idle makes the multiple begin at 0 instead of 1: none comes until it is changed.
 	Idle bool `json:"idle,omitempty"`
-	// Poisson makes them come by chance, as those of people do who know nothing of each other. Otherwise they come evenly.
+	// Poisson makes them come by chance, as those of people do who know nothing of each other, instead of evenly.
 	Poisson bool `json:"poisson,omitempty"`
 	// Seed decides what chance brings: the same seed and the same program have the same arrivals, to the nanosecond.
 	Seed uint64 `json:"seed,omitempty"`
@@ -24,8 +24,8 @@ type Arrivals struct {
 // idle, at 0. It counts time as elapsed since its start and reads no clock. Arrivals that were due before a change keep
 // the time they were due; the fraction of an arrival that had built up carries over. It is not safe for concurrent use.
 //
-// With Λ(t) for the integral of the rate from the start to t, arrival n (from 1) is due when Λ reaches n if arrivals come
-// evenly, and when it reaches the sum of n draws from the unit exponential distribution if they are a Poisson process.
+// With Λ(t) for the integral of the rate from the start to t, arrival n (from 1) is due when Λ reaches n if arrivals
+// come evenly, and the sum of n draws from the unit exponential distribution if they are a Poisson process.
 type Pacer struct {
 	rate    float64
 	lines   []spliced

@@ -15,11 +15,11 @@ const (
 	maxMarks  = 1 << 10
 )
 
-// chance draws the arrivals of a Poisson process on the scale of Λ, the integral of its rate, where it is one of rate 1:
-// the gaps between arrivals are unit exponentials, whatever the rate does over time. This is the inversion of Λ, as in L.
-// Devroye, Non-Uniform Random Variate Generation (1986), chapter VI.1.3; the other way round it is known as the
-// time-rescaling theorem (E. Brown et al., Neural Computation 14, 2002). The sequence depends on the seed alone, so that
-// any part of it can be drawn again.
+// chance draws the arrivals of a Poisson process on the scale of Λ, the integral of its rate, where it is one of rate
+// 1: the gaps between arrivals are unit exponentials, whatever the rate does over time. This is the inversion of Λ, as
+// in L. Devroye, Non-Uniform Random Variate Generation (1986), chapter VI.1; the other way round it is known as the
+// time-rescaling theorem (E. Brown et al., Neural Computation 14, 2002). The sequence depends on the seed alone, so
+// that any part of it can be drawn again.
 type chance struct {
 	seed  uint64
 	next  draw   // of the next arrival that was not taken

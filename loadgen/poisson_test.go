@@ -56,8 +56,8 @@ func TestPoissonGaps(t *testing.T) {
 	}
 }
 
-// Under a rate that changes, the times between arrivals are exponential once they are counted by the rate's integral, here
-// that of a true sine, not of its legs.
+// Under a rate that changes, the times between arrivals are exponential once they are counted by the rate's integral,
+// here that of a true sine, not of its legs.
 func TestPoissonGapsUnderASine(t *testing.T) {
 	const rate, low, high = 200.0, 1.0, 3.0
 	const period, n = 20.0, 20_000

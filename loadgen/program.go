@@ -50,9 +50,9 @@ func Spike(base, to float64, at, rise, hold, fall time.Duration) Program {
 	return Program{From: base, Legs: []Leg{{base, at}, {to, rise}, {to, hold}, {base, fall}}}
 }
 
-// waveLegs is how many legs a period of a sine has. A straight line between two points of a sine that are an angle δ apart
-// is off by at most 1−cos(δ/2) of the amplitude: 0.24 % of the height from low to high.
-const waveLegs = 32
+// WaveLegs is how many legs a period of a sine has. A straight line between two points of a sine that are an angle δ
+// apart is off by at most 1−cos(δ/2) of the amplitude: 0.24 % of the height from low to high.
+const WaveLegs = 32
 
 // Sine returns a program that swings between low and high for a length of time. It begins at from, on the way up.
 //
@@ -74,8 +74,8 @@ func Sine(low, high, from float64, period, length time.Duration) Program {
 	value := func(turns float64) float64 { return middle - amplitude*math.Cos(2*math.Pi*turns) }
 	p := Program{From: from}
 	reached := time.Duration(0)
-	for k := math.Floor(begin*waveLegs) + 1; reached < length; k++ {
-		turns := k / waveLegs
+	for k := math.Floor(begin*WaveLegs) + 1; reached < length; k++ {
+		turns := k / WaveLegs
 		at := time.Duration(math.Round((turns - begin) * float64(period)))
 		if at >= length {
 			at, turns = length, begin+float64(length)/float64(period)

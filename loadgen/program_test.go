@@ -10,28 +10,30 @@ import (
 )
 
 func TestPrograms(t *testing.T) {
+	type at = map[time.Duration]float64
 	const s = time.Second
 	day := []Point{{time.Hour, 10}, {time.Hour + 30*time.Minute, 40}, {2 * time.Hour, 20}}
 	for _, c := range []struct {
 		name    string
 		program Program
-		at      map[time.Duration]float64
+		at      at
 		length  time.Duration
 		peak    float64
 	}{
-		{"steady", Steady(3), map[time.Duration]float64{0: 3, time.Hour: 3}, 0, 3},
+		{"steady", Steady(3), at{0: 3, time.Hour: 3}, 0, 3},
 		{"steps", Steps([]float64{1, 2, 4}, 30*s, 2*s),
-			map[time.Duration]float64{0: 1, 30 * s: 1, 31 * s: 1.5, 32 * s: 2, 62 * s: 2, 63 * s: 3, 64 * s: 4, time.Hour: 4}, 94 * s, 4},
-		{"steps that jump", Steps([]float64{2, 1}, 10*s, 0), map[time.Duration]float64{0: 2, 10*s - 1: 2, 10 * s: 1}, 20 * s, 2},
+			at{0: 1, 30 * s: 1, 31 * s: 1.5, 32 * s: 2, 62 * s: 2, 63 * s: 3, 64 * s: 4, time.Hour: 4}, 94 * s, 4},
+		{"steps that jump", Steps([]float64{2, 1}, 10*s, 0), at{0: 2, 10*s - 1: 2, 10 * s: 1}, 20 * s, 2},
 		{"spike", Spike(1, 10, 60*s, s, 20*s, 5*s),
-			map[time.Duration]float64{0: 1, 60 * s: 1, 60*s + s/2: 5.5, 61 * s: 10, 81 * s: 10, 83*s + s/2: 5.5, 86 * s: 1, time.Hour: 1}, 86 * s, 10},
-		{"spike without a slope", Spike(3, 0, s, 0, s, 0), map[time.Duration]float64{s - 1: 3, s: 0, 2*s - 1: 0, 2 * s: 3}, 2 * s, 3},
-		{"sine", Sine(1, 3, 1, 40*s, 50*s), map[time.Duration]float64{0: 1, 10 * s: 2, 20 * s: 3, 30 * s: 2, 40 * s: 1, 50 * s: 2, time.Hour: 2}, 50 * s, 3},
-		{"sine from its middle", Sine(1, 3, 2, 40*s, 40*s), map[time.Duration]float64{0: 2, 10 * s: 3, 20 * s: 2, 30 * s: 1, 40 * s: 2}, 40 * s, 3},
-		{"sine from its top", Sine(1, 3, 3, 40*s, 40*s), map[time.Duration]float64{0: 3, 20 * s: 1, 40 * s: 3}, 40 * s, 3},
-		{"replay", Replay(day, 60), map[time.Duration]float64{0: 10, 15 * s: 25, 30 * s: 40, 45 * s: 30, 60 * s: 20, time.Hour: 20}, 60 * s, 40},
-		{"replay, scaled", Replay(day, 60).Times(0.1), map[time.Duration]float64{0: 1, 30 * s: 4, 60 * s: 2}, 60 * s, 4},
-		{"one point", Replay(day[:1], 1), map[time.Duration]float64{0: 10, s: 10}, 0, 10},
+			at{0: 1, 60 * s: 1, 60*s + s/2: 5.5, 61 * s: 10, 81 * s: 10, 83*s + s/2: 5.5, 86 * s: 1, time.Hour: 1}, 86 * s, 10},
+		{"spike without a slope", Spike(3, 0, s, 0, s, 0), at{s - 1: 3, s: 0, 2*s - 1: 0, 2 * s: 3}, 2 * s, 3},
+		{"sine", Sine(1, 3, 1, 40*s, 50*s),
+			at{0: 1, 10 * s: 2, 20 * s: 3, 30 * s: 2, 40 * s: 1, 50 * s: 2, time.Hour: 2}, 50 * s, 3},
+		{"sine from its middle", Sine(1, 3, 2, 40*s, 40*s), at{0: 2, 10 * s: 3, 20 * s: 2, 30 * s: 1, 40 * s: 2}, 40 * s, 3},
+		{"sine from its top", Sine(1, 3, 3, 40*s, 40*s), at{0: 3, 20 * s: 1, 40 * s: 3}, 40 * s, 3},
+		{"replay", Replay(day, 60), at{0: 10, 15 * s: 25, 30 * s: 40, 45 * s: 30, 60 * s: 20, time.Hour: 20}, 60 * s, 40},
+		{"replay, scaled", Replay(day, 60).Times(0.1), at{0: 1, 30 * s: 4, 60 * s: 2}, 60 * s, 4},
+		{"one point", Replay(day[:1], 1), at{0: 10, s: 10}, 0, 10},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for at, want := range c.at {
@@ -64,7 +66,7 @@ func TestSineIsClose(t *testing.T) {
 		period := time.Duration(rapid.Int64Range(int64(time.Second), int64(time.Hour)).Draw(t, "period"))
 		length := time.Duration(rapid.Int64Range(0, 5*int64(period)).Draw(t, "length"))
 		p := Sine(low, high, from, period, length)
-		if p.Length() != length || len(p.Legs) > int(length/period+2)*waveLegs {
+		if p.Length() != length || len(p.Legs) > int(length/period+2)*WaveLegs {
 			t.Fatalf("%d legs take %s, not %s", len(p.Legs), p.Length(), length)
 		}
 		middle, amplitude := (low+high)/2, (high-low)/2

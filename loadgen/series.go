@@ -33,10 +33,10 @@ const centuries = 200 * 365 * 24 * time.Hour
 // bom may begin a text file that was written on Windows.
 var bom = []byte("\xef\xbb\xbf")
 
-// ReadSeries reads a series of rates as CSV (RFC 4180): two columns, the time and how many a second there were then. Times
-// are seconds from anywhere, such as the epoch, or all of them RFC 3339, and go forward; points count from the first one. A
-// first line whose second column is not a number is a heading, and lines that begin with # are remarks. A mistake is a
-// *SeriesError; nothing is guessed for a rate that is missing.
+// ReadSeries reads a series of rates as CSV (RFC 4180): two columns, the time and how many a second there were then.
+// Times are seconds from anywhere, such as the epoch, or all of them RFC 3339, and go forward; points count from the
+// first one. A first line whose second column is not a number is a heading, and lines that begin with # are remarks. A
+// mistake is a *SeriesError; nothing is guessed for a rate that is missing.
 func ReadSeries(r io.Reader) ([]Point, error) {
 	text, err := io.ReadAll(r)
 	if err != nil {

@@ -67,15 +67,19 @@ func TestReadSeriesRefuses(t *testing.T) {
 	for i := range MaxLegs + 1 {
 		fmt.Fprintf(&b, "%d,1\n", i)
 	}
-	if _, err := ReadSeries(strings.NewReader(b.String())); err == nil || err.Error() != "line 100001: there are more than 100000 points" {
+	_, err := ReadSeries(strings.NewReader(b.String()))
+	if err == nil || err.Error() != "line 100001: there are more than 100000 points" {
 		t.Errorf("too many points: %v", err)
 	}
 }
 
 // FuzzReadSeries feeds the reader anything at all: what it takes can be replayed.
 func FuzzReadSeries(f *testing.F) {
-	for _, seed := range []string{"0,10\n60,12\n", "time,rate\n2026-11-20T14:00:00Z,1\n2026-11-20T14:01:00Z,2\n", "# x\n\"0\",\"1\"\n1e9,2\n",
-		"0,1\n0.0000000001,1e308\n", "-1e18,0\n9223372036,1\n", "\xef\xbb\xbf0,1\r\n1,2\r\n", "a,b\nc,d\n", "0001-01-01T00:00:00Z,1\n9999-01-01T00:00:00Z,1\n"} {
+	for _, seed := range []string{
+		"0,10\n60,12\n", "time,rate\n2026-11-20T14:00:00Z,1\n2026-11-20T14:01:00Z,2\n", "# x\n\"0\",\"1\"\n1e9,2\n",
+		"0,1\n0.0000000001,1e308\n", "-1e18,0\n9223372036,1\n", "\xef\xbb\xbf0,1\r\n1,2\r\n", "a,b\nc,d\n",
+		"0001-01-01T00:00:00Z,1\n9999-01-01T00:00:00Z,1\n",
+	} {
 		f.Add(seed, 60.0)
 	}
 	f.Fuzz(func(t *testing.T, text string, speed float64) {
