@@ -217,8 +217,8 @@ func (d *decoding) shape(out *Traffic, t trafficBlock) {
 			"and this multiple would have no effect. Take it out.", s.block.Kind)
 	}
 	if n := len(out.Program.Legs); n > loadgen.MaxLegs {
-		d.errorf(s.block.DefRange, "Too many waves", "The load phase would have %d of its waves, drawn in %d lines, and %d "+
-			"lines are the most. Make the period longer.", n/loadgen.WaveLegs, n, loadgen.MaxLegs)
+		d.errorf(s.block.DefRange, "Shape too fine", "The load phase would be drawn in %d straight lines, and %d are the most. A "+
+			"sine has %d a period: make it longer.", n, loadgen.MaxLegs, loadgen.WaveLegs)
 		return
 	}
 	if out.Program.Peak(loadgen.Never) == 0 && out.Replay == nil {
@@ -336,8 +336,11 @@ func (s *shaper) sine() {
 		s.errorf(s.at("from"), "Begin outside the wave", "from is %g, and the wave goes from %g to %g.", from, low, high)
 		return
 	}
-	left := s.loadLasts - max(s.out.Start, 0) // of the load phase; less than nothing where that is wrong, and reported
-	s.out.Program = loadgen.Sine(low, high, from, period, left)
+	length := s.loadLasts - max(s.out.Start, 0)
+	if length <= 0 { // one of the two is wrong, which is reported
+		length = period
+	}
+	s.out.Program = loadgen.Sine(low, high, from, period, length)
 	s.out.Shape = fmt.Sprintf("sine %g to %g every %s", low, high, short(period))
 	if from != low {
 		s.out.Shape += fmt.Sprintf(" from %g", from)

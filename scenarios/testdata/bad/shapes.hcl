@@ -95,6 +95,15 @@ scenario "s" {
       period = "5s"
     }
   }
+  traffic "beyond" {
+    script = "shoppers.js"
+    start  = "2m"
+    baseline { rate = 10 }
+    shape "sine" {
+      low    = 0
+      period = "10s"
+    }
+  }
   traffic "kept" {
     script         = "shoppers.js"
     keep_executors = true
