@@ -106,3 +106,22 @@ type Querier interface {
 	// Query returns the value of a query that yields one number; ok is false when it yields none.
 	Query(ctx context.Context, query string) (value float64, ok bool, err error)
 }
+
+// Ranger is implemented by sources that know what a query has yielded in the past.
+type Ranger interface {
+	// Range returns what the query yields at the begin of the span and every step after it, in the source's own clock. Where
+	// a series has no value it has no sample.
+	Range(ctx context.Context, query string, span clock.Span, step time.Duration) ([]Series, error)
+}
+
+// Series is one of those that a query yields, in order of time.
+type Series struct {
+	Labels  map[string]string
+	Samples []Sample
+}
+
+// Sample is one value of a series.
+type Sample struct {
+	At    time.Time
+	Value float64
+}

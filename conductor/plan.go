@@ -22,12 +22,7 @@ func MakePlan(s *scenarios.Scenario) *report.Plan {
 		p.Phases = append(p.Phases, report.PhasePlan{Phase: phase, At: s.Timeline.Start(phase), Length: phaseLength(s, phase)})
 	}
 	for _, t := range s.Traffic {
-		engine := "k6"
-		if t.Script == "" {
-			engine = "native"
-		}
-		p.Traffic = append(p.Traffic, report.TrafficPlan{Name: t.Name, Engine: engine, Script: t.ScriptShown, Mix: t.Mix(), Rate: t.Rate,
-			Multiple: t.Multiple, KeepExecutors: t.KeepExecutors})
+		p.Traffic = append(p.Traffic, trafficPlan(s, t))
 	}
 	for _, t := range s.Targets {
 		p.Targets = append(p.Targets, report.TargetPlan{Name: t.Name, Kind: t.Selector.Kind(), Selector: t.Selector.String(),
@@ -82,6 +77,35 @@ func phaseLength(s *scenarios.Scenario, p report.Phase) time.Duration {
 	}
 }
 
+// trafficPlan says what a stream is asked for. Nothing is said of a replay that is not known yet.
+func trafficPlan(s *scenarios.Scenario, t scenarios.Traffic) report.TrafficPlan {
+	p := report.TrafficPlan{Name: t.Name, Engine: "k6", Script: t.ScriptShown, Mix: t.Mix(), Rate: t.Rate,
+		KeepExecutors: t.KeepExecutors, Shape: t.Shape}
+	if t.Script == "" {
+		p.Engine = "native"
+	}
+	if t.Poisson {
+		p.Arrivals = report.Poisson
+	}
+	if t.Late() {
+		p.Start = &t.Start
+	}
+	if t.Pending() {
+		return p
+	}
+	program := t.Multiples()
+	p.Multiple = program.Peak(left(s, t))
+	if len(program.Legs) > 0 {
+		p.Program = &program
+	}
+	return p
+}
+
+// left is how much of the load phase a stream's program has.
+func left(s *scenarios.Scenario, t scenarios.Traffic) time.Duration {
+	return s.Timeline.Load - max(0, t.Start)
+}
+
 func faultPlan(s *scenarios.Scenario, f *scenarios.Fault) report.FaultPlan {
 	p := report.FaultPlan{
 		Name: f.Name, Kind: f.Kind.Name, Targets: f.Targets, Between: f.Between, At: beginsAt(s, f.Name), After: f.After, Wait: f.Wait,
@@ -110,6 +134,12 @@ func previews(s *scenarios.Scenario, p *report.Plan, target string, place faults
 func warnings(s *scenarios.Scenario) []string {
 	var out []string
 	warn := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	for _, t := range s.Traffic {
+		if takes, left := t.Multiples().Length(), left(s, t); takes > left {
+			warn("Traffic %s: its shape takes %s, and the load phase has %s for it: the rest is not sent.", t.Name, short(takes),
+				short(left))
+		}
+	}
 	for _, f := range s.Faults {
 		if begins := s.Begins(f.Name); begins > s.Timeline.Load {
 			warn("Fault %s is due %s into a load phase of %s: it will not be injected.", f.Name, short(begins), short(s.Timeline.Load))

@@ -56,7 +56,8 @@ func loadPlan(t *testing.T, path string) (*scenarios.Scenario, *report.Plan) {
 
 // TestPlanText compares what is printed of a good plan, and of one that has everything to be warned of.
 func TestPlanText(t *testing.T) {
-	for golds, path := range map[string]string{"shop.txt": "../examples/shop/game-day.hcl", "doubtful.txt": "testdata/doubtful.hcl"} {
+	for golds, path := range map[string]string{"shop.txt": "../examples/shop/game-day.hcl", "doubtful.txt": "testdata/doubtful.hcl",
+		"shapes.txt": "testdata/shapes.hcl"} {
 		t.Run(golds, func(t *testing.T) {
 			s, p := loadPlan(t, path)
 			if s.Lab != nil { // its places are known once it is up

@@ -3,7 +3,9 @@ package conductor
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -85,10 +87,29 @@ func (t *planText) traffic(p *report.Plan) {
 		if s.Script == "" {
 			what = s.Mix
 		}
-		lines = append(lines, fmt.Sprintf("%-10s %g/s baseline (given)  →  %gx = %g/s, open model, %s",
-			s.Name, s.Rate, s.Multiple, s.Rate*s.Multiple, what))
+		lines = append(lines, fmt.Sprintf("%-10s %g/s baseline (given)  →  %s, open model, %s", s.Name, s.Rate, askedText(s), what))
 	}
 	t.section("Traffic", 24, lines)
+}
+
+// askedText says what the load phase asks of a stream: "3x = 120/s, steps 1 2 3 hold 30s, poisson".
+func askedText(s report.TrafficPlan) string {
+	text := "not known"
+	if s.Multiple > 0 {
+		text = fmt.Sprintf("%sx = %s/s", rounded(s.Multiple), rounded(s.Rate*s.Multiple))
+	}
+	if manner := s.Manner(); manner != "" {
+		text += ", " + manner
+	}
+	return text
+}
+
+// rounded prints a number with two decimals at most, and a small one with three digits.
+func rounded(v float64) string {
+	if v < 1 {
+		return fmt.Sprintf("%.3g", v)
+	}
+	return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64)
 }
 
 func (t *planText) touches(p *report.Plan) {
@@ -131,6 +152,12 @@ func (t *planText) timeline(p *report.Plan) {
 	for _, ph := range p.Phases {
 		all = append(all, moment{ph.At, fmt.Sprintf("%-9s %s", ph.Phase, phaseText(p, ph.Phase))})
 	}
+	for _, s := range p.Traffic {
+		if s.Start != nil {
+			starts := fmt.Sprintf("  ▸ %-9s traffic starts, at %sx", s.Name, rounded(first(s)))
+			all = append(all, moment{loadBegins(p) + *s.Start, starts})
+		}
+	}
 	for _, f := range p.Faults {
 		all = append(all, moment{f.At, faultText(f)})
 		for _, preview := range f.Previews {
@@ -145,7 +172,29 @@ func (t *planText) timeline(p *report.Plan) {
 	}
 }
 
+// loadBegins is the begin of the load phase on the run's clock.
+func loadBegins(p *report.Plan) time.Duration {
+	for _, ph := range p.Phases {
+		if ph.Phase == report.Load {
+			return ph.At
+		}
+	}
+	return 0
+}
+
+// first is the multiple that a stream begins with.
+func first(s report.TrafficPlan) float64 {
+	if s.Program != nil {
+		return s.Program.From
+	}
+	return s.Multiple
+}
+
 func phaseText(p *report.Plan, ph report.Phase) string {
+	ramp, load, recovery := "to the multiple", "at the multiple", "at the multiple"
+	if slices.ContainsFunc(p.Traffic, func(s report.TrafficPlan) bool { return s.Shape != "" }) {
+		ramp, load, recovery = "to where the shapes begin", "along the shapes", "where the shapes ended"
+	}
 	switch ph {
 	case report.Baseline:
 		if names := expectNames(p, report.PartSteady); names != "" {
@@ -153,17 +202,17 @@ func phaseText(p *report.Plan, ph report.Phase) string {
 		}
 		return "1x"
 	case report.Ramp:
-		return "to the multiple"
+		return ramp
 	case report.Load:
 		if names := expectNames(p, report.PartCapacity); names != "" {
-			return "at the multiple; capacity: " + names
+			return load + "; capacity: " + names
 		}
-		return "at the multiple"
+		return load
 	default:
 		if expectNames(p, report.PartSteady) == "" {
-			return "at the multiple"
+			return recovery
 		}
-		return "at the multiple; the steady state must hold again"
+		return recovery + "; the steady state must hold again"
 	}
 }
 

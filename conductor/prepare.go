@@ -63,7 +63,8 @@ func (r *run) prepare() bool {
 		r.found("record", true, "the control socket cannot be opened", err.Error())
 		return false
 	}
-	steps := []func() bool{r.checkSecrets, r.checkOthers, r.startLab, r.checkHosts, r.checkTargets, r.checkFaults, r.sources.open, r.sources.preflight}
+	steps := []func() bool{r.checkSecrets, r.checkReplays, r.checkOthers,
+		r.startLab, r.checkHosts, r.checkTargets, r.checkFaults, r.sources.open, r.sources.preflight}
 	for _, step := range steps {
 		if r.ctx.Err() != nil || !step() {
 			return false
@@ -97,6 +98,14 @@ func (r *run) checkSecrets() bool {
 		}
 	}
 	return ok
+}
+
+// checkReplays refuses to run without the rates that are to be replayed.
+func (r *run) checkReplays() bool {
+	if r.unknown != nil {
+		r.found("traffic", true, "what is to be replayed is not known", r.unknown.Error())
+	}
+	return r.unknown == nil
 }
 
 func (r *run) startLab() bool {
@@ -249,7 +258,11 @@ func (r *run) shut() {
 // Plan resolves a scenario's targets now and returns what would happen. It touches nothing. Targets that cannot be
 // resolved are warnings: what is not there now may be there at the run.
 func Plan(ctx context.Context, o Options) *report.Plan {
+	unknown := o.replays(ctx)
 	p := MakePlan(o.Scenario)
+	if unknown != nil {
+		p.Warnings = append(p.Warnings, "A run would not begin, as what is to be replayed is not known: "+unknown.Error()+".")
+	}
 	for i := range p.Targets {
 		resolvePlan(ctx, o, p, &p.Targets[i])
 	}

@@ -217,31 +217,39 @@ func (e *ending) Watch(ctx context.Context) (faults.Effect, error) {
 	}
 }
 
-// sender is a generator that emits a window a second, as told, and obeys commands.
+// sender is a generator that emits a window a second, by a real pacer that is told what the generator is.
 type sender struct {
 	// errors is the share of failed requests in the n-th second, from 0; below 0 the window is missing.
 	errors func(second int) float64
 	dies   time.Duration // when it breaks, since its start; 0 never
 
 	mu       sync.Mutex
+	specs    map[string]loadgen.Spec // by stream
 	commands []command
 }
 
 type command struct {
-	at time.Duration
+	stream string
+	at     time.Duration
 	loadgen.Command
 }
 
 func (s *sender) Check(context.Context, loadgen.Spec) []loadgen.Problem { return nil }
 
 func (s *sender) Run(_ context.Context, spec loadgen.Spec, emit func(loadgen.Window)) error {
+	s.mu.Lock()
+	if s.specs == nil {
+		s.specs = map[string]loadgen.Spec{}
+	}
+	s.specs[spec.Stream] = spec
+	s.mu.Unlock()
 	spec.Ready()
 	start := time.Now()
+	pacer := loadgen.NewPacer(loadgen.Arrivals{Rate: spec.Rate, Idle: spec.Idle, Poisson: spec.Poisson, Seed: spec.Seed})
 	var died <-chan time.Time
 	if s.dies > 0 {
 		died = time.After(s.dies)
 	}
-	multiple := spec.Factor
 	for n := 0; ; n++ {
 		// A moment after the second is over, so that nothing depends on which of two goroutines wakes first.
 		next := time.After(time.Until(start.Add(time.Duration(n+1)*time.Second + 10*time.Millisecond)))
@@ -249,12 +257,12 @@ func (s *sender) Run(_ context.Context, spec loadgen.Spec, emit func(loadgen.Win
 		select {
 		case c := <-spec.Commands:
 			s.mu.Lock()
-			s.commands = append(s.commands, command{time.Since(start), c})
+			s.commands = append(s.commands, command{spec.Stream, time.Since(start), c})
 			s.mu.Unlock()
 			if c.Stop {
 				return nil
 			}
-			multiple = c.To
+			pacer.Ramp(time.Since(start), c.To, c.Over, c.Then...)
 			goto wait
 		case <-died:
 			return errors.New("the engine broke")
@@ -265,14 +273,15 @@ func (s *sender) Run(_ context.Context, spec loadgen.Spec, emit func(loadgen.Win
 			share = s.errors(n)
 		}
 		if share >= 0 {
-			emit(second(spec.Stream, start.Add(time.Duration(n)*time.Second), spec.Rate*multiple, multiple, share))
+			end := time.Duration(n+1) * time.Second
+			due := pacer.Due(end) - pacer.Due(end-time.Second)
+			emit(second(spec.Stream, start.Add(end-time.Second), due, pacer.Multiple(end-1), share))
 		}
 	}
 }
 
-// second is a window in which a share of the requests failed, each after 20 ms.
-func second(stream string, at time.Time, rate, multiple, share float64) loadgen.Window {
-	n := uint64(rate)
+// second is a window in which a share of n requests failed, each after 20 ms.
+func second(stream string, at time.Time, n uint64, multiple, share float64) loadgen.Window {
 	w := loadgen.Window{Stream: stream, Start: at, Multiple: multiple, Due: n, Started: n, Completed: n}
 	failed := uint64(math.Round(float64(n) * share))
 	for i := range n {
@@ -570,9 +579,10 @@ func same(t *testing.T, what string, got, want []string) {
 
 // probe is an alarm source that answers queries as told.
 type probe struct {
-	query func(context.Context) (float64, bool, error)
-	err   error // of Preflight
-	finds []alarms.Finding
+	query  func(context.Context) (float64, bool, error)
+	err    error // of Preflight
+	finds  []alarms.Finding
+	series int // how many Range yields
 }
 
 type probeConfig struct {

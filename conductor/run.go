@@ -46,6 +46,8 @@ type Options struct {
 	Search *Search
 	// Generator sends the traffic.
 	Generator loadgen.Generator
+	// Series asks for the rates that are replayed; nil asks the scenario's sources themselves.
+	Series Series
 	// Machine resolves targets and brings the guard.
 	Machine *targets.Machine
 	// Lab is set when the scenario has a lab and this process stands in it.
@@ -102,6 +104,7 @@ type run struct {
 	enforcing sync.Mutex
 	enforced  map[*guard.Client]bool
 
+	unknown error // why the series of a replay is not known
 	// ctx ends when the run must unwind; its cause is an *endError.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -139,6 +142,7 @@ func Run(ctx context.Context, o Options) error {
 	machine.Stand = r.guards()
 	r.Machine = &machine
 	defer r.cancel(nil)
+	r.unknown = o.replays(r.ctx)
 	if err := r.writePlan(); err != nil {
 		return errors.Join(err, rec.close(), auditor.close())
 	}
@@ -249,6 +253,7 @@ func (r *run) load() error {
 	r.loadStart = r.rec.now()
 	r.phase(report.PhaseStarted, report.Load) // first, so that no fault of the phase stands before it in the record
 	close(r.loadBegan)
+	r.traffic.load()
 	err := r.sleep(r.Scenario.Timeline.Load)
 	for _, f := range r.faults {
 		if err != nil {
@@ -262,6 +267,7 @@ func (r *run) load() error {
 
 func (r *run) recovery() error {
 	r.phase(report.PhaseStarted, report.Recovery)
+	r.traffic.hold(r.rec.now().Sub(r.loadStart))
 	err := r.sleep(r.Scenario.Timeline.Recovery)
 	r.phase(report.PhaseEnded, report.Recovery)
 	return err

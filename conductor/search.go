@@ -42,6 +42,10 @@ func ForSearch(s *scenarios.Scenario, search *Search) (*scenarios.Scenario, erro
 	out := *s
 	out.Timeline.Ramp, out.Timeline.Load, out.Timeline.Recovery = 0, search.MaxDuration, 0
 	out.Faults, out.Alarms, out.Responses, out.Noise = nil, nil, nil, nil
+	out.Traffic = nil
+	for _, t := range s.Traffic {
+		out.Traffic = append(out.Traffic, t.Steady())
+	}
 	out.Expects = nil
 	for _, e := range s.Expects {
 		if e.Part == report.PartSteady || e.Part == report.PartCapacity {

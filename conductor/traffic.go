@@ -69,6 +69,7 @@ func (s *strain) look(w loadgen.Window) (level, message string) {
 // stream is one traffic block on its way.
 type stream struct {
 	scenarios.Traffic
+	program  loadgen.Program // of the load phase, in multiples
 	commands chan loadgen.Command
 	ready    chan struct{}
 	done     chan struct{}
@@ -78,8 +79,8 @@ type stream struct {
 func newTraffic(r *run) *traffic {
 	t := &traffic{run: r, last: map[string]time.Time{}, strain: map[string]*strain{}, arrived: make(chan struct{}), keep: lookBack(r.Scenario, r.Search)}
 	for _, s := range r.Scenario.Traffic {
-		t.streams = append(t.streams, &stream{Traffic: s, commands: make(chan loadgen.Command, commandBacklog),
-			ready: make(chan struct{}), done: make(chan struct{})})
+		t.streams = append(t.streams, &stream{Traffic: s, program: s.Multiples(),
+			commands: make(chan loadgen.Command, commandBacklog), ready: make(chan struct{}), done: make(chan struct{})})
 	}
 	return t
 }
@@ -142,7 +143,7 @@ func (t *traffic) send(s *stream) {
 	if r := t.run; r.Search != nil {
 		spec.PeakMultiple = r.Search.Bounds.Max / r.base()
 	}
-	spec.Seed = uint64(t.run.seed())
+	spec.Seed = loadgen.SeedFor(uint64(t.run.seed()), s.Name)
 	spec.Log = func(level, message string) {
 		t.run.rec.add(report.GeneratorSaid, report.GeneratorNote{Stream: s.Name, Level: level, Message: message})
 	}
@@ -273,10 +274,35 @@ func (t *traffic) latest(now time.Time, over time.Duration) *sli.Aggregate {
 	return t.between(end.Add(-max(time.Second, over.Truncate(time.Second))), end)
 }
 
-// ramp takes every stream to its multiple.
+// ramp takes every stream to the multiple that its program begins with, but those that start later.
 func (t *traffic) ramp(over time.Duration) {
 	for _, s := range t.streams {
-		t.command(s, loadgen.Command{To: s.Multiple, Over: over})
+		if !s.Late() {
+			t.command(s, loadgen.Command{To: s.program.From, Over: over})
+		}
+	}
+}
+
+// load tells every stream its program, at the begin of the load phase. One that is steady has what it needs.
+func (t *traffic) load() {
+	for _, s := range t.streams {
+		switch {
+		case s.Late():
+			begin := []loadgen.Leg{{To: s.program.From}}
+			t.command(s, loadgen.Command{To: 0, Over: s.Start, Then: append(begin, s.program.Legs...)})
+		case len(s.program.Legs) > 0:
+			t.command(s, loadgen.Command{To: s.program.From, Then: s.program.Legs})
+		}
+	}
+}
+
+// hold keeps every stream whose program is not over at the multiple that it has now, so long after the begin of the
+// load phase.
+func (t *traffic) hold(since time.Duration) {
+	for _, s := range t.streams {
+		if own := since - max(0, s.Start); own < s.program.Length() {
+			t.command(s, loadgen.Command{To: s.program.At(own)})
+		}
 	}
 }
 

@@ -21,6 +21,10 @@ type Spec struct {
 	// Rate is 1x in iterations per second, shared among the script's functions in the script's own proportions. It is not
 	// used with KeepExecutors.
 	Rate float64
+	// Idle makes the stream begin at a multiple of 0, instead of 1: it is ready, and sends nothing until a command.
+	Idle bool
+	// Poisson makes arrivals come by chance instead of evenly; see Arrivals.
+	Poisson bool
 	// KeepExecutors keeps the script's own scenarios and scales them by Factor once, instead of replacing them by a
 	// schedule of arrivals that can change while it runs.
 	KeepExecutors bool
@@ -43,11 +47,19 @@ type Spec struct {
 	Log func(level, message string)
 }
 
+// Arrivals returns the arrivals of a part of the stream that has a share of the rate. By chance each part has its own:
+// several Poisson processes, each with its share, make together one with all of it.
+func (s Spec) Arrivals(part string, share float64) Arrivals {
+	return Arrivals{Rate: s.Rate * share, Idle: s.Idle, Poisson: s.Poisson, Seed: SeedFor(s.Seed, part)}
+}
+
 // Command changes a running stream.
 type Command struct {
 	// To is the multiple to reach, and Over how long to take about it; the rate in between is linear.
 	To   float64
 	Over time.Duration
+	// Then are the legs to follow after that, by the stream's own clock, until the next command.
+	Then []Leg
 	// Stop ends the stream: no new iterations, those in flight may finish within the engine's grace period, teardown runs.
 	Stop bool
 }

@@ -1,23 +1,41 @@
 package loadgen
 
 import (
+	"sort"
 	"time"
 )
 
-// maxSplices bounds how many past lines a Pacer remembers.
-const maxSplices = 64
+// maxPast bounds how many past lines a Pacer remembers when it is changed.
+const maxPast = 1 << 12
 
-// Pacer is a schedule that can be changed while it runs: a base rate times a multiple, which begins at 1. It counts
-// time as elapsed since its start and reads no clock. Arrivals that were due before a change keep the time they were
-// due; the fraction of an arrival that had built up carries over. It is not safe for concurrent use.
+// Arrivals says how the arrivals of a stream come.
+type Arrivals struct {
+	// Rate is how many come per second at a multiple of 1.
+	Rate float64 `json:"rate"`
+	// Idle makes the multiple begin at 0 instead of 1: none comes until it is changed.
+	Idle bool `json:"idle,omitempty"`
+	// Poisson makes them come by chance, as those of people do who know nothing of each other, instead of evenly.
+	Poisson bool `json:"poisson,omitempty"`
+	// Seed decides what chance brings: the same seed and the same program have the same arrivals, to the nanosecond.
+	Seed uint64 `json:"seed,omitempty"`
+}
+
+// Pacer is a schedule that can be changed while it runs: a base rate times a multiple, which begins at 1 or, when it is
+// idle, at 0. It counts time as elapsed since its start and reads no clock. Arrivals that were due before a change keep
+// the time they were due; the fraction of an arrival that had built up carries over. It is not safe for concurrent use.
+//
+// With Λ(t) for the integral of the rate from the start to t, arrival n (from 1) is due when Λ reaches n if arrivals
+// come evenly, and the sum of n draws from the unit exponential distribution if they are a Poisson process.
 type Pacer struct {
 	rate    float64
 	lines   []spliced
+	line    int           // at or before the one on which the next arrival is due
 	changed time.Duration // when the last Ramp began
 	taken   uint64
+	chance  *chance // nil when arrivals come evenly
 }
 
-// spliced is a line of the schedule from start on, until the next one's start. Arrivals up to start are base.
+// spliced is a line of the schedule from start on, until the next one's start. Λ at start is base.
 type spliced struct {
 	start    time.Duration
 	base     float64
@@ -25,58 +43,66 @@ type spliced struct {
 	rates    Linear // rate times multiple
 }
 
-// NewPacer returns a schedule of rate arrivals per second, at a multiple of 1.
-func NewPacer(rate float64) *Pacer {
-	p := &Pacer{rate: max(0, rate)}
-	p.lines = []spliced{p.line(0, 0, Constant(1, Never))}
+// at returns Λ at a time since the line's start.
+func (s *spliced) at(since time.Duration) float64 { return s.base + s.rates.arrivals(since) }
+
+// NewPacer returns a schedule.
+func NewPacer(a Arrivals) *Pacer {
+	p := &Pacer{rate: max(0, a.Rate)}
+	if a.Poisson {
+		p.chance = newChance(a.Seed)
+	}
+	multiple := 1.0
+	if a.Idle {
+		multiple = 0
+	}
+	p.lines = []spliced{p.spliced(0, 0, Constant(multiple, Never))}
 	return p
 }
 
-// Ramp changes the multiple from what it is at the elapsed time at to to, in a straight line that takes over, and
-// leaves it there. Time may not go backwards: an at before the last change counts as the last change's.
-func (p *Pacer) Ramp(at time.Duration, to float64, over time.Duration) {
-	at, to = max(at, p.changed), max(0, to)
+// Ramp changes the multiple from what it is at the elapsed time at to to, in a straight line that takes over, follows
+// the legs after it, and leaves it where the last one ends. Time may not go backwards: an at before the last change
+// counts as the last change's.
+func (p *Pacer) Ramp(at time.Duration, to float64, over time.Duration, then ...Leg) {
+	at = max(at, p.changed)
 	p.changed = at
-	from, base := p.Multiple(at), p.arrivals(at)
-	for len(p.lines) > 1 && p.lines[len(p.lines)-1].start >= at {
-		p.lines = p.lines[:len(p.lines)-1]
+	from, base := p.Multiple(at), p.integral(at)
+	p.lines = p.lines[:sort.Search(len(p.lines), func(i int) bool { return p.lines[i].start >= at })]
+	if past := len(p.lines) - maxPast; past > 0 {
+		p.lines = append(p.lines[:0], p.lines[past:]...)
 	}
-	if over > 0 {
-		ramp := p.line(at, base, Linear{From: from, To: to, Over: over})
-		p.add(ramp)
-		at, base = at+over, base+ramp.rates.total()
+	p.line = 0
+	for i := -1; i < len(then); i++ {
+		leg := Leg{To: to, Over: over}
+		if i >= 0 {
+			leg = then[i]
+		}
+		leg.To = max(0, leg.To)
+		if leg.Over = min(leg.Over, Never-at); leg.Over > 0 {
+			s := p.spliced(at, base, Linear{From: from, To: leg.To, Over: leg.Over})
+			p.lines = append(p.lines, s)
+			at, base = at+leg.Over, base+s.rates.total()
+		}
+		from = leg.To
 	}
-	p.add(p.line(at, base, Constant(to, Never-at)))
+	p.lines = append(p.lines, p.spliced(at, base, Constant(from, Never-at)))
 }
 
-func (p *Pacer) line(start time.Duration, base float64, multiple Linear) spliced {
+func (p *Pacer) spliced(start time.Duration, base float64, multiple Linear) spliced {
 	rates := Linear{From: p.rate * multiple.From, To: p.rate * multiple.To, Over: multiple.Over}
 	return spliced{start: start, base: base, multiple: multiple, rates: rates}
 }
 
-func (p *Pacer) add(s spliced) {
-	if last := len(p.lines) - 1; p.lines[last].start == s.start {
-		p.lines[last] = s
-		return
-	}
-	p.lines = append(p.lines, s)
-	if len(p.lines) > maxSplices {
-		p.lines = append(p.lines[:0], p.lines[1:]...)
-	}
-}
-
 // on returns the line that an elapsed time falls on.
-func (p *Pacer) on(elapsed time.Duration) spliced {
-	i := len(p.lines) - 1
-	for i > 0 && p.lines[i].start > elapsed {
-		i--
-	}
-	return p.lines[i]
+func (p *Pacer) on(elapsed time.Duration) *spliced {
+	after := sort.Search(len(p.lines), func(i int) bool { return p.lines[i].start > elapsed })
+	return &p.lines[max(0, after-1)]
 }
 
-func (p *Pacer) arrivals(elapsed time.Duration) float64 {
+// integral returns Λ.
+func (p *Pacer) integral(elapsed time.Duration) float64 {
 	s := p.on(elapsed)
-	return s.base + s.rates.arrivals(elapsed-s.start)
+	return s.at(elapsed - s.start)
 }
 
 // Multiple returns the multiple at an elapsed time.
@@ -85,27 +111,45 @@ func (p *Pacer) Multiple(elapsed time.Duration) float64 {
 	return s.multiple.at(elapsed - s.start)
 }
 
-// Due returns how many arrivals are due by an elapsed time, as far as is planned now.
-func (p *Pacer) Due(elapsed time.Duration) uint64 { return uint64(p.arrivals(elapsed)) }
+// Due returns how many arrivals are due by an elapsed time, as far as is planned now. Of a Poisson process those after
+// the last one taken are counted by drawing them, each time anew.
+func (p *Pacer) Due(elapsed time.Duration) uint64 {
+	reached := p.integral(elapsed)
+	if p.chance != nil {
+		return p.chance.count(reached)
+	}
+	return uint64(reached)
+}
 
 // Next returns when the next arrival that was not taken is due, or Never while the multiple holds at 0. It may be in
 // the past, when the caller is late.
 func (p *Pacer) Next() time.Duration {
-	n := p.taken + 1
-	i := len(p.lines) - 1
-	for i > 0 && float64(n) <= p.lines[i].base {
-		i--
+	want := float64(p.taken + 1)
+	if p.chance != nil {
+		want = p.chance.next.sum
 	}
-	s := p.lines[i]
-	guess := s.rates.reach(float64(n) - s.base)
-	if guess == Never && i == len(p.lines)-1 {
+	for p.line+1 < len(p.lines) && p.lines[p.line+1].base < want {
+		p.line++
+	}
+	s := &p.lines[p.line]
+	guess, end := s.rates.reach(want-s.base), s.rates.Length()
+	if guess == Never && p.line == len(p.lines)-1 {
 		return Never
 	}
-	return exactly(s.start+min(guess, s.rates.Length()), Never, func(t time.Duration) bool { return p.Due(t) >= n })
+	since := exactly(min(guess, end), end, func(t time.Duration) bool { return s.at(t) >= want })
+	if since == Never {
+		return Never
+	}
+	return s.start + since
 }
 
 // Take marks the next arrival as handed out.
-func (p *Pacer) Take() { p.taken++ }
+func (p *Pacer) Take() {
+	p.taken++
+	if p.chance != nil {
+		p.chance.take()
+	}
+}
 
 // Taken returns how many arrivals were handed out.
 func (p *Pacer) Taken() uint64 { return p.taken }

@@ -3,6 +3,7 @@ package loadgen
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,63 +11,111 @@ import (
 	"pgregory.net/rapid"
 )
 
+// course is an independent account of the multiple: what was asked for last, and when.
+type course struct {
+	begun time.Duration
+	from  float64
+	legs  []Leg
+}
+
+func (c course) at(elapsed time.Duration) float64 {
+	from, left := c.from, elapsed-c.begun
+	for _, l := range c.legs {
+		if left < l.Over {
+			return from + (l.To-from)*left.Seconds()/l.Over.Seconds()
+		}
+		from, left = l.To, left-l.Over
+	}
+	return from
+}
+
+// sums returns the partial sums of the unit exponentials of a seed, drawn by other code.
+func sums(seed uint64, n int) []float64 {
+	source := rand.NewPCG(seed, 0)
+	out, sum := make([]float64, n), 0.0
+	for i := range out {
+		sum += -math.Log1p(-float64(source.Uint64()>>11) * math.Pow(2, -53))
+		out[i] = sum
+	}
+	return out
+}
+
+func drawLegs(t *rapid.T) []Leg {
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Leg {
+		return Leg{rapid.SampledFrom([]float64{0, 0, 0.5, 1, 3}).Draw(t, "to"),
+			time.Duration(rapid.OneOf(rapid.Just(0), rapid.IntRange(1, 300)).Draw(t, "over")) * time.Millisecond}
+	}), 1, 20).Draw(t, "legs")
+}
+
 // Whatever is changed and however late the caller is, arrivals come in order, each once, never before they are due, and
-// as many as the integral of the rate.
+// as many as the integral of the rate asks for. What was due at an instant stays so.
 func TestPacerLosesAndDoublesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		rate := rapid.Float64Range(0.1, 500).Draw(t, "rate")
-		p := NewPacer(rate)
-		multiple, integral := 1.0, 0.0 // of an independent account, in steps of 1 ms
-		var ramp struct {
-			from, to    float64
-			begun, over time.Duration
+		a := Arrivals{Rate: rapid.Float64Range(0.1, 500).Draw(t, "rate"), Idle: rapid.Bool().Draw(t, "idle"),
+			Poisson: rapid.Bool().Draw(t, "poisson"), Seed: rapid.Uint64().Draw(t, "seed")}
+		p := NewPacer(a)
+		now := course{from: 1}
+		if a.Idle {
+			now.from = 0
 		}
-		ramp.to = 1
-		var now, last time.Duration
+		integral := 0.0 // of the course, by the midpoint rule: exact, as legs end on whole milliseconds
+		var at, last time.Duration
 		var taken uint64
+		past := map[time.Duration]uint64{}
 		for range rapid.IntRange(1, 8).Draw(t, "changes") {
 			for range rapid.IntRange(0, 1500).Draw(t, "ms") {
-				before := multiple
-				now += time.Millisecond
-				multiple = ramp.to
-				if since := now - ramp.begun; since < ramp.over {
-					multiple = ramp.from + (ramp.to-ramp.from)*float64(since)/float64(ramp.over)
-				}
-				integral += rate * (before + multiple) / 2 / 1000
-				if now%(7*time.Millisecond) != 0 {
+				at += time.Millisecond
+				integral += a.Rate * now.at(at-time.Millisecond/2) / 1000
+				if at%(7*time.Millisecond) != 0 {
 					continue // late on purpose
 				}
-				for next := p.Next(); next <= now; next = p.Next() {
-					if next < last || p.Due(next) < taken+1 {
-						t.Fatalf("arrival %d at %s comes after %s, and %d are due", taken+1, next, last, p.Due(next))
+				for next := p.Next(); next <= at; next = p.Next() {
+					if next < last || p.Due(next) < taken+1 || next > 0 && p.Due(next-1) > taken {
+						t.Fatalf("arrival %d at %s comes after %s; %d are due, %d a moment before", taken+1, next, last,
+							p.Due(next), p.Due(next-1))
 					}
 					last = next
 					p.Take()
 					taken++
 				}
-				if p.Due(now) != taken {
-					t.Fatalf("%d taken of %d due at %s", taken, p.Due(now), now)
+				if p.Due(at) != taken || p.Taken() != taken {
+					t.Fatalf("%d taken of %d due at %s", taken, p.Due(at), at)
+				}
+				if at%(49*time.Millisecond) == 0 {
+					past[at] = taken
 				}
 			}
-			ramp.from, ramp.begun = multiple, now
-			ramp.to = rapid.SampledFrom([]float64{0, 0.5, 1, 3}).Draw(t, "to")
-			ramp.over = time.Duration(rapid.IntRange(0, 2000).Draw(t, "over")) * time.Millisecond
-			p.Ramp(now, ramp.to, ramp.over)
-			if ramp.over == 0 {
-				multiple = ramp.to
-			}
-			if got := p.Multiple(now); math.Abs(got-multiple) > 1e-6 {
-				t.Fatalf("the multiple is %g, want %g", got, multiple)
+			now = course{at, now.at(at), drawLegs(t)}
+			p.Ramp(at, now.legs[0].To, now.legs[0].Over, now.legs[1:]...)
+			if got := p.Multiple(at); math.Abs(got-now.at(at)) > 1e-6 {
+				t.Fatalf("the multiple is %g, want %g", got, now.at(at))
 			}
 		}
-		if got := float64(p.Due(now)); math.Abs(got-integral) > 2+integral*1e-3 {
-			t.Fatalf("%g are due, the integral is %g", got, integral)
+		for then, due := range past {
+			if p.Due(then) != due {
+				t.Fatalf("%d were due at %s, and now it is %d", due, then, p.Due(then))
+			}
+		}
+		least, most := uint64(max(0, integral-1e-3)), uint64(integral+1e-3)
+		if a.Poisson {
+			least, most = 0, 0
+			for _, sum := range sums(a.Seed, int(integral+10*math.Sqrt(integral)+100)) {
+				if sum <= integral-1e-3 {
+					least++
+				}
+				if sum <= integral+1e-3 {
+					most++
+				}
+			}
+		}
+		if got := p.Due(at); got < least || got > most {
+			t.Fatalf("%d are due, the integral is %g", got, integral)
 		}
 	})
 }
 
 func TestPacerHolds(t *testing.T) {
-	p := NewPacer(10)
+	p := NewPacer(Arrivals{Rate: 10})
 	p.Ramp(time.Second, 0, 0)
 	for p.Next() != Never {
 		p.Take()
@@ -83,10 +132,92 @@ func TestPacerHolds(t *testing.T) {
 	}
 }
 
+// Legs are joined without losing a fraction, jumps take no time, and a leg at 0 is waited for.
+func TestPacerFollowsLegs(t *testing.T) {
+	p := NewPacer(Arrivals{Rate: 10, Idle: true})
+	if p.Next() != Never {
+		t.Errorf("an idle pacer has an arrival at %s", p.Next())
+	}
+	p.Ramp(0, 0, 3*time.Second, Leg{To: 1}, Leg{1, 150 * time.Millisecond}, Leg{To: 0}, Leg{0, time.Second}, Leg{To: 2})
+	want := []time.Duration{3100, 4150 + 25, 4225, 4275}
+	for i, w := range want {
+		if at := p.Next(); at != w*time.Millisecond {
+			t.Errorf("arrival %d is due at %s, want %s", i+1, at, w*time.Millisecond)
+		}
+		p.Take()
+	}
+	if m := p.Multiple(time.Hour); m != 2 {
+		t.Errorf("in the end the multiple is %g", m)
+	}
+}
+
+// A pacer that is told something new each second for a day remembers the last of it only, and goes on rightly.
+func TestPacerForgets(t *testing.T) {
+	p := NewPacer(Arrivals{Rate: 1})
+	const seconds = 86_400
+	for s := range seconds {
+		p.Ramp(time.Duration(s)*time.Second, 1, 0)
+	}
+	if due := p.Due(seconds * time.Second); due != seconds {
+		t.Errorf("%d of %d are due", due, seconds)
+	}
+	if lines := len(p.lines); lines > maxPast+1 {
+		t.Errorf("%d lines are remembered", lines)
+	}
+}
+
+// week is a program of a week by the minute.
+func week() Program {
+	points := make([]Point, 7*24*60+1)
+	for i := range points {
+		points[i] = Point{time.Duration(i) * time.Minute, 1 + math.Sin(float64(i)/200)/2}
+	}
+	return Replay(points, 60)
+}
+
+func TestPacerAllocatesNothing(t *testing.T) {
+	for name, a := range map[string]Arrivals{"even": {Rate: 50_000}, "poisson": {Rate: 50_000, Poisson: true}} {
+		p := NewPacer(a)
+		p.Ramp(0, week().From, 0, week().Legs...)
+		for range 2 * markEvery * maxMarks { // until what is remembered of chance has its full size
+			p.Take()
+		}
+		if n := testing.AllocsPerRun(3*markEvery, func() {
+			p.Due(p.Next() - time.Second)
+			p.Take()
+		}); n != 0 {
+			t.Errorf("%s: an arrival allocates %g times", name, n)
+		}
+	}
+}
+
+func BenchmarkPacer(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		Arrivals
+		program Program
+	}{
+		{"plain", Arrivals{Rate: 50_000}, Steady(1)},
+		{"week", Arrivals{Rate: 50_000}, week()},
+		{"poisson", Arrivals{Rate: 50_000, Poisson: true, Seed: 1}, Steady(1)},
+		{"poisson week", Arrivals{Rate: 50_000, Poisson: true, Seed: 1}, week()},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			p := NewPacer(c.Arrivals)
+			p.Ramp(0, c.program.From, 0, c.program.Legs...)
+			b.ReportAllocs()
+			for b.Loop() {
+				p.Next()
+				p.Take()
+			}
+		})
+	}
+}
+
 func TestScheduleFollowsTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now().Add(time.Second)
-		s := NewSchedule(100, start)
+		s := NewSchedule(Arrivals{Rate: 100}, start)
 		var seen []time.Duration
 		owed := make(chan uint64)
 		go func() {
@@ -130,7 +261,7 @@ func TestScheduleFollowsTheClock(t *testing.T) {
 func TestScheduleMakesUpForASlowCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		s := NewSchedule(10, time.Now())
+		s := NewSchedule(Arrivals{Rate: 10}, time.Now())
 		count := 0
 		owed := s.Run(ctx, func(time.Time) {
 			if count++; count == 5 {

@@ -17,21 +17,21 @@ type Schedule struct {
 	stopped chan struct{}
 }
 
-// NewSchedule returns a schedule of rate arrivals per second at a multiple of 1, whose first instant is start.
-func NewSchedule(rate float64, start time.Time) *Schedule {
+// NewSchedule returns a schedule whose first instant is start.
+func NewSchedule(a Arrivals, start time.Time) *Schedule {
 	return &Schedule{
 		start:   start,
-		pacer:   NewPacer(rate),
+		pacer:   NewPacer(a),
 		end:     Never,
 		changed: make(chan struct{}, 1),
 		stopped: make(chan struct{}),
 	}
 }
 
-// Ramp takes the multiple to to, from now on and over a time.
-func (s *Schedule) Ramp(to float64, over time.Duration) {
+// Ramp takes the multiple to to, from now on and over a time, and then along the legs.
+func (s *Schedule) Ramp(to float64, over time.Duration, then ...Leg) {
 	s.mu.Lock()
-	s.pacer.Ramp(time.Since(s.start), to, over)
+	s.pacer.Ramp(time.Since(s.start), to, over, then...)
 	s.mu.Unlock()
 	select {
 	case s.changed <- struct{}{}:

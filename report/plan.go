@@ -1,8 +1,10 @@
 package report
 
 import (
+	"strings"
 	"time"
 
+	"gameday/loadgen"
 	"gameday/loadgen/sli"
 )
 
@@ -64,8 +66,31 @@ type TrafficPlan struct {
 	Script        string  `json:"script,omitempty"`
 	Mix           string  `json:"mix,omitempty"` // without a script: "home 75 %, buy 25 % (add, pay)"
 	Rate          float64 `json:"rate"`          // 1x, iterations per second; 0 when the script's own executors are kept
-	Multiple      float64 `json:"multiple"`
+	Multiple      float64 `json:"multiple"`      // the largest of the load phase; 0 when it is not known
 	KeepExecutors bool    `json:"keep_executors,omitempty"`
+	Arrivals      string  `json:"arrivals,omitempty"` // Poisson; empty when they come evenly
+	// Start is when the stream begins to send, counted from the begin of the load phase; nil when it does with the run.
+	Start *time.Duration `json:"start,omitempty"`
+	// Shape is how the multiple changes in the load phase, in words, and Program exactly, counted from Start or from the
+	// begin of the phase. A steady stream has neither.
+	Shape   string           `json:"shape,omitempty"`
+	Program *loadgen.Program `json:"program,omitempty"`
+}
+
+// Poisson is the name of arrivals by chance.
+const Poisson = "poisson"
+
+// Manner says in words how a stream comes to its multiple: "steps 1 2 3 hold 30s, poisson". It is empty for one that is
+// steady and even.
+func (t TrafficPlan) Manner() string {
+	var words []string
+	if t.Shape != "" {
+		words = append(words, t.Shape)
+	}
+	if t.Arrivals != "" {
+		words = append(words, t.Arrivals)
+	}
+	return strings.Join(words, ", ")
 }
 
 // TargetPlan is one target with the places it selects now.

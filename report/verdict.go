@@ -367,7 +367,7 @@ func (j *judge) engine(name string) Engine {
 	e := Engine{Stream: name}
 	for _, p := range j.plan.Traffic {
 		if p.Name == name {
-			e.Engine, e.Script, e.Rate, e.Multiple = p.Engine, p.Script, p.Rate, p.Multiple
+			e.Engine, e.Script, e.Rate, e.Multiple, e.Manner = p.Engine, p.Script, p.Rate, p.Multiple, p.Manner()
 		}
 	}
 	all := j.load.windows

@@ -136,7 +136,7 @@ func (d *decoding) stream(t trafficBlock) Traffic {
 	if t.Multiple != nil && !d.decodes(t.Body, "multiple", cty.Number) {
 		out.Multiple = 1
 	}
-	if out.Multiple <= 0 || out.Multiple > 1000 {
+	if out.Multiple <= 0 || out.Multiple > maxMultiple {
 		d.errorf(attrRange(t.Body, "multiple", t.DefRange), "Invalid multiple", "The load phase's multiple of the baseline is "+
 			"more than 0 and at most 1000; 3 is usual.")
 		out.Multiple = 1
@@ -161,6 +161,7 @@ func (d *decoding) stream(t trafficBlock) Traffic {
 		d.requests(&out, &t)
 		d.onlyForScripts(t)
 	}
+	d.program(&out, t)
 	return out
 }
 
@@ -219,10 +220,7 @@ func (d *decoding) script(out *Traffic, t trafficBlock) {
 		return
 	}
 	out.ScriptShown = *t.Script
-	out.Script = filepath.Join(d.dir, filepath.FromSlash(*t.Script))
-	if filepath.IsAbs(*t.Script) {
-		out.Script = filepath.Clean(*t.Script)
-	}
+	out.Script = d.path(*t.Script)
 	if info, err := os.Stat(out.Script); err != nil || !info.Mode().IsRegular() {
 		d.errorf(at, "No such script", "There is no file %q; paths are relative to the scenario's folder.%s",
 			*t.Script, nearby(out.Script))
@@ -329,6 +327,9 @@ func (d *decoding) expectBlocks(blocks []expectBlock, part report.ExpectPart, fa
 		}
 		d.title("expect", b.Name, b.DefRange)
 		c := d.condition(b.That, d.in)
+		if part == report.PartSteady {
+			d.late(c)
+		}
 		c.Over = d.over(b.Over, b.Body, b.DefRange)
 		if b.Over != "" && judged.length > 0 && c.Over > judged.length {
 			d.errorf(attrRange(b.Body, "over", b.DefRange), "Window too long", "over is %s, and %s, over which this is judged, lasts %s: no "+

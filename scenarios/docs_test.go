@@ -45,7 +45,8 @@ func TestLanguagePage(t *testing.T) {
 			walk(typ.Field(i).Type)
 		}
 	}
-	for _, v := range []any{fileBlocks{}, scenarioBlock{}, sliBlock{}, builtinBlock{}, hostBlock{}, lab.Config{}, targets.Process{}, targets.Container{}, targets.Node{}} {
+	for _, v := range []any{fileBlocks{}, scenarioBlock{}, sliBlock{}, builtinBlock{}, hostBlock{}, rampShape{}, stepsShape{}, spikeShape{},
+		sineShape{}, replayShape{}, lab.Config{}, targets.Process{}, targets.Container{}, targets.Node{}} {
 		walk(reflect.TypeOf(v))
 	}
 	for _, n := range sli.Names() {

@@ -673,7 +673,8 @@ func dotted(t hcl.Traversal) string {
 // Spec returns what a generator needs to send the stream, but for what only a run knows.
 func (t Traffic) Spec() loadgen.Spec {
 	return loadgen.Spec{Stream: t.Name, Script: t.Script, Flows: t.Flows, Wire: t.Wire, Data: t.Data, Env: t.Env, Rate: t.Rate,
-		KeepExecutors: t.KeepExecutors, Factor: 1, MaxVUs: t.MaxVUs, PeakMultiple: t.Multiple}
+		Idle: t.Late(), Poisson: t.Poisson, KeepExecutors: t.KeepExecutors, Factor: 1, MaxVUs: t.MaxVUs,
+		PeakMultiple: t.Multiples().Peak(loadgen.Never)}
 }
 
 // Mix says in words what the stream's iterations do: "home 75 %, buy 25 % (add, pay)". It is empty for a script.

@@ -82,7 +82,17 @@ type Traffic struct {
 	KeepExecutors bool
 	MaxVUs        int
 	Env           map[string]string
-	Range         hcl.Range
+	// Start is when the stream begins to send, counted from the begin of the load phase; -1 is with the run.
+	Start   time.Duration
+	Poisson bool // arrivals come by chance
+	// Program is what the load phase asks for, from its begin or from Start, in multiples or, with Absolute, in arrivals per
+	// second.
+	Program  loadgen.Program
+	Absolute bool
+	Shape    string // of the program, in words; empty when it is steady
+	// Replay is set for a replayed series. The program of one that a source is asked for is not known before Follow.
+	Replay *Replay
+	Range  hcl.Range
 }
 
 // Expect is an expectation over SLIs.

@@ -96,9 +96,20 @@ type trafficBlock struct {
 	Data          []dataBlock       `hcl:"data,block"`
 	Requests      []requestBlock    `hcl:"request,block"`
 	Flows         []flowBlock       `hcl:"flow,block"`
+	Start         *string           `hcl:"start,optional"`
+	Arrivals      *string           `hcl:"arrivals,optional"`
 	Baseline      []baselineBlock   `hcl:"baseline,block"`
+	Shapes        []shapeBlock      `hcl:"shape,block"`
 	DefRange      hcl.Range         `hcl:",def_range"`
 	Body          hcl.Body          `hcl:",body"`
+}
+
+// shapeBlock is decoded by its kind; see shapes.
+type shapeBlock struct {
+	Kind      string    `hcl:"kind,label"`
+	DefRange  hcl.Range `hcl:",def_range"`
+	KindRange hcl.Range `hcl:"kind,label_range"`
+	Body      hcl.Body  `hcl:",remain"`
 }
 
 type baselineBlock struct {

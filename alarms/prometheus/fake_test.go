@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"gameday/alarms"
 	"gameday/clock"
 	"gameday/faults"
@@ -192,6 +194,30 @@ func TestQuery(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", body, err, want)
 		}
+	}
+}
+
+// TestRange reads several series, one without a value in between, and refuses what is none.
+func TestRange(t *testing.T) {
+	ask := func(body string) ([]alarms.Series, error) {
+		s := faked(t, &fake{body: `{"status":"success","data":` + body + `}`}, Config{})
+		return s.Range(t.Context(), "x", clock.Span{Start: time.Unix(0, 0), End: time.Unix(60, 0)}, 15*time.Second)
+	}
+	got, err := ask(`{"resultType":"matrix","result":[{"metric":{"a":"b"},"values":[[15,"2.5"],[45.5,"0"]]},
+		{"metric":{},"values":[]}]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []alarms.Series{
+		{Labels: map[string]string{"a": "b"}, Samples: []alarms.Sample{{At: time.Unix(15, 0), Value: 2.5}, {At: time.UnixMilli(45_500)}}},
+		{Labels: map[string]string{}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	got, err = ask(`{"resultType":"scalar","result":[1,"2"]}`)
+	if err == nil || !strings.Contains(err.Error(), `asking prometheus.main for "x"`) {
+		t.Errorf("of a scalar: %v, %v", got, err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -319,6 +320,16 @@ func TestRealOutages(t *testing.T) {
 	}
 	if _, ok, err := s.Query(t.Context(), "no_such_metric"); ok || err != nil {
 		t.Errorf("a query without a result gave %v, %v", ok, err)
+	}
+	span := clock.Span{Start: start, End: time.Now()}
+	past, err := s.Range(t.Context(), `max(condition{name="Held"})`, span, time.Second)
+	if err != nil || len(past) != 1 || len(past[0].Samples) < 2 {
+		t.Fatalf("Range gave %+v, %v", past, err)
+	}
+	samples := past[0].Samples
+	rose := slices.ContainsFunc(samples, func(x alarms.Sample) bool { return x.Value == 1 })
+	if !rose || samples[len(samples)-1].Value != 0 {
+		t.Errorf("Range gave %+v, want a 1 that came and went", samples)
 	}
 }
 

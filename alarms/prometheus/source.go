@@ -41,6 +41,7 @@ type Source struct {
 var (
 	_ alarms.Source  = (*Source)(nil)
 	_ alarms.Querier = (*Source)(nil)
+	_ alarms.Ranger  = (*Source)(nil)
 )
 
 // New returns a source, named as in "prometheus.main". noise are the labels of the alarms to report although nobody
@@ -181,6 +182,22 @@ func (s *Source) Query(ctx context.Context, query string) (value float64, ok boo
 		return 0, false, fmt.Errorf("asking %s for %q: %w", s.name, query, err)
 	}
 	return value, ok, nil
+}
+
+// Range returns what a range query yields.
+func (s *Source) Range(ctx context.Context, query string, span clock.Span, step time.Duration) ([]alarms.Series, error) {
+	found, err := s.span(ctx, query, span.Start, span.End, step)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s for %q: %w", s.name, query, err)
+	}
+	out := make([]alarms.Series, len(found))
+	for i, f := range found {
+		out[i].Labels = f.Metric
+		for _, x := range f.Samples {
+			out[i].Samples = append(out[i].Samples, alarms.Sample(x))
+		}
+	}
+	return out, nil
 }
 
 // Close lets go of idle connections.

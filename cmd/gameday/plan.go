@@ -55,7 +55,7 @@ func (a *app) planCmd() *cobra.Command {
 	l.pick(c)
 	f.flags(c)
 	c.Flags().StringVar(&at, "at", "", "ask the policies about a run that begins then, as 2026-12-21T10:00:00Z (default: now)")
-	c.Flags().Int64Var(&seed, "seed", 0, "decides which places a pick takes (default made of the scenario's name)")
+	c.Flags().Int64Var(&seed, "seed", 0, "decides which places a pick takes, and what arrivals come by chance (default made of the scenario's name)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
 	return c
 }

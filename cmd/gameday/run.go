@@ -68,7 +68,7 @@ func (a *app) runCmd() *cobra.Command {
 	c.Flags().StringVar(&f.audit, "audit", "", "file of the audit log (default: audit.jsonl beside the ledger)")
 	c.Flags().StringVar(&f.record, "record", "", "folder for the record (default runs/<time>-<scenario>)")
 	c.Flags().BoolVar(&f.heal, "heal", false, "first revert faults that an earlier run left standing")
-	c.Flags().Int64Var(&f.seed, "seed", 0, "decides which places a pick takes (default made of the scenario's name)")
+	c.Flags().Int64Var(&f.seed, "seed", 0, "decides which places a pick takes, and what arrivals come by chance (default made of the scenario's name)")
 	return c
 }
 

@@ -113,7 +113,7 @@ func (c *generator) obey(cmd child.Command) {
 	defer c.mu.Unlock()
 	c.ramp = &cmd
 	for _, s := range c.schedules {
-		s.Ramp(cmd.To, cmd.Over)
+		s.Ramp(cmd.To, cmd.Over, cmd.Then...)
 	}
 }
 
@@ -171,7 +171,7 @@ func (c *generator) enlist(s *loadgen.Schedule) {
 	defer c.mu.Unlock()
 	c.schedules = append(c.schedules, s)
 	if c.ramp != nil {
-		s.Ramp(c.ramp.To, c.ramp.Over)
+		s.Ramp(c.ramp.To, c.ramp.Over, c.ramp.Then...)
 	}
 	if c.reason != "" {
 		s.Stop()

@@ -131,7 +131,7 @@ func (x *arrivals) Run(parent context.Context, out chan<- metrics.SampleContaine
 		x.workers.Wait()
 		return nil
 	}
-	schedule := loadgen.NewSchedule(x.config.Rate, start)
+	schedule := loadgen.NewSchedule(x.config.Arrivals, start)
 	x.child.enlist(schedule)
 	x.child.announce()
 

@@ -107,7 +107,7 @@ func replaceScenarios(scenarios map[string]object, spec loadgen.Spec) (map[strin
 		if sum > 0 {
 			share = weights[name] / sum
 		}
-		text, err := json.Marshal(arrivalsFor(spec, share))
+		text, err := json.Marshal(arrivalsFor(spec, name, share))
 		if err != nil {
 			return nil, fmt.Errorf("writing scenario %s: %w", name, err)
 		}
@@ -127,7 +127,7 @@ func replaceScenarios(scenarios map[string]object, spec loadgen.Spec) (map[strin
 }
 
 // arrivalsFor sizes one scenario.
-func arrivalsFor(spec loadgen.Spec, share float64) arrivalOptions {
+func arrivalsFor(spec loadgen.Spec, name string, share float64) arrivalOptions {
 	peak := spec.Rate * max(1, spec.PeakMultiple) * share
 	most := float64(spec.MaxVUs) * share
 	if spec.MaxVUs <= 0 {
@@ -136,7 +136,7 @@ func arrivalsFor(spec loadgen.Spec, share float64) arrivalOptions {
 	vus := int64(math.Max(1, math.Ceil(most)))
 	planned := int64(math.Ceil(peak * expectedIteration.Seconds()))
 	return arrivalOptions{
-		Rate:       spec.Rate * share,
+		Arrivals:   spec.Arrivals(name, share),
 		PlannedVUs: min(max(planned, 2), vus),
 		MaxVUs:     vus,
 		Backlog:    int(min(max(100, peak*backlogTime.Seconds()), 50_000)),

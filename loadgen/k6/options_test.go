@@ -94,7 +94,7 @@ func TestPoolIsBounded(t *testing.T) {
 		{loadgen.Spec{Rate: 5000, PeakMultiple: 3}, 2000, 2000},
 		{loadgen.Spec{Rate: 40, PeakMultiple: 3, MaxVUs: 10}, 10, 10},
 	} {
-		a := arrivalsFor(test.spec, 1)
+		a := arrivalsFor(test.spec, "default", 1)
 		if a.PlannedVUs != test.planned || a.MaxVUs != test.max || a.Backlog < 100 || a.Backlog > 50_000 {
 			t.Errorf("%+v: %+v", test.spec, a)
 		}

@@ -1,6 +1,10 @@
 package k6
 
-import "time"
+import (
+	"time"
+
+	"gameday/loadgen"
+)
 
 const (
 	// role is this engine's, as child.Role tells it.
@@ -18,7 +22,7 @@ const (
 
 // arrivalOptions are the options of one scenario under our executor, beside those every k6 scenario has.
 type arrivalOptions struct {
-	Rate       float64       `json:"rate"` // iterations per second at a multiple of 1
+	loadgen.Arrivals
 	PlannedVUs int64         `json:"plannedVUs"`
 	MaxVUs     int64         `json:"maxVUs"`
 	Backlog    int           `json:"backlog"` // arrivals that may wait for a virtual user

@@ -135,7 +135,7 @@ func sendFor(t *testing.T, s *sluggish, start time.Time, rate float64, length ti
 	if err != nil {
 		t.Fatal(err)
 	}
-	schedule := loadgen.NewSchedule(rate, start)
+	schedule := loadgen.NewSchedule(loadgen.Arrivals{Rate: rate}, start)
 	time.Sleep(time.Until(start))
 	tally.Open(start)
 	time.AfterFunc(length+time.Millisecond, func() { schedule.Ramp(0, 0) })
@@ -151,4 +151,3 @@ func sendFor(t *testing.T, s *sluggish, start time.Time, rate float64, length ti
 		sum.Merge(*w)
 	}
 }
-

@@ -132,19 +132,21 @@ type orders struct {
 	Data         []loadgen.DataSet `json:"data,omitempty"`
 	Seed         uint64            `json:"seed"`
 	Rate         float64           `json:"rate"`
+	Idle         bool              `json:"idle,omitempty"`
+	Poisson      bool              `json:"poisson,omitempty"`
 	PeakMultiple float64           `json:"peak_multiple"`
 	MaxVUs       int               `json:"max_vus"`
 	Grace        time.Duration     `json:"grace"`
 }
 
 func ordersOf(s loadgen.Spec) orders {
-	return orders{Flows: s.Flows, Wire: s.Wire, Data: s.Data, Seed: s.Seed, Rate: s.Rate, PeakMultiple: s.PeakMultiple, MaxVUs: s.MaxVUs,
-		Grace: graceOf(s)}
+	return orders{Flows: s.Flows, Wire: s.Wire, Data: s.Data, Seed: s.Seed, Rate: s.Rate, Idle: s.Idle, Poisson: s.Poisson,
+		PeakMultiple: s.PeakMultiple, MaxVUs: s.MaxVUs, Grace: graceOf(s)}
 }
 
 func (o orders) spec() loadgen.Spec {
-	return loadgen.Spec{Flows: o.Flows, Wire: o.Wire, Data: o.Data, Seed: o.Seed, Rate: o.Rate, PeakMultiple: o.PeakMultiple,
-		MaxVUs: o.MaxVUs, Grace: o.Grace}
+	return loadgen.Spec{Flows: o.Flows, Wire: o.Wire, Data: o.Data, Seed: o.Seed, Rate: o.Rate, Idle: o.Idle, Poisson: o.Poisson,
+		PeakMultiple: o.PeakMultiple, MaxVUs: o.MaxVUs, Grace: o.Grace}
 }
 
 // size is how much a crew may hold.

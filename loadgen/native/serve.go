@@ -43,7 +43,7 @@ func serve(voice *child.Voice) error {
 	c.say, c.fresh = voice.Log, voice.Fresh
 	now := time.Now()
 	start := now.Add(time.Second - time.Duration(now.Nanosecond())) // a whole second, as other streams begin
-	schedule := loadgen.NewSchedule(spec.Rate, start)
+	schedule := loadgen.NewSchedule(spec.Arrivals(role, 1), start)
 	end := &child.Ending{}
 	var once sync.Once
 	halt := func(why child.EndReason) {
@@ -57,7 +57,7 @@ func serve(voice *child.Voice) error {
 			halt(child.EndStopped)
 			return
 		}
-		schedule.Ramp(m.To, m.Over)
+		schedule.Ramp(m.To, m.Over, m.Then...)
 	}, 1, func() { halt(child.EndOrphan) })
 	time.Sleep(time.Until(start))
 	tally.Open(start)

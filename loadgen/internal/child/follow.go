@@ -68,7 +68,7 @@ func (f *Follower) steer(ctx context.Context, events <-chan Event) error {
 			}
 			f.hear(e)
 		case c, ok := <-commands:
-			if f.tell(Command{To: c.To, Over: c.Over, Stop: c.Stop || !ok}) {
+			if f.tell(Command{To: c.To, Over: c.Over, Then: c.Then, Stop: c.Stop || !ok}) {
 				commands = nil // nothing comes after a stop
 				timer.Reset(f.EndWithin)
 				late = fmt.Errorf("stopping %s: its teardown did not end within %s", f.Subject, f.EndWithin)

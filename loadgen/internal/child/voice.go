@@ -47,7 +47,7 @@ func NewVoice(events *os.File) *Voice {
 // with at once if it has nothing to clean up. Whatever happens, the process ends after orphanLimit.
 func (v *Voice) Hear(do func(Command), exit int, gone func()) {
 	lines := bufio.NewScanner(v.commands)
-	lines.Buffer(make([]byte, 0, 64<<10), maxEventBytes)
+	lines.Buffer(nil, maxCommandBytes)
 	for lines.Scan() {
 		var c Command
 		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {

@@ -27,6 +27,8 @@ const (
 	maxLogs       = 20      // distinct messages a run
 	maxMessage    = 4 << 10 // bytes of one message
 	maxEventBytes = 4 << 20 // one line of EventsFD
+	// maxCommandBytes bounds one line of CommandsFD. A leg takes less than 64 bytes.
+	maxCommandBytes = 64*loadgen.MaxLegs + 4<<10
 )
 
 // Event is one line from the child. Exactly one field is set.
@@ -65,5 +67,6 @@ type Ending struct {
 type Command struct {
 	To   float64       `json:"to"`
 	Over time.Duration `json:"over"` // nanoseconds
+	Then []loadgen.Leg `json:"then,omitempty"`
 	Stop bool          `json:"stop,omitempty"`
 }
