@@ -28,8 +28,8 @@ const (
 	stepRamp = 2 * time.Second
 	// restLimit is how long a system may take to come to itself after a rate that was too much.
 	restLimit = 60 * time.Second
-	// restSeconds are how many seconds everything must hold until a system counts as itself again.
-	restSeconds = 3 * time.Second
+	// restSpan are how many seconds everything must hold until a system counts as itself again.
+	restSpan = 3 * time.Second
 	// quickSeconds are how many seconds in a row must be missed until a step is not worth going on with.
 	quickSeconds = 4
 	// windowPatience is how long after its end the last second of a step is waited for.
@@ -152,11 +152,12 @@ func (r *run) steps() error {
 // step sends at one rate, and tells what became of it.
 func (r *run) step(step loadgen.Step) (report.CapacityStep, error) {
 	out := report.CapacityStep{Step: step, Multiple: step.Rate / r.base()}
-	r.traffic.to(out.Multiple, stepRamp)
+	ramp := min(stepRamp, r.Search.Settle)
+	r.traffic.to(out.Multiple, ramp)
 	if step.Kind == loadgen.Rest {
 		return r.rest(out)
 	}
-	if err := r.sleep(stepRamp + r.Search.Settle); err != nil {
+	if err := r.sleep(ramp + r.Search.Settle); err != nil {
 		return out, err
 	}
 	length := r.Search.Step
@@ -192,10 +193,10 @@ func (r *run) rest(out report.CapacityStep) (report.CapacityStep, error) {
 			return out, err
 		}
 		now := r.rec.now()
-		if now.Sub(out.From) < stepRamp+restSeconds {
+		if now.Sub(out.From) < stepRamp+restSpan {
 			continue
 		}
-		if o, _ := r.carried(now.Add(-restSeconds-2*time.Second), now); o == loadgen.Held {
+		if o, _ := r.carried(now.Add(-restSpan-2*time.Second), now); o == loadgen.Held {
 			out.Outcome, out.Why = loadgen.Held, ""
 			break
 		}

@@ -178,7 +178,7 @@ func (s *Search) confirm() Step {
 // restRate is low enough for whatever broke to come to itself.
 func (s *Search) restRate() float64 {
 	if s.held > 0 {
-		return min(s.held/2, s.bounds.Start)
+		return min(s.held/4, s.bounds.Start)
 	}
 	return min(s.broke/4, s.bounds.Start/4)
 }

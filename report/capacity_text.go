@@ -178,16 +178,23 @@ func outcomeMark(q CurvePoint, p paint) string {
 	return p.color("33", word)
 }
 
-// bar draws a value between the lowest and the highest, by logarithms.
+// wide is from which ratio on of the highest to the lowest value bars go by logarithms; closer values go from 0 on.
+const wide = 8
+
+// bar draws a value between the lowest and the highest.
 func bar(v, low, high float64) string {
-	if !(v > 0) || !(high > low) {
+	if !(v > 0) || !(high > 0) {
 		return ""
 	}
 	const eighths = "▏▎▍▌▋▊▉█"
-	n := int(math.Round((0.04 + 0.96*math.Log(v/low)/math.Log(high/low)) * barWidth * 8))
+	part := v / high
+	if high >= wide*low {
+		part = 0.04 + 0.96*math.Log(v/low)/math.Log(high/low)
+	}
+	n := int(math.Round(part * barWidth * 8))
 	out := strings.Repeat("█", n/8)
-	if part := n % 8; part > 0 {
-		out += string([]rune(eighths)[part-1])
+	if rest := n % 8; rest > 0 {
+		out += string([]rune(eighths)[rest-1])
 	}
 	return out
 }

@@ -87,20 +87,25 @@ func (f *searching) apply(s *scenarios.Scenario) (*scenarios.Scenario, error) {
 	return out, nil
 }
 
-// curve prints a search's answer, and returns it as an exit code.
-func (a *app) curve(dir string, f *runFlags) error {
+// found reads a search's record and prints its answer.
+func (a *app) found(dir string, f *runFlags) error {
 	rec, err := report.Read(dir)
 	if err != nil {
 		return usage("%w", err)
 	}
+	return a.curve(rec, dir, &f.output, f.search.atLeast)
+}
+
+// curve prints the answer in a search's record, and returns it as an exit code.
+func (a *app) curve(rec *report.Record, dir string, out *output, atLeast float64) error {
 	c, err := report.CurveOf(rec)
 	if err != nil {
 		return usage("%s: %w", dir, err)
 	}
-	if err := a.writeCurve(dir, c, &f.output); err != nil {
+	if err := a.writeCurve(dir, c, out); err != nil {
 		a.say("%v", err) // the answer stands all the same
 	}
-	if code := c.ExitCode(f.search.atLeast); code != 0 {
+	if code := c.ExitCode(atLeast); code != 0 {
 		return &codeError{code: code}
 	}
 	return nil

@@ -56,8 +56,12 @@ func world() {
 	listen := flag.String("listen", ":8080", "address")
 	latency := flag.Duration("latency", 0, "how long an answer takes")
 	broken := flag.Bool("broken", false, "answer 500")
+	workers := flag.Int("workers", 10_000, "how many requests are answered at once; the others wait")
 	flag.Parse()
+	busy := make(chan struct{}, *workers)
 	server := &http.Server{Addr: *listen, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		busy <- struct{}{}
+		defer func() { <-busy }()
 		select {
 		case <-time.After(*latency):
 		case <-r.Context().Done():

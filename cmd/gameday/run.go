@@ -152,7 +152,7 @@ func (a *app) labEnd(f *runFlags, dir string, code int, err error) error {
 	case code > 128: // a signal ended the conductor, and the lab with it: what is in the record is all there is
 		a.say("the part of gameday inside the lab was killed (signal %d); this is what its record tells", code-128)
 		if f.search != nil {
-			return a.curve(dir, f)
+			return a.found(dir, f)
 		}
 		return a.score(dir, &f.output)
 	}
@@ -243,7 +243,7 @@ func (a *app) conduct(f *runFlags, ad *admission, file *scenarios.File, s *scena
 		return &codeError{code: exitInconclusive, err: err}
 	}
 	if f.search != nil {
-		return a.curve(dir, f)
+		return a.found(dir, f)
 	}
 	card, err := a.judge(dir, &f.output)
 	if card != nil {
@@ -409,6 +409,9 @@ func (a *app) judge(dir string, out *output) (*report.Scorecard, error) {
 	rec, err := report.Read(dir)
 	if err != nil {
 		return nil, usage("%w", err)
+	}
+	if rec.Plan.Search != nil {
+		return nil, a.curve(rec, dir, out, 0)
 	}
 	card := report.Score(rec)
 	if err := out.write(a, dir, card); err != nil {

@@ -111,6 +111,10 @@ func (s *state) remark(e report.Event) string {
 		var g report.GeneratorNote
 		decode(e, &g)
 		return fmt.Sprintf("traffic %s %s: %s", g.Stream, g.Level, g.Message)
+	case report.CapacityStepped:
+		var c report.CapacityStep
+		decode(e, &c)
+		return strings.TrimSpace(fmt.Sprintf("capacity %.4g/s: %s  %s", c.Rate, c.Outcome, c.Why))
 	case report.Noted:
 		var n report.Note
 		decode(e, &n)
