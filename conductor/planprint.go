@@ -23,6 +23,7 @@ func WritePlan(w io.Writer, p *report.Plan) error {
 	}
 	out.line("")
 	out.traffic(p)
+	out.baselines(p)
 	out.touches(p)
 	out.line("")
 	out.timeline(p)
@@ -87,7 +88,11 @@ func (t *planText) traffic(p *report.Plan) {
 		if s.Script == "" {
 			what = s.Mix
 		}
-		lines = append(lines, fmt.Sprintf("%-10s %g/s baseline (given)  →  %s, open model, %s", s.Name, s.Rate, askedText(s), what))
+		if s.Baseline != nil && s.Baseline.Measured == nil {
+			lines = append(lines, fmt.Sprintf("%-10s baseline unknown, open model, %s", s.Name, what))
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%-10s %g/s baseline (%s)  →  %s, open model, %s", s.Name, s.Rate, wayText(s), askedText(s), what))
 	}
 	t.section("Traffic", 24, lines)
 }
@@ -336,6 +341,7 @@ func (t *planText) policy(p *report.Plan) {
 }
 
 func (t *planText) remarks(p *report.Plan) {
+	t.unknown(p)
 	if len(p.Warnings) > 0 {
 		t.line("")
 	}

@@ -189,26 +189,6 @@ func (d *decoding) onlyForRequests(t trafficBlock) {
 	}
 }
 
-func (d *decoding) baseline(out *Traffic, b baselineBlock) {
-	content, diags := b.Body.Content(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
-		{Type: "prometheus"}, {Type: "run"}, {Type: "access_log"}}})
-	d.add(diags)
-	for _, block := range content.Blocks {
-		d.errorf(block.DefRange, "Unknown baseline kind", "There is no baseline kind %q in this build. There is rate.", block.Type)
-	}
-	switch {
-	case present(b.Whole, "rate") && !d.decodes(b.Whole, "rate", cty.Number): // reported
-	case b.Rate == nil && len(content.Blocks) == 0 && !out.KeepExecutors:
-		d.errorf(b.DefRange, "No baseline", "Say what 1x is: rate = 40, in iterations of the script per second.")
-	case b.Rate != nil && out.KeepExecutors:
-		d.errorf(b.DefRange, "Two baselines", "With keep_executors the script's own rates are 1x. Take one of the two out.")
-	case b.Rate != nil && (*b.Rate <= 0 || *b.Rate > 1e6):
-		d.errorf(attrRange(b.Whole, "rate", b.DefRange), "Invalid rate", "A rate is more than 0 and at most 1000000 iterations a second.")
-	case b.Rate != nil:
-		out.Rate = *b.Rate
-	}
-}
-
 // script checks that the stream's script is there and parses, and shows its line when it does not.
 func (d *decoding) script(out *Traffic, t trafficBlock) {
 	at := attrRange(t.Body, "script", t.DefRange)

@@ -70,7 +70,7 @@ func busiest(samples []Sample, end time.Time, over, each time.Duration, stretch 
 	return out, days
 }
 
-// busiestOf returns the samples of the stretch with the highest mean.
+// busiestOf returns the samples of the whole stretch with the highest mean.
 func busiestOf(samples []Sample, each time.Duration, stretch int) []Sample {
 	var best []Sample
 	bestMean, sum := -1.0, 0.0
@@ -81,6 +81,9 @@ func busiestOf(samples []Sample, each time.Duration, stretch int) []Sample {
 			i++
 		}
 		n := j - i + 1
+		if samples[j].At.Sub(samples[0].At) < time.Duration(stretch-1)*each {
+			continue // it is no whole stretch yet
+		}
 		if mean := sum / float64(n); mean > bestMean && float64(n) >= MinCoverage*float64(stretch) {
 			best, bestMean = samples[i:j+1], mean
 		}
