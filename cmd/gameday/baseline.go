@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -36,6 +37,11 @@ func (a *app) measured(s *scenarios.Scenario, isInside bool) error {
 	if err := measure(s, time.Time{}); err != nil {
 		a.say("%v", err)
 		return errUnmeasured
+	}
+	for _, t := range s.Traffic {
+		if t.Measured != nil {
+			a.say("%s", s.Redact(fmt.Sprintf("traffic %s: 1x is %s; from %s", t.Name, t.Measured.Words(), t.Measured.Origin())))
+		}
 	}
 	text, err := conductor.Baselines(s)
 	if err != nil || s.Lab == nil {
