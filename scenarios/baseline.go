@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"gameday/loadgen"
 	"gameday/loadgen/baseline"
 )
 
@@ -23,7 +24,8 @@ type Baseline struct {
 	Log *baseline.Log
 	// MaxAge is how old the newest data may be; 0 is what is usual for its kind.
 	MaxAge time.Duration
-	// PerIteration is how many of the requests measured one iteration makes; 1 for Run, which measures iterations.
+	// PerIteration is how many of the requests measured one iteration makes, on average: as the file says, or as the flows do.
+	// It is 1 for Run, which measures iterations.
 	PerIteration float64
 	Range        hcl.Range
 }
@@ -106,7 +108,7 @@ func (d *decoding) baseline(out *Traffic, b baselineBlock) {
 	case len(ways) > 1:
 		d.errorf(b.DefRange, "Two baselines", "1x is one rate, and this names %s. Take all but one out.", list(ways))
 	case len(ways) == 0 && !out.KeepExecutors && !d.meant("prometheus") && !d.meant("access_log"):
-		d.errorf(b.DefRange, "No baseline", "Say what 1x is: rate = 40, in iterations of the script per second; or measure it: prometheus { … }, "+
+		d.errorf(b.DefRange, "No baseline", "Say what 1x is: rate = 40, in iterations per second; or measure it: prometheus { … }, "+
 			"access_log { … }, or run = %q.", LatestRun)
 	case len(ways) == 1 && ways[0] == "rate":
 		d.rate(out, b)
@@ -133,7 +135,7 @@ func (d *decoding) rate(out *Traffic, b baselineBlock) {
 
 // measured decodes a baseline that is measured.
 func (d *decoding) measured(out *Traffic, b baselineBlock, way string) {
-	m := &Baseline{PerIteration: 1, Range: b.DefRange, MaxAge: d.lookBack(b.MaxAge, "", b.Body, "max_age", b.DefRange, time.Second, maxLookBack)}
+	m := &Baseline{Range: b.DefRange, MaxAge: d.lookBack(b.MaxAge, "", b.Body, "max_age", b.DefRange, time.Second, maxLookBack)}
 	if b.PerIteration != nil && d.decodes(b.Body, "requests_per_iteration", cty.Number) {
 		m.PerIteration = *b.PerIteration
 		if m.PerIteration <= 0 || m.PerIteration > 1e6 {
@@ -147,13 +149,30 @@ func (d *decoding) measured(out *Traffic, b baselineBlock, way string) {
 			d.errorf(attrRange(b.Body, "requests_per_iteration", b.DefRange), "Unsupported argument", "An argument named \"requests_per_iteration\" is not "+
 				"expected with run: what a run measured are iterations.")
 		}
-		m.Run = d.runName(b)
+		m.Run, m.PerIteration = d.runName(b), 1
 	case "prometheus":
 		d.metrics(m, b.Prometheus[0])
 	case "access_log":
 		d.accessLog(m, b.AccessLog[0])
 	}
 	out.Baseline = m
+}
+
+// perIteration fills in how many requests an iteration makes where the file does not say it: as many as the flows have, by
+// their weights. One iteration of a script is taken for one request.
+func (b *Baseline) perIteration(flows []loadgen.Flow) {
+	if b == nil || b.PerIteration > 0 {
+		return
+	}
+	requests, weights := 0.0, 0.0
+	for _, f := range flows {
+		requests += f.Weight * float64(len(f.Requests))
+		weights += f.Weight
+	}
+	b.PerIteration = 1
+	if requests > 0 && weights > 0 {
+		b.PerIteration = requests / weights
+	}
 }
 
 // runName reads which run: the latest, one by its name, or one by its path, relative to the scenario's folder.

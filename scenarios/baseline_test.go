@@ -45,6 +45,7 @@ func TestBaselines(t *testing.T) {
 			Fields: baseline.Fields{Time: "ts", Method: "request.method", Path: "request.uri", Status: "status"}, Over: 2 * time.Hour, Step: time.Minute,
 			Quantile: 0.9, MaxAge: 30 * day, MaxGap: 40 * time.Minute, Zone: berlin}},
 		"pattern": {PerIteration: 1, Log: pattern},
+		"flows":   {PerIteration: 1.5, Log: usual("access.log")}, // three of one request to one of three
 		"again":   {PerIteration: 1, Run: LatestRun},
 		"named":   {PerIteration: 1, Run: "20261120-140212-measured", MaxAge: 90 * day},
 		"kept":    {PerIteration: 1, Run: filepath.Join(dir, "runs/20261120-140212-measured")},

@@ -161,6 +161,7 @@ func (d *decoding) stream(t trafficBlock) Traffic {
 		d.requests(&out, &t)
 		d.onlyForScripts(t)
 	}
+	out.Baseline.perIteration(out.Flows)
 	d.program(&out, t)
 	return out
 }

@@ -82,6 +82,22 @@ scenario "measured" {
       }
     }
   }
+  traffic "flows" {
+    base = "http://127.0.0.1:8080"
+    request "home" {
+      weight = 3
+      url    = "/"
+    }
+    flow "buy" {
+      weight = 1
+      request "add" { url = "/add" }
+      request "pay" { url = "/pay" }
+      request "see" { url = "/see" }
+    }
+    baseline {
+      access_log { path = "access.log" }
+    }
+  }
   traffic "again" {
     script = "shoppers.js"
     baseline { run = "latest" }
