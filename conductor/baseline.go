@@ -180,8 +180,8 @@ func (m Measuring) latest(s *scenarios.Scenario, t *scenarios.Traffic) (string, 
 		}
 		return c.dir, out, err
 	}
-	return scenarios.LatestRun, nil, fmt.Errorf("%s has no run of %s with a complete baseline phase (%d without). Run it once with a rate: baseline { rate = … }",
-		m.Runs, s.Name, passed)
+	return scenarios.LatestRun, nil, fmt.Errorf("%s has no run of %s with a complete baseline phase (%d without). Run it once with a rate: "+
+		"baseline { rate = … }", m.Runs, s.Name, passed)
 }
 
 // began returns which scenario a record is of, and when its run began, from the first lines alone.

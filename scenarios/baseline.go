@@ -73,19 +73,13 @@ type accessLogBlock struct {
 	Body        hcl.Body  `hcl:",body"`
 }
 
+// Bounds of how far to look back, and how finely.
 const (
-	// usualQuantile is what of the samples is 1x: what is asked for in the busiest twentieth of the time.
-	usualQuantile = 0.95
-	// Defaults and bounds of how far to look back, and how finely.
-	usualOver    = "14d"
-	usualLogOver = "1h"
-	usualLogStep = "10s"
-	maxLookBack  = 400 * 24 * time.Hour
-	maxLogOver   = 31 * 24 * time.Hour
-	maxStep      = 24 * time.Hour
-	// manySteps bounds the samples, and fewSteps those of a log, of whose ends some are lost.
-	manySteps = 100_000
-	fewSteps  = 10
+	usualOver   = 14 * 24 * time.Hour
+	maxLookBack = 400 * 24 * time.Hour
+	maxLogOver  = 31 * 24 * time.Hour
+	maxStep     = 24 * time.Hour
+	manySamples = 100_000
 )
 
 // baseline decodes where 1x comes from: given, or measured when the run is planned.
@@ -121,7 +115,8 @@ func (d *decoding) baseline(out *Traffic, b baselineBlock) {
 func (d *decoding) rate(out *Traffic, b baselineBlock) {
 	for _, name := range []string{"max_age", "requests_per_iteration"} {
 		if present(b.Body, name) {
-			d.errorf(attrRange(b.Body, name, b.DefRange), "Unsupported argument", "An argument named %q is for a baseline that is measured, and this one is given.", name)
+			d.errorf(attrRange(b.Body, name, b.DefRange), "Unsupported argument", "An argument named %q is for a baseline that is measured, "+
+				"and this one is given.", name)
 		}
 	}
 	switch {
@@ -135,7 +130,7 @@ func (d *decoding) rate(out *Traffic, b baselineBlock) {
 
 // measured decodes a baseline that is measured.
 func (d *decoding) measured(out *Traffic, b baselineBlock, way string) {
-	m := &Baseline{Range: b.DefRange, MaxAge: d.lookBack(b.MaxAge, "", b.Body, "max_age", b.DefRange, time.Second, maxLookBack)}
+	m := &Baseline{Range: b.DefRange, MaxAge: d.lookBack(b.MaxAge, 0, b.Body, "max_age", b.DefRange, time.Second, maxLookBack)}
 	if b.PerIteration != nil && d.decodes(b.Body, "requests_per_iteration", cty.Number) {
 		m.PerIteration = *b.PerIteration
 		if m.PerIteration <= 0 || m.PerIteration > 1e6 {
@@ -179,7 +174,8 @@ func (b *Baseline) perIteration(flows []loadgen.Flow) {
 func (d *decoding) runName(b baselineBlock) string {
 	if b.Run == nil || *b.Run == "" {
 		if b.Run != nil || d.decodes(b.Body, "run", cty.String) {
-			d.errorf(attrRange(b.Body, "run", b.DefRange), "No run", "Name a run: run = %q for the newest one of this scenario, or the path of its record.", LatestRun)
+			d.errorf(attrRange(b.Body, "run", b.DefRange), "No run", "Name a run: run = %q for the newest one of this scenario, or the path of "+
+				"its record.", LatestRun)
 		}
 		return ""
 	}
@@ -198,18 +194,19 @@ func (d *decoding) metrics(out *Baseline, b metricsBlock) {
 		d.errorf(b.Source.Range(), "Not a Prometheus", "A metric is asked of an alarms source of the kind prometheus; this refers to %s.", article(kind))
 	}
 	if strings.TrimSpace(b.Query) == "" && d.decodes(b.Body, "query", cty.String) {
-		d.errorf(attrRange(b.Body, "query", b.DefRange), "No query", "Write a query that yields requests per second, as one series: sum(rate(http_requests_total[5m])).")
+		d.errorf(attrRange(b.Body, "query", b.DefRange), "No query", "Write a query that yields requests per second, as one series: "+
+			"sum(rate(http_requests_total[5m])).")
 	}
 	if b.At != nil {
 		m.At = baseline.At(*b.At)
 		if all := []string{string(baseline.SameHour), string(baseline.Peak), string(baseline.Any)}; !slices.Contains(all, *b.At) {
-			d.errorf(attrRange(b.Body, "at", b.DefRange), "Unknown time", "at = %q is no part of the past.%s It is one of %q, %q and %q.", *b.At, suggest(*b.At, all),
-				baseline.SameHour, baseline.Peak, baseline.Any)
+			d.errorf(attrRange(b.Body, "at", b.DefRange), "Unknown time", "at = %q is no part of the past.%s It is one of %q, %q and %q.",
+				*b.At, suggest(*b.At, all), baseline.SameHour, baseline.Peak, baseline.Any)
 		}
 	}
 	before := len(d.diags)
 	m.Over = d.lookBack(b.Over, usualOver, b.Body, "over", b.DefRange, time.Minute, maxLookBack)
-	m.Step = cmp.Or(d.lookBack(b.Step, "", b.Body, "step", b.DefRange, time.Second, maxStep), baseline.DefaultStep(b.Query))
+	m.Step = cmp.Or(d.lookBack(b.Step, 0, b.Body, "step", b.DefRange, time.Second, maxStep), baseline.DefaultStep(b.Query))
 	if len(d.diags) == before {
 		d.reaches(m, b)
 	}
@@ -239,25 +236,27 @@ func (d *decoding) samples(over, step time.Duration, few int, body hcl.Body, at 
 	case over < time.Duration(few)*step:
 		d.errorf(at, "Look back too short", "over is %s, and one sample stands for %s: %d samples at least are needed. Look back further, or more finely (step).",
 			baseline.Span(over), baseline.Span(step), few)
-	case over/step > manySteps:
+	case over/step > manySamples:
 		d.errorf(attrRange(body, "step", at), "Step too short", "over is %s and step %s: these are %d samples, and %d are the most.",
-			baseline.Span(over), baseline.Span(step), over/step, manySteps)
+			baseline.Span(over), baseline.Span(step), over/step, manySamples)
 	}
 }
 
 func (d *decoding) accessLog(out *Baseline, b accessLogBlock) {
-	l := &baseline.Log{Path: d.path(b.Path), Format: baseline.Combined, Fields: baseline.DefaultFields(), MaxAge: out.MaxAge,
-		Zone: d.timeZone(b.TimeZone, b.Body, b.DefRange), Quantile: d.quantile(b.Quantile, b.Body, b.DefRange)}
+	usual := baseline.DefaultLog()
+	l := &usual
+	l.Path, l.MaxAge = d.path(b.Path), out.MaxAge
+	l.Zone, l.Quantile = d.timeZone(b.TimeZone, b.Body, b.DefRange), d.quantile(b.Quantile, b.Body, b.DefRange)
 	out.Log = l
 	if b.Path == "" && d.decodes(b.Body, "path", cty.String) {
 		d.errorf(attrRange(b.Body, "path", b.DefRange), "No log", "Name an access log: path = \"/var/log/nginx/access.log\".")
 	}
 	before := len(d.diags)
-	l.Over = d.lookBack(b.Over, usualLogOver, b.Body, "over", b.DefRange, time.Second, maxLogOver)
-	l.Step = d.lookBack(b.Step, usualLogStep, b.Body, "step", b.DefRange, time.Second, maxLogOver)
-	l.MaxGap = d.lookBack(b.MaxGap, "", b.Body, "max_gap", b.DefRange, time.Second, maxLogOver)
+	l.Over = d.lookBack(b.Over, l.Over, b.Body, "over", b.DefRange, time.Second, maxLogOver)
+	l.Step = d.lookBack(b.Step, l.Step, b.Body, "step", b.DefRange, time.Second, maxLogOver)
+	l.MaxGap = d.lookBack(b.MaxGap, 0, b.Body, "max_gap", b.DefRange, time.Second, maxLogOver)
 	if len(d.diags) == before {
-		d.samples(l.Over, l.Step, fewSteps, b.Body, attrRange(b.Body, "over", b.DefRange))
+		d.samples(l.Over, l.Step, baseline.MinLogSteps, b.Body, attrRange(b.Body, "over", b.DefRange))
 	}
 	d.format(l, b)
 }
@@ -268,7 +267,8 @@ func (d *decoding) format(l *baseline.Log, b accessLogBlock) {
 		l.Format = baseline.Format(*b.Format)
 	}
 	if known := baseline.Formats(); !slices.Contains(known, string(l.Format)) {
-		d.errorf(attrRange(b.Body, "format", b.DefRange), "Unknown format", "There is no format %q.%s It is one of %s.", l.Format, suggest(string(l.Format), known), list(known))
+		d.errorf(attrRange(b.Body, "format", b.DefRange), "Unknown format", "There is no format %q.%s It is one of %s.",
+			l.Format, suggest(string(l.Format), known), list(known))
 		return
 	}
 	for _, f := range []struct {
@@ -293,7 +293,8 @@ func (d *decoding) format(l *baseline.Log, b accessLogBlock) {
 		d.errorf(at, "Unsupported argument", "An argument named \"pattern\" is for format = %q.", baseline.Regexp)
 	case l.Format != baseline.Regexp:
 	case b.Pattern == nil && !present(b.Body, "pattern"):
-		d.errorf(b.DefRange, "No pattern", "Say how a line is written, with a group for the time: pattern = \"^(?P<time>\\\\S+) (?P<method>\\\\S+) (?P<path>\\\\S+) (?P<status>\\\\d+)\".")
+		d.errorf(b.DefRange, "No pattern", "Say how a line is written, with a group for the time: "+
+			"pattern = \"^(?P<time>\\\\S+) (?P<method>\\\\S+) (?P<path>\\\\S+) (?P<status>\\\\d+)\".")
 	case b.Pattern != nil:
 		l.Pattern = *b.Pattern
 		if _, err := baseline.CompilePattern(l.Pattern); err != nil {
@@ -303,12 +304,9 @@ func (d *decoding) format(l *baseline.Log, b accessLogBlock) {
 }
 
 // lookBack reads how far to look back, in which days and weeks have a length: of the past it is known how long they were.
-func (d *decoding) lookBack(text *string, usual string, body hcl.Body, field string, at hcl.Range, least, most time.Duration) time.Duration {
-	if text == nil && usual == "" || text != nil && *text == "" && !d.decodes(body, field, cty.String) {
-		return 0 // not there, or reported
-	}
-	if text == nil {
-		text = &usual
+func (d *decoding) lookBack(text *string, usual time.Duration, body hcl.Body, field string, at hcl.Range, least, most time.Duration) time.Duration {
+	if text == nil || *text == "" && !d.decodes(body, field, cty.String) {
+		return usual // not there, or reported
 	}
 	span, err := baseline.ParseSpan(*text)
 	r := attrRange(body, field, at)
@@ -323,7 +321,7 @@ func (d *decoding) lookBack(text *string, usual string, body hcl.Body, field str
 
 func (d *decoding) quantile(q *float64, body hcl.Body, at hcl.Range) float64 {
 	if q == nil || !d.decodes(body, "quantile", cty.Number) {
-		return usualQuantile
+		return baseline.DefaultQuantile
 	}
 	if !(*q > 0 && *q < 1) {
 		d.errorf(attrRange(body, "quantile", at), "Invalid quantile", "A quantile lies between 0 and 1: 0.95 is the rate that is not passed in 95 of 100 samples.")

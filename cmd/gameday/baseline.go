@@ -52,7 +52,7 @@ func (a *app) measured(s *scenarios.Scenario, isInside bool) error {
 
 func (a *app) baselineCmd() *cobra.Command {
 	l := &loading{}
-	log := baseline.Log{Fields: baseline.DefaultFields(), Step: 10 * time.Second, Quantile: 0.95, Zone: time.UTC}
+	log := baseline.DefaultLog()
 	var format, over string
 	var asJSON bool
 	c := &cobra.Command{
@@ -67,8 +67,9 @@ func (a *app) baselineCmd() *cobra.Command {
 			}
 			if log.Path != "" {
 				var err error
-				if log.Over, err = baseline.ParseSpan(over); err != nil || log.Over < 10*log.Step {
-					return usage("--over %q is not a duration of %s or more, such as 1h", over, 10*log.Step)
+				least := baseline.MinLogSteps * log.Step
+				if log.Over, err = baseline.ParseSpan(over); err != nil || log.Over < least {
+					return usage("--over %q is not a duration of %s or more, such as 1h", over, least)
 				}
 				log.Format = baseline.Format(format)
 				return a.showBaselines([]report.TrafficPlan{logPlan(log)}, asJSON)
@@ -84,9 +85,9 @@ func (a *app) baselineCmd() *cobra.Command {
 	l.flags(c)
 	l.pick(c)
 	c.Flags().StringVar(&log.Path, "access-log", "", "look at this log instead of a scenario")
-	c.Flags().StringVar(&format, "format", string(baseline.Combined), "how its lines are written: combined, common, json or regexp")
+	c.Flags().StringVar(&format, "format", string(log.Format), "how its lines are written: combined, common, json or regexp")
 	c.Flags().StringVar(&log.Pattern, "pattern", "", "of --format regexp, with groups (?P<time>…), method, path, status")
-	c.Flags().StringVar(&over, "over", "1h", "how far to look back from its newest line")
+	c.Flags().StringVar(&over, "over", baseline.Span(log.Over), "how far to look back from its newest line")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the streams with their baselines as JSON")
 	return c
 }

@@ -32,6 +32,14 @@ type Log struct {
 	MaxAge, MaxGap time.Duration
 }
 
+// DefaultLog returns a log with what is usual: only its Path is missing.
+func DefaultLog() Log {
+	return Log{Format: Combined, Fields: DefaultFields(), Over: time.Hour, Step: 10 * time.Second, Quantile: DefaultQuantile, Zone: time.UTC}
+}
+
+// MinLogSteps is how many steps Over must have: the ends of a log are lost to steps that are not whole.
+const MinLogSteps = 10
+
 const (
 	// readBuffer bounds a line: a longer one is not read.
 	readBuffer = 256 << 10

@@ -48,10 +48,6 @@ func written(change func(i int, at time.Time, line string) string) string {
 	return b.String()
 }
 
-func usualLog() Log {
-	return Log{Format: Combined, Over: time.Hour, Step: 10 * time.Second, Quantile: 0.95, Zone: time.UTC, Fields: DefaultFields()}
-}
-
 // TestLogMeasures reads the rate and the mix of a log, also of one that is compressed, and of one whose last line is being
 // written.
 func TestLogMeasures(t *testing.T) {
@@ -68,7 +64,7 @@ func TestLogMeasures(t *testing.T) {
 		"line ends of Windows": strings.ReplaceAll(written(nil), "\n", "\r\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, err := usualLog().measure(t.Context(), strings.NewReader(text), now)
+			m, err := DefaultLog().measure(t.Context(), strings.NewReader(text), now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,7 +94,7 @@ func TestQuietSecondsCount(t *testing.T) {
 		}
 		return line
 	})
-	l := usualLog()
+	l := DefaultLog()
 	l.Quantile = 0.1
 	if m, err := l.measure(t.Context(), strings.NewReader(text), now); err == nil {
 		t.Errorf("a tenth of the time nothing was asked, and that is %+v", m)
@@ -179,7 +175,7 @@ func TestLogRefuses(t *testing.T) {
 		{"no such format", "x\n", func(l *Log) { l.Format = "iis" }, []string{`no format "iis"`, "combined, common, json, regexp"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := usualLog()
+			l := DefaultLog()
 			if c.set != nil {
 				c.set(&l)
 			}
@@ -233,7 +229,7 @@ func TestLogForgives(t *testing.T) {
 		}, func(l *Log) { l.MaxGap = 21 * time.Minute }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := usualLog()
+			l := DefaultLog()
 			if c.set != nil {
 				c.set(&l)
 			}
@@ -257,7 +253,7 @@ func TestLogFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte(written(nil)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	l := usualLog()
+	l := DefaultLog()
 	l.Path = path
 	if m, err := l.Measure(t.Context(), now); err != nil || m.Rate != 4 {
 		t.Errorf("%+v, %v", m, err)
@@ -358,7 +354,7 @@ func TestMemoryIsBounded(t *testing.T) {
 // BenchmarkLog reads a log of 100 MB of which one line in a hundred is garbage.
 func BenchmarkLog(b *testing.B) {
 	const size = 100 << 20
-	logs := map[string]Log{"combined": usualLog(), "json": usualLog(), "regexp": usualLog()}
+	logs := map[string]Log{"combined": DefaultLog(), "json": DefaultLog(), "regexp": DefaultLog()}
 	asJSON, byPattern := logs["json"], logs["regexp"]
 	asJSON.Format = JSON
 	byPattern.Format, byPattern.Pattern = Regexp, `\[(?P<time>[^\]]+)\] "(?P<method>\S+) (?P<path>\S+) [^"]*" (?P<status>\d+)`

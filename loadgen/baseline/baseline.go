@@ -21,6 +21,8 @@ const (
 	MinSamples = 3
 	// MinCoverage is the share of the time asked for that the data must cover.
 	MinCoverage = 0.80
+	// DefaultQuantile is what of the samples is 1x where nothing else is asked for: what is passed in a twentieth of the time.
+	DefaultQuantile = 0.95
 )
 
 // Measured is a rate with its uncertainty and what it stands on. It is kept in the record. Durations are nanoseconds.

@@ -121,7 +121,7 @@ func FuzzLines(f *testing.F) {
 	}
 	var parsers []parser
 	for _, format := range Formats() {
-		l := usualLog()
+		l := DefaultLog()
 		l.Format, l.Pattern = Format(format), `^(?P<time>\S+ \S+) (?P<method>\S+) (?P<path>\S+) (?P<status>\d+)`
 		p, err := l.parser()
 		if err != nil {
