@@ -140,6 +140,10 @@ func TestMeasuredPlan(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "baselines.txt", b.Bytes())
+	s.Traffic[4].Absolute = true // as a replayed file is
+	if unknown := MakePlan(s).Traffic[4]; unknown.Multiple != 0 || unknown.Program != nil {
+		t.Errorf("of a baseline that is not known something is a multiple: %+v", unknown)
+	}
 	raw, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)

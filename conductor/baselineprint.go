@@ -29,12 +29,16 @@ func WriteBaselines(w io.Writer, traffic []report.TrafficPlan) error {
 	return err
 }
 
-// wayText says how 1x came about: it was given, or measured.
-func wayText(t report.TrafficPlan) string {
-	if t.Baseline == nil {
-		return "given"
+// baselineText says what 1x is, and how that came about.
+func baselineText(t report.TrafficPlan) string {
+	switch {
+	case t.Baseline == nil:
+		return fmt.Sprintf("%g/s baseline (given)", t.Rate)
+	case t.Baseline.Measured == nil:
+		return "baseline unknown"
+	default:
+		return fmt.Sprintf("%g/s baseline (measured)", t.Rate)
 	}
-	return "measured"
 }
 
 // shownRoutes is how many routes of a mix are printed.

@@ -90,7 +90,7 @@ func trafficPlan(s *scenarios.Scenario, t scenarios.Traffic) report.TrafficPlan 
 	if t.Late() {
 		p.Start = &t.Start
 	}
-	if t.Pending() {
+	if t.Pending() || t.Absolute && t.Rate == 0 { // what that is in multiples depends on a baseline that is not known
 		return p
 	}
 	program := t.Multiples()
