@@ -49,7 +49,7 @@ test-matrix:
 
 # No namespaces, no programs from elsewhere, no traffic: the part to run after every change.
 test-fast:
-	$(GO) test -short ./clock/... ./faults ./loadgen ./loadgen/sli/... ./alarms ./report/... ./scenarios/... ./conductor/... ./internal/...
+	$(GO) test -short ./clock/... ./faults ./loadgen ./loadgen/baseline ./loadgen/sli/... ./alarms ./report/... ./scenarios/... ./conductor/... ./internal/...
 
 setup:
 	tools/setup
@@ -75,6 +75,7 @@ examples: build
 
 fuzz:
 	$(GO) test ./scenarios -run '^$$' -fuzz FuzzLoad -fuzztime 60s -fuzzminimizetime 20x
+	$(GO) test ./loadgen/baseline -run '^$$' -fuzz FuzzLines -fuzztime 60s
 
 clean:
 	rm -rf bin runs

@@ -107,20 +107,21 @@ type Querier interface {
 	Query(ctx context.Context, query string) (value float64, ok bool, err error)
 }
 
-// Ranger is implemented by sources that know what a query has yielded in the past.
+// Ranger is implemented by sources that can answer for the past of a metric.
 type Ranger interface {
-	// Range returns what the query yields at the begin of the span and every step after it, in the source's own clock. Where
-	// a series has no value it has no sample.
+	// Range returns the values of a query at the begin of a span and after each step, up to and with its end: at most some ten
+	// thousand of each series. Where a series has no value it has no sample. Times are those of the source's clock. An answer
+	// that the source itself calls incomplete is an error.
 	Range(ctx context.Context, query string, span clock.Span, step time.Duration) ([]Series, error)
 }
 
-// Series is one of those that a query yields, in order of time.
+// Series is one of the series that a query yields.
 type Series struct {
 	Labels  map[string]string
-	Samples []Sample
+	Samples []Sample // in order of time
 }
 
-// Sample is one value of a series.
+// Sample is a value of a series.
 type Sample struct {
 	At    time.Time
 	Value float64

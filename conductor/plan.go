@@ -80,7 +80,7 @@ func phaseLength(s *scenarios.Scenario, p report.Phase) time.Duration {
 // trafficPlan says what a stream is asked for. Nothing is said of a replay that is not known yet.
 func trafficPlan(s *scenarios.Scenario, t scenarios.Traffic) report.TrafficPlan {
 	p := report.TrafficPlan{Name: t.Name, Engine: "k6", Script: t.ScriptShown, Mix: t.Mix(), Rate: t.Rate,
-		KeepExecutors: t.KeepExecutors, Shape: t.Shape}
+		KeepExecutors: t.KeepExecutors, Baseline: t.Measured, Shape: t.Shape}
 	if t.Script == "" {
 		p.Engine = "native"
 	}
@@ -90,7 +90,7 @@ func trafficPlan(s *scenarios.Scenario, t scenarios.Traffic) report.TrafficPlan 
 	if t.Late() {
 		p.Start = &t.Start
 	}
-	if t.Pending() {
+	if t.Pending() || t.Absolute && t.Rate == 0 { // what that is in multiples depends on a baseline that is not known
 		return p
 	}
 	program := t.Multiples()

@@ -23,6 +23,7 @@ func WritePlan(w io.Writer, p *report.Plan) error {
 	}
 	out.line("")
 	out.traffic(p)
+	out.baselines(p)
 	out.touches(p)
 	out.line("")
 	out.timeline(p)
@@ -87,7 +88,7 @@ func (t *planText) traffic(p *report.Plan) {
 		if s.Script == "" {
 			what = s.Mix
 		}
-		lines = append(lines, fmt.Sprintf("%-10s %g/s baseline (given)  →  %s, open model, %s", s.Name, s.Rate, askedText(s), what))
+		lines = append(lines, fmt.Sprintf("%-10s %s  →  %s, open model, %s", s.Name, baselineText(s), askedText(s), what))
 	}
 	t.section("Traffic", 24, lines)
 }
@@ -95,8 +96,11 @@ func (t *planText) traffic(p *report.Plan) {
 // askedText says what the load phase asks of a stream: "3x = 120/s, steps 1 2 3 hold 30s, poisson".
 func askedText(s report.TrafficPlan) string {
 	text := "not known"
-	if s.Multiple > 0 {
+	switch {
+	case s.Multiple > 0 && s.Rate > 0:
 		text = fmt.Sprintf("%sx = %s/s", rounded(s.Multiple), rounded(s.Rate*s.Multiple))
+	case s.Multiple > 0:
+		text = rounded(s.Multiple) + "x"
 	}
 	if manner := s.Manner(); manner != "" {
 		text += ", " + manner
@@ -336,6 +340,7 @@ func (t *planText) policy(p *report.Plan) {
 }
 
 func (t *planText) remarks(p *report.Plan) {
+	t.unknown(p)
 	if len(p.Warnings) > 0 {
 		t.line("")
 	}

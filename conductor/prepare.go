@@ -300,6 +300,9 @@ func (o Options) Check() error {
 	if (o.Scenario.Lab != nil) != (o.Lab != nil) {
 		return fmt.Errorf("scenario %q needs its lab around it", o.Scenario.Name)
 	}
+	if streams := unmeasured(o.Scenario); len(streams) > 0 {
+		return fmt.Errorf("1x was not measured of traffic %s", joinNames(streams))
+	}
 	return nil
 }
 

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
-	"gameday/alarms"
 	"gameday/clock"
 	"gameday/loadgen"
 	"gameday/scenarios"
@@ -84,25 +82,11 @@ func whole(points []loadgen.Point, from, to time.Time, step time.Duration) error
 
 // series asks the scenario's own source, which is opened for it: before a run nothing else is open yet.
 func (o Options) series(ctx context.Context, source, query string, from, to time.Time, step time.Duration) ([]loadgen.Point, error) {
-	i := slices.IndexFunc(o.Scenario.AlarmSources, func(s scenarios.AlarmSource) bool { return s.ID() == source })
-	if i < 0 {
-		return nil, fmt.Errorf("there is no source %s", source)
-	}
-	decl := o.Scenario.AlarmSources[i]
-	if decl.Config == nil { // a builtin source, which is opened with rules
-		return nil, errNoPast(decl)
-	}
-	src, err := decl.Kind.Open(source, decl.Config, nil)
+	ranger, shut, err := openRanger(o.Scenario, source)
 	if err != nil {
 		return nil, err
 	}
-	if c, ok := src.(interface{ Close() }); ok {
-		defer c.Close()
-	}
-	ranger, ok := src.(alarms.Ranger)
-	if !ok {
-		return nil, errNoPast(decl)
-	}
+	defer shut()
 	found, err := ranger.Range(ctx, query, clock.Span{Start: from, End: to}, step)
 	if err != nil {
 		return nil, err
@@ -117,8 +101,4 @@ func (o Options) series(ctx context.Context, source, query string, from, to time
 		}
 	}
 	return points, nil
-}
-
-func errNoPast(s scenarios.AlarmSource) error {
-	return fmt.Errorf("a source of kind %s cannot tell what a query has yielded", s.Kind.Name)
 }

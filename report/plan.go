@@ -75,6 +75,8 @@ type TrafficPlan struct {
 	// begin of the phase. A steady stream has neither.
 	Shape   string           `json:"shape,omitempty"`
 	Program *loadgen.Program `json:"program,omitempty"`
+	// Baseline is set where 1x was measured; Rate then comes from it, and is 0 when that failed.
+	Baseline *BaselinePlan `json:"baseline,omitempty"`
 }
 
 // Poisson is the name of arrivals by chance.

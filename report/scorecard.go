@@ -184,9 +184,10 @@ type Engine struct {
 	Stream   string        `json:"stream"`
 	Engine   string        `json:"engine"`
 	Script   string        `json:"script"`
-	Rate     float64       `json:"rate"`             // 1x, iterations per second
-	Multiple float64       `json:"multiple"`         // the largest of the load phase
-	Manner   string        `json:"manner,omitempty"` // how it comes to that: "steps 1 2 3 hold 30s, poisson"
+	Rate     float64       `json:"rate"`               // 1x, iterations per second
+	Multiple float64       `json:"multiple"`           // the largest of the load phase
+	Manner   string        `json:"manner,omitempty"`   // how it comes to that: "steps 1 2 3 hold 30s, poisson"
+	Baseline string        `json:"baseline,omitempty"` // how 1x was measured, in words; empty when it was given
 	Due      uint64        `json:"due"`
 	Started  uint64        `json:"started"`
 	Dropped  uint64        `json:"dropped"`

@@ -368,6 +368,9 @@ func (j *judge) engine(name string) Engine {
 	for _, p := range j.plan.Traffic {
 		if p.Name == name {
 			e.Engine, e.Script, e.Rate, e.Multiple, e.Manner = p.Engine, p.Script, p.Rate, p.Multiple, p.Manner()
+			if b := p.Baseline; b != nil {
+				e.Baseline = b.Words() + "; from " + b.Origin()
+			}
 		}
 	}
 	all := j.load.windows

@@ -161,6 +161,7 @@ func (d *decoding) stream(t trafficBlock) Traffic {
 		d.requests(&out, &t)
 		d.onlyForScripts(t)
 	}
+	out.Baseline.perIteration(out.Flows)
 	d.program(&out, t)
 	return out
 }
@@ -186,26 +187,6 @@ func (d *decoding) onlyForRequests(t trafficBlock) {
 	}
 	for _, b := range t.Data {
 		d.errorf(b.DefRange, "Only for requests", "data is for request and flow blocks. A k6 script reads its own.")
-	}
-}
-
-func (d *decoding) baseline(out *Traffic, b baselineBlock) {
-	content, diags := b.Body.Content(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
-		{Type: "prometheus"}, {Type: "run"}, {Type: "access_log"}}})
-	d.add(diags)
-	for _, block := range content.Blocks {
-		d.errorf(block.DefRange, "Unknown baseline kind", "There is no baseline kind %q in this build. There is rate.", block.Type)
-	}
-	switch {
-	case present(b.Whole, "rate") && !d.decodes(b.Whole, "rate", cty.Number): // reported
-	case b.Rate == nil && len(content.Blocks) == 0 && !out.KeepExecutors:
-		d.errorf(b.DefRange, "No baseline", "Say what 1x is: rate = 40, in iterations of the script per second.")
-	case b.Rate != nil && out.KeepExecutors:
-		d.errorf(b.DefRange, "Two baselines", "With keep_executors the script's own rates are 1x. Take one of the two out.")
-	case b.Rate != nil && (*b.Rate <= 0 || *b.Rate > 1e6):
-		d.errorf(attrRange(b.Whole, "rate", b.DefRange), "Invalid rate", "A rate is more than 0 and at most 1000000 iterations a second.")
-	case b.Rate != nil:
-		out.Rate = *b.Rate
 	}
 }
 

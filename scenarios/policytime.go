@@ -21,13 +21,8 @@ func (d *policyDecoding) location(name *string, body hcl.Body, at hcl.Range) (st
 	if name != nil {
 		zone = *name
 	}
-	l, err := time.LoadLocation(zone)
-	if err != nil || zone == "" || zone == "Local" {
-		d.errorf(attrRange(body, "time_zone", at), "Unknown time zone", "%q is not a name of the tz database. Write it as \"Europe/Berlin\" or \"UTC\"; "+
-			"abbreviations such as CET say nothing of summer time.", zone)
-		return "UTC", time.UTC
-	}
-	return zone, l
+	l := d.timeZone(&zone, body, at)
+	return l.String(), l
 }
 
 func (d *policyDecoding) hours(b *policyBlocks) {

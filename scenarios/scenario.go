@@ -77,11 +77,14 @@ type Traffic struct {
 	Flows         []loadgen.Flow
 	Wire          loadgen.Wire
 	Data          []loadgen.DataSet
-	Rate          float64
+	Rate          float64 // 1x, in iterations per second; 0 while Baseline is not measured
 	Multiple      float64
 	KeepExecutors bool
 	MaxVUs        int
 	Env           map[string]string
+	// Baseline is where 1x is to be measured; nil when it is given, or the script's own. Measured is what came of it.
+	Baseline *Baseline
+	Measured *report.BaselinePlan
 	// Start is when the stream begins to send, counted from the begin of the load phase; -1 is with the run.
 	Start   time.Duration
 	Poisson bool // arrivals come by chance

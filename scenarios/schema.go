@@ -112,13 +112,6 @@ type shapeBlock struct {
 	Body      hcl.Body  `hcl:",remain"`
 }
 
-type baselineBlock struct {
-	Rate     *float64  `hcl:"rate,optional"`
-	DefRange hcl.Range `hcl:",def_range"`
-	Whole    hcl.Body  `hcl:",body"`
-	Body     hcl.Body  `hcl:",remain"`
-}
-
 type expectsBlock struct {
 	Expects  []expectBlock `hcl:"expect,block"`
 	DefRange hcl.Range     `hcl:",def_range"`

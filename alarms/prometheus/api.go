@@ -71,29 +71,37 @@ func (s *sample) UnmarshalJSON(b []byte) error {
 // stamp converts seconds since the epoch, which the API writes with three decimals.
 func stamp(seconds float64) time.Time { return time.UnixMilli(int64(math.Round(seconds * 1000))) }
 
+// answer is a reply with what the server warns of, as that one of its stores did not answer.
+type answer struct {
+	web.Reply
+	warnings []string
+}
+
 // ask gets one API path and decodes the data of its envelope.
-func (s *Source) ask(ctx context.Context, path string, query url.Values, into any) (web.Reply, error) {
+func (s *Source) ask(ctx context.Context, path string, query url.Values, into any) (answer, error) {
 	var envelope struct {
-		Status string          `json:"status"`
-		Error  string          `json:"error"`
-		Data   json.RawMessage `json:"data"`
+		Status   string          `json:"status"`
+		Error    string          `json:"error"`
+		Warnings []string        `json:"warnings"`
+		Data     json.RawMessage `json:"data"`
 	}
 	reply, err := s.api.JSON(ctx, path, query, &envelope)
+	a := answer{reply, envelope.Warnings}
 	if err != nil {
-		return reply, err
+		return a, err
 	}
 	if envelope.Status != "success" {
-		return reply, fmt.Errorf("%s: status %q: %s", path, envelope.Status, envelope.Error)
+		return a, fmt.Errorf("%s: status %q: %s", path, envelope.Status, envelope.Error)
 	}
 	if err := json.Unmarshal(envelope.Data, into); err != nil {
-		return reply, fmt.Errorf("%s: the data is not of the form expected: %w", path, err)
+		return a, fmt.Errorf("%s: the data is not of the form expected: %w", path, err)
 	}
-	return reply, nil
+	return a, nil
 }
 
 // rules returns the alerting rules with these names, all of them when there are none. Servers that do not know the
 // filter return all, so callers filter again.
-func (s *Source) rules(ctx context.Context, names []string) ([]rule, web.Reply, error) {
+func (s *Source) rules(ctx context.Context, names []string) ([]rule, answer, error) {
 	query := url.Values{"type": {"alert"}}
 	if len(names) > 0 {
 		query["rule_name[]"] = names
@@ -122,7 +130,7 @@ func (s *Source) rules(ctx context.Context, names []string) ([]rule, web.Reply, 
 }
 
 // alerts returns the active alerts.
-func (s *Source) alerts(ctx context.Context) ([]alert, web.Reply, error) {
+func (s *Source) alerts(ctx context.Context) ([]alert, answer, error) {
 	var data struct {
 		Alerts []alert `json:"alerts"`
 	}
@@ -132,32 +140,34 @@ func (s *Source) alerts(ctx context.Context) ([]alert, web.Reply, error) {
 
 // matrix asks for the raw samples of a range selector. The end is in the server's clock.
 func (s *Source) matrix(ctx context.Context, query string, end time.Time) ([]series, error) {
-	return s.result(ctx, "/api/v1/query", url.Values{"query": {query}, "time": {seconds(end)}})
+	out, _, err := s.result(ctx, "/api/v1/query", url.Values{"query": {query}, "time": {seconds(end)}})
+	return out, err
 }
 
-// span asks for a query's value at each step. Both ends are in the server's clock.
-func (s *Source) span(ctx context.Context, query string, start, end time.Time, step time.Duration) ([]series, error) {
+// span asks for a query's value at each step. Both ends are in the server's clock. It returns what the server warns of too.
+func (s *Source) span(ctx context.Context, query string, start, end time.Time, step time.Duration) ([]series, []string, error) {
 	return s.result(ctx, "/api/v1/query_range", url.Values{"query": {query}, "start": {seconds(start)},
 		"end": {seconds(end)}, "step": {strconv.FormatFloat(step.Seconds(), 'f', 3, 64)}})
 }
 
-// result asks for a matrix.
-func (s *Source) result(ctx context.Context, path string, query url.Values) ([]series, error) {
+// result asks for a matrix, and returns it with what the server warns of.
+func (s *Source) result(ctx context.Context, path string, query url.Values) ([]series, []string, error) {
 	var data struct {
 		Type   string          `json:"resultType"`
 		Result json.RawMessage `json:"result"`
 	}
-	if _, err := s.ask(ctx, path, query, &data); err != nil {
-		return nil, err
+	reply, err := s.ask(ctx, path, query, &data)
+	if err != nil {
+		return nil, nil, err
 	}
 	if data.Type != "matrix" {
-		return nil, fmt.Errorf("%s: a matrix was expected, not a %q", path, data.Type)
+		return nil, nil, fmt.Errorf("%s: a matrix was expected, not a %q", path, data.Type)
 	}
 	var out []series
 	if err := json.Unmarshal(data.Result, &out); err != nil {
-		return nil, fmt.Errorf("%s: the matrix is not of the form expected: %w", path, err)
+		return nil, nil, fmt.Errorf("%s: the matrix is not of the form expected: %w", path, err)
 	}
-	return out, nil
+	return out, reply.warnings, nil
 }
 
 // number asks for a query that yields one number.
@@ -199,7 +209,7 @@ func (s *Source) number(ctx context.Context, query string) (float64, bool, error
 }
 
 // serverTime asks the server for its time.
-func (s *Source) serverTime(ctx context.Context) (time.Time, web.Reply, error) {
+func (s *Source) serverTime(ctx context.Context) (time.Time, answer, error) {
 	var data struct {
 		Result sample `json:"result"`
 	}

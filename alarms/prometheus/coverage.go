@@ -58,7 +58,7 @@ func unreached(f looks.Fault) bool { return strings.HasPrefix(f.Why, unreachable
 // assumed. All in the server's clock.
 func (s *Source) evaluating(ctx context.Context, from, to time.Time) ([]clock.Span, time.Duration, error) {
 	step := max(time.Second, to.Sub(from)/10_000).Round(time.Millisecond)
-	list, err := s.span(ctx, "max(timestamp(up))", from, to, step)
+	list, _, err := s.span(ctx, "max(timestamp(up))", from, to, step)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"gameday/alarms"
 	"gameday/clock"
 	"gameday/faults"
@@ -197,28 +195,55 @@ func TestQuery(t *testing.T) {
 	}
 }
 
-// TestRange reads several series, one without a value in between, and refuses what is none.
+// TestRange reads the past of a metric, and says of every answer that is none why.
 func TestRange(t *testing.T) {
-	ask := func(body string) ([]alarms.Series, error) {
-		s := faked(t, &fake{body: `{"status":"success","data":` + body + `}`}, Config{})
-		return s.Range(t.Context(), "x", clock.Span{Start: time.Unix(0, 0), End: time.Unix(60, 0)}, 15*time.Second)
+	matrix := func(result, more string) string {
+		return `{"status":"success","data":{"resultType":"matrix","result":[` + result + `]}` + more + `}`
 	}
-	got, err := ask(`{"resultType":"matrix","result":[{"metric":{"a":"b"},"values":[[15,"2.5"],[45.5,"0"]]},
-		{"metric":{},"values":[]}]}`)
-	if err != nil {
-		t.Fatal(err)
+	hang := make(chan struct{})
+	for _, c := range []struct {
+		name string
+		fake *fake
+		want string // what is read, or part of the error
+	}{
+		{"two series", &fake{body: matrix(`{"metric":{"job":"a"},"values":[[1700000000,"1.5"],[1700000300.5,"NaN"]]},{"metric":{},"values":[]}`, "")},
+			"[{map[job:a] [{2023-11-14 22:13:20 +0000 UTC 1.5} {2023-11-14 22:18:20.5 +0000 UTC NaN}]} {map[] []}]"},
+		{"nothing", &fake{body: matrix("", "")}, "[]"},
+		{"with a remark", &fake{body: matrix("", `,"infos":["metric might not be a counter"]`)}, "[]"},
+		{"incomplete", &fake{body: matrix("", `,"warnings":["store eu-1 is away","and eu-2"]`)}, "may be incomplete: the server warns: store eu-1 is away; and eu-2"},
+		{"refused once", &fake{refuse: []int{429}}, "[]"},
+		{"refused", &fake{refuse: []int{429, 429}}, "429 Too Many Requests"},
+		{"overloaded", &fake{refuse: []int{503, 503}}, "503 Service Unavailable"},
+		{"a mistake in the query", &fake{refuse: []int{400}}, "400 Bad Request"},
+		{"not allowed", &fake{refuse: []int{401}}, "check token"},
+		{"half a JSON", &fake{body: `{"status":"success","data":{"resultType":"matrix","result":[{"met`}, "not the JSON expected"},
+		{"another page", &fake{body: "<html>Please sign in</html>"}, "Please sign in"},
+		{"an instant", &fake{body: `{"status":"success","data":{"resultType":"vector","result":[]}}`}, `a matrix was expected, not a "vector"`},
+		{"no number", &fake{body: matrix(`{"metric":{},"values":[[1,"many"]]}`, "")}, "not of the form expected"},
+		{"no answer", &fake{hang: hang}, "no answer within 100ms"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := faked(t, c.fake, Config{Timeout: "100ms", Token: "hush-hush"})
+			end := time.Unix(1_700_000_600, 0)
+			found, err := s.Range(t.Context(), "sum(x)", clock.Span{Start: end.Add(-10 * time.Minute), End: end}, 5*time.Minute)
+			for i := range found {
+				for n := range found[i].Samples {
+					found[i].Samples[n].At = found[i].Samples[n].At.UTC()
+				}
+			}
+			got := fmt.Sprint(found)
+			if err != nil {
+				got = err.Error()
+				if !strings.HasPrefix(got, `asking prometheus.main for "sum(x)": `) || strings.Contains(got, "hush-hush") {
+					t.Errorf("the error is %s", got)
+				}
+			}
+			if err == nil && got != c.want || !strings.Contains(got, c.want) {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
 	}
-	want := []alarms.Series{
-		{Labels: map[string]string{"a": "b"}, Samples: []alarms.Sample{{At: time.Unix(15, 0), Value: 2.5}, {At: time.UnixMilli(45_500)}}},
-		{Labels: map[string]string{}},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-	got, err = ask(`{"resultType":"scalar","result":[1,"2"]}`)
-	if err == nil || !strings.Contains(err.Error(), `asking prometheus.main for "x"`) {
-		t.Errorf("of a scalar: %v, %v", got, err)
-	}
+	close(hang)
 }
 
 // TestConfig names each mistake by its field, and hides secrets.

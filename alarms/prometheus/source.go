@@ -184,17 +184,20 @@ func (s *Source) Query(ctx context.Context, query string) (value float64, ok boo
 	return value, ok, nil
 }
 
-// Range returns what a range query yields.
+// Range returns the values of a query over a span, at each step. What the server warns of makes the answer incomplete.
 func (s *Source) Range(ctx context.Context, query string, span clock.Span, step time.Duration) ([]alarms.Series, error) {
-	found, err := s.span(ctx, query, span.Start, span.End, step)
+	found, warnings, err := s.span(ctx, query, span.Start, span.End, step)
+	if err == nil && len(warnings) > 0 {
+		err = fmt.Errorf("the answer may be incomplete: the server warns: %s", strings.Join(warnings, "; "))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("asking %s for %q: %w", s.name, query, err)
 	}
 	out := make([]alarms.Series, len(found))
 	for i, f := range found {
 		out[i].Labels = f.Metric
-		for _, x := range f.Samples {
-			out[i].Samples = append(out[i].Samples, alarms.Sample(x))
+		for _, v := range f.Samples {
+			out[i].Samples = append(out[i].Samples, alarms.Sample(v))
 		}
 	}
 	return out, nil

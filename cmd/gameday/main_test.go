@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"gameday/faults/stress"
+	"gameday/internal/promrig"
 	"gameday/loadgen/k6"
 	"gameday/loadgen/native"
 	"gameday/targets/lab"
@@ -104,8 +106,37 @@ func TestScripts(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "accesslog": accessLog,
+			"history": func(ts *testscript.TestScript, _ bool, _ []string) { history(t, ts) }},
 	})
+}
+
+// accessLog writes the log of the hour that ends now, at four requests a second: accesslog access.log.
+func accessLog(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: accesslog FILE")
+	}
+	var b strings.Builder
+	for i := range 4 * 3600 {
+		request, status := fmt.Sprintf("GET /items/%d HTTP/1.1", i), 200
+		if i%4 == 0 {
+			request, status = "POST /cart/17/pay?token=abc HTTP/1.1", 503
+		}
+		at := time.Now().Add(time.Duration(i-4*3600) * time.Second / 4)
+		fmt.Fprintf(&b, "10.0.0.7 - - [%s] %q %d 512 \"-\" \"-\"\n", at.Format("02/Jan/2006:15:04:05 -0700"), request, status)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(b.String()), 0o644))
+}
+
+// history starts a Prometheus that remembers ten requests a second for two hours, and puts its address into $PROMETHEUS.
+func history(t *testing.T, ts *testscript.TestScript) {
+	var b strings.Builder
+	b.WriteString("# TYPE http_requests counter\n")
+	for i := range 120 {
+		fmt.Fprintf(&b, "http_requests_total %d %d\n", 600*i, time.Now().Add(time.Duration(i-119)*time.Minute).Unix())
+	}
+	b.WriteString("# EOF\n")
+	ts.Setenv("PROMETHEUS", promrig.StartPrometheus(t, promrig.Options{History: b.String(), Targets: []string{"127.0.0.1:1"}}).URL)
 }
 
 // canLab reports whether labs work here. In CI they must.

@@ -36,6 +36,7 @@ func (a *app) planCmd() *cobra.Command {
 					return usage("--at %q is not an instant such as 2026-12-21T10:00:00Z", at)
 				}
 			}
+			unknown := measure(s, o.At)
 			p := conductor.Plan(context.Background(), o)
 			if asJSON {
 				e := json.NewEncoder(a.out)
@@ -47,6 +48,9 @@ func (a *app) planCmd() *cobra.Command {
 			}
 			if err == nil && p.Policy != nil && len(p.Policy.Violations) > 0 {
 				err = usage("the policy forbids this run (%d violations)", len(p.Policy.Violations))
+			}
+			if err == nil && unknown != nil {
+				err = errUnmeasured
 			}
 			return err
 		},

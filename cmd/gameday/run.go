@@ -84,6 +84,10 @@ func (a *app) run(f *runFlags, path string) error {
 	if err != nil {
 		return err
 	}
+	inside, isInside := lab.Inside()
+	if err := a.measured(s, isInside); err != nil { // a search begins at 1x
+		return err
+	}
 	if f.search != nil {
 		if s, err = f.search.apply(s); err != nil {
 			return err
@@ -93,7 +97,6 @@ func (a *app) run(f *runFlags, path string) error {
 	if err != nil {
 		return err
 	}
-	inside, isInside := lab.Inside()
 	if s.Lab != nil && !isInside {
 		return a.enterLab(f, s)
 	}

@@ -125,7 +125,11 @@ type Options struct {
 	Rules        string   // the rules of one group, as YAML, from "- alert:" on
 	Targets      []string // addresses to scrape, host:port
 	Alertmanager string   // URL; empty for none
+	History      string   // samples of the past, as OpenMetrics; empty for none
 }
+
+// historyKept is how far back a Prometheus that is given a history remembers.
+const historyKept = "400d"
 
 // StartPrometheus starts a Prometheus.
 func StartPrometheus(t testing.TB, o Options) *Prometheus {
@@ -147,9 +151,24 @@ func StartPrometheus(t testing.TB, o Options) *Prometheus {
 		args: []string{"--config.file=" + filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path=" + filepath.Join(dir,
 			"data"),
 			"--web.listen-address=" + address, "--log.level=warn"}}}
+	if o.History != "" {
+		backfill(t, dir, o.History)
+		p.args = append(p.args, "--storage.tsdb.retention.time="+historyKept)
+	}
 	t.Cleanup(p.Stop)
 	p.Start()
 	return p
+}
+
+// backfill writes samples of the past where a Prometheus that is not running yet finds them.
+func backfill(t testing.TB, dir, samples string) {
+	t.Helper()
+	path := filepath.Join(dir, "history.om")
+	write(t, path, samples)
+	tool := exec.Command(look(t, "promtool"), "tsdb", "create-blocks-from", "openmetrics", "--quiet", path, filepath.Join(dir, "data"))
+	if out, err := tool.CombinedOutput(); err != nil {
+		t.Fatalf("promtool: %v\n%s", err, out)
+	}
 }
 
 // Alertmanager is a running Alertmanager with one receiver that waits next to nothing.

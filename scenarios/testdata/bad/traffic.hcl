@@ -22,9 +22,6 @@ scenario "s" {
   traffic "measured" {
     script = "shoppers.js"
     baseline {
-      prometheus {
-        query = "x"
-      }
     }
   }
   traffic "kept" {

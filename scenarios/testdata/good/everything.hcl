@@ -37,7 +37,7 @@ scenario "checkout-loses-payments" {
     script   = "shoppers.js" # any k6 script, or request blocks and no script at all
     multiple = var.multiple
     baseline {
-      rate = 40 # iterations per second; or prometheus { query, over, quantile }, or run { path }
+      rate = 40 # iterations per second; or prometheus { … }, access_log { … }, run = "latest"
     }
   }
 

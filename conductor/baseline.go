@@ -1,0 +1,305 @@
+package conductor
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"gameday/alarms"
+	"gameday/clock"
+	"gameday/loadgen/baseline"
+	"gameday/report"
+	"gameday/scenarios"
+)
+
+// usualRunAge is how old a run may be whose baseline phase is 1x, where nothing tells.
+const usualRunAge = 30 * 24 * time.Hour
+
+// Measuring says how baselines are measured.
+type Measuring struct {
+	// Runs is the folder of records, in which runs are found by name.
+	Runs string
+	// Now is the time at which it is asked, and When the one at which the run begins; zero is Now.
+	Now, When time.Time
+}
+
+// MeasureBaselines finds out 1x for every stream of which it is not given, and keeps it in the scenario, so that a plan and the
+// run after it say the same. What fails is kept too, and returned: 1x is then not known, and nothing may run. It asks
+// sources and reads files, and touches nothing.
+func MeasureBaselines(ctx context.Context, s *scenarios.Scenario, m Measuring) error {
+	m.When = cmp.Or(m.When, m.Now)
+	var errs []error
+	for i := range s.Traffic {
+		t := &s.Traffic[i]
+		if t.Baseline == nil {
+			continue
+		}
+		p := &report.BaselinePlan{PerIteration: t.Baseline.PerIteration, At: m.Now.UTC().Truncate(time.Second)}
+		if err := m.measure(ctx, s, t, p); err != nil {
+			p.Measured, p.Error = nil, s.Redact(err.Error())
+			errs = append(errs, fmt.Errorf("traffic %s: 1x from %s is not known: %s", t.Name, s.Redact(p.Origin()), p.Error))
+		}
+		t.Measured, t.Rate = p, p.Rate()
+	}
+	return errors.Join(errs...)
+}
+
+// measure measures one stream's baseline.
+func (m Measuring) measure(ctx context.Context, s *scenarios.Scenario, t *scenarios.Traffic, p *report.BaselinePlan) error {
+	var err error
+	switch b := t.Baseline; {
+	case b.Metrics != nil:
+		p.Kind, p.Source, p.Query = "prometheus", b.Source, b.Metrics.Query
+		src, shut, openErr := openRanger(s, b.Source)
+		if openErr != nil {
+			return openErr
+		}
+		defer shut()
+		ctx, cancel := context.WithTimeout(ctx, askLimit)
+		defer cancel()
+		p.Measured, err = b.Metrics.Measure(ctx, asker(src), m.When, m.Now)
+	case b.Log != nil:
+		p.Kind, p.Source = "access_log", shown(b.Log.Path)
+		p.Measured, err = b.Log.Measure(ctx, m.Now)
+	default:
+		p.Kind = "run"
+		p.Source, p.Measured, err = m.earlier(s, t)
+	}
+	return err
+}
+
+// openRanger opens one of the scenario's alarm sources by its id, for questions before a run, when nothing else is open yet. It
+// returns it with what lets go of it, and contacts nobody.
+func openRanger(s *scenarios.Scenario, id string) (alarms.Ranger, func(), error) {
+	i := slices.IndexFunc(s.AlarmSources, func(a scenarios.AlarmSource) bool { return a.ID() == id })
+	if i < 0 {
+		return nil, nil, fmt.Errorf("there is no source %s", id)
+	}
+	decl := s.AlarmSources[i]
+	none := fmt.Errorf("a source of kind %s cannot tell what a query has yielded", decl.Kind.Name)
+	if decl.Config == nil { // a builtin source, which is opened with rules
+		return nil, nil, none
+	}
+	src, err := decl.Kind.Open(id, decl.Config, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	shut := func() {}
+	if c, ok := src.(interface{ Close() }); ok {
+		shut = c.Close
+	}
+	ranger, ok := src.(alarms.Ranger)
+	if !ok {
+		shut()
+		return nil, nil, none
+	}
+	return ranger, shut, nil
+}
+
+// asker lets metrics ask a source.
+func asker(src alarms.Ranger) baseline.Asker {
+	return func(ctx context.Context, query string, span clock.Span, step time.Duration) ([]baseline.Series, error) {
+		found, err := src.Range(ctx, query, span, step)
+		out := make([]baseline.Series, len(found))
+		for i, f := range found {
+			out[i].Labels = f.Labels
+			for _, x := range f.Samples {
+				out[i].Samples = append(out[i].Samples, baseline.Sample(x))
+			}
+		}
+		return out, err
+	}
+}
+
+// earlier measures what a stream of the same name reached in the baseline phase of an earlier run, whose folder it returns.
+func (m Measuring) earlier(s *scenarios.Scenario, t *scenarios.Traffic) (dir string, out *baseline.Measured, err error) {
+	b := t.Baseline
+	switch {
+	case b.Run == scenarios.LatestRun:
+		dir, out, err = m.latest(s, t)
+	case filepath.IsAbs(b.Run):
+		dir = shown(b.Run)
+		out, err = reached(b.Run, t.Name)
+	default:
+		dir = filepath.Join(m.Runs, b.Run)
+		out, err = reached(dir, t.Name)
+	}
+	if err == nil {
+		err = baseline.TooOld("the run", out.To, m.Now, cmp.Or(b.MaxAge, usualRunAge), "Run it again.")
+	}
+	return dir, out, err
+}
+
+// shown returns a path as people write it: from the working folder on where it lies below that.
+func shown(path string) string {
+	if wd, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(wd, path); err == nil && filepath.IsLocal(rel) {
+			return rel
+		}
+	}
+	return path
+}
+
+// errUnfinished says that a run has no baseline phase to go by.
+var errUnfinished = errors.New("it has no baseline phase that came to its end in steady state")
+
+// latest returns the newest run of the scenario with a complete baseline phase.
+func (m Measuring) latest(s *scenarios.Scenario, t *scenarios.Traffic) (string, *baseline.Measured, error) {
+	passed := 0
+	entries, err := os.ReadDir(m.Runs)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return scenarios.LatestRun, nil, fmt.Errorf("looking for runs: %w", err)
+	}
+	type candidate struct {
+		dir string
+		at  time.Time
+	}
+	var found []candidate
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		dir := filepath.Join(m.Runs, e.Name())
+		if name, at := began(dir); name == s.Name {
+			found = append(found, candidate{dir, at})
+		}
+	}
+	slices.SortStableFunc(found, func(a, b candidate) int { return b.at.Compare(a.at) })
+	for _, c := range found {
+		out, err := reached(c.dir, t.Name)
+		if errors.Is(err, errUnfinished) {
+			passed++
+			continue
+		}
+		return c.dir, out, err
+	}
+	return scenarios.LatestRun, nil, fmt.Errorf("%s has no run of %s with a complete baseline phase (%d without). Run it once with a rate: "+
+		"baseline { rate = … }", m.Runs, s.Name, passed)
+}
+
+// began returns which scenario a record is of, and when its run began, from the first lines alone.
+func began(dir string) (scenario string, at time.Time) {
+	var plan struct{ Scenario string }
+	b, err := os.ReadFile(filepath.Join(dir, report.PlanFile))
+	if err != nil || json.Unmarshal(b, &plan) != nil {
+		return "", time.Time{}
+	}
+	f, err := os.Open(filepath.Join(dir, report.EventsFile))
+	if err != nil {
+		return "", time.Time{}
+	}
+	defer f.Close()
+	var first report.Event
+	if json.NewDecoder(f).Decode(&first) != nil {
+		return "", time.Time{}
+	}
+	return plan.Scenario, first.At
+}
+
+// minReached is the share of what was due in a baseline phase that must have been started: what was sent because no more could
+// be is not what the service is asked for.
+const minReached = 0.95
+
+// reached measures what a stream reached in the baseline phase of a record.
+func reached(dir, stream string) (*baseline.Measured, error) {
+	rec, err := report.Read(dir)
+	if err != nil {
+		return nil, err
+	}
+	tl := report.NewTimeline(rec)
+	phase, ok := tl.Phase(report.Baseline)
+	// The ramp begins only when the steady state held.
+	if _, on := tl.Phase(report.Ramp); !ok || !on {
+		return nil, errUnfinished
+	}
+	var counts []float64
+	var from, last time.Time
+	var due, started uint64
+	names := []string{}
+	for _, w := range rec.Windows {
+		if !slices.Contains(names, w.Stream) {
+			names = append(names, w.Stream)
+		}
+		if w.Stream != stream || w.Start.Before(phase.Start) || w.Start.Add(time.Second).After(phase.End) {
+			continue
+		}
+		if len(counts) == 0 {
+			from, last = w.Start, w.Start.Add(-time.Second)
+		}
+		if w.Start.Sub(last) > 3*time.Second/2 {
+			return nil, fmt.Errorf("nothing is known of the seconds from %s to %s", last.Add(time.Second).UTC().Format(time.TimeOnly),
+				w.Start.UTC().Format(time.TimeOnly))
+		}
+		counts, last = append(counts, float64(w.Started)), w.Start
+		due, started = due+w.Due, started+w.Started
+	}
+	switch {
+	case len(counts) == 0:
+		return nil, fmt.Errorf("it has no traffic %q in its baseline phase; it has %s", stream, strings.Join(names, ", "))
+	case float64(started) < minReached*float64(due):
+		return nil, fmt.Errorf("it started only %d of the %d iterations that were due in its baseline phase: what it reached is what its generator "+
+			"could send, not what 1x is", started, due)
+	}
+	out, err := baseline.Seconds(counts, from.UTC())
+	if err != nil {
+		return nil, err
+	}
+	out.Chosen = fmt.Sprintf("of its baseline phase of %s", baseline.Span(phase.Length().Round(time.Second)))
+	return out, nil
+}
+
+// forBaselines reports whether a source is there for baselines alone: no alarm and no indicator comes from it.
+func forBaselines(s *scenarios.Scenario, id string) bool {
+	return slices.ContainsFunc(s.Traffic, func(t scenarios.Traffic) bool { return t.Baseline != nil && t.Baseline.Source == id }) &&
+		!slices.ContainsFunc(s.Alarms, func(a scenarios.Alarm) bool { return a.Source == id || a.PagesVia == id }) &&
+		!slices.ContainsFunc(s.SLIs, func(o scenarios.OwnSLI) bool { return o.Source == id })
+}
+
+// unmeasured names the streams whose 1x is to be measured and was not.
+func unmeasured(s *scenarios.Scenario) []string {
+	var out []string
+	for _, t := range s.Traffic {
+		if t.Baseline != nil && t.Rate <= 0 {
+			out = append(out, t.Name)
+		}
+	}
+	return out
+}
+
+// Baselines returns what was measured, for a process that goes on with the same scenario: inside a lab nobody outside of it
+// can be asked.
+func Baselines(s *scenarios.Scenario) (string, error) {
+	measured := map[string]*report.BaselinePlan{}
+	for _, t := range s.Traffic {
+		if t.Measured != nil {
+			measured[t.Name] = t.Measured
+		}
+	}
+	b, err := json.Marshal(measured)
+	if err != nil {
+		return "", fmt.Errorf("handing on the baselines: %w", err)
+	}
+	return string(b), nil
+}
+
+// TakeBaselines takes what Baselines returned.
+func TakeBaselines(s *scenarios.Scenario, text string) error {
+	var measured map[string]*report.BaselinePlan
+	if err := json.Unmarshal([]byte(text), &measured); err != nil {
+		return fmt.Errorf("taking the baselines: %w", err)
+	}
+	for i := range s.Traffic {
+		t := &s.Traffic[i]
+		if p := measured[t.Name]; t.Baseline != nil && p != nil {
+			t.Measured, t.Rate = p, p.Rate()
+		}
+	}
+	return nil
+}
