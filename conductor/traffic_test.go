@@ -325,3 +325,24 @@ func TestReplayFromASource(t *testing.T) {
 		t.Errorf("of rules of our own: %v", err)
 	}
 }
+
+// TestSearchSendsSteadily checks that a search for the capacity, which tells streams their multiples itself, has every stream
+// from its begin.
+func TestSearchSendsSteadily(t *testing.T) {
+	d := newDay(t, `alarms "probe" "main" {}`, steadyBlock+shapedStreams+replaying)
+	s, err := ForSearch(d.options.Scenario, &Search{MaxDuration: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Traffic) != len(d.options.Scenario.Traffic) {
+		t.Fatalf("%d streams of %d", len(s.Traffic), len(d.options.Scenario.Traffic))
+	}
+	for i, got := range s.Traffic {
+		if got.Late() || got.Pending() || got.Shape != "" || len(got.Multiples().Legs) > 0 {
+			t.Errorf("%s is not steady: %+v", got.Name, got)
+		}
+		if was := d.options.Scenario.Traffic[i]; was.Shape == "" && !was.Late() && was.Name != "shop" {
+			t.Errorf("%s has lost its shape in the scenario itself", was.Name)
+		}
+	}
+}

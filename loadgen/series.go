@@ -35,7 +35,7 @@ var bom = []byte("\xef\xbb\xbf")
 
 // ReadSeries reads a series of rates as CSV (RFC 4180): two columns, the time and how many a second there were then.
 // Times are seconds from anywhere, such as the epoch, or all of them RFC 3339, and go forward; points count from the
-// first one. A first line whose second column is not a number is a heading, and lines that begin with # are remarks. A
+// first one. A first line that has neither a time nor a rate is a heading, and lines that begin with # are remarks. A
 // mistake is a *SeriesError; nothing is guessed for a rate that is missing.
 func ReadSeries(r io.Reader) ([]Point, error) {
 	text, err := io.ReadAll(r)
@@ -80,10 +80,11 @@ func (s *seriesReader) add(row []string, first bool) string {
 	}
 	when, rate := strings.TrimSpace(row[0]), strings.TrimSpace(row[1])
 	value, err := strconv.ParseFloat(rate, 64)
+	since, wrong := s.since(when)
 	switch {
 	case rate == "":
 		return "the rate is missing; take the line out to have a straight line in its place"
-	case err != nil && first:
+	case err != nil && wrong != "" && first:
 		return "" // the heading
 	case err != nil || math.IsNaN(value) || math.IsInf(value, 0):
 		return fmt.Sprintf("%q is not a rate per second", rate)
@@ -91,12 +92,9 @@ func (s *seriesReader) add(row []string, first bool) string {
 		return fmt.Sprintf("the rate is %s, and less than nothing cannot be sent", rate)
 	case len(s.points) == MaxLegs:
 		return fmt.Sprintf("there are more than %d points", MaxLegs)
-	}
-	since, text := s.since(when)
-	if text != "" {
-		return text
-	}
-	if n := len(s.points); n > 0 && since <= s.points[n-1].At {
+	case wrong != "":
+		return wrong
+	case len(s.points) > 0 && since <= s.points[len(s.points)-1].At:
 		return fmt.Sprintf("the time %s does not come after that of the line before", when)
 	}
 	s.points = append(s.points, Point{since, value})

@@ -44,6 +44,7 @@ func TestReadSeriesRefuses(t *testing.T) {
 		"0,1,2\n":                       "line 1: there are 3 columns",
 		"0,1\n1,\n":                     "line 2: the rate is missing",
 		"0,1\n1,NaN\n":                  `line 2: "NaN" is not a rate per second`,
+		"0,1O\n1,2\n2,3\n":              `line 1: "1O" is not a rate per second`,
 		"0,1\n1,fast\n":                 `line 2: "fast" is not a rate per second`,
 		"0,1\n1,Inf\n":                  `line 2: "Inf" is not a rate per second`,
 		"# x\n0,1\n1,-2\n":              "line 3: the rate is -2",
