@@ -44,7 +44,8 @@ func MeasureBaselines(ctx context.Context, s *scenarios.Scenario, m Measuring) e
 		p := &report.BaselinePlan{PerIteration: t.Baseline.PerIteration, At: m.Now.UTC().Truncate(time.Second)}
 		if err := m.measure(ctx, s, t, p); err != nil {
 			p.Measured, p.Error = nil, s.Redact(err.Error())
-			errs = append(errs, fmt.Errorf("traffic %s: 1x from %s is not known: %s", t.Name, s.Redact(p.Origin()), p.Error))
+			errs = append(errs, fmt.Errorf("traffic %s: 1x from %s is not known: %s", t.Name,
+				s.Redact(p.Origin()), p.Error))
 		}
 		t.Measured, t.Rate = p, p.Rate()
 	}
@@ -180,7 +181,8 @@ func (m Measuring) latest(s *scenarios.Scenario, t *scenarios.Traffic) (string, 
 		}
 		return c.dir, out, err
 	}
-	return scenarios.LatestRun, nil, fmt.Errorf("%s has no run of %s with a complete baseline phase (%d without). Run it once with a rate: "+
+	return scenarios.LatestRun, nil, fmt.Errorf("%s has no run of %s with a complete baseline phase (%d "+
+		"without). Run it once with a rate: "+
 		"baseline { rate = … }", m.Runs, s.Name, passed)
 }
 
@@ -234,7 +236,8 @@ func reached(dir, stream string) (*baseline.Measured, error) {
 			from, last = w.Start, w.Start.Add(-time.Second)
 		}
 		if w.Start.Sub(last) > 3*time.Second/2 {
-			return nil, fmt.Errorf("nothing is known of the seconds from %s to %s", last.Add(time.Second).UTC().Format(time.TimeOnly),
+			return nil, fmt.Errorf("nothing is known of the seconds from %s to %s",
+				last.Add(time.Second).UTC().Format(time.TimeOnly),
 				w.Start.UTC().Format(time.TimeOnly))
 		}
 		counts, last = append(counts, float64(w.Started)), w.Start
@@ -242,9 +245,11 @@ func reached(dir, stream string) (*baseline.Measured, error) {
 	}
 	switch {
 	case len(counts) == 0:
-		return nil, fmt.Errorf("it has no traffic %q in its baseline phase; it has %s", stream, strings.Join(names, ", "))
+		return nil, fmt.Errorf("it has no traffic %q in its baseline phase; it has %s", stream,
+			strings.Join(names, ", "))
 	case float64(started) < minReached*float64(due):
-		return nil, fmt.Errorf("it started only %d of the %d iterations that were due in its baseline phase: what it reached is what its generator "+
+		return nil, fmt.Errorf("it started only %d of the %d iterations that were due in its baseline phase: "+
+			"what it reached is what its generator "+
 			"could send, not what 1x is", started, due)
 	}
 	out, err := baseline.Seconds(counts, from.UTC())

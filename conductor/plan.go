@@ -16,17 +16,20 @@ import (
 // Targets stay unresolved.
 func MakePlan(s *scenarios.Scenario) *report.Plan {
 	p := &report.Plan{
-		Scenario: s.Name, File: s.File, Summary: s.Summary, Owner: s.Owner, Blind: s.Blind, Named: s.Named, Score: s.Score,
+		Scenario: s.Name, File: s.File, Summary: s.Summary, Owner: s.Owner, Blind: s.Blind, Named: s.Named,
+		Score: s.Score,
 	}
 	for _, phase := range []report.Phase{report.Baseline, report.Ramp, report.Load, report.Recovery} {
-		p.Phases = append(p.Phases, report.PhasePlan{Phase: phase, At: s.Timeline.Start(phase), Length: phaseLength(s, phase)})
+		p.Phases = append(p.Phases, report.PhasePlan{Phase: phase, At: s.Timeline.Start(phase),
+			Length: phaseLength(s, phase)})
 	}
 	for _, t := range s.Traffic {
 		p.Traffic = append(p.Traffic, trafficPlan(s, t))
 	}
 	for _, t := range s.Targets {
-		p.Targets = append(p.Targets, report.TargetPlan{Name: t.Name, Kind: t.Selector.Kind(), Selector: t.Selector.String(),
-			Pick: pickText(t.Pick), AtMost: t.AtMost.Count, AtMostPercent: t.AtMost.Percent})
+		p.Targets = append(p.Targets, report.TargetPlan{Name: t.Name, Kind: t.Selector.Kind(),
+			Selector: t.Selector.String(),
+			Pick:     pickText(t.Pick), AtMost: t.AtMost.Count, AtMostPercent: t.AtMost.Percent})
 	}
 	for i := range s.Faults {
 		p.Faults = append(p.Faults, faultPlan(s, &s.Faults[i]))
@@ -46,7 +49,8 @@ func MakePlan(s *scenarios.Scenario) *report.Plan {
 		p.Responses = append(p.Responses, r.ResponsePlan)
 	}
 	for _, a := range s.Aborts {
-		p.Aborts = append(p.Aborts, report.AbortPlan{Name: a.Name, When: a.When.Expr, Source: a.When.Source, Held: a.Held, Over: a.When.Over})
+		p.Aborts = append(p.Aborts, report.AbortPlan{Name: a.Name, When: a.When.Expr, Source: a.When.Source,
+			Held: a.Held, Over: a.When.Over})
 	}
 	for _, secret := range s.Secrets {
 		p.Secrets = append(p.Secrets, report.SecretPlan{Name: secret.Name, Set: secret.Set})
@@ -108,7 +112,8 @@ func left(s *scenarios.Scenario, t scenarios.Traffic) time.Duration {
 
 func faultPlan(s *scenarios.Scenario, f *scenarios.Fault) report.FaultPlan {
 	p := report.FaultPlan{
-		Name: f.Name, Kind: f.Kind.Name, Targets: f.Targets, Between: f.Between, At: beginsAt(s, f.Name), After: f.After, Wait: f.Wait,
+		Name: f.Name, Kind: f.Kind.Name, Targets: f.Targets, Between: f.Between, At: beginsAt(s, f.Name),
+		After: f.After, Wait: f.Wait,
 		Duration: f.Lasts(), Undoing: f.Kind.Undoing, Reversible: f.Kind.Reversible,
 		RestartsWithin: f.RestartsWithin, SteadyWithin: f.SteadyWithin, Machine: f.Kind.Needs == faults.NeedMachine,
 	}
@@ -136,15 +141,18 @@ func warnings(s *scenarios.Scenario) []string {
 	warn := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	for _, t := range s.Traffic {
 		if takes, left := t.Multiples().Length(), left(s, t); takes > left {
-			warn("Traffic %s: its shape takes %s, and the load phase has %s for it: the rest is not sent.", t.Name, short(takes),
+			warn("Traffic %s: its shape takes %s, and the load phase has %s for it: the rest is not sent.",
+				t.Name, short(takes),
 				short(left))
 		}
 	}
 	for _, f := range s.Faults {
 		if begins := s.Begins(f.Name); begins > s.Timeline.Load {
-			warn("Fault %s is due %s into a load phase of %s: it will not be injected.", f.Name, short(begins), short(s.Timeline.Load))
+			warn("Fault %s is due %s into a load phase of %s: it will not be injected.", f.Name, short(begins),
+				short(s.Timeline.Load))
 		} else if end := begins + f.Lasts(); end > s.Timeline.Load {
-			warn("Fault %s ends %s after the load phase does: the phase will be that much longer.", f.Name, short(end-s.Timeline.Load))
+			warn("Fault %s ends %s after the load phase does: the phase will be that much longer.", f.Name,
+				short(end-s.Timeline.Load))
 		}
 	}
 	for _, a := range s.Alarms {
@@ -157,11 +165,13 @@ func warnings(s *scenarios.Scenario) []string {
 		warn("There is no fault, so no alarm can be detected: alarms that fire count as noise.")
 	}
 	if longest := longestSteady(s); len(s.Faults) > 0 && longest > 0 && s.Timeline.Recovery < longest+settle {
-		warn("The recovery phase (%s) is shorter than the longest window of steady_state (over %s) and %s: the return to steady state after "+
+		warn("The recovery phase (%s) is shorter than the longest window of steady_state (over %s) and %s: the "+
+			"return to steady state after "+
 			"the last fault can hardly be proven.", short(s.Timeline.Recovery), short(longest), short(settle))
 	}
 	if len(s.Faults) > 0 && !hasPart(s, report.PartSteady) {
-		warn("No steady_state is declared, so nothing is checked before faults are injected, and no recovery can be measured.")
+		warn("No steady_state is declared, so nothing is checked before faults are injected, and no recovery can " +
+			"be measured.")
 	}
 	return out
 }
@@ -180,7 +190,8 @@ func warnAlarm(s *scenarios.Scenario, a scenarios.Alarm, warn func(string, ...an
 	}{{"fires_within", deadline(begins, a.FiresWithin)}, {"pages_within", deadline(begins, a.PagesWithin)},
 		{"clears_within", deadline(ends, a.ClearsWithin)}} {
 		if d.at > total {
-			warn("Alarm %s: the deadline of %s (%s into the run) is later than the end of the run (%s). If it has not happened by then, it stays unknown.",
+			warn("Alarm %s: the deadline of %s (%s into the run) is later than the end of the run (%s). If it "+
+				"has not happened by then, it stays unknown.",
 				a.Name, d.what, short(d.at), short(total))
 		}
 	}
@@ -195,7 +206,8 @@ func warnResponse(s *scenarios.Scenario, r scenarios.Response, warn func(string,
 	left := s.Timeline.Length() - beginsAt(s, s.Alarms[i].Cause)
 	late := func(what string, d time.Duration) {
 		if d > left {
-			warn("Response %s: the deadline of %s (%s after the page) is later than the end of the run (%s after %s begins). If it has not happened by then, it stays unknown.",
+			warn("Response %s: the deadline of %s (%s after the page) is later than the end of the run (%s after "+
+				"%s begins). If it has not happened by then, it stays unknown.",
 				r.Name, what, short(d), short(left), s.Alarms[i].Cause)
 		}
 	}

@@ -53,11 +53,13 @@ func ForSearch(s *scenarios.Scenario, search *Search) (*scenarios.Scenario, erro
 		}
 	}
 	if len(out.Expects) == 0 {
-		return nil, fmt.Errorf("scenario %q has no objective to hold: give it a capacity block with expectations, such as expect \"fast\" { that = sli.p95 < seconds(\"300ms\") }", s.Name)
+		return nil, fmt.Errorf("scenario %q has no objective to hold: give it a capacity block with "+
+			"expectations, such as expect \"fast\" { that = sli.p95 < seconds(\"300ms\") }", s.Name)
 	}
 	for _, t := range s.Traffic {
 		if t.KeepExecutors {
-			return nil, fmt.Errorf("traffic %q keeps its script's own executors, whose rate cannot be changed while they run: give it a baseline rate", t.Name)
+			return nil, fmt.Errorf("traffic %q keeps its script's own executors, whose rate cannot be changed "+
+				"while they run: give it a baseline rate", t.Name)
 		}
 	}
 	if search.Standing == "" {
@@ -68,7 +70,8 @@ func ForSearch(s *scenarios.Scenario, search *Search) (*scenarios.Scenario, erro
 		return nil, fmt.Errorf("scenario %q has no fault %q", s.Name, search.Standing)
 	}
 	if !f.Kind.Reversible || selfEnding(f.Config) {
-		return nil, fmt.Errorf("fault %q (%s) does not stand until it is reverted, so no capacity can be measured meanwhile", f.Name, f.Kind.Name)
+		return nil, fmt.Errorf("fault %q (%s) does not stand until it is reverted, so no capacity can be "+
+			"measured meanwhile", f.Name, f.Kind.Name)
 	}
 	standing := *f
 	standing.At, standing.After, standing.Wait, standing.Duration = 0, "", 0, search.MaxDuration+restLimit
@@ -104,7 +107,8 @@ func (r *run) awaitStanding() error {
 			select {
 			case <-f.over:
 				if !f.injected.Load() {
-					return &endError{reason: report.EndError, err: fmt.Errorf("fault %s does not stand, so its capacity cannot be measured", f.Name)}
+					return &endError{reason: report.EndError, err: fmt.Errorf("fault %s does not stand, so its "+
+						"capacity cannot be measured", f.Name)}
 				}
 			default:
 			}
@@ -128,7 +132,8 @@ func (r *run) steps() error {
 		done, err := r.step(step)
 		if err != nil {
 			s.Stop("the search was stopped before its end")
-			r.rec.add(report.CapacityFound, report.CapacityAnswer{Found: s.Result(), Base: r.base(), Fault: r.Search.Standing})
+			r.rec.add(report.CapacityFound, report.CapacityAnswer{Found: s.Result(), Base: r.base(),
+				Fault: r.Search.Standing})
 			return err
 		}
 		r.rec.add(report.CapacityStepped, done)
@@ -225,7 +230,8 @@ func (r *run) carried(from, to time.Time) (loadgen.StepOutcome, string) {
 		}
 	}
 	if reached, ok := all.Read("", "reached_ratio"); ok && reached < reachedEnough && outcome == loadgen.Held {
-		outcome, why = loadgen.Broke, fmt.Sprintf("only %.0f %% of the arrivals were begun: all virtual users waited for answers", 100*reached)
+		outcome, why = loadgen.Broke, fmt.Sprintf("only %.0f %% of the arrivals were begun: all virtual users "+
+			"waited for answers", 100*reached)
 	}
 	if outcome != loadgen.Broke {
 		return outcome, why

@@ -58,7 +58,8 @@ func (s *strain) look(w loadgen.Window) (level, message string) {
 	switch {
 	case why != "" && !s.said:
 		s.said = true
-		return "warning", "the generator is at its own limit (" + why + "): what is measured now is its own as much as the system's, and will count as unknown"
+		return "warning", "the generator is at its own limit (" + why + "): what is measured now is its own as " +
+			"much as the system's, and will count as unknown"
 	case why == "" && s.said:
 		s.said = false
 		return "info", "the generator is within its limits again"
@@ -77,10 +78,12 @@ type stream struct {
 }
 
 func newTraffic(r *run) *traffic {
-	t := &traffic{run: r, last: map[string]time.Time{}, strain: map[string]*strain{}, arrived: make(chan struct{}), keep: lookBack(r.Scenario, r.Search)}
+	t := &traffic{run: r, last: map[string]time.Time{}, strain: map[string]*strain{},
+		arrived: make(chan struct{}), keep: lookBack(r.Scenario, r.Search)}
 	for _, s := range r.Scenario.Traffic {
 		t.streams = append(t.streams, &stream{Traffic: s, program: s.Multiples(),
-			commands: make(chan loadgen.Command, commandBacklog), ready: make(chan struct{}), done: make(chan struct{})})
+			commands: make(chan loadgen.Command, commandBacklog), ready: make(chan struct{}),
+			done: make(chan struct{})})
 	}
 	return t
 }

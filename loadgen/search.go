@@ -189,7 +189,8 @@ func (s *Search) Tell(o StepOutcome) {
 	switch {
 	case s.over:
 	case step.Kind == Rest && o == Restless:
-		s.finish(fmt.Sprintf("after %s/s the system did not come to itself again, so nothing more was tried", rateText(s.broke)))
+		s.finish(fmt.Sprintf("after %s/s the system did not come to itself again, so nothing more was tried",
+			rateText(s.broke)))
 	case step.Kind == Rest:
 		s.rested = true
 	case o == Held:

@@ -168,7 +168,8 @@ func kneeOf(points []CurvePoint) *Knee {
 		return nil
 	}
 	k := curve[at]
-	return &Knee{Rate: k.Rate, Before: (k.P95 - first.P95) / (k.Rate - first.Rate), After: (last.P95 - k.P95) / (last.Rate - k.Rate)}
+	return &Knee{Rate: k.Rate, Before: (k.P95 - first.P95) / (k.Rate - first.Rate),
+		After: (last.P95 - k.P95) / (last.Rate - k.Rate)}
 }
 
 // byRate returns the points in order of their rates; of several at one rate the longest.

@@ -18,7 +18,8 @@ import (
 var curvePageText string
 
 var curvePage = template.Must(template.New("capacity").Funcs(pageFuncs).Funcs(template.FuncMap{
-	"millis": millis, "rate": func(v float64) string { return number(round3(v)) }, "knee": kneeWords, "byRate": byRate, "broken": brokenBy,
+	"millis": millis, "rate": func(v float64) string { return number(round3(v)) }, "knee": kneeWords,
+	"byRate": byRate, "broken": brokenBy,
 	"mark": func(p CurvePoint) string { return outcomeMark(p, false) },
 }).Parse(curvePageText))
 
@@ -77,7 +78,8 @@ func drawCurve(c *Curve) string {
 	s := svg.New(&out)
 	s.Startview(curveWidth, curveHeight, 0, 0, curveWidth, curveHeight)
 	s.Title("Response times over the rate")
-	s.Desc(fmt.Sprintf("Capacity %s. p50, p95 and p99 of the response time at %d rates up to %s arrivals per second, on a logarithmic scale.", c.Headline(), len(points),
+	s.Desc(fmt.Sprintf("Capacity %s. p50, p95 and p99 of the response time at %d rates up to %s arrivals per "+
+		"second, on a logarithmic scale.", c.Headline(), len(points),
 		number(round3(a.most))))
 	drawGrid(s, a)
 	if c.Found.Rate > 0 {
@@ -93,7 +95,8 @@ func drawCurve(c *Curve) string {
 	for _, line := range []struct {
 		name, class string
 		of          func(CurvePoint) float64
-	}{{"p50", "second", func(p CurvePoint) float64 { return p.P50 }}, {"p95", "main", func(p CurvePoint) float64 { return p.P95 }},
+	}{{"p50", "second", func(p CurvePoint) float64 { return p.P50 }}, {"p95", "main",
+		func(p CurvePoint) float64 { return p.P95 }},
 		{"p99", "bad", func(p CurvePoint) float64 { return p.P99 }}} {
 		drawLine(s, a, points, line.name, line.class, line.of)
 	}

@@ -26,7 +26,8 @@ func CurveText(w io.Writer, c *Curve, o TextOptions) error {
 	if c.Found.Confirmed {
 		code = "1;32"
 	}
-	fmt.Fprintf(&b, " %s   %s   %s   %s\n\n", p.color(code, "CAPACITY "+head), plain(c.Scenario), c.Started.Local().Format("2006-01-02 15:04"),
+	fmt.Fprintf(&b, " %s   %s   %s   %s\n\n", p.color(code, "CAPACITY "+head), plain(c.Scenario),
+		c.Started.Local().Format("2006-01-02 15:04"),
 		span(c.Length.Round(second)))
 	if c.Fault != "" {
 		paragraph(&b, " With  ", "fault "+c.Fault+" standing throughout.")
@@ -72,7 +73,8 @@ func CurveText(w io.Writer, c *Curve, o TextOptions) error {
 }
 
 func kneeWords(k *Knee) string {
-	return fmt.Sprintf("at %s/s response times begin to climb: up to there the p95 grew by %s for each 10/s more, beyond it by %s.", number(round3(k.Rate)),
+	return fmt.Sprintf("at %s/s response times begin to climb: up to there the p95 grew by %s for each 10/s "+
+		"more, beyond it by %s.", number(round3(k.Rate)),
 		slope(k.Before), slope(k.After))
 }
 
@@ -135,8 +137,10 @@ func curveTable(b *strings.Builder, points []CurvePoint, p paint) error {
 			Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone}})),
 		tablewriter.WithEastAsian(tw.Off),
 		tablewriter.WithConfig(tablewriter.Config{
-			Header: tw.CellConfig{Alignment: tw.CellAlignment{PerColumn: columns}, Formatting: tw.CellFormatting{AutoFormat: tw.Off}},
-			Row:    tw.CellConfig{Alignment: tw.CellAlignment{PerColumn: columns}, Formatting: tw.CellFormatting{AutoWrap: tw.WrapNone}},
+			Header: tw.CellConfig{Alignment: tw.CellAlignment{PerColumn: columns},
+				Formatting: tw.CellFormatting{AutoFormat: tw.Off}},
+			Row: tw.CellConfig{Alignment: tw.CellAlignment{PerColumn: columns},
+				Formatting: tw.CellFormatting{AutoWrap: tw.WrapNone}},
 		}))
 	t.Header("RATE", "REACHED", "P50", "P95", "P99", "ERRORS", "", "P95")
 	low, high := math.Inf(1), 0.0
@@ -146,7 +150,8 @@ func curveTable(b *strings.Builder, points []CurvePoint, p paint) error {
 		}
 	}
 	for _, q := range points {
-		row := []string{number(round3(q.Rate)) + "/s", number(round3(q.Reached)) + "/s", millis(q.P50), millis(q.P95), millis(q.P99), percent(q.Errors),
+		row := []string{number(round3(q.Rate)) + "/s", number(round3(q.Reached)) + "/s", millis(q.P50),
+			millis(q.P95), millis(q.P99), percent(q.Errors),
 			outcomeMark(q, p), bar(q.P95, low, high)}
 		if q.Seconds == 0 {
 			row[1], row[2], row[3], row[4], row[5] = "–", "–", "–", "–", "–"

@@ -48,7 +48,8 @@ func use(ws []loadgen.Window) usage {
 	}
 	if len(ws) > 0 {
 		all := time.Duration(len(ws)) * second
-		u.cores, u.waiting, u.paused = float64(cpu)/float64(all), float64(queue)/float64(all), float64(paused)/float64(all)
+		u.cores, u.waiting, u.paused = float64(cpu)/float64(all), float64(queue)/float64(all),
+			float64(paused)/float64(all)
 	}
 	return u
 }
@@ -98,8 +99,10 @@ func (j *judge) saturated(it *Item, e ExpectPlan, spans []clock.Span) {
 				continue
 			}
 			if why := Saturation(j.during(stream, spans)); why != "" {
-				it.unknown(fmt.Sprintf("%s does not satisfy %s, but the generator of %s was at its own limit (%s)", it.Measured, limitOf(e), stream, why))
-				it.Hint = fmt.Sprintf("What %s measured is its generator's as much as the system's: %s", stream, moreCores)
+				it.unknown(fmt.Sprintf("%s does not satisfy %s, but the generator of %s was at its own limit "+
+					"(%s)", it.Measured, limitOf(e), stream, why))
+				it.Hint = fmt.Sprintf("What %s measured is its generator's as much as the system's: %s", stream,
+					moreCores)
 				return
 			}
 		}
@@ -136,9 +139,11 @@ func (j *judge) limit(spans []clock.Span) (whose, hint string) {
 			return fmt.Sprintf("the generator of %s was the limit (%s)", stream, u.hungry()),
 				fmt.Sprintf("The generator of %s ran out of processor: capacity is unknown. G%s", stream, moreCores[1:])
 		case u.full*2 >= len(ws):
-			return fmt.Sprintf("the system was the limit: all %d virtual users of %s were busy waiting for it", u.maxVUs,
+			return fmt.Sprintf("the system was the limit: all %d virtual users of %s were busy waiting for it",
+					u.maxVUs,
 					stream),
-				fmt.Sprintf("All %d virtual users of %s waited for answers: the system could not take the load. Find what "+
+				fmt.Sprintf("All %d virtual users of %s waited for answers: the system could not take the load. "+
+					"Find what "+
 					"is slow, or raise max_vus to see how it fails.", u.maxVUs, stream)
 		case u.tardy() != "":
 			return fmt.Sprintf("the generator of %s was the limit (%s)", stream, u.tardy()),

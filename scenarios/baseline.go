@@ -98,11 +98,13 @@ func (d *decoding) baseline(out *Traffic, b baselineBlock) {
 	}
 	switch {
 	case out.KeepExecutors && len(ways) > 0:
-		d.errorf(b.DefRange, "Two baselines", "With keep_executors the script's own rates are 1x. Take one of the two out.")
+		d.errorf(b.DefRange, "Two baselines", "With keep_executors the script's own rates are 1x. Take one of "+
+			"the two out.")
 	case len(ways) > 1:
 		d.errorf(b.DefRange, "Two baselines", "1x is one rate, and this names %s. Take all but one out.", list(ways))
 	case len(ways) == 0 && !out.KeepExecutors && !d.meant("prometheus") && !d.meant("access_log"):
-		d.errorf(b.DefRange, "No baseline", "Say what 1x is: rate = 40, in iterations per second; or measure it: prometheus { … }, "+
+		d.errorf(b.DefRange, "No baseline", "Say what 1x is: rate = 40, in iterations per second; or measure it: "+
+			"prometheus { … }, "+
 			"access_log { … }, or run = %q.", LatestRun)
 	case len(ways) == 1 && ways[0] == "rate":
 		d.rate(out, b)
@@ -115,14 +117,16 @@ func (d *decoding) baseline(out *Traffic, b baselineBlock) {
 func (d *decoding) rate(out *Traffic, b baselineBlock) {
 	for _, name := range []string{"max_age", "requests_per_iteration"} {
 		if present(b.Body, name) {
-			d.errorf(attrRange(b.Body, name, b.DefRange), "Unsupported argument", "An argument named %q is for a baseline that is measured, "+
+			d.errorf(attrRange(b.Body, name, b.DefRange), "Unsupported argument", "An argument named %q is for a "+
+				"baseline that is measured, "+
 				"and this one is given.", name)
 		}
 	}
 	switch {
 	case !d.decodes(b.Body, "rate", cty.Number): // reported
 	case b.Rate == nil || *b.Rate <= 0 || *b.Rate > 1e6:
-		d.errorf(attrRange(b.Body, "rate", b.DefRange), "Invalid rate", "A rate is more than 0 and at most 1000000 iterations a second.")
+		d.errorf(attrRange(b.Body, "rate", b.DefRange), "Invalid rate", "A rate is more than 0 and at most "+
+			"1000000 iterations a second.")
 	default:
 		out.Rate = *b.Rate
 	}
@@ -130,18 +134,21 @@ func (d *decoding) rate(out *Traffic, b baselineBlock) {
 
 // measured decodes a baseline that is measured.
 func (d *decoding) measured(out *Traffic, b baselineBlock, way string) {
-	m := &Baseline{Range: b.DefRange, MaxAge: d.lookBack(b.MaxAge, 0, b.Body, "max_age", b.DefRange, time.Second, maxLookBack)}
+	m := &Baseline{Range: b.DefRange, MaxAge: d.lookBack(b.MaxAge, 0, b.Body, "max_age", b.DefRange, time.Second,
+		maxLookBack)}
 	if b.PerIteration != nil && d.decodes(b.Body, "requests_per_iteration", cty.Number) {
 		m.PerIteration = *b.PerIteration
 		if m.PerIteration <= 0 || m.PerIteration > 1e6 {
-			d.errorf(attrRange(b.Body, "requests_per_iteration", b.DefRange), "Invalid requests_per_iteration", "One iteration makes more than 0 and at "+
-				"most 1000000 requests, on average.")
+			d.errorf(attrRange(b.Body, "requests_per_iteration", b.DefRange), "Invalid requests_per_iteration",
+				"One iteration makes more than 0 and at "+
+					"most 1000000 requests, on average.")
 		}
 	}
 	switch way {
 	case "run":
 		if b.PerIteration != nil {
-			d.errorf(attrRange(b.Body, "requests_per_iteration", b.DefRange), "Unsupported argument", "An argument named \"requests_per_iteration\" is not "+
+			d.errorf(attrRange(b.Body, "requests_per_iteration", b.DefRange), "Unsupported argument", "An "+
+				"argument named \"requests_per_iteration\" is not "+
 				"expected with run: what a run measured are iterations.")
 		}
 		m.Run, m.PerIteration = d.runName(b), 1
@@ -174,7 +181,8 @@ func (b *Baseline) perIteration(flows []loadgen.Flow) {
 func (d *decoding) runName(b baselineBlock) string {
 	if b.Run == nil || *b.Run == "" {
 		if b.Run != nil || d.decodes(b.Body, "run", cty.String) {
-			d.errorf(attrRange(b.Body, "run", b.DefRange), "No run", "Name a run: run = %q for the newest one of this scenario, or the path of "+
+			d.errorf(attrRange(b.Body, "run", b.DefRange), "No run", "Name a run: run = %q for the newest one of "+
+				"this scenario, or the path of "+
 				"its record.", LatestRun)
 		}
 		return ""
@@ -191,22 +199,26 @@ func (d *decoding) metrics(out *Baseline, b metricsBlock) {
 		Quantile: d.quantile(b.Quantile, b.Body, b.DefRange), At: baseline.SameHour}
 	out.Metrics, out.Source = m, d.sourceReference(b.Source, "alarms")
 	if kind, _, _ := strings.Cut(out.Source, "."); kind != "" && kind != "prometheus" {
-		d.errorf(b.Source.Range(), "Not a Prometheus", "A metric is asked of an alarms source of the kind prometheus; this refers to %s.", article(kind))
+		d.errorf(b.Source.Range(), "Not a Prometheus", "A metric is asked of an alarms source of the kind "+
+			"prometheus; this refers to %s.", article(kind))
 	}
 	if strings.TrimSpace(b.Query) == "" && d.decodes(b.Body, "query", cty.String) {
-		d.errorf(attrRange(b.Body, "query", b.DefRange), "No query", "Write a query that yields requests per second, as one series: "+
+		d.errorf(attrRange(b.Body, "query", b.DefRange), "No query", "Write a query that yields requests per "+
+			"second, as one series: "+
 			"sum(rate(http_requests_total[5m])).")
 	}
 	if b.At != nil {
 		m.At = baseline.At(*b.At)
 		if all := []string{string(baseline.SameHour), string(baseline.Peak), string(baseline.Any)}; !slices.Contains(all, *b.At) {
-			d.errorf(attrRange(b.Body, "at", b.DefRange), "Unknown time", "at = %q is no part of the past.%s It is one of %q, %q and %q.",
+			d.errorf(attrRange(b.Body, "at", b.DefRange), "Unknown time", "at = %q is no part of the past.%s It "+
+				"is one of %q, %q and %q.",
 				*b.At, suggest(*b.At, all), baseline.SameHour, baseline.Peak, baseline.Any)
 		}
 	}
 	before := len(d.diags)
 	m.Over = d.lookBack(b.Over, usualOver, b.Body, "over", b.DefRange, time.Minute, maxLookBack)
-	m.Step = cmp.Or(d.lookBack(b.Step, 0, b.Body, "step", b.DefRange, time.Second, maxStep), baseline.DefaultStep(b.Query))
+	m.Step = cmp.Or(d.lookBack(b.Step, 0, b.Body, "step", b.DefRange, time.Second, maxStep),
+		baseline.DefaultStep(b.Query))
 	if len(d.diags) == before {
 		d.reaches(m, b)
 	}
@@ -217,14 +229,18 @@ func (d *decoding) reaches(m *baseline.Metrics, b metricsBlock) {
 	at := attrRange(b.Body, "over", b.DefRange)
 	switch {
 	case m.At == baseline.SameHour && m.Over < 7*24*time.Hour:
-		d.errorf(at, "Look back too short", "over is %s, and the same hour of the week was a week ago. Look back a week at least, or choose at = %q.",
+		d.errorf(at, "Look back too short", "over is %s, and the same hour of the week was a week ago. Look back "+
+			"a week at least, or choose at = %q.",
 			baseline.Span(m.Over), baseline.Any)
 	case m.At == baseline.Peak && m.Over < 24*time.Hour:
-		d.errorf(at, "Look back too short", "over is %s, and a peak is the busiest hour of a day. Look back a day at least, or choose at = %q.",
+		d.errorf(at, "Look back too short", "over is %s, and a peak is the busiest hour of a day. Look back a "+
+			"day at least, or choose at = %q.",
 			baseline.Span(m.Over), baseline.Any)
 	case m.At != baseline.Any && m.Step > time.Hour:
-		d.errorf(attrRange(b.Body, "step", attrRange(b.Body, "query", b.DefRange)), "Step too long", "One sample stands for %s, so hours cannot be told "+
-			"apart. Take a shorter range in the query, a shorter step, or at = %q.", baseline.Span(m.Step), baseline.Any)
+		d.errorf(attrRange(b.Body, "step", attrRange(b.Body, "query", b.DefRange)), "Step too long", "One sample "+
+			"stands for %s, so hours cannot be told "+
+			"apart. Take a shorter range in the query, a shorter step, or at = %q.", baseline.Span(m.Step),
+			baseline.Any)
 	default:
 		d.samples(m.Over, m.Step, baseline.MinSamples, b.Body, at)
 	}
@@ -234,10 +250,12 @@ func (d *decoding) reaches(m *baseline.Metrics, b metricsBlock) {
 func (d *decoding) samples(over, step time.Duration, few int, body hcl.Body, at hcl.Range) {
 	switch {
 	case over < time.Duration(few)*step:
-		d.errorf(at, "Look back too short", "over is %s, and one sample stands for %s: %d samples at least are needed. Look back further, or more finely (step).",
+		d.errorf(at, "Look back too short", "over is %s, and one sample stands for %s: %d samples at least are "+
+			"needed. Look back further, or more finely (step).",
 			baseline.Span(over), baseline.Span(step), few)
 	case over/step > manySamples:
-		d.errorf(attrRange(body, "step", at), "Step too short", "over is %s and step %s: these are %d samples, and %d are the most.",
+		d.errorf(attrRange(body, "step", at), "Step too short", "over is %s and step %s: these are %d samples, "+
+			"and %d are the most.",
 			baseline.Span(over), baseline.Span(step), over/step, manySamples)
 	}
 }
@@ -249,7 +267,8 @@ func (d *decoding) accessLog(out *Baseline, b accessLogBlock) {
 	l.Zone, l.Quantile = d.timeZone(b.TimeZone, b.Body, b.DefRange), d.quantile(b.Quantile, b.Body, b.DefRange)
 	out.Log = l
 	if b.Path == "" && d.decodes(b.Body, "path", cty.String) {
-		d.errorf(attrRange(b.Body, "path", b.DefRange), "No log", "Name an access log: path = \"/var/log/nginx/access.log\".")
+		d.errorf(attrRange(b.Body, "path", b.DefRange), "No log", "Name an access log: path "+
+			"= \"/var/log/nginx/access.log\".")
 	}
 	before := len(d.diags)
 	l.Over = d.lookBack(b.Over, l.Over, b.Body, "over", b.DefRange, time.Second, maxLogOver)
@@ -275,16 +294,19 @@ func (d *decoding) format(l *baseline.Log, b accessLogBlock) {
 		name  string
 		value *string
 		into  *string
-	}{{"time_field", b.TimeField, &l.Fields.Time}, {"method_field", b.MethodField, &l.Fields.Method}, {"path_field", b.PathField, &l.Fields.Path},
+	}{{"time_field", b.TimeField, &l.Fields.Time}, {"method_field", b.MethodField, &l.Fields.Method},
+		{"path_field", b.PathField, &l.Fields.Path},
 		{"status_field", b.StatusField, &l.Fields.Status}} {
 		if f.value == nil {
 			continue
 		}
 		*f.into = *f.value
 		if l.Format != baseline.JSON {
-			d.errorf(attrRange(b.Body, f.name, b.DefRange), "Unsupported argument", "An argument named %q is for format = %q.", f.name, baseline.JSON)
+			d.errorf(attrRange(b.Body, f.name, b.DefRange), "Unsupported argument", "An argument named %q is for "+
+				"format = %q.", f.name, baseline.JSON)
 		} else if *f.value == "" {
-			d.errorf(attrRange(b.Body, f.name, b.DefRange), "No field", "A field has a name: %s = \"request.uri\".", f.name)
+			d.errorf(attrRange(b.Body, f.name, b.DefRange), "No field", "A field has a name: %s "+
+				"= \"request.uri\".", f.name)
 		}
 	}
 	at := attrRange(b.Body, "pattern", b.DefRange)
@@ -312,9 +334,11 @@ func (d *decoding) lookBack(text *string, usual time.Duration, body hcl.Body, fi
 	r := attrRange(body, field, at)
 	switch {
 	case err != nil:
-		d.errorf(r, "Invalid duration", "%s = %q is not a duration. Write numbers with units: \"10s\", \"1h\", \"14d\".", field, *text)
+		d.errorf(r, "Invalid duration", "%s = %q is not a duration. Write numbers with "+
+			"units: \"10s\", \"1h\", \"14d\".", field, *text)
 	case span < least || span > most:
-		d.errorf(r, "Invalid duration", "%s = %q is out of bounds: it is from %s to %s.", field, *text, baseline.Span(least), baseline.Span(most))
+		d.errorf(r, "Invalid duration", "%s = %q is out of bounds: it is from %s to %s.", field, *text,
+			baseline.Span(least), baseline.Span(most))
 	}
 	return span
 }
@@ -324,7 +348,8 @@ func (d *decoding) quantile(q *float64, body hcl.Body, at hcl.Range) float64 {
 		return baseline.DefaultQuantile
 	}
 	if !(*q > 0 && *q < 1) {
-		d.errorf(attrRange(body, "quantile", at), "Invalid quantile", "A quantile lies between 0 and 1: 0.95 is the rate that is not passed in 95 of 100 samples.")
+		d.errorf(attrRange(body, "quantile", at), "Invalid quantile", "A quantile lies between 0 and 1: 0.95 is "+
+			"the rate that is not passed in 95 of 100 samples.")
 	}
 	return *q
 }
@@ -336,7 +361,8 @@ func (l *loader) timeZone(name *string, body hcl.Body, at hcl.Range) *time.Locat
 	}
 	zone, err := time.LoadLocation(*name)
 	if err != nil || *name == "" || *name == "Local" {
-		l.errorf(attrRange(body, "time_zone", at), "Unknown time zone", "%q is not a name of the tz database. Write it as \"Europe/Berlin\" or \"UTC\"; "+
+		l.errorf(attrRange(body, "time_zone", at), "Unknown time zone", "%q is not a name of the tz database. "+
+			"Write it as \"Europe/Berlin\" or \"UTC\"; "+
 			"abbreviations such as CET say nothing of summer time.", *name)
 		return time.UTC
 	}

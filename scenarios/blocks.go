@@ -75,7 +75,8 @@ func (d *decoding) lab(b *scenarioBlock, labs map[string]*lab.Config) *lab.Confi
 	case 1:
 		return labs[names[0]]
 	}
-	d.errorf(d.at, "Which lab?", "The file declares several labs. Say which one this scenario uses: lab = lab.%s.", names[0])
+	d.errorf(d.at, "Which lab?", "The file declares several labs. Say which one this scenario uses: lab = "+
+		"lab.%s.", names[0])
 	return nil
 }
 
@@ -121,7 +122,8 @@ func (d *decoding) traffic(b *scenarioBlock) {
 		}
 		d.identifier("traffic", t.Name, t.DefRange)
 		if slices.Contains(sliNames(), t.Name) || slices.ContainsFunc(d.out.SLIs, func(o OwnSLI) bool { return o.Name == t.Name }) {
-			d.errorf(t.DefRange, "Ambiguous traffic name", "%q is also the name of an indicator, so sli.%s would mean two things. Rename the traffic.",
+			d.errorf(t.DefRange, "Ambiguous traffic name", "%q is also the name of an indicator, so sli.%s would "+
+				"mean two things. Rename the traffic.",
 				t.Name, t.Name)
 		}
 		d.out.Traffic = append(d.out.Traffic, d.stream(t))
@@ -129,7 +131,8 @@ func (d *decoding) traffic(b *scenarioBlock) {
 }
 
 func (d *decoding) stream(t trafficBlock) Traffic {
-	out := Traffic{Name: t.Name, Multiple: 3, KeepExecutors: t.KeepExecutors, MaxVUs: t.MaxVUs, Env: t.Env, Range: t.DefRange}
+	out := Traffic{Name: t.Name, Multiple: 3, KeepExecutors: t.KeepExecutors, MaxVUs: t.MaxVUs, Env: t.Env,
+		Range: t.DefRange}
 	if t.Multiple != nil {
 		out.Multiple = *t.Multiple
 	}
@@ -137,17 +140,20 @@ func (d *decoding) stream(t trafficBlock) Traffic {
 		out.Multiple = 1
 	}
 	if out.Multiple <= 0 || out.Multiple > maxMultiple {
-		d.errorf(attrRange(t.Body, "multiple", t.DefRange), "Invalid multiple", "The load phase's multiple of the baseline is "+
+		d.errorf(attrRange(t.Body, "multiple", t.DefRange), "Invalid multiple", "The load phase's multiple of "+
+			"the baseline is "+
 			"more than 0 and at most 1000; 3 is usual.")
 		out.Multiple = 1
 	}
 	if t.MaxVUs < 0 || t.MaxVUs > 100_000 {
-		d.errorf(attrRange(t.Body, "max_vus", t.DefRange), "Invalid max_vus", "The bound on virtual users is from 1 to 100000.")
+		d.errorf(attrRange(t.Body, "max_vus", t.DefRange), "Invalid max_vus", "The bound on virtual users is "+
+			"from 1 to 100000.")
 	}
 	if one(d.loader, t.Baseline, "baseline", func(b baselineBlock) hcl.Range { return b.DefRange }) {
 		d.baseline(&out, t.Baseline[0])
 	} else if !t.KeepExecutors {
-		d.errorf(t.DefRange, "No baseline", "Say what 1x is: baseline { rate = 40 }, in iterations of the script per second; or "+
+		d.errorf(t.DefRange, "No baseline", "Say what 1x is: baseline { rate = 40 }, in iterations of the script "+
+			"per second; or "+
 			"keep the script's own executors with keep_executors = true.")
 	}
 	switch {
@@ -155,7 +161,8 @@ func (d *decoding) stream(t trafficBlock) Traffic {
 		d.script(&out, t)
 		d.onlyForRequests(t)
 	case t.Script != nil:
-		d.errorf(attrRange(t.Body, "script", t.DefRange), "Two kinds of traffic", "This traffic has a script and requests of its own. Take one of them out, "+
+		d.errorf(attrRange(t.Body, "script", t.DefRange), "Two kinds of traffic", "This traffic has a script and "+
+			"requests of its own. Take one of them out, "+
 			"or make two traffic blocks of it.")
 	default:
 		d.requests(&out, &t)
@@ -170,7 +177,8 @@ func (d *decoding) stream(t trafficBlock) Traffic {
 func (d *decoding) onlyForScripts(t trafficBlock) {
 	for _, name := range []string{"env", "keep_executors"} {
 		if present(t.Body, name) {
-			d.errorf(attrRange(t.Body, name, t.DefRange), "Only for scripts", "%s is for k6 scripts, and this traffic has requests of its own. Take it out.", name)
+			d.errorf(attrRange(t.Body, name, t.DefRange), "Only for scripts", "%s is for k6 scripts, and this "+
+				"traffic has requests of its own. Take it out.", name)
 		}
 	}
 }
@@ -179,11 +187,13 @@ func (d *decoding) onlyForScripts(t trafficBlock) {
 func (d *decoding) onlyForRequests(t trafficBlock) {
 	for _, name := range []string{"base", "headers", "timeout", "http", "unix", "connections"} {
 		if present(t.Body, name) {
-			d.errorf(attrRange(t.Body, name, t.DefRange), "Only for requests", "%s is for request and flow blocks. A k6 script says that itself; env = { … } can tell it.", name)
+			d.errorf(attrRange(t.Body, name, t.DefRange), "Only for requests", "%s is for request and flow "+
+				"blocks. A k6 script says that itself; env = { … } can tell it.", name)
 		}
 	}
 	for _, b := range t.TLS {
-		d.errorf(b.DefRange, "Only for requests", "tls is for request and flow blocks. A k6 script has that among its options.")
+		d.errorf(b.DefRange, "Only for requests", "tls is for request and flow blocks. A k6 script has that "+
+			"among its options.")
 	}
 	for _, b := range t.Data {
 		d.errorf(b.DefRange, "Only for requests", "data is for request and flow blocks. A k6 script reads its own.")
@@ -197,7 +207,8 @@ func (d *decoding) script(out *Traffic, t trafficBlock) {
 		return
 	}
 	if t.Script == nil || *t.Script == "" {
-		d.errorf(t.DefRange, "No script", "Say what is sent: a k6 script, script = \"shoppers.js\", or requests without one, request \"home\" { url = \"http://shop:8080/\" }.")
+		d.errorf(t.DefRange, "No script", "Say what is sent: a k6 script, script = \"shoppers.js\", or requests "+
+			"without one, request \"home\" { url = \"http://shop:8080/\" }.")
 		return
 	}
 	out.ScriptShown = *t.Script
@@ -313,8 +324,10 @@ func (d *decoding) expectBlocks(blocks []expectBlock, part report.ExpectPart, fa
 		}
 		c.Over = d.over(b.Over, b.Body, b.DefRange)
 		if b.Over != "" && judged.length > 0 && c.Over > judged.length {
-			d.errorf(attrRange(b.Body, "over", b.DefRange), "Window too long", "over is %s, and %s, over which this is judged, lasts %s: no "+
-				"window would ever be full. Make one shorter or the other longer.", short(c.Over), judged.what, short(judged.length))
+			d.errorf(attrRange(b.Body, "over", b.DefRange), "Window too long", "over is %s, and %s, over which "+
+				"this is judged, lasts %s: no "+
+				"window would ever be full. Make one shorter or the other longer.", short(c.Over), judged.what,
+				short(judged.length))
 		}
 		d.out.Expects = append(d.out.Expects, Expect{
 			Name: b.Name, Part: part, Fault: fault, That: c,
@@ -344,7 +357,8 @@ func (d *decoding) targets(b *scenarioBlock) {
 			d.labNode(n, t.DefRange)
 		}
 		if _, ok := sel.(*targets.Container); ok && d.out.Lab != nil {
-			d.errorf(t.DefRange, "Containers beside a lab", "A lab is a world of its own, and from inside it this machine's containers cannot be "+
+			d.errorf(t.DefRange, "Containers beside a lab", "A lab is a world of its own, and from inside it "+
+				"this machine's containers cannot be "+
 				"reached. Take the lab out of this scenario, or choose one of its nodes.")
 		}
 		d.out.Targets = append(d.out.Targets, out)
@@ -378,7 +392,8 @@ func (d *decoding) selector(t targetBlock, kinds map[string]func() targets.Selec
 		return onHost
 	}
 	if len(content.Blocks) != 1 {
-		d.errorf(t.DefRange, "One selector needed", "A target holds exactly one of %s; a process may stand beside a host.", list(names))
+		d.errorf(t.DefRange, "One selector needed", "A target holds exactly one of %s; a process may stand "+
+			"beside a host.", list(names))
 		return nil
 	}
 	return d.inner(content.Blocks[0], kinds)
@@ -413,6 +428,7 @@ func (d *decoding) labNode(n *targets.Node, at hcl.Range) {
 	}
 	if !slices.Contains(names, n.Name) {
 		sort.Strings(names)
-		d.errorf(at, "Unknown node", "The lab has no node %q.%s It has %s.", n.Name, suggest(n.Name, names), list(names))
+		d.errorf(at, "Unknown node", "The lab has no node %q.%s It has %s.", n.Name, suggest(n.Name, names),
+			list(names))
 	}
 }

@@ -49,9 +49,11 @@ const (
 func (l SearchLimits) With(others SearchLimits, base float64) SearchLimits {
 	step := cmp.Or(others.Step, l.Step, searchStep)
 	return SearchLimits{
-		MaxRate: cmp.Or(others.MaxRate, l.MaxRate, base*searchMultiple), Precision: cmp.Or(others.Precision, l.Precision, searchPrecision),
+		MaxRate: cmp.Or(others.MaxRate, l.MaxRate, base*searchMultiple), Precision: cmp.Or(others.Precision,
+			l.Precision, searchPrecision),
 		MaxDuration: cmp.Or(others.MaxDuration, l.MaxDuration, searchDuration), Step: step,
-		Confirm: cmp.Or(others.Confirm, l.Confirm, max(searchConfirm, step)), Settle: cmp.Or(others.Settle, l.Settle, searchSettle),
+		Confirm: cmp.Or(others.Confirm, l.Confirm, max(searchConfirm, step)), Settle: cmp.Or(others.Settle,
+			l.Settle, searchSettle),
 	}
 }
 
@@ -75,15 +77,18 @@ func (d *decoding) search(b capacityBlock) {
 	}
 	if s.MaxRate != nil {
 		if out.MaxRate = *s.MaxRate; out.MaxRate <= 0 || out.MaxRate > 1e7 {
-			d.errorf(attrRange(s.Body, "max_rate", s.DefRange), "Invalid max_rate", "The highest rate that a search may send is more than 0 and at most 10000000 iterations a second.")
+			d.errorf(attrRange(s.Body, "max_rate", s.DefRange), "Invalid max_rate", "The highest rate that a "+
+				"search may send is more than 0 and at most 10000000 iterations a second.")
 		}
 	}
 	if s.Precision != nil {
 		if out.Precision = *s.Precision; out.Precision <= 0 || out.Precision >= 1 {
-			d.errorf(attrRange(s.Body, "precision", s.DefRange), "Invalid precision", "The precision of a search is a share between 0 and 1: 0.05 comes within 5 %%.")
+			d.errorf(attrRange(s.Body, "precision", s.DefRange), "Invalid precision", "The precision of a search "+
+				"is a share between 0 and 1: 0.05 comes within 5 %%.")
 		}
 	}
 	if out.Confirm > 0 && out.Confirm < cmp.Or(out.Step, searchStep) {
-		d.errorf(attrRange(s.Body, "confirm", s.DefRange), "Confirmation too short", "A rate is confirmed by holding it for longer than a step, which takes %s.", short(cmp.Or(out.Step, searchStep)))
+		d.errorf(attrRange(s.Body, "confirm", s.DefRange), "Confirmation too short", "A rate is confirmed by "+
+			"holding it for longer than a step, which takes %s.", short(cmp.Or(out.Step, searchStep)))
 	}
 }

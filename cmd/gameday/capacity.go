@@ -33,33 +33,45 @@ func (a *app) capacityCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "capacity FILE",
 		Short: "Find the highest rate that keeps a scenario's objectives",
-		Long: "Sends the scenario's traffic at growing rates until an objective (an expectation of its steady_state or capacity blocks) does not\n" +
-			"hold, closes in on the highest rate that keeps them all, and confirms it by holding it for longer. Prints the curve and names\n" +
-			"its knee; the picture is kept in the record's folder. When the generator itself comes to its limit first it says \"at least\".\n\n" +
-			"With --fault the scenario's fault of that name stands all the while: the capacity with one node lost. No other fault is\n" +
-			"injected, and nothing is expected of alarms and people. The scenario's abort conditions end the search.\n\n" +
-			"Exits 0 when a rate was confirmed (with --at-least, when it is no less than that), 1 when it is less, 3 when that is not known.",
-		Example: "  gameday capacity game-day.hcl\n  gameday capacity --fault cut game-day.hcl            # with a fault standing\n  gameday capacity --at-least 400 --max-duration 5m game-day.hcl   # in CI",
-		Args:    cobra.ExactArgs(1),
-		RunE:    func(_ *cobra.Command, args []string) error { return a.run(f, args[0]) },
+		Long: "Sends the scenario's traffic at growing rates until an objective (an expectation of its " +
+			"steady_state or capacity blocks) does not\n" +
+			"hold, closes in on the highest rate that keeps them all, and confirms it by holding it for longer. " +
+			"Prints the curve and names\n" +
+			"its knee; the picture is kept in the record's folder. When the generator itself comes to its limit " +
+			"first it says \"at least\".\n\n" +
+			"With --fault the scenario's fault of that name stands all the while: the capacity with one node " +
+			"lost. No other fault is\n" +
+			"injected, and nothing is expected of alarms and people. The scenario's abort conditions end the " +
+			"search.\n\n" +
+			"Exits 0 when a rate was confirmed (with --at-least, when it is no less than that), 1 when it is " +
+			"less, 3 when that is not known.",
+		Example: "  gameday capacity game-day.hcl\n  gameday capacity --fault cut game-day.hcl            # with " +
+			"a fault standing\n  gameday capacity --at-least 400 --max-duration 5m game-day.hcl   # in CI",
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return a.run(f, args[0]) },
 	}
 	f.loading.flags(c)
 	f.pick(c)
 	f.fence.flags(c)
 	s := f.search
 	c.Flags().BoolVar(&f.output.json, "json", false, "print the answer as JSON")
-	c.Flags().StringVar(&f.output.html, "html", "", "also write the picture as one HTML file (always kept in the record's folder too)")
+	c.Flags().StringVar(&f.output.html, "html", "", "also write the picture as one HTML file (always kept in the "+
+		"record's folder too)")
 	c.Flags().StringVar(&f.audit, "audit", "", "file of the audit log (default: audit.jsonl beside the ledger)")
 	c.Flags().StringVar(&f.record, "record", "", "folder for the record (default runs/<time>-<scenario>)")
 	c.Flags().BoolVar(&f.heal, "heal", false, "first revert faults that an earlier run left standing")
 	c.Flags().Int64Var(&f.seed, "seed", 0, "decides which places a pick takes (default made of the scenario's name)")
 	c.Flags().StringVar(&s.fault, "fault", "", "this fault of the scenario stands all the while")
-	c.Flags().Float64Var(&s.atLeast, "at-least", 0, "the capacity that is needed, in iterations per second of all traffic together")
+	c.Flags().Float64Var(&s.atLeast, "at-least", 0, "the capacity that is needed, in iterations per second of "+
+		"all traffic together")
 	c.Flags().Float64Var(&s.maxRate, "max-rate", 0, "never send more than this (default: the scenario's, or 100x)")
-	c.Flags().DurationVar(&s.maxDuration, "max-duration", 0, "end the search after this long (default: the scenario's, or 10m)")
+	c.Flags().DurationVar(&s.maxDuration, "max-duration", 0, "end the search after this long (default: the "+
+		"scenario's, or 10m)")
 	c.Flags().DurationVar(&s.step, "step", 0, "how long each rate is measured (default: the scenario's, or 10s)")
-	c.Flags().DurationVar(&s.confirm, "confirm", 0, "how long the rate that is found is held (default: the scenario's, or 30s)")
-	c.Flags().Float64Var(&s.precision, "precision", 0, "how close to come, as a share (default: the scenario's, or 0.05)")
+	c.Flags().DurationVar(&s.confirm, "confirm", 0, "how long the rate that is found is held (default: the "+
+		"scenario's, or 30s)")
+	c.Flags().Float64Var(&s.precision, "precision", 0, "how close to come, as a share (default: the scenario's, "+
+		"or 0.05)")
 	return c
 }
 
@@ -69,17 +81,21 @@ func (f *searching) apply(s *scenarios.Scenario) (*scenarios.Scenario, error) {
 	for _, t := range s.Traffic {
 		base += t.Rate
 	}
-	limits := s.Search.With(scenarios.SearchLimits{MaxRate: f.maxRate, MaxDuration: f.maxDuration, Step: f.step, Confirm: f.confirm, Precision: f.precision}, base)
+	limits := s.Search.With(scenarios.SearchLimits{MaxRate: f.maxRate, MaxDuration: f.maxDuration, Step: f.step,
+		Confirm: f.confirm, Precision: f.precision}, base)
 	switch {
 	case limits.MaxRate < base:
 		return nil, usage("a maximum of %g/s is less than the baseline, %g/s", limits.MaxRate, base)
 	case limits.Precision >= 1, limits.Step < 2*time.Second, limits.Confirm < limits.Step, f.atLeast < 0:
 		return nil, usage("a step has at least 2s, a confirmation at least a step, and a precision is less than 1")
 	case f.atLeast > limits.MaxRate:
-		return nil, usage("--at-least %g is more than the search may send (%g/s): raise --max-rate", f.atLeast, limits.MaxRate)
+		return nil, usage("--at-least %g is more than the search may send (%g/s): raise --max-rate", f.atLeast,
+			limits.MaxRate)
 	}
-	f.search = &conductor.Search{Bounds: loadgen.SearchBounds{Start: base, Max: limits.MaxRate, Precision: limits.Precision},
-		Step: limits.Step, Confirm: limits.Confirm, Settle: limits.Settle, MaxDuration: limits.MaxDuration, Standing: f.fault}
+	f.search = &conductor.Search{Bounds: loadgen.SearchBounds{Start: base, Max: limits.MaxRate,
+		Precision: limits.Precision},
+		Step: limits.Step, Confirm: limits.Confirm, Settle: limits.Settle, MaxDuration: limits.MaxDuration,
+		Standing: f.fault}
 	out, err := conductor.ForSearch(s, f.search)
 	if err != nil {
 		return nil, usage("%w", err)
@@ -132,5 +148,6 @@ func (a *app) writeCurve(dir string, c *report.Curve, out *output) error {
 			shown = rel
 		}
 	}
-	return errors.Join(append(errs, report.CurveText(a.out, c, report.TextOptions{Color: color(a.out), Record: shown, Page: kept}))...)
+	return errors.Join(append(errs, report.CurveText(a.out, c, report.TextOptions{Color: color(a.out),
+		Record: shown, Page: kept}))...)
 }

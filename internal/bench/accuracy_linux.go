@@ -48,7 +48,8 @@ func (b *bench) accuracy(ctx context.Context) (rows []row, err error) {
 			p99 = append(p99, got.OK.Response.Quantile(0.99).Seconds()*1000)
 			b.say("%s: the quantile %g is off by %.2f %%, p99 %.0f ms", kind, at, off, p99[len(p99)-1])
 		}
-		rows = append(rows, row{kind + ": the quantile that is farthest off, per cent", worst.text(2), fmt.Sprintf("≤ %.0f", accuracyLimit), met(worst.median(), accuracyLimit)})
+		rows = append(rows, row{kind + ": the quantile that is farthest off, per cent", worst.text(2),
+			fmt.Sprintf("≤ %.0f", accuracyLimit), met(worst.median(), accuracyLimit)})
 		if kind == "freeze" {
 			rows = append(rows, row{what: "freeze: p99 of users who arrive 200 a second, ms", figure: p99.text(0)})
 		}
@@ -57,7 +58,8 @@ func (b *bench) accuracy(ctx context.Context) (rows []row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(rows, row{what: "freeze: p99 that a closed loop of 20 connections (wrk) reports", figure: closed}), nil
+	return append(rows, row{what: "freeze: p99 that a closed loop of 20 connections (wrk) reports",
+		figure: closed}), nil
 }
 
 // measured sends to a server of a kind.
@@ -68,8 +70,10 @@ func (b *bench) measured(ctx context.Context, kind string, length, freezeAt time
 	}
 	defer func() { err = errors.Join(err, server.stop()) }()
 	commands := make(chan loadgen.Command)
-	spec := loadgen.Spec{Stream: "bench", Rate: accuracyRate, MaxVUs: accuracyUsers, Dir: b.dir, Commands: commands, Grace: 10 * time.Second,
-		Flows: []loadgen.Flow{{Name: "get", Weight: 1, Requests: []loadgen.Request{{Name: "get", URL: loadgen.Literal("http://" + server.said + "/")}}}},
+	spec := loadgen.Spec{Stream: "bench", Rate: accuracyRate, MaxVUs: accuracyUsers, Dir: b.dir,
+		Commands: commands, Grace: 10 * time.Second,
+		Flows: []loadgen.Flow{{Name: "get", Weight: 1, Requests: []loadgen.Request{{Name: "get",
+			URL: loadgen.Literal("http://" + server.said + "/")}}}},
 		Ready: func() {
 			time.AfterFunc(freezeAt, func() { freeze(server.said) })
 			time.AfterFunc(length, func() {
@@ -128,7 +132,8 @@ func (b *bench) closedLoop(ctx context.Context, length, freezeAt time.Duration) 
 	}
 	defer func() { err = errors.Join(err, server.stop()) }()
 	time.AfterFunc(freezeAt, func() { freeze(server.said) })
-	out, err := exec.CommandContext(ctx, wrk, "-t1", "-c20", fmt.Sprintf("-d%ds", int(length.Seconds())), "--latency", "http://"+server.said+"/").CombinedOutput()
+	out, err := exec.CommandContext(ctx, wrk, "-t1", "-c20", fmt.Sprintf("-d%ds", int(length.Seconds())),
+		"--latency", "http://"+server.said+"/").CombinedOutput()
 	found := wrkP99.FindSubmatch(out)
 	if err != nil || found == nil {
 		return "", fmt.Errorf("wrk: %w: %s", err, out)
@@ -152,7 +157,8 @@ func serveSlowly() error {
 	}
 	fmt.Println(l.Addr())
 	var count, thaw atomic.Int64
-	s := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		if r.Method == http.MethodPost {
 			thaw.Store(time.Now().Add(freezeLength).UnixNano())
 			return

@@ -29,7 +29,8 @@ const (
 
 // requestScript does in k6 what the others do: one request an iteration, as fast as it can. It keeps no body.
 const requestScript = `import http from 'k6/http';
-export const options = { scenarios: { s: { executor: 'constant-vus', vus: %d, duration: __ENV.DURATION || '1s' } }, discardResponseBodies: true };
+export const options = { scenarios: { s: { executor: 'constant-vus', vus: %d,
+	duration: __ENV.DURATION || '1s' } }, discardResponseBodies: true };
 export default function () { http.get('http://%s/'); }
 `
 
@@ -76,13 +77,16 @@ func (b *bench) requests(ctx context.Context) (rows []row, err error) {
 		switch r.name {
 		case "wrk":
 			ratio := ratios(own.cpu, r.cpu)
-			rows = append(rows, row{"native / wrk", ratio.text(2), fmt.Sprintf("≤ %.1f", overWrk), met(ratio.median(), overWrk)})
+			rows = append(rows, row{"native / wrk", ratio.text(2), fmt.Sprintf("≤ %.1f", overWrk),
+				met(ratio.median(), overWrk)})
 		case "k6":
 			ratio := ratios(r.cpu, own.cpu)
-			rows = append(rows, row{"requests per processor second, native / k6", ratio.text(2), fmt.Sprintf("≥ %.1f", overK6), atLeast(ratio.median(), overK6)})
+			rows = append(rows, row{"requests per processor second, native / k6", ratio.text(2), fmt.Sprintf("≥ "+
+				"%.1f", overK6), atLeast(ratio.median(), overK6)})
 		default:
 			ratio := ratios(r.cpu, own.cpu)
-			rows = append(rows, row{"requests per processor second, native / " + r.name, ratio.text(2), "≥ 1", atLeast(ratio.median(), 1)})
+			rows = append(rows, row{"requests per processor second, native / " + r.name, ratio.text(2), "≥ 1",
+				atLeast(ratio.median(), 1)})
 		}
 	}
 	return rows, nil
@@ -101,7 +105,8 @@ func (b *bench) senders(ctx context.Context) ([]*sender, *helper, error) {
 	tools := map[string]string{"hey": "github.com/rakyll/hey", "vegeta": "github.com/tsenart/vegeta/v12"}
 	for name, pkg := range tools {
 		tools[name] = filepath.Join(b.dir, name)
-		c := exec.CommandContext(ctx, "go", "build", "-modfile=tools/go.mod", "-trimpath", "-ldflags", "-s -w", "-o", tools[name], pkg)
+		c := exec.CommandContext(ctx, "go", "build", "-modfile=tools/go.mod", "-trimpath", "-ldflags", "-s -w",
+			"-o", tools[name], pkg)
 		c.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := c.CombinedOutput(); err != nil {
 			return nil, nil, fmt.Errorf("building %s: %w: %s", name, err, out)
@@ -122,12 +127,14 @@ func (b *bench) senders(ctx context.Context) ([]*sender, *helper, error) {
 			return b.native(ctx, url, last*ahead, d)
 		}},
 		{name: "wrk", run: func(ctx context.Context, d time.Duration) (cost, uint64, error) {
-			k, n, err := b.counted(ctx, regexp.MustCompile(`(\d+) requests in`), wrk, "-t1", "-c"+users, "-d"+strconv.Itoa(int(d.Seconds()))+"s", url)
+			k, n, err := b.counted(ctx, regexp.MustCompile(`(\d+) requests in`), wrk, "-t1", "-c"+users,
+				"-d"+strconv.Itoa(int(d.Seconds()))+"s", url)
 			last = float64(n) / d.Seconds()
 			return k, n, err
 		}},
 		{name: "hey", run: func(ctx context.Context, d time.Duration) (cost, uint64, error) {
-			return b.counted(ctx, regexp.MustCompile(`\[200\]\s+(\d+) responses`), tools["hey"], "-c", users, "-z", d.String(), url)
+			return b.counted(ctx, regexp.MustCompile(`\[200\]\s+(\d+) responses`), tools["hey"], "-c", users,
+				"-z", d.String(), url)
 		}},
 		{name: "vegeta", run: func(ctx context.Context, d time.Duration) (cost, uint64, error) {
 			return b.vegeta(ctx, tools["vegeta"], url, d)
@@ -158,7 +165,8 @@ func (b *bench) counted(ctx context.Context, count *regexp.Regexp, args ...strin
 // vegeta writes its results to a file; counting them is not part of what is measured.
 func (b *bench) vegeta(ctx context.Context, program, url string, d time.Duration) (cost, uint64, error) {
 	results := filepath.Join(b.dir, "vegeta.bin")
-	c := exec.Command("taskset", "-c", "0", program, "attack", "-rate", "0", "-max-workers", strconv.Itoa(requestUsers), "-duration", d.String(), "-output", results)
+	c := exec.Command("taskset", "-c", "0", program, "attack", "-rate", "0", "-max-workers",
+		strconv.Itoa(requestUsers), "-duration", d.String(), "-output", results)
 	c.Env, c.Stdin = plainEnvironment(), strings.NewReader("GET "+url+"\n")
 	k, err := b.measure(ctx, c)
 	if err != nil || k.code != 0 {
@@ -209,7 +217,8 @@ func sendRequests() error {
 	}
 	commands := make(chan loadgen.Command)
 	spec := loadgen.Spec{Stream: "bench", Rate: rate, MaxVUs: requestUsers, Dir: args[3], Commands: commands,
-		Flows: []loadgen.Flow{{Name: "get", Weight: 1, Requests: []loadgen.Request{{Name: "get", URL: loadgen.Literal(args[0])}}}},
+		Flows: []loadgen.Flow{{Name: "get", Weight: 1, Requests: []loadgen.Request{{Name: "get",
+			URL: loadgen.Literal(args[0])}}}},
 		Ready: func() { time.AfterFunc(length, func() { close(commands) }) }}
 	var sum loadgen.Window
 	if err := (&native.Engine{}).Run(context.Background(), spec, func(w loadgen.Window) { sum.Merge(w) }); err != nil {

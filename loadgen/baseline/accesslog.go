@@ -34,7 +34,8 @@ type Log struct {
 
 // DefaultLog returns a log with what is usual: only its Path is missing.
 func DefaultLog() Log {
-	return Log{Format: Combined, Fields: DefaultFields(), Over: time.Hour, Step: 10 * time.Second, Quantile: DefaultQuantile, Zone: time.UTC}
+	return Log{Format: Combined, Fields: DefaultFields(), Over: time.Hour, Step: 10 * time.Second,
+		Quantile: DefaultQuantile, Zone: time.UTC}
 }
 
 // MinLogSteps is how many steps Over must have: the ends of a log are lost to steps that are not whole.
@@ -237,11 +238,14 @@ func (r *reading) check(l Log, now time.Time) error {
 	case float64(r.unread) > maxUnread*float64(r.lines):
 		return errors.New(r.unreadable(true) + ". Is the format right?")
 	case float64(r.backwards) > maxBackwards*float64(r.lines):
-		return fmt.Errorf("time goes backwards in line %d, from %s to %s, and %d of %d lines are out of order. Are these several logs, or was "+
-			"the clock set? Sort it, or take a part of it", r.back.line, stamp(time.Unix(0, r.back.from)), stamp(time.Unix(0, r.back.to)),
+		return fmt.Errorf("time goes backwards in line %d, from %s to %s, and %d of %d lines are out of order. "+
+			"Are these several logs, or was "+
+			"the clock set? Sort it, or take a part of it", r.back.line, stamp(time.Unix(0, r.back.from)),
+			stamp(time.Unix(0, r.back.to)),
 			r.backwards, r.lines)
 	case newest.Sub(now) > maxAhead:
-		return fmt.Errorf("the newest line is %s in the future (%s). Is time_zone right? Times without an offset are read as %s",
+		return fmt.Errorf("the newest line is %s in the future (%s). Is time_zone right? Times without an offset "+
+			"are read as %s",
 			Span(newest.Sub(now).Truncate(time.Second)), stamp(newest), l.Zone)
 	}
 	if err := TooOld("the newest line", newest, now, cmp.Or(l.MaxAge, usualLogAge), "Is this the right log?"); err != nil {
@@ -249,7 +253,8 @@ func (r *reading) check(l Log, now time.Time) error {
 	}
 	span := r.tally.span()
 	if covered := span.Length(); float64(covered) < MinCoverage*float64(l.Over) {
-		return fmt.Errorf("the log covers %s, from %s to %s, of %s that are asked for. Was it rotated? Look back less far (over), or name a log that "+
+		return fmt.Errorf("the log covers %s, from %s to %s, of %s that are asked for. Was it rotated? Look back "+
+			"less far (over), or name a log that "+
 			"reaches further", Span(covered.Truncate(time.Second)), stamp(span.Start), stamp(span.End), Span(l.Over))
 	}
 	return r.jump(l)
@@ -268,8 +273,10 @@ func (r *reading) jump(l Log) error {
 	if gap.Length() <= most || !strange {
 		return nil
 	}
-	return fmt.Errorf("time jumps: there is no line from %s to %s. Is a part of the log missing, or was nothing served? Look back less far (over); "+
-		"if it is as quiet as that, say so: max_gap = \"%s\"", stamp(gap.Start), stamp(gap.End), gap.Length().Round(time.Second)+time.Second)
+	return fmt.Errorf("time jumps: there is no line from %s to %s. Is a part of the log missing, or was nothing "+
+		"served? Look back less far (over); "+
+		"if it is as quiet as that, say so: max_gap = \"%s\"", stamp(gap.Start), stamp(gap.End),
+		gap.Length().Round(time.Second)+time.Second)
 }
 
 // unreadable says which lines cannot be read, with their text or without: a line may hold what is not for a record.

@@ -136,7 +136,8 @@ func (m Metrics) read(ctx context.Context, ask Asker, spans []clock.Span) ([]Sam
 		if len(labels) > 3 {
 			more = fmt.Sprintf(" and %d more", len(labels)-3)
 		}
-		return nil, fmt.Errorf("the query yields %d series, where one is needed: %s%s. Add them up: sum(%s)", len(labels),
+		return nil, fmt.Errorf("the query yields %d series, where one is needed: %s%s. Add them up: sum(%s)",
+			len(labels),
 			strings.Join(labels[:min(3, len(labels))], ", "), more, m.Query)
 	}
 	return out, sensible(out)
@@ -162,7 +163,8 @@ func sensible(samples []Sample) error {
 	if len(bad) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d of %d samples are no rates, the first one %v at %s: a rate is a number from 0 up. Is something divided by 0, or a "+
+	return fmt.Errorf("%d of %d samples are no rates, the first one %v at %s: a rate is a number from 0 up. Is "+
+		"something divided by 0, or a "+
 		"gauge taken for a counter?", len(bad), len(samples), bad[0].Value, stamp(bad[0].At))
 }
 
@@ -184,7 +186,8 @@ func (m Metrics) fresh(ctx context.Context, ask Asker, samples []Sample, now tim
 		}
 	}
 	if newest.IsZero() {
-		return errors.New("there are no samples: the query yields nothing in the time asked for. Is the name of the metric right, and is it scraped?")
+		return errors.New("there are no samples: the query yields nothing in the time asked for. Is the name of " +
+			"the metric right, and is it scraped?")
 	}
 	return TooOld("the newest sample", newest, now, m.MaxAge, "Is it still scraped, or is the server's clock behind?")
 }
@@ -208,9 +211,11 @@ func (m Metrics) whole(samples []Sample, spans []clock.Span) error {
 	}
 	text := fmt.Sprintf("only %d of %d samples are there, and %.0f %% are needed", len(samples), want, 100*MinCoverage)
 	if m.At == SameHour && len(without) > 0 {
-		return fmt.Errorf("%s: there are none of %s. Look back less far (over), or choose at = %q", text, strings.Join(without, ", "), Any)
+		return fmt.Errorf("%s: there are none of %s. Look back less far (over), or choose at = %q", text,
+			strings.Join(without, ", "), Any)
 	}
-	return fmt.Errorf("%s; the longest gap is from %s to %s. Look back less far (over), or not as finely (step)", text, stamp(gap.Start), stamp(gap.End))
+	return fmt.Errorf("%s; the longest gap is from %s to %s. Look back less far (over), or not as finely (step)",
+		text, stamp(gap.Start), stamp(gap.End))
 }
 
 // gapIn returns the longest stretch of a span without samples, and how many samples lie in it.
@@ -258,7 +263,8 @@ func compared(samples []Sample, spans []clock.Span, zone *time.Location) []strin
 	}
 	slices.SortStableFunc(weeks, func(a, b weekly) int { return cmp.Compare(a.mean, b.mean) })
 	if n := len(weeks); n > 1 && weeks[n-1].mean > uneven*weeks[0].mean {
-		notes = append(notes, fmt.Sprintf("the weeks differ: on %s there was more than %d times as much as on %s. Was one of them unusual?",
+		notes = append(notes, fmt.Sprintf("the weeks differ: on %s there was more than %d times as much as on "+
+			"%s. Was one of them unusual?",
 			weeks[n-1].date, uneven, weeks[0].date))
 	}
 	return notes

@@ -120,7 +120,8 @@ func TestAccuracy(t *testing.T) {
 // sendFor runs a crew against a server in memory.
 func sendFor(t *testing.T, s *sluggish, start time.Time, rate float64, length time.Duration, users int) loadgen.Window {
 	t.Helper()
-	spec := loadgen.Spec{Rate: rate, MaxVUs: users, Flows: flows(get("http://server/", func(r *loadgen.Request) { r.Timeout = time.Minute }))}
+	spec := loadgen.Spec{Rate: rate, MaxVUs: users, Flows: flows(get("http://server/",
+		func(r *loadgen.Request) { r.Timeout = time.Minute }))}
 	p, err := compile(spec)
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,8 @@ func TestProgram(t *testing.T) {
 	if before := x.seconds(t, 2); before.Due != 0 || before.Multiple != 0 {
 		t.Errorf("idle, %d were due at %gx", before.Due, before.Multiple)
 	}
-	x.commands <- loadgen.Command{Over: time.Second / 2, Then: []loadgen.Leg{{To: 1}, {To: 1, Over: time.Second}, {To: 3},
+	x.commands <- loadgen.Command{Over: time.Second / 2, Then: []loadgen.Leg{{To: 1}, {To: 1, Over: time.Second},
+		{To: 3},
 		{To: 1, Over: time.Second}, {To: 0}}}
 	x.seconds(t, 4)
 	// The last one is due at the very end, and may be lost to rounding.

@@ -13,7 +13,10 @@ import (
 
 // BenchmarkRequest is one iteration with one request against a server in the same process, by sixteen users at once.
 func BenchmarkRequest(b *testing.B) {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_,
+			_ = io.WriteString(w, "ok")
+	}))
 	defer s.Close()
 	for name, wire := range map[string]loadgen.Wire{"HTTP1": {}} {
 		b.Run(name, func(b *testing.B) {

@@ -27,8 +27,9 @@ const (
 )
 
 var (
-	errBodyTooLong = fmt.Errorf("the body has more than %d MiB, which is as much as conditions and extracts look at", keptBody>>20)
-	errUnasked     = errors.New("the server sent something that nobody had asked for")
+	errBodyTooLong = fmt.Errorf("the body has more than %d MiB, which is as much as conditions and extracts look "+
+		"at", keptBody>>20)
+	errUnasked = errors.New("the server sent something that nobody had asked for")
 )
 
 // conn is one connection over HTTP/1.1, used by one user at a time.

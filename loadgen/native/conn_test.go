@@ -32,40 +32,62 @@ func TestAnswers(t *testing.T) {
 		// differs says that net/http sees it otherwise, and why that is right.
 		differs string
 	}{
-		"length":                  {answer: ok, status: 200, body: "ok", reused: true},
-		"lower case":              {answer: "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", status: 200, body: "ok", reused: true},
-		"no reason":               {answer: "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", status: 200, body: "ok", reused: true},
-		"empty":                   {answer: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", status: 200, reused: true},
-		"not found":               {answer: "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", status: 404, body: "no", reused: true},
-		"no content":              {answer: "HTTP/1.1 204 No Content\r\n\r\n", status: 204, reused: true},
-		"not modified":            {answer: "HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n", status: 304, reused: true},
-		"head":                    {answer: "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", method: "HEAD", status: 200, reused: true},
-		"chunks":                  {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n3;x=y\r\nabc\r\n0\r\n\r\n", status: 200, body: "okabc", reused: true},
-		"chunks and trailer":      {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n", status: 200, body: "ok", reused: true},
-		"no chunk":                {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", status: 200, reused: true},
-		"until the end":           {answer: "HTTP/1.1 200 OK\r\n\r\nall of it", status: 200, body: "all of it"},
-		"told to close":           {answer: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", status: 200, body: "ok"},
-		"old":                     {answer: "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", status: 200, body: "ok"},
-		"old, kept":               {answer: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok", status: 200, body: "ok", reused: true},
-		"hints first":             {answer: "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + ok, status: 200, body: "ok", reused: true},
-		"gzip":                    {answer: "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n" + zipped.String(), status: 200, body: "zipped", differs: "it leaves bodies as they are"},
-		"many headers":            {answer: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + strings.Repeat("X-Fill: 0123456789012345678901234567890123456789\r\n", 250) + "\r\nok", status: 200, body: "ok", reused: true},
-		"length in chunks":        {answer: "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", status: 200, body: "ok", reused: true},
-		"cut in the head":         {answer: "HTTP/1.1 200 OK\r\nContent-Le", fails: "closed before"},
-		"cut in the body":         {answer: "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nok", fails: "closed before"},
-		"cut in a chunk":          {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok", fails: "closed before"},
-		"cut before the last":     {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", fails: "closed before"},
-		"nothing":                 {answer: "", fails: "closed before"},
-		"not HTTP":                {answer: "SSH-2.0-OpenSSH_9.2\r\n\r\n", fails: "first line"},
-		"negative length":         {answer: "HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok", fails: "content-length"},
-		"two lengths":             {answer: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", fails: "content-length"},
-		"bad chunk":               {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n", fails: "size of a chunk"},
-		"chunk too long":          {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nok\r\n0\r\n\r\n", fails: "longer than it says"},
-		"huge chunk":              {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", fails: "too large"},
-		"silence":                 {answer: "…", fails: "timeout"},
-		"silence in the body":     {answer: "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nok…", fails: "timeout"},
-		"silence in chunks":       {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n…", fails: "timeout"},
-		"silence after the chunk": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n…", fails: "timeout"},
+		"length": {answer: ok, status: 200, body: "ok", reused: true},
+		"lower case": {answer: "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", status: 200,
+			body: "ok", reused: true},
+		"no reason": {answer: "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", status: 200,
+			body: "ok", reused: true},
+		"empty": {answer: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", status: 200, reused: true},
+		"not found": {answer: "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", status: 404,
+			body: "no", reused: true},
+		"no content": {answer: "HTTP/1.1 204 No Content\r\n\r\n", status: 204, reused: true},
+		"not modified": {answer: "HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n",
+			status: 304, reused: true},
+		"head": {answer: "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", method: "HEAD",
+			status: 200, reused: true},
+		"chunks": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
+			"chunked\r\n\r\n2\r\nok\r\n3;x=y\r\nabc\r\n0\r\n\r\n", status: 200, body: "okabc", reused: true},
+		"chunks and trailer": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: " +
+			"X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n", status: 200, body: "ok", reused: true},
+		"no chunk": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+			status: 200, reused: true},
+		"until the end": {answer: "HTTP/1.1 200 OK\r\n\r\nall of it", status: 200, body: "all of it"},
+		"told to close": {answer: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " +
+			"2\r\n\r\nok", status: 200, body: "ok"},
+		"old": {answer: "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", status: 200, body: "ok"},
+		"old, kept": {answer: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: " +
+			"2\r\n\r\nok", status: 200, body: "ok", reused: true},
+		"hints first": {answer: "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 " +
+			"Continue\r\n\r\n" + ok, status: 200, body: "ok", reused: true},
+		"gzip": {answer: "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: " +
+			"close\r\n\r\n" + zipped.String(), status: 200, body: "zipped", differs: "it leaves bodies as they are"},
+		"many headers": {answer: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + strings.Repeat("X-Fill: "+
+			"0123456789012345678901234567890123456789\r\n", 250) + "\r\nok", status: 200, body: "ok", reused: true},
+		"length in chunks": {answer: "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nTransfer-Encoding: " +
+			"chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", status: 200, body: "ok", reused: true},
+		"cut in the head": {answer: "HTTP/1.1 200 OK\r\nContent-Le", fails: "closed before"},
+		"cut in the body": {answer: "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nok", fails: "closed before"},
+		"cut in a chunk": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok",
+			fails: "closed before"},
+		"cut before the last": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
+			fails: "closed before"},
+		"nothing":         {answer: "", fails: "closed before"},
+		"not HTTP":        {answer: "SSH-2.0-OpenSSH_9.2\r\n\r\n", fails: "first line"},
+		"negative length": {answer: "HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok", fails: "content-length"},
+		"two lengths": {answer: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: " +
+			"3\r\n\r\nok", fails: "content-length"},
+		"bad chunk": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
+			"chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n", fails: "size of a chunk"},
+		"chunk too long": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
+			"chunked\r\n\r\n1\r\nok\r\n0\r\n\r\n", fails: "longer than it says"},
+		"huge chunk": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
+			"chunked\r\n\r\nfffffffffffffffff\r\n", fails: "too large"},
+		"silence":             {answer: "…", fails: "timeout"},
+		"silence in the body": {answer: "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nok…", fails: "timeout"},
+		"silence in chunks": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n…",
+			fails: "timeout"},
+		"silence after the chunk": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
+			"chunked\r\n\r\n2\r\nok\r\n0\r\n…", fails: "timeout"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -44,8 +44,9 @@ type crew struct {
 }
 
 func newCrew(p *program, w *wire, size size, tally *child.Tally) (*crew, error) {
-	c := &crew{program: p, wire: w, size: size, tally: tally, queue: make(chan time.Time, size.Backlog), plain: answer{status: 200},
-		say: func(string, string) {}, fresh: func(string) bool { return false }}
+	c := &crew{program: p, wire: w, size: size, tally: tally, queue: make(chan time.Time, size.Backlog),
+		plain: answer{status: 200},
+		say:   func(string, string) {}, fresh: func(string) bool { return false }}
 	c.ctx, c.interrupt = context.WithCancel(context.Background())
 	if w.HTTP == loadgen.HTTP2 {
 		c.h2 = newH2(w)

@@ -23,7 +23,8 @@ func newDealer(set loadgen.DataSet, seed uint64) (*dealer, error) {
 	}
 	for i, row := range set.Rows {
 		if len(row) != len(set.Columns) {
-			return nil, fmt.Errorf("data %s: row %d has %d fields for %d columns", set.Name, i+1, len(row), len(set.Columns))
+			return nil, fmt.Errorf("data %s: row %d has %d fields for %d columns", set.Name, i+1, len(row),
+				len(set.Columns))
 		}
 	}
 	return &dealer{set: set, seed: seed, rounds: map[uint64][]int{}}, nil

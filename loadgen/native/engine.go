@@ -81,7 +81,8 @@ func (e *Engine) Run(ctx context.Context, spec loadgen.Spec, emit func(loadgen.W
 	case spec.Dir == "":
 		return fmt.Errorf("running %s: no folder was given for its log", subject)
 	case !(spec.Rate > 0):
-		return fmt.Errorf("running %s: a rate of %g iterations per second sends nothing; give one above 0", subject, spec.Rate)
+		return fmt.Errorf("running %s: a rate of %g iterations per second sends nothing; give one above 0",
+			subject, spec.Rate)
 	}
 	log, err := child.OpenLog(filepath.Join(spec.Dir, "native.log"))
 	if err != nil {
@@ -140,12 +141,14 @@ type orders struct {
 }
 
 func ordersOf(s loadgen.Spec) orders {
-	return orders{Flows: s.Flows, Wire: s.Wire, Data: s.Data, Seed: s.Seed, Rate: s.Rate, Idle: s.Idle, Poisson: s.Poisson,
+	return orders{Flows: s.Flows, Wire: s.Wire, Data: s.Data, Seed: s.Seed, Rate: s.Rate, Idle: s.Idle,
+		Poisson:      s.Poisson,
 		PeakMultiple: s.PeakMultiple, MaxVUs: s.MaxVUs, Grace: graceOf(s)}
 }
 
 func (o orders) spec() loadgen.Spec {
-	return loadgen.Spec{Flows: o.Flows, Wire: o.Wire, Data: o.Data, Seed: o.Seed, Rate: o.Rate, Idle: o.Idle, Poisson: o.Poisson,
+	return loadgen.Spec{Flows: o.Flows, Wire: o.Wire, Data: o.Data, Seed: o.Seed, Rate: o.Rate, Idle: o.Idle,
+		Poisson:      o.Poisson,
 		PeakMultiple: o.PeakMultiple, MaxVUs: o.MaxVUs, Grace: o.Grace}
 }
 

@@ -30,7 +30,8 @@ type traffic struct {
 
 func begin(t *testing.T, ctx context.Context, spec loadgen.Spec) *traffic {
 	t.Helper()
-	s := &traffic{commands: make(chan loadgen.Command, 4), result: make(chan error, 1), arrived: make(chan struct{}, 1000)}
+	s := &traffic{commands: make(chan loadgen.Command, 4), result: make(chan error, 1),
+		arrived: make(chan struct{}, 1000)}
 	ready := make(chan struct{})
 	spec.Stream, spec.Dir, spec.Commands = "shoppers", t.TempDir(), s.commands
 	spec.Ready = func() { close(ready) }
@@ -152,7 +153,8 @@ func TestFreeze(t *testing.T) {
 		}
 	}))
 	t.Cleanup(s.Close)
-	x := begin(t, t.Context(), loadgen.Spec{Rate: 200, MaxVUs: 10, Flows: flows(get(s.URL, func(r *loadgen.Request) { r.Timeout = 10 * time.Second }))})
+	x := begin(t, t.Context(), loadgen.Spec{Rate: 200, MaxVUs: 10, Flows: flows(get(s.URL,
+		func(r *loadgen.Request) { r.Timeout = 10 * time.Second }))})
 	x.seconds(t, 1)
 	gate := make(chan struct{})
 	frozen.Store(&gate)

@@ -46,7 +46,8 @@ func (p *program) compileCall(f *flow, r loadgen.Request) (*call, error) {
 	if err != nil {
 		return nil, fmt.Errorf("in %s: %w", r.Call.Descriptor, err)
 	}
-	c := &call{path: fmt.Sprintf("/%s/%s", method.Parent().FullName(), method.Name()), in: method.Input(), out: method.Output(),
+	c := &call{path: fmt.Sprintf("/%s/%s", method.Parent().FullName(), method.Name()), in: method.Input(),
+		out:   method.Output(),
 		types: dynamicpb.NewTypes(files)}
 	if c.message, err = p.text(f, r.Call.Message); err != nil {
 		return nil, fmt.Errorf("its message: %w", err)
@@ -77,7 +78,8 @@ func descriptors(path string) (*protoregistry.Files, error) {
 	}
 	set := &descriptorpb.FileDescriptorSet{}
 	if err := proto.Unmarshal(raw, set); err != nil {
-		return nil, fmt.Errorf("%s is not a descriptor set, as `protoc --include_imports --descriptor_set_out` writes it: %w", path, err)
+		return nil, fmt.Errorf("%s is not a descriptor set, as `protoc --include_imports --descriptor_set_out` "+
+			"writes it: %w", path, err)
 	}
 	files, err := protodesc.NewFiles(set)
 	if err != nil {
@@ -140,7 +142,8 @@ func newCalls(p *program, w *wire) (*calls, error) {
 	for _, f := range p.flows {
 		for _, r := range f.requests {
 			if r.call != nil {
-				return c, fmt.Errorf("request %s: a new connection for each iteration does not go with gRPC, where all users share one", r.name)
+				return c, fmt.Errorf("request %s: a new connection for each iteration does not go with gRPC, "+
+					"where all users share one", r.name)
 			}
 		}
 	}
@@ -158,9 +161,13 @@ func (c *calls) to(o origin) (*grpc.ClientConn, error) {
 	if o.secure {
 		how = credentials.NewTLS(c.wire.tlsFor(o.addr))
 	}
-	open, err := grpc.NewClient("passthrough:///"+o.addr, grpc.WithTransportCredentials(how), grpc.WithAuthority(o.host),
+	open, err := grpc.NewClient("passthrough:///"+o.addr, grpc.WithTransportCredentials(how),
+		grpc.WithAuthority(o.host),
 		grpc.WithUserAgent(agent), grpc.WithDisableServiceConfig(), grpc.WithDisableRetry(),
-		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) { return c.wire.connect(ctx, "tcp", addr) }),
+		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn,
+			error) {
+			return c.wire.connect(ctx, "tcp", addr)
+		}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(keptBody), grpc.WaitForReady(false)))
 	if err != nil {
 		return nil, fmt.Errorf("preparing calls to %s: %w", o.addr, err)
@@ -209,7 +216,10 @@ func (c *calls) invoke(u *user, r *request, deadline time.Time) (*answer, error)
 		return nil, context.Cause(ctx)
 	}
 	st := status.Convert(err)
-	a := &answer{status: int(st.Code()), header: func(name string) string { return strings.Join(head.Get(name), ", ") }, note: st.Message()}
+	a := &answer{status: int(st.Code()), header: func(name string) string {
+		return strings.Join(head.Get(name),
+			", ")
+	}, note: st.Message()}
 	if err == nil && u.keeps(r) {
 		if a.body, err = (protojson.MarshalOptions{Resolver: r.call.types, EmitUnpopulated: true}).Marshal(out); err != nil {
 			return nil, errors.Join(errors.New("the answer cannot be written as JSON"), err)

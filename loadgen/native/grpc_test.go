@@ -61,7 +61,8 @@ func TestCall(t *testing.T) {
 	descriptor := healthDescriptor(t)
 	call := func(message string, change ...func(*loadgen.Request)) loadgen.Request {
 		return get("http://"+l.Addr().String(), append([]func(*loadgen.Request){func(r *loadgen.Request) {
-			r.Call = &loadgen.Call{Descriptor: descriptor, Method: "grpc.health.v1.Health/Check", Message: gaps(message)}
+			r.Call = &loadgen.Call{Descriptor: descriptor, Method: "grpc.health.v1.Health/Check",
+				Message: gaps(message)}
 		}}, change...)...)
 	}
 	serving, not := "SERVING", "NOT_SERVING"
@@ -70,10 +71,19 @@ func TestCall(t *testing.T) {
 		right    uint64
 		says     string
 	}{
-		"right":          {[]loadgen.Request{call("", func(r *loadgen.Request) { r.Expect.JSON = []loadgen.JSONCheck{{Path: "status", Equals: &serving}} })}, 1, ""},
-		"not as wished":  {[]loadgen.Request{call(`{"service": "shop"}`, func(r *loadgen.Request) { r.Expect.JSON = []loadgen.JSONCheck{{Path: "status", Equals: &serving}} })}, 0, `status is "\"NOT_SERVING\""`},
-		"unknown":        {[]loadgen.Request{call(`{"service": "bank"}`)}, 0, "status 5 (unknown service)"},
-		"unknown, right": {[]loadgen.Request{call(`{"service": "bank"}`, func(r *loadgen.Request) { r.Expect.Status = []int{5} })}, 1, ""},
+		"right": {[]loadgen.Request{call("",
+			func(r *loadgen.Request) {
+				r.Expect.JSON = []loadgen.JSONCheck{{Path: "status",
+					Equals: &serving}}
+			})}, 1, ""},
+		"not as wished": {[]loadgen.Request{call(`{"service": "shop"}`,
+			func(r *loadgen.Request) {
+				r.Expect.JSON = []loadgen.JSONCheck{{Path: "status",
+					Equals: &serving}}
+			})}, 0, `status is "\"NOT_SERVING\""`},
+		"unknown": {[]loadgen.Request{call(`{"service": "bank"}`)}, 0, "status 5 (unknown service)"},
+		"unknown, right": {[]loadgen.Request{call(`{"service": "bank"}`,
+			func(r *loadgen.Request) { r.Expect.Status = []int{5} })}, 1, ""},
 		"too slow": {[]loadgen.Request{call("", func(r *loadgen.Request) {
 			r.Timeout = 50 * time.Millisecond
 			r.Headers = []loadgen.Header{{Name: "X-Slow", Value: loadgen.Literal("1")}}
@@ -114,15 +124,20 @@ func TestBadCalls(t *testing.T) {
 		call loadgen.Call
 		says string
 	}{
-		"no descriptor":  {loadgen.Call{Descriptor: "/nowhere.binpb", Method: "a.B/C"}, "no such file"},
-		"a .proto":       {loadgen.Call{Descriptor: text, Method: "a.B/C"}, "is not a descriptor set"},
-		"no method":      {loadgen.Call{Descriptor: descriptor, Method: "Check"}, "package.Service/Method"},
-		"other service":  {loadgen.Call{Descriptor: descriptor, Method: "shop.Cart/Add"}, `no service "shop.Cart", but grpc.health.v1.Health`},
-		"other method":   {loadgen.Call{Descriptor: descriptor, Method: "grpc.health.v1.Health/Chekc"}, `no method "Chekc", but Check`},
-		"a stream":       {loadgen.Call{Descriptor: descriptor, Method: "grpc.health.v1.Health/Watch"}, "is a stream"},
-		"other message":  {loadgen.Call{Descriptor: descriptor, Method: "grpc.health.v1.Health/Check", Message: gaps(`{"servic": "x"}`)}, "unknown field"},
-		"not a message":  {loadgen.Call{Descriptor: descriptor, Method: "grpc.health.v1.Health/Check", Message: gaps(`servic`)}, "is no grpc.health.v1.HealthCheckRequest"},
-		"unknown values": {loadgen.Call{Descriptor: descriptor, Method: "grpc.health.v1.Health/Check", Message: gaps(`{"service": "${value.x}"}`)}, `extracts "x"`},
+		"no descriptor": {loadgen.Call{Descriptor: "/nowhere.binpb", Method: "a.B/C"}, "no such file"},
+		"a .proto":      {loadgen.Call{Descriptor: text, Method: "a.B/C"}, "is not a descriptor set"},
+		"no method":     {loadgen.Call{Descriptor: descriptor, Method: "Check"}, "package.Service/Method"},
+		"other service": {loadgen.Call{Descriptor: descriptor, Method: "shop.Cart/Add"},
+			`no service "shop.Cart", but grpc.health.v1.Health`},
+		"other method": {loadgen.Call{Descriptor: descriptor, Method: "grpc.health.v1.Health/Chekc"},
+			`no method "Chekc", but Check`},
+		"a stream": {loadgen.Call{Descriptor: descriptor, Method: "grpc.health.v1.Health/Watch"}, "is a stream"},
+		"other message": {loadgen.Call{Descriptor: descriptor, Method: "grpc.health.v1.Health/Check",
+			Message: gaps(`{"servic": "x"}`)}, "unknown field"},
+		"not a message": {loadgen.Call{Descriptor: descriptor, Method: "grpc.health.v1.Health/Check",
+			Message: gaps(`servic`)}, "is no grpc.health.v1.HealthCheckRequest"},
+		"unknown values": {loadgen.Call{Descriptor: descriptor, Method: "grpc.health.v1.Health/Check",
+			Message: gaps(`{"service": "${value.x}"}`)}, `extracts "x"`},
 	} {
 		q := get("http://127.0.0.1:1")
 		q.Call = &tt.call

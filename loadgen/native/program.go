@@ -210,7 +210,8 @@ func (p *program) gap(f *flow, ref string) (piece, error) {
 				if c := slices.Index(d.set.Columns, column); c >= 0 {
 					return piece{gap: dataGap, slot: i, column: c}, nil
 				}
-				return piece{}, fmt.Errorf("${%s}: data %s has no column %q, but %s", ref, set, column, strings.Join(d.set.Columns, ", "))
+				return piece{}, fmt.Errorf("${%s}: data %s has no column %q, but %s", ref, set, column,
+					strings.Join(d.set.Columns, ", "))
 			}
 		}
 		return piece{}, fmt.Errorf("${%s}: there is no data %q", ref, set)
@@ -222,7 +223,8 @@ func (p *program) gap(f *flow, ref string) (piece, error) {
 			return piece{gap: idGap}, nil
 		}
 	}
-	return piece{}, fmt.Errorf("${%s} stands for nothing: there are value.NAME, data.SET.COLUMN, iteration.number and iteration.id", ref)
+	return piece{}, fmt.Errorf("${%s} stands for nothing: there are value.NAME, data.SET.COLUMN, "+
+		"iteration.number and iteration.id", ref)
 }
 
 // known returns the text when it has no gaps.

@@ -52,7 +52,8 @@ type header struct {
 var ours = []string{"Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Te", "Trailer", "Expect"}
 
 func (p *program) request(f *flow, r loadgen.Request) (*request, error) {
-	out := &request{name: where(loadgen.Flow{Name: f.name}, r), method: r.Method, base: r.Base, timeout: r.Timeout, redirects: r.Redirects, think: r.Think}
+	out := &request{name: where(loadgen.Flow{Name: f.name}, r), method: r.Method, base: r.Base,
+		timeout: r.Timeout, redirects: r.Redirects, think: r.Think}
 	if out.method == "" {
 		out.method = http.MethodGet
 	}
@@ -102,7 +103,8 @@ func (r *request) check(spec loadgen.Request) error {
 		errs = append(errs, errors.New("a timeout or a think time is negative, or its end comes before its begin"))
 	}
 	if r.redirects < 0 || r.redirects > maxRedirects {
-		errs = append(errs, in("redirects", fmt.Errorf("from 0 to %d redirects can be followed, not %d", maxRedirects, r.redirects)))
+		errs = append(errs, in("redirects", fmt.Errorf("from 0 to %d redirects can be followed, not %d",
+			maxRedirects, r.redirects)))
 	}
 	for _, h := range r.headers {
 		value, known := h.value.known()
@@ -110,9 +112,11 @@ func (r *request) check(spec loadgen.Request) error {
 		case !httpguts.ValidHeaderFieldName(h.name):
 			errs = append(errs, in("headers", fmt.Errorf("%q is not the name of a header", h.name)))
 		case contains(ours, h.name):
-			errs = append(errs, in("headers", fmt.Errorf("the header %s is set by gameday, from what the request is", h.name)))
+			errs = append(errs, in("headers", fmt.Errorf("the header %s is set by gameday, from what the request "+
+				"is", h.name)))
 		case known && !httpguts.ValidHeaderFieldValue(value):
-			errs = append(errs, in("headers", fmt.Errorf("the header %s has a line break or another control character in its value", h.name)))
+			errs = append(errs, in("headers", fmt.Errorf("the header %s has a line break or another control "+
+				"character in its value", h.name)))
 		}
 	}
 	return errors.Join(errs...)
@@ -136,7 +140,8 @@ func (r *request) locate() error {
 		return err
 	}
 	if prefix := r.whole(r.url.prefix()); prefix != "" && !strings.HasPrefix(prefix, "http://") && !strings.HasPrefix(prefix, "https://") {
-		return fmt.Errorf("its url begins with %q: it must begin with http:// or https://, or with a path when the traffic has a base", prefix)
+		return fmt.Errorf("its url begins with %q: it must begin with http:// or https://, or with a path when "+
+			"the traffic has a base", prefix)
 	}
 	return nil
 }

@@ -27,17 +27,21 @@ type pems struct{ ca, cert, key string }
 func secureServer(t *testing.T) (*httptest.Server, pems) {
 	t.Helper()
 	dir := t.TempDir()
-	caKey, ca := certificate(t, &x509.Certificate{Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign}, nil, nil)
-	serverKey, server := certificate(t, &x509.Certificate{DNSNames: []string{"shop.test"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, ca, caKey)
-	clientKey, client := certificate(t, &x509.Certificate{Subject: pkix.Name{CommonName: "gameday"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, ca, caKey)
+	caKey, ca := certificate(t, &x509.Certificate{Subject: pkix.Name{CommonName: "test authority"}, IsCA: true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign}, nil, nil)
+	serverKey, server := certificate(t, &x509.Certificate{DNSNames: []string{"shop.test"},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, ca, caKey)
+	clientKey, client := certificate(t, &x509.Certificate{Subject: pkix.Name{CommonName: "gameday"},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, ca, caKey)
 	files := pems{filepath.Join(dir, "ca.pem"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")}
 	key, err := x509.MarshalECPrivateKey(clientKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, block := range map[string]*pem.Block{files.ca: {Type: "CERTIFICATE", Bytes: ca.Raw}, files.cert: {Type: "CERTIFICATE", Bytes: client.Raw},
-		files.key: {Type: "EC PRIVATE KEY", Bytes: key}} {
+	for path, block := range map[string]*pem.Block{files.ca: {Type: "CERTIFICATE", Bytes: ca.Raw},
+		files.cert: {Type: "CERTIFICATE", Bytes: client.Raw},
+		files.key:  {Type: "EC PRIVATE KEY", Bytes: key}} {
 		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +67,8 @@ func certificate(t *testing.T, c, ca *x509.Certificate, caKey *ecdsa.PrivateKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SerialNumber, c.NotBefore, c.NotAfter = big.NewInt(time.Now().UnixNano()), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	c.SerialNumber, c.NotBefore, c.NotAfter = big.NewInt(time.Now().UnixNano()), time.Now().Add(-time.Hour),
+		time.Now().Add(time.Hour)
 	if ca == nil {
 		ca, caKey = c, key
 	}

@@ -41,7 +41,8 @@ func shop(t *testing.T) *httptest.Server {
 	})
 	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		fmt.Fprintf(w, "%s %s %s auth=%q cookie=%q ua=%q type=%q", r.Method, r.URL.RawQuery, body, r.Header.Get("Authorization"),
+		fmt.Fprintf(w, "%s %s %s auth=%q cookie=%q ua=%q type=%q", r.Method, r.URL.RawQuery, body,
+			r.Header.Get("Authorization"),
 			r.Header.Get("Cookie"), r.UserAgent(), r.Header.Get("Content-Type"))
 	})
 	mux.HandleFunc("/moved/{code}", func(w http.ResponseWriter, r *http.Request) {
@@ -49,7 +50,10 @@ func shop(t *testing.T) *httptest.Server {
 		fmt.Sscan(r.PathValue("code"), &code)
 		http.Redirect(w, r, "/echo?moved", code)
 	})
-	mux.HandleFunc("/loop", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/loop", http.StatusFound) })
+	mux.HandleFunc("/loop", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/loop",
+			http.StatusFound)
+	})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s
@@ -78,13 +82,17 @@ func TestFlow(t *testing.T) {
 			spec := loadgen.Spec{Wire: wire, Seed: 7,
 				Data: []loadgen.DataSet{{Name: "users", Columns: []string{"name"}, Rows: [][]string{{"ann"}, {"bob"}}}},
 				Flows: flows(
-					loadgen.Request{Name: "add", Method: "POST", URL: gaps(s.URL + "/cart"), Body: gaps(`{"sku": "A1", "user": "${data.users.name}"}`),
+					loadgen.Request{Name: "add", Method: "POST", URL: gaps(s.URL + "/cart"),
+						Body:    gaps(`{"sku": "A1", "user": "${data.users.name}"}`),
 						Headers: []loadgen.Header{{Name: "content-type", Value: loadgen.Literal("application/json")}},
-						Expect: loadgen.Expect{Status: []int{200, 201}, JSON: []loadgen.JSONCheck{{Path: "items.0.price", Equals: &two}, {Path: "id"}},
+						Expect: loadgen.Expect{Status: []int{200, 201},
+							JSON:    []loadgen.JSONCheck{{Path: "items.0.price", Equals: &two}, {Path: "id"}},
 							Headers: []loadgen.HeaderCheck{{Name: "Location", Matches: `^/cart/\d+$`}}},
-						Extract: []loadgen.Extract{{Name: "cart", JSON: "id"}, {Name: "where", Header: "location"}, {Name: "sku", Regexp: `"sku": "(\w+)"`}}},
+						Extract: []loadgen.Extract{{Name: "cart", JSON: "id"}, {Name: "where",
+							Header: "location"}, {Name: "sku", Regexp: `"sku": "(\w+)"`}}},
 					loadgen.Request{Name: "see", URL: gaps(s.URL + "${value.where}?t=a b/${iteration.number}"),
-						Expect: loadgen.Expect{Body: []loadgen.BodyCheck{{Contains: "cart 77 of s-"}, {Matches: `token=<a b/\d+>`}}}},
+						Expect: loadgen.Expect{Body: []loadgen.BodyCheck{{Contains: "cart 77 of s-"},
+							{Matches: `token=<a b/\d+>`}}}},
 				)}
 			r := newRig(t, spec)
 			w := r.times(4)
@@ -112,8 +120,9 @@ func TestFailures(t *testing.T) {
 		checks  uint64 // failed ones
 		says    string
 	}{
-		"status":          {get(s.URL + "/nowhere"), 0, "status 404"},
-		"other status":    {get(s.URL+"/echo", func(r *loadgen.Request) { r.Expect.Status = []int{201, 204} }), 1, "status 200, expected 201 or 204"},
+		"status": {get(s.URL + "/nowhere"), 0, "status 404"},
+		"other status": {get(s.URL+"/echo", func(r *loadgen.Request) { r.Expect.Status = []int{201, 204} }),
+			1, "status 200, expected 201 or 204"},
 		"right as wished": {get(s.URL+"/nowhere", func(r *loadgen.Request) { r.Expect.Status = []int{404} }), 0, ""},
 		"body":            {get(s.URL+"/echo", func(r *loadgen.Request) { r.Expect.Body = []loadgen.BodyCheck{{Contains: "POST"}} }), 1, `does not contain "POST"`},
 		"pattern":         {get(s.URL+"/echo", func(r *loadgen.Request) { r.Expect.Body = []loadgen.BodyCheck{{Matches: "^POST"}, {Matches: "GET"}} }), 1, "does not match ^POST"},
@@ -153,7 +162,8 @@ func TestRedirects(t *testing.T) {
 			post := func(path string, redirects int, want string) loadgen.Request {
 				return get(path, func(r *loadgen.Request) {
 					r.Method, r.Body, r.Redirects = "POST", loadgen.Literal("b"), redirects
-					r.Headers = []loadgen.Header{{Name: "Authorization", Value: loadgen.Literal("secret")}, {Name: "Content-Type", Value: loadgen.Literal("text/x")}}
+					r.Headers = []loadgen.Header{{Name: "Authorization", Value: loadgen.Literal("secret")},
+						{Name: "Content-Type", Value: loadgen.Literal("text/x")}}
 					r.Expect.Body = []loadgen.BodyCheck{{Contains: want}}
 				})
 			}
@@ -192,11 +202,14 @@ func TestTLS(t *testing.T) {
 				tls  loadgen.TLS
 				says string
 			}{
-				"trusted":        {trusting, ""},
-				"unknown":        {loadgen.TLS{Cert: files.cert, Key: files.key, ServerName: "shop.test"}, "certificate signed by unknown authority"},
-				"another's name": {loadgen.TLS{CA: files.ca, Cert: files.cert, Key: files.key, ServerName: "bank.test"}, "not bank.test"},
-				"whoever":        {loadgen.TLS{Insecure: true, Cert: files.cert, Key: files.key}, ""},
-				"no certificate": {loadgen.TLS{CA: files.ca, ServerName: "shop.test"}, "certificate required|reset|could not be established"}, // whichever comes first
+				"trusted": {trusting, ""},
+				"unknown": {loadgen.TLS{Cert: files.cert, Key: files.key, ServerName: "shop.test"},
+					"certificate signed by unknown authority"},
+				"another's name": {loadgen.TLS{CA: files.ca, Cert: files.cert, Key: files.key,
+					ServerName: "bank.test"}, "not bank.test"},
+				"whoever": {loadgen.TLS{Insecure: true, Cert: files.cert, Key: files.key}, ""},
+				"no certificate": {loadgen.TLS{CA: files.ca, ServerName: "shop.test"}, "certificate " +
+					"required|reset|could not be established"}, // whichever comes first
 			} {
 				r := newRig(t, loadgen.Spec{Wire: loadgen.Wire{HTTP: version, TLS: tt.tls},
 					Flows: flows(get(s.URL, func(q *loadgen.Request) { q.Expect.Body = []loadgen.BodyCheck{{Contains: "HTTP/" + version}} }))})
@@ -217,7 +230,10 @@ func TestUnixSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Host) }), ReadHeaderTimeout: time.Second}
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w,
+			r.Host)
+	}), ReadHeaderTimeout: time.Second}
 	s.Protocols = new(http.Protocols)
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetUnencryptedHTTP2(true)
@@ -225,7 +241,8 @@ func TestUnixSocket(t *testing.T) {
 	t.Cleanup(func() { s.Close() })
 	for name, wire := range wired {
 		wire.Unix = path
-		r := newRig(t, loadgen.Spec{Wire: wire, Flows: flows(get("http://shop/", func(q *loadgen.Request) { q.Expect.Body = []loadgen.BodyCheck{{Matches: "^shop$"}} }))})
+		r := newRig(t, loadgen.Spec{Wire: wire, Flows: flows(get("http://shop/",
+			func(q *loadgen.Request) { q.Expect.Body = []loadgen.BodyCheck{{Matches: "^shop$"}} }))})
 		if w := r.times(3); w.OK.Count != 3 {
 			t.Errorf("%s: %q", name, r.said)
 		}

@@ -101,14 +101,23 @@ func (w wants) check(a *answer) (passed, failed uint64, why string) {
 	}
 	for _, c := range w.headers {
 		got := a.header(c.name)
-		note(got != "" && c.matches.MatchString(got), func() string { return fmt.Sprintf("header %s is %q, expected %s", c.name, got, c.matches) })
+		note(got != "" && c.matches.MatchString(got), func() string {
+			return fmt.Sprintf("header %s is %q, "+
+				"expected %s", c.name, got, c.matches)
+		})
 	}
 	for _, c := range w.body {
 		if c.matches != nil {
-			note(c.matches.Match(a.body), func() string { return fmt.Sprintf("the body does not match %s: %s", c.matches, short(a.body)) })
+			note(c.matches.Match(a.body), func() string {
+				return fmt.Sprintf("the body does not match %s: %s",
+					c.matches, short(a.body))
+			})
 			continue
 		}
-		note(strings.Contains(string(a.body), c.contains), func() string { return fmt.Sprintf("the body does not contain %q: %s", c.contains, short(a.body)) })
+		note(strings.Contains(string(a.body), c.contains), func() string {
+			return fmt.Sprintf("the body does not "+
+				"contain %q: %s", c.contains, short(a.body))
+		})
 	}
 	if len(w.json) > 0 {
 		w.checkJSON(a.body, note)

@@ -23,16 +23,19 @@ type wire struct {
 
 // newWire reads the files that TLS needs.
 func newWire(w loadgen.Wire) (*wire, error) {
-	out := &wire{Wire: w, dial: new(net.Dialer).DialContext, tls: &tls.Config{ServerName: w.TLS.ServerName, InsecureSkipVerify: w.TLS.Insecure,
+	out := &wire{Wire: w, dial: new(net.Dialer).DialContext, tls: &tls.Config{ServerName: w.TLS.ServerName,
+		InsecureSkipVerify: w.TLS.Insecure,
 		ClientSessionCache: tls.NewLRUClientSessionCache(1024)}}
 	var errs []error
 	switch w.HTTP {
 	case "", loadgen.HTTP1, loadgen.HTTP2:
 	default:
-		errs = append(errs, fmt.Errorf("there is no HTTP version %q here: take %q or %q", w.HTTP, loadgen.HTTP1, loadgen.HTTP2))
+		errs = append(errs, fmt.Errorf("there is no HTTP version %q here: take %q or %q", w.HTTP, loadgen.HTTP1,
+			loadgen.HTTP2))
 	}
 	if w.Fresh && w.HTTP == loadgen.HTTP2 {
-		errs = append(errs, errors.New("a new connection for each iteration goes with HTTP/1.1: over HTTP/2 all users share one"))
+		errs = append(errs, errors.New("a new connection for each iteration goes with HTTP/1.1: over HTTP/2 all "+
+			"users share one"))
 	}
 	if w.Unix != "" && !filepath.IsAbs(w.Unix) {
 		errs = append(errs, fmt.Errorf("the path of the socket %q is not absolute", w.Unix))
