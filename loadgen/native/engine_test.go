@@ -106,6 +106,7 @@ func (s *traffic) stop(t *testing.T) loadgen.Window {
 
 // TestTraffic follows the multiple, counts everything once, and mixes flows by weight.
 func TestTraffic(t *testing.T) {
+	t.Parallel()
 	var home, buy atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/buy" {
@@ -146,6 +147,7 @@ func TestTraffic(t *testing.T) {
 
 // TestFreeze shows a frozen server in the response times of those who arrived meanwhile, and not in the service times.
 func TestFreeze(t *testing.T) {
+	t.Parallel()
 	var frozen atomic.Pointer[chan struct{}]
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		if gate := frozen.Load(); gate != nil {
@@ -174,11 +176,11 @@ func TestFreeze(t *testing.T) {
 
 // TestStop gives what is under way its grace, and then interrupts it: that counts as neither right nor failed.
 func TestStop(t *testing.T) {
+	t.Parallel()
 	hang := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
 	t.Cleanup(func() { close(hang); s.Close() })
-	for name, wire := range wired {
-		_ = name
+	for _, wire := range wired {
 		x := begin(t, t.Context(), loadgen.Spec{Rate: 20, Grace: 200 * time.Millisecond, Wire: wire,
 			Flows: flows(get(s.URL, func(r *loadgen.Request) { r.Timeout = time.Minute }))})
 		x.seconds(t, 1)
@@ -195,6 +197,7 @@ func TestStop(t *testing.T) {
 
 // TestEnds says how a generator came to its end.
 func TestEnds(t *testing.T) {
+	t.Parallel()
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(s.Close)
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -217,6 +220,7 @@ func TestEnds(t *testing.T) {
 
 // TestUnreachable says once what is wrong, and counts every request as failed.
 func TestUnreachable(t *testing.T) {
+	t.Parallel()
 	x := begin(t, t.Context(), loadgen.Spec{Rate: 50, Flows: flows(get("http://127.0.0.1:1/"))})
 	x.seconds(t, 2)
 	all := x.stop(t)

@@ -16,10 +16,13 @@ import (
 	"gameday/loadgen/internal/child"
 )
 
-// The test binary is its own traffic generator.
+// The test binary is its own traffic generator, and for one test a process that starts one and is killed.
 func TestMain(m *testing.M) {
-	if IsChild() {
+	switch {
+	case IsChild():
 		RunChild()
+	case os.Getenv(parentVariable) != "":
+		actAsParent()
 	}
 	os.Exit(m.Run())
 }
