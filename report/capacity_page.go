@@ -92,13 +92,16 @@ func drawCurve(c *Curve) string {
 		s.Line(x, curveTop, x, curveBottom, `class="limit"`)
 		s.Text(x+6, curveBottom-8, "knee", `class="limit-text"`)
 	}
-	for _, line := range []struct {
+	for i, line := range []struct {
 		name, class string
 		of          func(CurvePoint) float64
 	}{{"p50", "second", func(p CurvePoint) float64 { return p.P50 }}, {"p95", "main",
 		func(p CurvePoint) float64 { return p.P95 }},
 		{"p99", "bad", func(p CurvePoint) float64 { return p.P99 }}} {
-		drawLine(s, a, points, line.name, line.class, line.of)
+		drawLine(s, a, points, line.class, line.of)
+		x := curveLeft + 10 + 60*i
+		s.Line(x, curveTop-12, x+20, curveTop-12, fmt.Sprintf(`class="line %s"`, line.class))
+		s.Text(x+25, curveTop-8, line.name)
 	}
 	s.End()
 	text := out.String()
@@ -132,7 +135,7 @@ func niceStep(v float64) float64 {
 	return 10 * base
 }
 
-func drawLine(s *svg.SVG, a curveAxes, points []CurvePoint, name, class string, of func(CurvePoint) float64) {
+func drawLine(s *svg.SVG, a curveAxes, points []CurvePoint, class string, of func(CurvePoint) float64) {
 	var xs, ys []int
 	for _, p := range points {
 		if of(p) <= 0 {
@@ -140,9 +143,9 @@ func drawLine(s *svg.SVG, a curveAxes, points []CurvePoint, name, class string, 
 		}
 		x, y := a.x(p.Rate), a.y(of(p))
 		xs, ys = append(xs, x), append(ys, y)
-		dot := "sure"
+		dot := "held"
 		if p.Outcome != loadgen.Held {
-			dot = "area"
+			dot = "broke"
 		}
 		s.Circle(x, y, 3, fmt.Sprintf(`class="%s"`, dot))
 	}
@@ -150,5 +153,4 @@ func drawLine(s *svg.SVG, a curveAxes, points []CurvePoint, name, class string, 
 		return
 	}
 	s.Polyline(xs, ys, fmt.Sprintf(`class="line %s"`, class))
-	s.Text(xs[0]+6, ys[0]-6, name, `class="lane-text"`)
 }

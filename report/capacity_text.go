@@ -27,7 +27,7 @@ func CurveText(w io.Writer, c *Curve, o TextOptions) error {
 		code = "1;32"
 	}
 	fmt.Fprintf(&b, " %s   %s   %s   %s\n\n", p.color(code, "CAPACITY "+head), plain(c.Scenario),
-		c.Started.Local().Format("2006-01-02 15:04"),
+		c.Started.Format("2006-01-02 15:04"),
 		span(c.Length.Round(second)))
 	if c.Fault != "" {
 		paragraph(&b, " With  ", "fault "+c.Fault+" standing throughout.")
