@@ -246,7 +246,7 @@ func (r *reader) add(e Event) error {
 		e.Data = r.copy(e.Data)
 		rec.Events = append(room(rec.Events, e.T, r.end), e)
 	}
-	rec.began = cmpTime(rec.began, e.At)
+	rec.began, rec.lasted = cmpTime(rec.began, e.At), max(rec.lasted, e.T)
 	return nil
 }
 

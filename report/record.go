@@ -236,6 +236,7 @@ type Record struct {
 	// Windows are the traffic windows by their begin, decoded once. Service times are left out, for nothing is judged by them.
 	Windows []loadgen.Window
 
-	began time.Time // the time of the first event of all
-	heard time.Time // the latest time of a window's event
+	began  time.Time     // the time of the first event of all
+	heard  time.Time     // the latest time of a window's event
+	lasted time.Duration // from the run's start to the last event of all
 }
