@@ -1,7 +1,10 @@
 package loadgen
 
 import (
+	"bytes"
+	"compress/zlib"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"math"
 	"slices"
@@ -56,6 +59,75 @@ func TestHistogramQuantileIsWithinOnePercent(t *testing.T) {
 			t.Fatalf("max is %s, want %s", h.Max(), top)
 		}
 	})
+}
+
+// library records the same durations with HdrHistogram's own implementation.
+func library(ds []time.Duration) *hdrhistogram.Histogram {
+	h := hdrhistogram.New(1, int64(HistogramMax/HistogramMin), histogramDigits)
+	for _, d := range ds {
+		_ = h.RecordValue(int64(min(max(d, HistogramMin), HistogramMax) / HistogramMin))
+	}
+	return h
+}
+
+// TestHistogramIsHdrHistogram holds buckets, answers and encoding to those of the library, bit for bit, whether a
+// histogram is being written to or was read.
+func TestHistogramIsHdrHistogram(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ds := durations.Draw(t, "durations")
+		ours, theirs := recorded(ds), library(ds)
+		if rapid.Bool().Draw(t, "compact") {
+			ours.Compact()
+		}
+		for _, q := range []float64{0.01, 0.5, 0.9, 0.95, 0.99, 1, rapid.Float64Range(0.001, 1).Draw(t, "q")} {
+			want := min(time.Duration(theirs.ValueAtPercentile(q*100))*HistogramMin, HistogramMax)
+			// The library counts in percent, which may round the other way where a rank is a half.
+			low, high := theirs.ValueAtPercentile(q*100*(1-1e-12)), theirs.ValueAtPercentile(q*100*(1+1e-12))
+			if got := ours.Quantile(q); got != want && low == high {
+				t.Fatalf("quantile %g of %d is %s, want %s", q, len(ds), got, want)
+			}
+		}
+		if got := int64(ours.Mean() / time.Nanosecond); len(ds) > 0 && got != int64(theirs.Mean()*1000) {
+			t.Errorf("the mean is %d, want %g", got, theirs.Mean()*1000)
+		}
+		if got, want := ours.Max(), time.Duration(theirs.Max())*HistogramMin; len(ds) > 0 && got != min(want, HistogramMax) {
+			t.Errorf("the longest is %s, want %s", got, want)
+		}
+		back, err := hdrhistogram.Decode(compressed(ours.encode()))
+		if err != nil || !back.Equals(theirs) {
+			t.Fatalf("the library reads something else: %v", err)
+		}
+		text, err := theirs.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read Histogram
+		if err := read.UnmarshalJSON(quoted(text)); err != nil || !read.Equal(ours) {
+			t.Fatalf("what the library wrote is read as %d of %d durations: %v", read.Count(), ours.Count(), err)
+		}
+	})
+}
+
+// compressed makes the compressed encoding of a plain one, which is what the library reads.
+func compressed(plain []byte) []byte {
+	var b bytes.Buffer
+	z := zlib.NewWriter(&b)
+	_, _ = z.Write(plain)
+	_ = z.Close()
+	head := binary.BigEndian.AppendUint32(nil, cookieCompressed|cookieWords)
+	head = binary.BigEndian.AppendUint32(head, uint32(b.Len()))
+	return []byte(base64.StdEncoding.EncodeToString(append(head, b.Bytes()...)))
+}
+
+func quoted(text []byte) []byte { return slices.Concat([]byte(`"`), text, []byte(`"`)) }
+
+// TestHistogramReadsEarlierTexts holds on to records written before the encoding was left uncompressed.
+func TestHistogramReadsEarlierTexts(t *testing.T) {
+	var h Histogram
+	err := h.UnmarshalJSON([]byte(`"HISTFAAAAF942pJpmSzMwMBgxwABzFCaEURcm7yEwf4DRECWSZCJgYmXiRlMMjAxMTBxsrCyyDOxM4myiDJxMikzqTOpM/EzcTJJM7EzMTBJMrEyKTK5Ml1nZEpkAgQAAP//wuAIIw=="`))
+	if err != nil || h.Count() != 34 || h.Quantile(0.5) != 97*time.Microsecond || h.Max() != 444*time.Microsecond {
+		t.Errorf("%d durations, half of them up to %s, all up to %s; %v", h.Count(), h.Quantile(0.5), h.Max(), err)
+	}
 }
 
 func TestHistogramJSON(t *testing.T) {
@@ -113,14 +185,39 @@ func TestHistogramRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []string{
-		`7`, `"x"`, `"AAAA"`, `"` + string(foreign) + `"`, `"` + base64.StdEncoding.EncodeToString(make([]byte, 60)) + `"`,
-		`"` + strings.Repeat("A", maxEncoded) + `"`,
+	good := recorded([]time.Duration{time.Millisecond}).encode()
+	but := func(at int, b ...byte) string {
+		raw := slices.Clone(good)
+		copy(raw[at:], b)
+		return base64.StdEncoding.EncodeToString(raw)
+	}
+	with := func(counts ...byte) string {
+		raw := append(slices.Clone(good[:headerSize]), counts...)
+		binary.BigEndian.PutUint32(raw[4:], uint32(len(counts)))
+		return base64.StdEncoding.EncodeToString(raw)
+	}
+	for what, bad := range map[string]string{
+		"no text": `7`, "no base64": `"x"`, "nothing in it": `"AAAA"`, "zeros": `"` + base64.StdEncoding.EncodeToString(make([]byte, 60)) + `"`,
+		"other buckets": string(quoted(foreign)), "too long": `"` + strings.Repeat("A", maxEncoded+1) + `"`,
+		"another cookie": `"` + but(0, 0x1d) + `"`, "another length": `"` + but(7, 200) + `"`, "two digits": `"` + but(15, 2) + `"`,
+		"another lowest value": `"` + but(23, 2) + `"`, "another highest value": `"` + but(31, 2) + `"`,
+		"a cut-off count": `"` + with(0x80) + `"`, "too many zeros": `"` + with(binary.AppendVarint(nil, -bucketCount-1)...) + `"`,
+		"no zeros at all, it says":   `"` + with(binary.AppendVarint(nil, math.MinInt64)...) + `"`,
+		"a count after the last":     `"` + with(append(binary.AppendVarint(nil, -bucketCount), 2)...) + `"`,
+		"a count beyond any run":     `"` + with(binary.AppendVarint(nil, maxDecodedCount+1)...) + `"`,
+		"counts beyond any run":      `"` + with(append(binary.AppendVarint(nil, maxDecodedCount), 2)...) + `"`,
+		"compressed, and cut off":    string(quoted(compressed(good)[:40])),
+		"compressed, and not zipped": `"` + base64.StdEncoding.EncodeToString([]byte("\x1c\x84\x93\x14\x00\x00\x00\x04good")) + `"`,
 	} {
 		var h Histogram
 		if err := h.UnmarshalJSON([]byte(bad)); err == nil {
-			t.Errorf("%.40s… was read as %d durations", bad, h.Count())
+			t.Errorf("%s: %.60s… was read as %d durations", what, bad, h.Count())
 		}
+	}
+	full := with(append(binary.AppendVarint(nil, 1-bucketCount), 2)...)
+	var h Histogram
+	if err := h.UnmarshalJSON([]byte(`"` + full + `"`)); err != nil || h.Max() != HistogramMax {
+		t.Errorf("the last bucket alone is read as %s: %v", h.Max(), err)
 	}
 }
 
@@ -132,6 +229,7 @@ func FuzzHistogramDecode(f *testing.F) {
 		}
 		f.Add(text)
 	}
+	f.Add(quoted(compressed(recorded([]time.Duration{time.Second, time.Minute}).encode())))
 	f.Add([]byte(`"HISTFAAAAB54nJNpmSzMAAMA"`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var h Histogram
@@ -158,7 +256,6 @@ func BenchmarkHistogramJSON(b *testing.B) {
 		h.Record(time.Duration(1+i) * 37 * time.Microsecond)
 	}
 	for b.Loop() {
-		h.text = ""
 		if _, err := json.Marshal(h); err != nil {
 			b.Fatal(err)
 		}

@@ -89,13 +89,6 @@ func (w *Window) Begin(delay time.Duration) {
 	w.Queue.Record(delay)
 }
 
-// Compact gives back the memory that w's histograms do not need for being read: for those who keep many windows.
-func (w *Window) Compact() {
-	for _, h := range []*Histogram{w.Queue, w.OK.Response, w.OK.Service, w.Failed.Response, w.Failed.Service} {
-		h.Compact()
-	}
-}
-
 // Merge adds o's requests. It never writes to o's histograms, and keeps none of them.
 func (c *Outcome) Merge(o Outcome) {
 	c.Count += o.Count

@@ -85,8 +85,9 @@ func CurveOf(rec *Record) (*Curve, error) {
 	if len(started) > 0 {
 		c.Started = started[0].V.At
 	}
-	if len(rec.Events) > 0 {
-		c.Length = rec.Events[len(rec.Events)-1].T
+	c.Length = rec.lasted
+	if n := len(rec.Events); n > 0 {
+		c.Length = max(c.Length, rec.Events[n-1].T)
 	}
 	for _, t := range rec.Plan.Traffic {
 		c.Base += t.Rate

@@ -255,7 +255,11 @@ type line struct {
 
 func (k *chart) panel(p panel) {
 	top := k.y + panelGap - 8
-	k.s.Text(plotLeft, top-8, p.title, attr("class", "panel-name"))
+	title := p.title
+	if p.step > second {
+		title += ", " + span(p.step) + " a point"
+	}
+	k.s.Text(plotLeft, top-8, title, attr("class", "panel-name"))
 	x := plotRight
 	for i := len(p.lines) - 1; i >= 0; i-- {
 		l := p.lines[i]

@@ -1,9 +1,11 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"gameday/responders"
 )
@@ -14,7 +16,7 @@ var shapes = map[EventKind]func(Event) error{
 	PreflightFound:  shape[Found],
 	PhaseStarted:    shape[PhaseChange],
 	PhaseEnded:      shape[PhaseChange],
-	ReadingTaken:    shape[Reading],
+	ReadingTaken:    func(e Event) error { _, err := decodeReading(e); return err },
 	ExpectSeen:      shape[ExpectChange],
 	Injecting:       shape[Injection],
 	Injected:        shape[Injection],
@@ -38,6 +40,19 @@ var shapes = map[EventKind]func(Event) error{
 	RunEnded:        shape[Ended],
 }
 
+// kinds are the kinds that are known, by their names.
+var kinds = func() map[string]EventKind {
+	out := map[string]EventKind{string(WindowClosed): WindowClosed}
+	for kind := range shapes {
+		out[string(kind)] = kind
+	}
+	return out
+}()
+
+var errNoData = errors.New("the event has no data")
+
+func dataError(err error) error { return fmt.Errorf("reading the event's data: %w", err) }
+
 func shape[T any](e Event) error {
 	_, err := decode[T](e)
 	return err
@@ -47,12 +62,35 @@ func shape[T any](e Event) error {
 func decode[T any](e Event) (T, error) {
 	var v T
 	if len(e.Data) == 0 {
-		return v, errors.New("the event has no data")
+		return v, errNoData
 	}
 	if err := json.Unmarshal(e.Data, &v); err != nil {
-		return v, fmt.Errorf("reading the event's data: %w", err)
+		return v, dataError(err)
 	}
 	return v, nil
+}
+
+// decodeReading is decode for the one kind beside windows that comes every second.
+func decodeReading(e Event) (Reading, error) {
+	if r, ok := writtenReading(e.Data); ok {
+		return r, nil
+	}
+	return decode[Reading](e)
+}
+
+// writtenReading reads a known reading as this version writes it.
+func writtenReading(data []byte) (r Reading, ok bool) {
+	rest, ok := bytes.CutPrefix(data, []byte(`{"sli":"`))
+	name, rest, _ := bytes.Cut(rest, []byte(`","known":true,"value":`))
+	number, end := bytes.CutSuffix(rest, []byte(`}`))
+	odd := bytes.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' })
+	if !ok || !end || odd || !json.Valid(number) {
+		return r, false
+	}
+	r.SLI, r.Known = string(name), true
+	v, err := strconv.ParseFloat(string(number), 64)
+	r.Value = v
+	return r, err == nil
 }
 
 // seen is one event's data together with where it stands.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"iter"
 	"time"
 
 	"gameday/clock"
@@ -21,22 +22,21 @@ type usage struct {
 	cores, waiting float64
 	paused         float64 // time its garbage collector had it stopped, per time
 	lateness       time.Duration
-	queue          *loadgen.Histogram
 	full, late     int // windows with all virtual users busy; windows with late starts although some were free
 	windows        int
 	vus, maxVUs    int
 	memory         uint64
 }
 
-func use(ws []loadgen.Window) usage {
-	u := usage{windows: len(ws), queue: &loadgen.Histogram{}}
+func use(ws iter.Seq[*loadgen.Window]) usage {
+	var u usage
 	var cpu, queue, paused time.Duration
-	for _, w := range ws {
-		g := w.Generator
+	for w := range ws {
+		u.windows++
+		g := &w.Generator
 		cpu += g.CPU
 		queue += g.RunQueue
 		paused += g.GCPause
-		u.queue.Merge(w.Queue)
 		u.lateness = max(u.lateness, g.Lateness)
 		u.vus, u.maxVUs, u.memory = max(u.vus, g.VUs), max(u.maxVUs, g.MaxVUs), max(u.memory, g.Memory)
 		busy := g.MaxVUs > 0 && g.VUs >= g.MaxVUs
@@ -46,12 +46,20 @@ func use(ws []loadgen.Window) usage {
 			u.late++
 		}
 	}
-	if len(ws) > 0 {
-		all := time.Duration(len(ws)) * second
+	if u.windows > 0 {
+		all := time.Duration(u.windows) * second
 		u.cores, u.waiting, u.paused = float64(cpu)/float64(all), float64(queue)/float64(all),
 			float64(paused)/float64(all)
 	}
 	return u
+}
+
+// saturation says by what signs the generator was at its own limit, and "" when it was not.
+func (u usage) saturation() string {
+	if why := u.hungry(); why != "" {
+		return why
+	}
+	return u.tardy()
 }
 
 // hungry says that the generator was short of the processor itself, and "" when it was not.
@@ -76,11 +84,13 @@ func (u usage) tardy() string {
 // Saturation says by what signs the generator of these windows, of one stream, was at its own limit, and "" when it was not. What
 // is measured then is the generator's as much as the system's.
 func Saturation(ws []loadgen.Window) string {
-	u := use(ws)
-	if why := u.hungry(); why != "" {
-		return why
-	}
-	return u.tardy()
+	return use(func(yield func(*loadgen.Window) bool) {
+		for i := range ws {
+			if !yield(&ws[i]) {
+				return
+			}
+		}
+	}).saturation()
 }
 
 // saturated makes a missed item unknown when it reads what a generator at its own limit spoils: how long answers took and
@@ -98,7 +108,7 @@ func (j *judge) saturated(it *Item, e ExpectPlan, spans []clock.Span) {
 			if s[0] != "" && s[0] != stream {
 				continue
 			}
-			if why := Saturation(j.during(stream, spans)); why != "" {
+			if why := use(j.load.during(stream, spans...)).saturation(); why != "" {
 				it.unknown(fmt.Sprintf("%s does not satisfy %s, but the generator of %s was at its own limit "+
 					"(%s)", it.Measured, limitOf(e), stream, why))
 				it.Hint = fmt.Sprintf("What %s measured is its generator's as much as the system's: %s", stream,
@@ -111,34 +121,20 @@ func (j *judge) saturated(it *Item, e ExpectPlan, spans []clock.Span) {
 
 const moreCores = "give it more cores, a cheaper script, or requests without one."
 
-// during returns a stream's windows inside the spans.
-func (j *judge) during(stream string, spans []clock.Span) []loadgen.Window {
-	var ws []loadgen.Window
-	for _, s := range spans {
-		for _, w := range j.load.inside(s) {
-			if w.Stream == stream {
-				ws = append(ws, w)
-			}
-		}
-	}
-	return ws
-}
-
 // limit says whose limit kept the planned load from being reached. The generator's: it used up a core while its threads
 // had to wait for one, or was stopped by its garbage collector, or started late although virtual users were free. The system's: all virtual
 // users were busy waiting for answers.
 func (j *judge) limit(spans []clock.Span) (whose, hint string) {
 	for _, stream := range j.load.streams {
-		ws := j.during(stream, spans)
-		if len(ws) == 0 {
+		u := use(j.load.during(stream, spans...))
+		if u.windows == 0 {
 			continue
 		}
-		u := use(ws)
 		switch {
 		case u.hungry() != "":
 			return fmt.Sprintf("the generator of %s was the limit (%s)", stream, u.hungry()),
 				fmt.Sprintf("The generator of %s ran out of processor: capacity is unknown. G%s", stream, moreCores[1:])
-		case u.full*2 >= len(ws):
+		case u.full*2 >= u.windows:
 			return fmt.Sprintf("the system was the limit: all %d virtual users of %s were busy waiting for it",
 					u.maxVUs,
 					stream),

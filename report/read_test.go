@@ -6,8 +6,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gameday/loadgen"
 )
 
 // folder writes a plan and a record, each left out when nil.
@@ -45,6 +50,12 @@ func TestRead(t *testing.T) {
 		{"torn in the last line", goodPlan, line1 + line2[:40], 1, true, ""},
 		{"only the last line's end is missing", goodPlan, line1 + strings.TrimSuffix(line2, "\n"), 2, false, ""},
 		{"a kind from the future", goodPlan, line1 + strange, 2, false, ""},
+		{"a kind from the future with fields", goodPlan, line1 + strings.Replace(strange, "[1]", `{"x":[1]}`, 1), 2, false, ""},
+		{"a kind from the future without data", goodPlan, line1 + strings.Replace(strange, `,"data":[1]`, ``, 1), 2, false, ""},
+		{"a kind from the future with garbage", goodPlan, line1 + strings.Replace(strange, "[1]", `{"x":}`, 1), 0, false,
+			"record.jsonl:2: not an event"},
+		{"a field from the future", goodPlan, line1 + strings.Replace(line2, `"t":1`, `"t":1,"x":{}`, 1), 2, false, ""},
+		{"written by hand", goodPlan, line1 + ` { "kind" : "mark", "data":{}, "seq" :2 } ` + "\n", 2, false, ""},
 		{"garbage in the middle", goodPlan, line1 + "}{\n" + line2, 0, false, "record.jsonl:2: not an event"},
 		{"an empty line", goodPlan, line1 + "\n" + line2, 0, false, "record.jsonl:2: not an event"},
 		{"a line is missing", goodPlan, line2, 0, false, "record.jsonl:1: the event's number is 2, not 1"},
@@ -92,6 +103,107 @@ func TestReadWithoutEvents(t *testing.T) {
 	if c := Score(rec); c.Verdict != Inconclusive || c.ExitCode() != 3 {
 		t.Fatalf("a run that never began is %v, exit %d", c.Verdict, c.ExitCode())
 	}
+}
+
+// TestTornAnywhere cuts the last line of a record after each of its bytes: the line is left out, and all before it is kept.
+func TestTornAnywhere(t *testing.T) {
+	b := newBuilder(t, checkoutPlan()).traffic("shoppers", 0, 2, steady(10))
+	b.windows[1].Begin(second)
+	window := func(w loadgen.Window, seq uint64) []byte {
+		data, err := json.Marshal(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, err := json.Marshal(Event{Seq: seq, At: began.UTC(), T: second, Kind: WindowClosed, Data: data})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return append(line, '\n')
+	}
+	first, last := append([]byte(line1), window(b.windows[0], 2)...), window(b.windows[1], 3)
+	for cut := range len(last) + 1 {
+		want, torn := 1, cut > 0
+		if cut >= len(last)-1 { // only the end of the line is missing, or nothing
+			want, torn = 2, false
+		}
+		rec, err := Read(folder(t, []byte(goodPlan), slices.Concat(first, last[:cut])))
+		if err != nil || len(rec.Events) != 1 || len(rec.Windows) != want || rec.Torn != torn {
+			t.Fatalf("after %d of %d bytes: %d events, %d windows, torn %t: %v", cut, len(last), len(rec.Events), len(rec.Windows), rec.Torn, err)
+		}
+	}
+}
+
+// TestReadLinks reads a record whose folder, and whose file, are links.
+func TestReadLinks(t *testing.T) {
+	dir := folder(t, []byte(goodPlan), []byte(line1+line2))
+	moved := filepath.Join(t.TempDir(), "elsewhere.jsonl")
+	link := filepath.Join(t.TempDir(), "link")
+	for _, err := range []error{os.Rename(filepath.Join(dir, EventsFile), moved), os.Symlink(moved, filepath.Join(dir, EventsFile)), os.Symlink(dir, link)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rec, err := Read(link); err != nil || len(rec.Events) != 2 {
+		t.Fatalf("%+v, %v", rec, err)
+	}
+}
+
+// TestWrittenLinesAreQuick checks that no line of this version is left to the slow way, and that both say the same.
+func TestWrittenLinesAreQuick(t *testing.T) {
+	b := failedRun(t).add(3, ReadingTaken, Reading{SLI: "queue_depth", Known: true, Value: 1.5e-7})
+	for _, e := range b.record().Events {
+		line, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok := cutEvent(line, e.Seq)
+		var want Event
+		if err := json.Unmarshal(line, &want); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, got); !ok || d != "" {
+			t.Fatalf("%.80s… (-encoding/json +quick):\n%s", line, d)
+		}
+		if _, ok := writtenReading(e.Data); ok != (e.Kind == ReadingTaken) {
+			t.Errorf("a %s is a reading: %t", e.Kind, ok)
+		}
+	}
+}
+
+// FuzzLine checks that what is taken the quick way is what encoding/json reads.
+func FuzzLine(f *testing.F) {
+	for _, line := range []string{line1, line2, strange, `{"seq":1,"at":"2026-11-20T14:02:00Z","t":0,"kind":"reading","data":{"sli":"q","known":true,"value":1e3}}`,
+		`{"seq":2,"at":"2026-11-20T14:02:00Z","t":5,"kind":"window","data":{"stream":"s","start":"2026-11-20T14:02:00Z","ok":{"count":1}}}`} {
+		f.Add([]byte(strings.TrimSpace(line)))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		for number := range uint64(3) {
+			quick := &reader{rec: &Record{}}
+			if !quick.written(line, number) {
+				continue
+			}
+			var e Event
+			if err := json.Unmarshal(line, &e); err != nil {
+				t.Fatalf("this is no event: %v", err)
+			}
+			if e.Seq != number {
+				t.Fatalf("number %d was taken for %d", e.Seq, number)
+			}
+			plain := &reader{rec: &Record{}}
+			if err := plain.add(e); err != nil {
+				t.Fatalf("its data is not of its kind: %v", err)
+			}
+			if d := cmp.Diff(plain.rec, quick.rec, cmp.AllowUnexported(Record{})); d != "" {
+				t.Fatalf("(-encoding/json +quick):\n%s", d)
+			}
+			if e.Kind == ReadingTaken {
+				want, _ := decode[Reading](e)
+				if got, err := decodeReading(e); err != nil || got != want {
+					t.Fatalf("a reading of %+v (%v), want %+v", got, err, want)
+				}
+			}
+		}
+	})
 }
 
 // FuzzRead checks that no folder makes reading, judging or printing panic, and that judging twice gives the same.

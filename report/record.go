@@ -227,11 +227,16 @@ type Ended struct {
 
 // Record is a run as read back from its folder.
 type Record struct {
-	Dir    string
-	Plan   *Plan
+	Dir  string
+	Plan *Plan
+	// Events are all but those of windows, which Windows stand for: a day has very many.
 	Events []Event
 	// Torn says that the last line of the record was cut off, and left out.
 	Torn bool
-	// Windows are the traffic windows, decoded once.
+	// Windows are the traffic windows by their begin, decoded once. Service times are left out, for nothing is judged by them.
 	Windows []loadgen.Window
+
+	began  time.Time     // the time of the first event of all
+	heard  time.Time     // the latest time of a window's event
+	lasted time.Duration // from the run's start to the last event of all
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 
 	"gameday/loadgen"
@@ -18,13 +19,13 @@ const complaint = "request failed"
 func (j *judge) unsent() map[string]string {
 	out := map[string]string{}
 	for _, name := range j.load.streams {
-		ws := j.load.of(name)
-		if !iterationsOnly(ws) {
+		if !iterationsOnly(j.load.of(name)) {
 			continue
 		}
+		begin := j.load.had[name][0].Start
 		for _, n := range j.tl.Notes {
 			// What is said before the first second of traffic is the script's setup, which is not traffic.
-			if n.V.Stream == name && !n.At.Before(ws[0].Start) && strings.Contains(strings.ToLower(n.V.Message), complaint) {
+			if n.V.Stream == name && !n.At.Before(begin) && strings.Contains(strings.ToLower(n.V.Message), complaint) {
 				out[name] = j.people.scrub(strings.TrimSpace(n.V.Message))
 				break
 			}
@@ -33,21 +34,10 @@ func (j *judge) unsent() map[string]string {
 	return out
 }
 
-// of returns the windows of one stream, in order.
-func (t *traffic) of(stream string) []loadgen.Window {
-	var out []loadgen.Window
-	for _, w := range t.windows {
-		if w.Stream == stream {
-			out = append(out, w)
-		}
-	}
-	return out
-}
-
 // iterationsOnly reports whether the outcomes of the windows are nothing but iterations.
-func iterationsOnly(ws []loadgen.Window) bool {
+func iterationsOnly(ws iter.Seq[*loadgen.Window]) bool {
 	var completed uint64
-	for _, w := range ws {
+	for w := range ws {
 		if w.Requests > 0 {
 			return false
 		}

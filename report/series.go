@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gameday/clock"
+	"gameday/loadgen"
 	"gameday/loadgen/sli"
 )
 
@@ -28,39 +29,43 @@ func (t *traffic) series(run clock.Span) (points []point, step time.Duration) {
 		return nil, second
 	}
 	step = time.Duration((n+maxPoints-1)/maxPoints) * second
-	count := int((run.Length() + step - 1) / step)
-	sums := make([]*sli.Aggregate, count)
-	points = make([]point, count)
+	points = make([]point, int((run.Length()+step-1)/step))
+	var sum sli.Aggregate
+	rest := t.windows[t.from(run.Start):]
 	for i := range points {
-		points[i] = point{at: time.Duration(i) * step, empty: true}
-	}
-	seconds := make([]map[int64]bool, count)
-	for _, w := range t.windows {
-		since := w.Start.Sub(run.Start)
-		i := int(since / step)
-		if since < 0 || i >= count {
-			continue
+		at := time.Duration(i) * step
+		end := 0
+		for end < len(rest) && rest[end].Start.Sub(run.Start) < at+step {
+			end++
 		}
-		if sums[i] == nil {
-			sums[i], seconds[i] = new(sli.Aggregate), map[int64]bool{}
-		}
-		sums[i].Add(w)
-		seconds[i][w.Start.Unix()] = true
-		points[i].due += float64(w.Due)
-		points[i].started += float64(w.Started)
-	}
-	for i := range points {
-		p := &points[i]
-		if sums[i] == nil {
-			p.errors, p.p50, p.p95 = math.NaN(), math.NaN(), math.NaN()
-			continue
-		}
-		p.empty = false
-		p.due /= float64(len(seconds[i]))
-		p.started /= float64(len(seconds[i]))
-		p.errors, p.p50, p.p95 = known(sums[i], "error_ratio"), known(sums[i], "p50"), known(sums[i], "p95")
+		points[i] = sumUp(&sum, rest[:end])
+		points[i].at = at
+		rest = rest[end:]
 	}
 	return points, step
+}
+
+// sumUp returns the point that windows, in order, add up to. What was in sum is gone.
+func sumUp(sum *sli.Aggregate, ws []loadgen.Window) point {
+	p := point{empty: len(ws) == 0, errors: math.NaN(), p50: math.NaN(), p95: math.NaN()}
+	if p.empty {
+		return p
+	}
+	sum.Reset()
+	seconds, last := 0, int64(math.MinInt64)
+	for _, w := range ws {
+		w.Stream = "" // all are one here
+		sum.Add(w)
+		p.due += float64(w.Due)
+		p.started += float64(w.Started)
+		if at := w.Start.Unix(); at != last {
+			seconds, last = seconds+1, at
+		}
+	}
+	p.due /= float64(seconds)
+	p.started /= float64(seconds)
+	p.errors, p.p50, p.p95 = known(sum, "error_ratio"), known(sum, "p50"), known(sum, "p95")
+	return p
 }
 
 func known(r sli.Readings, name string) float64 {

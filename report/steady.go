@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gameday/clock"
+	"gameday/loadgen/sli"
 )
 
 // holdFor is how long the steady state must keep holding before it counts as back.
@@ -18,6 +19,7 @@ type steadiness struct {
 	seen   time.Time      // data reaches to here
 	failed []string       // names of the expectations that did not hold last, for hints
 	last   string         // what was measured last
+	sum    sli.Aggregate  // for one expectation after the other
 }
 
 // steadyFrom searches the windows that begin at or after an instant, up to an end, for the first one from which the
@@ -108,7 +110,7 @@ func (j *judge) holdsFrom(expects []ExpectPlan, s, end time.Time, r *steadiness)
 	r.failed = nil
 	for _, e := range expects {
 		span := clock.Span{Start: s, End: earlierOf(s.Add(max(e.Over, second)), end)}
-		readings := j.load.over(span)
+		readings := j.load.into(&r.sum, []clock.Span{span})
 		v := e.That.Eval(readings)
 		switch {
 		case !v.Known || !v.IsBool:

@@ -80,10 +80,12 @@ func NewTimeline(rec *Record) *Timeline {
 		t.Ended, t.End = &e.V, e.At
 		break
 	}
+	t.Start = cmpTime(t.Start, rec.began)
+	if t.Ended == nil {
+		t.End = rec.heard
+	}
 	for _, e := range rec.Events {
-		if t.Start.IsZero() {
-			t.Start = e.At
-		}
+		t.Start = cmpTime(t.Start, e.At)
 		// A source's account may be asked for long after a run that was killed; it is not part of what happened.
 		told := e.Kind == AlarmHistory || e.Kind == ResponseRecord
 		if t.Ended == nil && !told && e.At.After(t.End) {

@@ -373,23 +373,20 @@ func (j *judge) engine(name string) Engine {
 			}
 		}
 	}
-	all := j.load.windows
+	ws := j.load.of(name)
 	if load, ok := j.tl.Phase(Load); ok {
-		all = j.load.inside(load.Span)
+		ws = j.load.during(name, load.Span)
 	}
-	var ws []loadgen.Window
-	for _, w := range all {
-		if w.Stream != name {
-			continue
-		}
-		ws = append(ws, w)
+	var queue loadgen.Histogram
+	for w := range ws {
 		e.Due += w.Due
 		e.Started += w.Started
 		e.Dropped += w.Dropped
 		e.Thrown += w.Thrown
+		queue.Merge(w.Queue)
 	}
 	u := use(ws)
 	e.Cores, e.Waiting, e.Paused, e.Lateness, e.VUs, e.MaxVUs, e.Memory = u.cores, u.waiting, u.paused, u.lateness, u.vus, u.maxVUs, u.memory
-	e.QueueP50, e.QueueP99 = u.queue.Quantile(0.5), u.queue.Quantile(0.99)
+	e.QueueP50, e.QueueP99 = queue.Quantile(0.5), queue.Quantile(0.99)
 	return e
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"sort"
 	"time"
@@ -19,32 +20,60 @@ const covered = 0.95
 
 // traffic is the windows and own readings of a record, ordered so that spans of them can be taken.
 type traffic struct {
-	windows  []loadgen.Window // by start, then stream
-	readings []seen[Reading]
-	streams  []string // those of the plan, and any other that has windows
+	windows  []loadgen.Window     // by start, then stream
+	readings map[string][]reading // by indicator, by time
+	streams  []string             // those of the plan, and any other that has windows
+	had      map[string][]clock.Span
+	long     []*spanReadings // answers for long spans, which are asked for again
+}
+
+// reading is one value of an indicator of the scenario's own.
+type reading struct {
+	at    time.Time
+	known bool
+	value float64
+}
+
+// inOrder is the order of windows.
+func inOrder(a, b loadgen.Window) int {
+	return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.Stream, b.Stream))
 }
 
 func newTraffic(rec *Record) *traffic {
-	t := &traffic{windows: rec.Windows, readings: all[Reading](rec, ReadingTaken)}
-	order := func(a, b loadgen.Window) int {
-		return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.Stream, b.Stream))
-	}
-	if !slices.IsSortedFunc(t.windows, order) {
+	t := &traffic{windows: rec.Windows, readings: map[string][]reading{}, had: map[string][]clock.Span{}}
+	if !slices.IsSortedFunc(t.windows, inOrder) {
 		t.windows = slices.Clone(t.windows)
-		slices.SortStableFunc(t.windows, order)
+		slices.SortStableFunc(t.windows, inOrder)
 	}
-	known := map[string]bool{}
-	add := func(name string) {
-		if !known[name] {
-			known[name] = true
-			t.streams = append(t.streams, name)
+	for _, e := range rec.Events {
+		if e.Kind != ReadingTaken {
+			continue
+		}
+		if r, err := decodeReading(e); err == nil {
+			t.readings[r.SLI] = append(t.readings[r.SLI], reading{e.At, r.Known, r.Value})
 		}
 	}
-	for _, p := range rec.Plan.Traffic {
-		add(p.Name)
+	for _, list := range t.readings {
+		slices.SortStableFunc(list, func(a, b reading) int { return a.at.Compare(b.at) })
 	}
-	for _, w := range t.windows {
-		add(w.Stream)
+	for _, p := range rec.Plan.Traffic {
+		if _, known := t.had[p.Name]; !known {
+			t.had[p.Name] = nil
+			t.streams = append(t.streams, p.Name)
+		}
+	}
+	for i := range t.windows {
+		w := &t.windows[i]
+		had, known := t.had[w.Stream]
+		if !known {
+			t.streams = append(t.streams, w.Stream)
+		}
+		end := w.Start.Add(second)
+		if n := len(had); n > 0 && !w.Start.After(had[n-1].End) {
+			had[n-1].End = laterOf(had[n-1].End, end)
+			continue
+		}
+		t.had[w.Stream] = append(had, clock.Span{Start: w.Start, End: end})
 	}
 	return t
 }
@@ -63,6 +92,32 @@ func (t *traffic) inside(s clock.Span) []loadgen.Window {
 	return t.windows[lo:hi]
 }
 
+// of returns a stream's windows.
+func (t *traffic) of(stream string) iter.Seq[*loadgen.Window] { return ofStream(t.windows, stream) }
+
+// during returns a stream's windows that lie wholly inside one of the spans.
+func (t *traffic) during(stream string, spans ...clock.Span) iter.Seq[*loadgen.Window] {
+	return func(yield func(*loadgen.Window) bool) {
+		for _, s := range spans {
+			for w := range ofStream(t.inside(s), stream) {
+				if !yield(w) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func ofStream(ws []loadgen.Window, stream string) iter.Seq[*loadgen.Window] {
+	return func(yield func(*loadgen.Window) bool) {
+		for i := range ws {
+			if ws[i].Stream == stream && !yield(&ws[i]) {
+				return
+			}
+		}
+	}
+}
+
 // coverage returns the share of the spans that the windows of one stream cover; of all streams, the least.
 func (t *traffic) coverage(stream string, spans []clock.Span) float64 {
 	names := []string{stream}
@@ -74,17 +129,10 @@ func (t *traffic) coverage(stream string, spans []clock.Span) float64 {
 		return 0
 	}
 	for _, name := range names {
-		var have []clock.Span
-		for _, w := range t.windows {
-			if w.Stream == name {
-				have = append(have, clock.Span{Start: w.Start, End: w.Start.Add(second)})
-			}
-		}
-		have = clock.Merge(have)
 		var need, got time.Duration
 		for _, s := range spans {
 			need += s.Length()
-			got += time.Duration(clock.Share(have, s) * float64(s.Length()))
+			got += time.Duration(clock.Share(t.had[name], s) * float64(s.Length()))
 		}
 		if need == 0 {
 			return 0
@@ -94,9 +142,27 @@ func (t *traffic) coverage(stream string, spans []clock.Span) float64 {
 	return least
 }
 
+// longSpan is from how many windows on an answer is kept: adding up a day takes a while.
+const longSpan = 100
+
 // over returns the readings of all windows that lie wholly inside one of the spans.
 func (t *traffic) over(spans ...clock.Span) *spanReadings {
-	r := &spanReadings{t: t, spans: spans, sum: new(sli.Aggregate)}
+	for _, r := range t.long {
+		if slices.Equal(r.spans, spans) {
+			return r
+		}
+	}
+	r := t.into(new(sli.Aggregate), spans)
+	if r.n >= longSpan {
+		t.long = append(t.long, r)
+	}
+	return r
+}
+
+// into is over, with a sum that is made anew of what it was.
+func (t *traffic) into(sum *sli.Aggregate, spans []clock.Span) *spanReadings {
+	sum.Reset()
+	r := &spanReadings{t: t, spans: slices.Clone(spans), sum: sum}
 	for _, s := range spans {
 		for _, w := range t.inside(s) {
 			r.sum.Add(w)
@@ -131,14 +197,17 @@ func (r *spanReadings) Read(stream, name string) (float64, bool) {
 func (r *spanReadings) own(name string) (float64, bool) {
 	var sum float64
 	var known, asked int
-	for _, x := range r.t.readings {
-		if x.V.SLI != name || !slices.ContainsFunc(r.spans, func(s clock.Span) bool { return inSpan(x.At, s) }) {
-			continue
-		}
-		asked++
-		if x.V.Known {
-			known++
-			sum += x.V.Value
+	list := r.t.readings[name]
+	for _, s := range clock.Merge(r.spans) { // so that none counts twice
+		for _, x := range list[sort.Search(len(list), func(i int) bool { return !list[i].at.Before(s.Start) }):] {
+			if !inSpan(x.at, s) {
+				break
+			}
+			asked++
+			if x.known {
+				known++
+				sum += x.value
+			}
 		}
 	}
 	if known == 0 || float64(known) < covered*float64(asked) {

@@ -184,14 +184,14 @@ func (a *app) kindsCmd() *cobra.Command {
 // runsDir is where records are kept by default.
 const runsDir = "runs"
 
-// newest returns the latest record in the default folder that passes a test.
+// newest returns the latest record in the default folder that passes a test. It may be a link to one that is kept elsewhere.
 func newest(ok func(dir string) bool) (string, error) {
 	entries, err := os.ReadDir(runsDir)
 	if err != nil {
 		return "", usage("there is no folder %q here; name the record's folder", runsDir)
 	}
 	for i := len(entries) - 1; i >= 0; i-- {
-		if dir := filepath.Join(runsDir, entries[i].Name()); entries[i].IsDir() && ok(dir) {
+		if dir := filepath.Join(runsDir, entries[i].Name()); ok(dir) {
 			return dir, nil
 		}
 	}

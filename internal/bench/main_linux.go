@@ -1,8 +1,9 @@
 // Bench measures what gameday promises about its own cost, side by side in one run on one machine: the processor time it
-// takes around k6, how fast it checks scenarios, how late its faults are, whether its memory grows, and how soon many nodes
-// are cut off. It prints the figures beside their targets and exits 0 unless something broke: a missed target on a noisy machine breaks no build.
+// takes around k6, how fast it checks scenarios, how late its faults are, whether its memory grows, how long the
+// report on a day takes, and how soon many nodes are cut off. It prints the figures beside their targets and exits 0 unless
+// something broke: a missed target on a noisy machine breaks no build.
 //
-//	go run ./internal/bench [-quick] [-only overhead|requests|accuracy|validate|lateness|memory|partition] [-rounds N] [-bin bin/gameday]
+//	go run ./internal/bench [-quick] [-only overhead|requests|accuracy|validate|lateness|memory|record|partition] [-rounds N] [-bin bin/gameday]
 //	    [-guard bin/gameday-guard]
 package main
 
@@ -55,6 +56,7 @@ var parts = []part{
 	{"validate", "checking 1,000 scenario files", (*bench).validate},
 	{"lateness", "from when a fault was due to its command being sent", (*bench).lateness},
 	{"memory", "peak resident memory, long run against short run", (*bench).memory},
+	{"record", "every form of the report on a simulated day of three streams", (*bench).day},
 	{"partition", "cutting nodes off, proven, and healing them, proven", (*bench).partition},
 }
 
@@ -70,7 +72,7 @@ func main() {
 		return
 	}
 	b := &bench{log: os.Stderr, helpers: map[int]bool{}}
-	only := flag.String("only", "", "measure only this: overhead, requests, accuracy, validate, lateness, memory or partition")
+	only := flag.String("only", "", "measure only this: overhead, requests, accuracy, validate, lateness, memory, record or partition")
 	flag.BoolVar(&b.quick, "quick", false, "shorter runs and fewer rounds: to see that it works, not to quote")
 	flag.IntVar(&b.rounds, "rounds", 0, "rounds of what is repeated (default 5, quick 3)")
 	flag.StringVar(&b.gameday, "bin", "bin/gameday", "the program to measure")

@@ -33,31 +33,53 @@ var quantiles = map[string]float64{"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99":
 // Aggregate sums windows of one or several streams, and answers for the whole of them. Response times are from the
 // intended start and cover all outcomes. The zero value is empty and ready. It is not safe for concurrent use.
 type Aggregate struct {
-	streams map[string]*sum
+	sums map[string]*sum // by stream
+	all  sum             // of all streams, when known says so
+	// known is set when somebody asked for all streams, until another window comes.
+	known bool
 }
 
 // Add counts one window. It keeps nothing of w.
 func (a *Aggregate) Add(w loadgen.Window) {
-	if a.streams == nil {
-		a.streams = map[string]*sum{}
-	}
-	for _, stream := range [...]string{w.Stream, ""} {
-		s := a.streams[stream]
-		if s == nil {
-			s = &sum{}
-			a.streams[stream] = s
+	s := a.sums[w.Stream]
+	if s == nil {
+		if a.sums == nil {
+			a.sums = map[string]*sum{}
 		}
-		s.addWindow(w)
-		if w.Stream == "" {
-			break
-		}
+		s = &sum{}
+		a.sums[w.Stream] = s
 	}
+	s.addWindow(&w)
+	a.known = false
+}
+
+// Reset empties the aggregate and keeps its memory.
+func (a *Aggregate) Reset() {
+	for _, s := range a.sums {
+		s.reset()
+	}
+	a.known = false
+}
+
+// of returns the sum of a stream, or of all for "". It is nil of a stream without windows.
+func (a *Aggregate) of(stream string) *sum {
+	if s := a.sums[stream]; stream != "" || s != nil && len(a.sums) == 1 {
+		return s
+	}
+	if !a.known {
+		a.all.reset()
+		for _, s := range a.sums {
+			a.all.add(s)
+		}
+		a.known = true
+	}
+	return &a.all
 }
 
 // Read answers what an indicator of a stream is over everything that was added; the stream "" is all of them. ok is
 // false without data: no requests, nothing due, no checks, or an unknown name.
 func (a *Aggregate) Read(stream, name string) (value float64, ok bool) {
-	if s := a.streams[stream]; s != nil {
+	if s := a.of(stream); s != nil {
 		return s.read(name)
 	}
 	return 0, false
@@ -65,26 +87,24 @@ func (a *Aggregate) Read(stream, name string) (value float64, ok bool) {
 
 // Seconds returns how many seconds a stream has windows for; the stream "" is all of them.
 func (a *Aggregate) Seconds(stream string) int {
-	if s := a.streams[stream]; s != nil {
-		return len(s.seconds)
+	if s := a.of(stream); s != nil {
+		return s.seconds.count()
 	}
 	return 0
 }
 
 // sum is what the indicators are computed from.
 type sum struct {
-	seconds               map[int64]struct{}
+	seconds               seconds
 	due, started, dropped uint64
 	requests, failed      uint64
 	checks, checksFailed  uint64
 	response              loadgen.Histogram
 }
 
-func (s *sum) addWindow(w loadgen.Window) {
-	if s.seconds == nil {
-		s.seconds = map[int64]struct{}{}
-	}
-	s.seconds[w.Start.Round(time.Second).Unix()] = struct{}{}
+func (s *sum) addWindow(w *loadgen.Window) {
+	at := w.Start.Round(time.Second).Unix()
+	s.seconds.add(at, at+1)
 	s.due += w.Due
 	s.started += w.Started
 	s.dropped += w.Dropped
@@ -97,11 +117,8 @@ func (s *sum) addWindow(w loadgen.Window) {
 }
 
 func (s *sum) add(o *sum) {
-	if s.seconds == nil {
-		s.seconds = map[int64]struct{}{}
-	}
-	for t := range o.seconds {
-		s.seconds[t] = struct{}{}
+	for _, r := range o.seconds {
+		s.seconds.add(r.from, r.to)
 	}
 	s.due += o.due
 	s.started += o.started
@@ -113,6 +130,12 @@ func (s *sum) add(o *sum) {
 	s.response.Merge(&o.response)
 }
 
+func (s *sum) reset() {
+	seconds, response := s.seconds[:0], s.response
+	response.Reset()
+	*s = sum{seconds: seconds, response: response}
+}
+
 func (s *sum) read(name string) (float64, bool) {
 	if q, ok := quantiles[name]; ok {
 		return s.response.Quantile(q).Seconds(), s.response.Count() > 0
@@ -121,7 +144,7 @@ func (s *sum) read(name string) (float64, bool) {
 	case "max":
 		return s.response.Max().Seconds(), s.response.Count() > 0
 	case "rate":
-		return ratio(s.started, uint64(len(s.seconds)))
+		return ratio(s.started, uint64(s.seconds.count()))
 	case "error_ratio":
 		return ratio(s.failed, s.requests)
 	case "dropped_ratio":

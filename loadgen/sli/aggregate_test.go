@@ -121,6 +121,58 @@ func TestRecentIsAnAggregateOfTheLastSeconds(t *testing.T) {
 	})
 }
 
+// TestSecondsAreASet compares runs of seconds with a plain set.
+func TestSecondsAreASet(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var runs seconds
+		set := map[int64]bool{}
+		for range rapid.IntRange(0, 40).Draw(t, "additions") {
+			from := rapid.Int64Range(-20, 20).Draw(t, "from")
+			to := from + rapid.Int64Range(1, 4).Draw(t, "length")
+			runs.add(from, to)
+			for at := from; at < to; at++ {
+				set[at] = true
+			}
+			if runs.count() != len(set) {
+				t.Fatalf("%v holds %d seconds, want %d", runs, runs.count(), len(set))
+			}
+			for i := 1; i < len(runs); i++ {
+				if runs[i-1].to >= runs[i].from {
+					t.Fatalf("%v: runs touch, or are out of order", runs)
+				}
+			}
+		}
+	})
+}
+
+// An Aggregate that was reset must not remember what it had.
+func TestResetForgets(t *testing.T) {
+	fill := func(a *Aggregate, stream string, took time.Duration) {
+		a.Add(second(stream, 3, func(w *loadgen.Window) {
+			w.Due, w.Started, w.ChecksPassed = 9, 8, 7
+			w.OK.Record(took, took)
+		}))
+	}
+	var used, fresh Aggregate
+	fill(&used, "a", time.Hour)
+	fill(&used, "b", time.Minute)
+	used.Read("", "p95")
+	used.Reset()
+	fill(&used, "a", time.Second)
+	fill(&fresh, "a", time.Second)
+	for _, n := range Names() {
+		for _, stream := range []string{"", "a", "b"} {
+			want, known := fresh.Read(stream, n.Name)
+			if v, ok := used.Read(stream, n.Name); v != want || ok != known {
+				t.Errorf("%s of %q is %g, %t; want %g, %t", n.Name, stream, v, ok, want, known)
+			}
+		}
+	}
+	if used.Seconds("") != 1 || used.Seconds("b") != 0 {
+		t.Errorf("%d seconds, %d of them of b", used.Seconds(""), used.Seconds("b"))
+	}
+}
+
 func BenchmarkRecent(b *testing.B) {
 	r := NewRecent(time.Minute)
 	w := second("s", 0, func(w *loadgen.Window) {

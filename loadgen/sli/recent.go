@@ -82,7 +82,7 @@ type aged struct {
 
 func (q *queue) push(w loadgen.Window) {
 	q.back = append(q.back, w)
-	q.sum.addWindow(w)
+	q.sum.addWindow(&w)
 }
 
 func (q *queue) evict(oldest time.Time) {
@@ -107,7 +107,8 @@ func (q *queue) turn() {
 		if len(q.front) > 0 {
 			s.add(q.front[len(q.front)-1].sum)
 		}
-		s.addWindow(q.back[i])
+		s.addWindow(&q.back[i])
+		s.response.Compact() // there are as many of these as seconds in the span
 		q.front = append(q.front, aged{start: q.back[i].Start, sum: s})
 	}
 	q.back, q.sum = nil, sum{}
