@@ -32,11 +32,20 @@ type checks struct {
 
 	mu  sync.Mutex
 	own map[string]float64 // the latest values of own SLIs
+	// past are their values in order, for a search to judge a span by; as many as windows are kept.
+	past map[string][]ownValue
+}
+
+// ownValue is one answer to the query of an own SLI; known is false when there was none.
+type ownValue struct {
+	at    time.Time
+	known bool
+	value float64
 }
 
 func newChecks(r *run) *checks {
 	return &checks{run: r, done: make(chan struct{}), truth: map[string]clock.Outcome{}, since: map[string]time.Time{},
-		own: map[string]float64{}}
+		own: map[string]float64{}, past: map[string][]ownValue{}}
 }
 
 // readings answers SLIs from traffic, and own ones from their latest values.
@@ -154,6 +163,10 @@ func (c *checks) follow(o scenarios.OwnSLI) {
 		if reading.Known {
 			c.own[o.Name] = v
 		}
+		c.past[o.Name] = append(c.past[o.Name], ownValue{c.run.rec.now(), reading.Known, v})
+		if n := len(c.past[o.Name]) - c.run.traffic.keep; n > 0 {
+			c.past[o.Name] = c.past[o.Name][n:]
+		}
 		c.mu.Unlock()
 		c.run.rec.add(report.ReadingTaken, reading)
 		select {
@@ -164,6 +177,29 @@ func (c *checks) follow(o scenarios.OwnSLI) {
 			return
 		}
 	}
+}
+
+// ownOver returns the means of the own SLIs between two instants, as report judges them. One without an answer in some second is left out:
+// what it was then is not known.
+func (c *checks) ownOver(from, to time.Time) map[string]float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[string]float64{}
+	for name, values := range c.past {
+		sum, n, missing := 0.0, 0, false
+		for _, v := range values {
+			if v.at.Before(from) || v.at.After(to) {
+				continue
+			}
+			missing = missing || !v.known
+			sum += v.value
+			n++
+		}
+		if n > 0 && !missing {
+			out[name] = sum / float64(n)
+		}
+	}
+	return out
 }
 
 // ownNow returns the latest values of the own SLIs.

@@ -32,6 +32,8 @@ const (
 	restSpan = 3 * time.Second
 	// quickSeconds are how many seconds in a row must be missed until a step is not worth going on with.
 	quickSeconds = 4
+	// quickSpan is over how many seconds a step is looked at while it lasts.
+	quickSpan = 4 * time.Second
 	// windowPatience is how long after its end the last second of a step is waited for.
 	windowPatience = 3 * time.Second
 )
@@ -123,35 +125,63 @@ func (r *run) awaitStanding() error {
 // steps carries out what the search asks for, and records what became of it and what was found.
 func (r *run) steps() error {
 	s := loadgen.NewSearch(r.Search.Bounds)
-	began := r.rec.now()
+	end := r.rec.now().Add(r.Search.MaxDuration)
+	standing := r.standingNow()
+	found := func() {
+		r.rec.add(report.CapacityFound, report.CapacityAnswer{Found: s.Result(), Base: r.base(), Fault: r.Search.Standing})
+	}
 	for {
 		step, more := s.Next()
 		if !more {
 			break
 		}
+		if r.rec.now().Add(r.Search.takes(step)).After(end) {
+			s.Stop(fmt.Sprintf("the time for the search, %s, does not suffice for another step", r.Search.MaxDuration))
+			break
+		}
 		done, err := r.step(step)
 		if err != nil {
 			s.Stop("the search was stopped before its end")
-			r.rec.add(report.CapacityFound, report.CapacityAnswer{Found: s.Result(), Base: r.base(),
-				Fault: r.Search.Standing})
+			found()
 			return err
 		}
+		if r.standingNow() < standing {
+			done.Outcome, done.Why = loadgen.Untold, fmt.Sprintf("fault %s did not stand throughout", r.Search.Standing)
+		}
 		r.rec.add(report.CapacityStepped, done)
+		if r.standingNow() < standing {
+			s.Stop(done.Why)
+			break
+		}
 		s.Tell(done.Outcome)
-		if r.rec.now().Sub(began) > r.Search.MaxDuration {
-			s.Stop(fmt.Sprintf("the time for the search, %s, was over", r.Search.MaxDuration))
-		}
-		for _, f := range r.faults {
-			select {
-			case <-f.over:
-				s.Stop(fmt.Sprintf("fault %s stands no more", f.Name))
-			default:
-			}
-		}
 	}
 	r.traffic.to(1, stepRamp)
-	r.rec.add(report.CapacityFound, report.CapacityAnswer{Found: s.Result(), Base: r.base(), Fault: r.Search.Standing})
+	found()
 	return nil
+}
+
+// standingNow counts the injections that stand.
+func (r *run) standingNow() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, in := range r.standing {
+		if !in.gone {
+			n++
+		}
+	}
+	return n
+}
+
+// takes returns how long a step takes at most, but for a rest, which ends when the system is itself again.
+func (s *Search) takes(step loadgen.Step) time.Duration {
+	way := min(stepRamp, s.Settle) + s.Settle
+	switch step.Kind {
+	case loadgen.Rest:
+		return way + restSpan
+	case loadgen.Confirm:
+		return way + s.Confirm
+	}
+	return way + s.Step
 }
 
 // step sends at one rate, and tells what became of it.
@@ -220,7 +250,7 @@ func (r *run) carried(from, to time.Time) (loadgen.StepOutcome, string) {
 		streams[w.Stream] = append(streams[w.Stream], w)
 	}
 	outcome, why := loadgen.Held, ""
-	read := readings{all, r.checks.ownNow()}
+	read := readings{all, r.checks.ownOver(from, to)}
 	for _, e := range r.Scenario.Expects {
 		switch v := outcomeOf(e, read); {
 		case v == clock.Unknown:

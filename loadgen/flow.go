@@ -62,7 +62,19 @@ type Text []Part
 type Part struct {
 	Text string `json:"text,omitempty"`
 	Ref  string `json:"ref,omitempty"`
+	// Place says where a gap stands, so that what fills it is escaped as it must be there.
+	Place Place `json:"place,omitempty"`
 }
+
+// Place is where a gap stands in a text. The zero value is where nothing is escaped.
+type Place string
+
+// The places.
+const (
+	InQuery Place = "query" // of a URL, or in a form
+	InPath  Place = "path"  // a segment of a URL's path
+	InJSON  Place = "json"  // inside a text in JSON
+)
 
 // Literal returns a text without gaps.
 func Literal(text string) Text { return Text{{Text: text}} }

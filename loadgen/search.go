@@ -3,6 +3,7 @@ package loadgen
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Search looks for the highest rate that a system carries, step by step: it grows until a rate breaks, closes in between the
@@ -14,10 +15,12 @@ import (
 type Search struct {
 	bounds SearchBounds
 
-	held    float64 // the highest rate that held; 0 before
-	broke   float64 // the lowest that broke; 0 before
-	outgrew float64 // the lowest at which the generator was at its limit; 0 before
-	firm    float64 // the highest that was confirmed
+	holds   []float64 // rates that held for a step, ascending
+	held    float64   // the highest of them; 0 before
+	trying  float64   // a rate below one that did not hold for longer, to be confirmed; 0 when there is none
+	broke   float64   // the lowest that broke; 0 before
+	outgrew float64   // the lowest at which the generator was at its limit; 0 before
+	firm    float64   // the highest that was confirmed
 	limit   Outgrown
 	asked   Step
 	tries   int // of confirming
@@ -128,7 +131,7 @@ func (s *Search) next() Step {
 	switch {
 	case s.held == 0 && s.broke == 0 && s.limit == ByNothing:
 		return Step{Grow, s.bounds.Start}
-	case s.held == 0:
+	case s.held == 0 && s.trying == 0:
 		return s.down()
 	case s.broke == 0 && s.limit == ByNothing:
 		if s.held >= s.bounds.Max {
@@ -136,9 +139,13 @@ func (s *Search) next() Step {
 			return s.confirm()
 		}
 		return Step{Grow, min(s.held*s.bounds.Grow, s.bounds.Max)}
-	case s.broke > s.held*(1+s.bounds.Precision) && s.limit != ByGenerator:
+	case s.trying > 0:
+		return Step{Confirm, s.trying}
+	case s.tries > 0:
+		return s.confirm()
+	case s.broke > s.held*(1+s.bounds.Precision) && (s.limit != ByGenerator || s.broke < s.outgrew):
 		return Step{Close, math.Sqrt(s.held * s.broke)}
-	case s.limit == ByGenerator && s.ceiling() > s.held*generatorPrecision && s.tries == 0:
+	case s.limit == ByGenerator && s.ceiling() > s.held*generatorPrecision:
 		return Step{Close, math.Sqrt(s.held * s.ceiling())}
 	}
 	return s.confirm()
@@ -194,19 +201,12 @@ func (s *Search) Tell(o StepOutcome) {
 	case step.Kind == Rest:
 		s.rested = true
 	case o == Held:
-		s.held = max(s.held, step.Rate)
+		s.hold(step.Rate)
 		if step.Kind == Confirm {
-			s.firm = step.Rate
+			s.firm, s.trying = step.Rate, 0
 		}
 	case o == Broke && step.Kind == Confirm:
-		s.rested, s.broke = false, step.Rate
-		if s.tries++; s.tries > confirmTries {
-			s.finish(fmt.Sprintf("rates held for a step and not for longer, down to %s/s", rateText(step.Rate)))
-			return
-		}
-		s.held = step.Rate * (1 - s.bounds.Precision)
-		s.limit = ByNothing
-		s.steppedDown()
+		s.unconfirmed(step.Rate)
 	case o == Broke:
 		s.rested, s.broke = false, step.Rate
 	case o == Outgrew:
@@ -220,11 +220,25 @@ func (s *Search) Tell(o StepOutcome) {
 	}
 }
 
-// steppedDown makes the rate below one that did not hold for longer the next to be confirmed: it is close enough to the one
-// that broke not to look in between.
-func (s *Search) steppedDown() {
-	if s.broke > s.held*(1+s.bounds.Precision) {
-		s.broke = s.held * (1 + s.bounds.Precision)
+// hold keeps a rate that held.
+func (s *Search) hold(rate float64) {
+	s.holds = append(s.holds, rate)
+	slices.Sort(s.holds)
+	s.held = s.holds[len(s.holds)-1]
+}
+
+// unconfirmed takes back a rate that held for a step and not for longer, with all above it, and tries one a little lower.
+func (s *Search) unconfirmed(rate float64) {
+	s.rested, s.broke, s.limit = false, rate, ByNothing
+	s.holds = slices.DeleteFunc(s.holds, func(r float64) bool { return r >= rate })
+	s.held = 0
+	if len(s.holds) > 0 {
+		s.held = s.holds[len(s.holds)-1]
+	}
+	s.trying = max(rate*(1-s.bounds.Precision), s.held)
+	if s.tries++; s.tries > confirmTries {
+		s.trying = 0
+		s.finish(fmt.Sprintf("rates held for a step and not for longer, down to %s/s", rateText(rate)))
 	}
 }
 

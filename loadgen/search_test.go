@@ -66,6 +66,38 @@ func TestSearchFinds(t *testing.T) {
 	})
 }
 
+// Whatever happens, what is found was tried: the rate held, for longer if it is confirmed, and the one that broke did.
+func TestSearchFindsWhatWasTried(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := SearchBounds{Start: 100, Max: rapid.Float64Range(100, 1e4).Draw(t, "max"), Precision: rapid.Float64Range(0.01, 0.5).Draw(t, "precision")}
+		s := NewSearch(b)
+		held, firm, broke := map[float64]bool{}, map[float64]bool{}, map[float64]bool{}
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+			step, more := s.Next()
+			if !more {
+				break
+			}
+			o := rapid.SampledFrom([]StepOutcome{Held, Held, Broke, Broke, Outgrew, Untold, Restless}).Draw(t, "outcome")
+			s.Tell(o)
+			if step.Kind == Rest {
+				continue
+			}
+			switch o {
+			case Held:
+				held[step.Rate] = true
+				firm[step.Rate] = firm[step.Rate] || step.Kind == Confirm
+			case Broke:
+				broke[step.Rate] = true
+			}
+		}
+		s.Stop("enough")
+		f := s.Result()
+		if f.Rate > 0 && !held[f.Rate] || f.Confirmed && !firm[f.Rate] || f.Broke > 0 && !broke[f.Broke] || f.Confirmed && f.Rate == 0 {
+			t.Fatalf("found %+v; held %v, for longer %v, broke %v", f, held, firm, broke)
+		}
+	})
+}
+
 // Near its capacity a system holds one time and breaks another. What is confirmed is not far off all the same.
 func TestSearchInNoise(t *testing.T) {
 	const runs = 2000
@@ -113,7 +145,7 @@ func TestSearchEnds(t *testing.T) {
 		says  string
 	}{
 		{"generator", outgrows(1000, 1e6), Found{Rate: 951, AtLeast: true, Limit: ByGenerator, Confirmed: true}, "the generator itself came to its limit"},
-		{"generator, then the system", outgrows(1000, 900), Found{Rate: 800, Broke: 951, Limit: ByGenerator, Confirmed: true}, "800/s held and 951/s did not"},
+		{"generator, then the system", outgrows(1000, 900), Found{Rate: 872, Broke: 911, Limit: ByGenerator, Confirmed: true}, "872/s held and 911/s did not"},
 		{"generator at once", outgrows(10, 1e6), Found{Limit: ByGenerator}, "no rate held"},
 		{"bound", carries(1e6), Found{Rate: 10_000, AtLeast: true, Limit: ByBound, Confirmed: true}, "it held all that was asked for"},
 		{"nothing", carries(0), Found{Broke: 1.56}, "no rate held"},
@@ -134,10 +166,16 @@ func TestSearchEnds(t *testing.T) {
 				return Broke
 			}
 			return carries(1000)(s)
-		}, Found{}, "held for a step and not for longer"},
+		}, Found{Rate: 800, Broke: 815}, "held for a step and not for longer"},
+		{"confirmed a little lower", func(s Step) StepOutcome {
+			if s.Kind == Confirm {
+				return carries(940)(s)
+			}
+			return carries(1000)(s)
+		}, Found{Rate: 903, Broke: 951, Confirmed: true}, "did not"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			found, steps := drive(t, b, tt.world)
+			found, _ := drive(t, b, tt.world)
 			if !strings.Contains(found.Why, tt.says) {
 				t.Errorf("why: %s", found.Why)
 			}
@@ -145,12 +183,6 @@ func TestSearchEnds(t *testing.T) {
 			found.Why, found.Rate, found.Broke = "", math.Trunc(found.Rate), math.Trunc(found.Broke*100)/100
 			if found.Broke > 100 {
 				found.Broke = math.Trunc(found.Broke)
-			}
-			if tt.name == "only for a moment" {
-				if found.Confirmed || len(steps) > 40 {
-					t.Errorf("%+v after %d steps", found, len(steps))
-				}
-				return
 			}
 			if found != tt.want {
 				t.Errorf("found %+v (%s), want %+v", found, why, tt.want)

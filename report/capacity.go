@@ -191,8 +191,10 @@ func (c *Curve) ExitCode(atLeast float64) int {
 		return 4
 	case c.Found.Confirmed && c.Found.Rate >= atLeast:
 		return 0
-	case c.Reason == EndComplete && c.Found.Broke > 0 && (c.Found.Rate == 0 || c.Found.Broke <= atLeast):
+	case c.Reason == EndComplete && c.Found.Broke > 0 && c.Found.Broke <= atLeast:
 		return 1
+	case c.Reason == EndComplete && c.Found.Broke > 0 && c.Found.Rate == 0 && atLeast == 0:
+		return 1 // nothing holds
 	}
 	return 3
 }

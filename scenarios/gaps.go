@@ -1,11 +1,11 @@
 package scenarios
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
 	"gameday/loadgen"
@@ -26,9 +26,7 @@ func (r *requesting) text(e hcl.Expression, values []string) loadgen.Text {
 			"… }).", v.Type().FriendlyName())
 		return nil
 	}
-	out := r.split(text)
-	r.unharmed(e, out)
-	return out
+	return r.split(text)
 }
 
 // What a gap looks like while an expression is evaluated: its reference between two characters of Unicode's private use.
@@ -45,6 +43,11 @@ func (r *requesting) evaluate(e hcl.Expression, values []string) (v cty.Value, o
 		r.known(t, values)
 	}
 	if len(r.diags.Errs()) > before {
+		return cty.NilVal, false
+	}
+	if at, gap := misplaced(bare(e)); at != nil {
+		r.errorf(at.Range(), "Value is not known yet", "%[1]s is known only when the request is made: it can be put into a text, "+
+			"\"…${%[1]s}…\", or into jsonencode({ … }), but nothing can look at it or change it.", dotted(gap))
 		return cty.NilVal, false
 	}
 	ctx := r.loader.base.NewChild()
@@ -80,10 +83,10 @@ func (r *requesting) gaps(values []string) map[string]cty.Value {
 // known checks a reference to what is known only when a request is made.
 func (r *requesting) known(t hcl.Traversal, values []string) {
 	at := t.SourceRange()
-	root := t.RootName()
-	if root != "value" && root != "data" && root != "iteration" {
+	if !isGap(t) {
 		return
 	}
+	root := t.RootName()
 	names := make([]string, 0, 2)
 	for _, step := range t[1:] {
 		a, ok := step.(hcl.TraverseAttr)
@@ -141,32 +144,107 @@ func (r *requesting) split(text string) loadgen.Text {
 	return out
 }
 
-// unharmed complains when a function has changed a gap: what is not known yet can be put into texts, and nothing else.
-func (r *requesting) unharmed(e hcl.Expression, got loadgen.Text) {
-	want := map[string]bool{}
-	for _, t := range bare(e).Variables() {
-		if root := t.RootName(); root == "value" || root == "data" || root == "iteration" {
-			want[dotted(t)] = true
+// isGap reports whether a reference is to what is known only when a request is made.
+func isGap(t hcl.Traversal) bool {
+	root := t.RootName()
+	return root == "value" || root == "data" || root == "iteration"
+}
+
+// misplaced returns the part of an expression in which a gap stands where there is nothing to look at yet: as an argument of a
+// function, in a comparison or a conditional. Gaps may be put into texts, into objects and lists, and these into jsonencode().
+func misplaced(e hcl.Expression) (at hcl.Expression, gap hcl.Traversal) {
+	i := slices.IndexFunc(e.Variables(), isGap)
+	if i < 0 {
+		return nil, nil
+	}
+	var inside []hclsyntax.Expression
+	switch e := e.(type) {
+	case *hclsyntax.ScopeTraversalExpr:
+		return nil, nil
+	case *hclsyntax.TemplateExpr:
+		inside = e.Parts
+	case *hclsyntax.TemplateWrapExpr:
+		inside = []hclsyntax.Expression{e.Wrapped}
+	case *hclsyntax.ParenthesesExpr:
+		inside = []hclsyntax.Expression{e.Expression}
+	case *hclsyntax.TupleConsExpr:
+		inside = e.Exprs
+	case *hclsyntax.ObjectConsExpr:
+		for _, item := range e.Items {
+			if slices.ContainsFunc(item.KeyExpr.Variables(), isGap) {
+				return item.KeyExpr, e.Variables()[i]
+			}
+			inside = append(inside, item.ValueExpr)
+		}
+	case *hclsyntax.FunctionCallExpr:
+		if e.Name != "jsonencode" {
+			return e, e.Variables()[i]
+		}
+		inside = e.Args
+	default:
+		return e, e.Variables()[i]
+	}
+	for _, part := range inside {
+		if at, gap := misplaced(part); at != nil {
+			return at, gap
 		}
 	}
-	for _, p := range got {
+	return nil, nil
+}
+
+// inURL says of each gap of a URL where it stands: what is at its begin or in its host stays as it is, and elsewhere it is one
+// segment of the path, or one word of the query.
+func inURL(t loadgen.Text) loadgen.Text {
+	before := ""
+	for i, p := range t {
 		if p.Ref == "" {
+			before += p.Text
 			continue
 		}
-		if !want[p.Ref] {
-			want[p.Ref] = true // changed beyond recognition
-			continue
+		_, rest, absolute := strings.Cut(before, "://")
+		switch {
+		case before == "", absolute && !strings.ContainsAny(rest, "/?"):
+		case strings.Contains(before, "?"):
+			t[i].Place = loadgen.InQuery
+		default:
+			t[i].Place = loadgen.InPath
 		}
-		want[p.Ref] = false
+		before += "_"
 	}
-	for _, ref := range slices.Sorted(maps.Keys(want)) {
-		if want[ref] && !slices.ContainsFunc(got, func(p loadgen.Part) bool { return p.Ref == ref }) {
-			r.errorf(e.Range(), "Value is not known yet", "%s is known only when the request is made: it can be "+
-				"put into a text, \"…${%s}…\", or into jsonencode(), but no function "+
-				"can look at it or change it.", ref, ref)
-			return
+	return t
+}
+
+// inBody says of each gap of a body where it stands: inside a text of JSON, or in a form.
+func inBody(t loadgen.Text, headers []loadgen.Header) loadgen.Text {
+	kind := ""
+	for _, h := range headers {
+		if strings.EqualFold(h.Name, "Content-Type") {
+			kind, _ = h.Value.Known()
 		}
 	}
+	isJSON := len(t) > 0 && strings.HasPrefix(strings.TrimLeft(t[0].Text, " \t\r\n"), "{") ||
+		len(t) > 0 && strings.HasPrefix(strings.TrimLeft(t[0].Text, " \t\r\n"), "[")
+	quoted, escaped := false, false
+	for i, p := range t {
+		for _, c := range p.Text {
+			switch {
+			case escaped:
+				escaped = false
+			case c == '\\' && quoted:
+				escaped = true
+			case c == '"':
+				quoted = !quoted
+			}
+		}
+		switch {
+		case p.Ref == "":
+		case isJSON && quoted:
+			t[i].Place = loadgen.InJSON
+		case !isJSON && strings.Contains(kind, "x-www-form-urlencoded"):
+			t[i].Place = loadgen.InQuery
+		}
+	}
+	return t
 }
 
 func dotted(t hcl.Traversal) string {

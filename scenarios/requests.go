@@ -211,14 +211,14 @@ func (r *requesting) request(q *requestBlock, values []string) loadgen.Request {
 	if q.Timeout != nil {
 		out.Timeout = r.duration(*q.Timeout, q.Whole, "timeout", q.DefRange, time.Millisecond)
 	}
-	out.URL = r.text(q.URL, values)
-	out.Body = r.text(q.Body, values)
+	out.URL = inURL(r.text(q.URL, values))
 	out.Headers = r.headerLines(q.Headers, values)
 	for _, h := range r.headers {
 		if !slices.ContainsFunc(out.Headers, func(own loadgen.Header) bool { return strings.EqualFold(own.Name, h.Name) }) {
 			out.Headers = append(out.Headers, h)
 		}
 	}
+	out.Body = inBody(r.text(q.Body, values), out.Headers)
 	if begin, _ := out.URL.Known(); strings.HasPrefix(begin, "/") && r.base == "" {
 		r.errorf(attrRange(q.Whole, "url", q.DefRange), "No base", "%q is only a path. Say where to in the "+
 			"traffic block, base = \"http://shop:8080\", or write the whole URL.", begin)
@@ -226,7 +226,7 @@ func (r *requesting) request(q *requestBlock, values []string) loadgen.Request {
 	out.Think = r.pause(q)
 	if one(r.loader, q.Calls, "grpc", func(b callBlock) hcl.Range { return b.DefRange }) {
 		b := q.Calls[0]
-		out.Call = &loadgen.Call{Descriptor: r.path(b.Descriptor), Method: b.Method, Message: r.text(b.Message, values)}
+		out.Call = &loadgen.Call{Descriptor: r.path(b.Descriptor), Method: b.Method, Message: inBody(r.text(b.Message, values), nil)}
 		if q.Method != "" || given(q.Body) || q.Redirects != 0 {
 			r.errorf(q.DefRange, "Not for gRPC", "A call has no method of HTTP, no body and no redirects: its "+
 				"message stands in the grpc block.")
@@ -261,13 +261,14 @@ func (r *requesting) pause(q *requestBlock) loadgen.Pause {
 	at := q.Think.Range()
 	v, diags := bare(q.Think).Value(r.loader.base)
 	r.add(diags)
+	v, _ = v.UnmarkDeep()
 	if diags.HasErrors() || !v.IsWhollyKnown() {
 		return loadgen.Pause{}
 	}
 	var texts []string
 	if v.Type() == cty.String && !v.IsNull() {
 		texts = []string{v.AsString()}
-	} else if !v.IsNull() && v.CanIterateElements() {
+	} else if !v.IsNull() && (v.Type().IsTupleType() || v.Type().IsListType()) {
 		for it := v.ElementIterator(); it.Next(); {
 			_, e := it.Element()
 			text, _ := textOf(e)
@@ -314,6 +315,7 @@ func (r *requesting) expect(b answerBlock) loadgen.Expect {
 func (r *requesting) statuses(b answerBlock) []int {
 	v, diags := bare(b.Status).Value(r.loader.base)
 	r.add(diags)
+	v, _ = v.UnmarkDeep()
 	if diags.HasErrors() || !v.IsWhollyKnown() {
 		return nil
 	}
@@ -324,7 +326,7 @@ func (r *requesting) statuses(b answerBlock) []int {
 	var out []int
 	for _, e := range list {
 		n, err := convert.Convert(e, cty.Number)
-		if err != nil || n.IsNull() {
+		if err != nil || n.IsNull() || !n.AsBigFloat().IsInt() {
 			r.errorf(b.Status.Range(), "Invalid status", "A status is a number, or a list of those that are "+
 				"right: status = [200, 201].")
 			return nil

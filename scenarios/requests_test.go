@@ -18,6 +18,7 @@ func TestRequests(t *testing.T) {
 	got := f.Scenarios[0].Traffic[0]
 	lit := loadgen.Literal
 	ref := func(r string) loadgen.Part { return loadgen.Part{Ref: r} }
+	in := func(p loadgen.Place, r string) loadgen.Part { return loadgen.Part{Ref: r, Place: p} }
 	word := func(w string) loadgen.Part { return loadgen.Part{Text: w} }
 	text := func(s string) *string { return &s }
 	shared := []loadgen.Header{{Name: "User-Agent", Value: lit("shoppers")}, {Name: "X-Token", Value: lit("t-1")}}
@@ -26,16 +27,16 @@ func TestRequests(t *testing.T) {
 		{Name: "home", Weight: 3, Requests: []loadgen.Request{{Name: "home", URL: lit("/"), Base: base, Headers: shared, Timeout: 10 * time.Second}}},
 		{Name: "buy", Weight: 0.5, Requests: []loadgen.Request{
 			{Name: "add", Method: "POST", Base: base, Timeout: 2 * time.Second, Redirects: 2, Think: loadgen.Pause{Min: 200 * time.Millisecond, Max: time.Second},
-				URL:     loadgen.Text{word("/cart?user="), ref("data.users.name"), word("&q=a+b%26c")},
+				URL:     loadgen.Text{word("/cart?user="), in(loadgen.InQuery, "data.users.name"), word("&q=a+b%26c")},
 				Headers: []loadgen.Header{{Name: "content-type", Value: lit("application/json")}, {Name: "x-token", Value: lit("own")}, shared[0]},
-				Body:    loadgen.Text{word(`{"code":"`), ref("data.codes.code"), word(`","n":"`), ref("iteration.number"), word(`","sku":"A1"}`)},
+				Body:    loadgen.Text{word(`{"code":"`), in(loadgen.InJSON, "data.codes.code"), word(`","n":"`), in(loadgen.InJSON, "iteration.number"), word(`","sku":"A1"}`)},
 				Expect: loadgen.Expect{Status: []int{200, 201}, Body: []loadgen.BodyCheck{{Contains: "ok"}, {Matches: `^\{`}},
 					JSON: []loadgen.JSONCheck{{Path: "id"}, {Path: "items.#", Equals: text("2")}, {Path: "items.0.sku", Equals: text("A1")},
 						{Path: "paid", Equals: text("false")}},
 					Headers: []loadgen.HeaderCheck{{Name: "Content-Type", Matches: "json"}}},
 				Extract: []loadgen.Extract{{Name: "cart", JSON: "id"}, {Name: "where", Header: "Location"}, {Name: "sum", Regexp: `sum=(\d+)`}}},
 			{Name: "pay", Method: "POST", Base: base, Headers: shared, Timeout: 10 * time.Second, Think: loadgen.Pause{Min: time.Second, Max: time.Second},
-				URL:  loadgen.Text{word("/cart/"), ref("value.cart"), word("/pay?s="), ref("value.sum")},
+				URL:  loadgen.Text{word("/cart/"), in(loadgen.InPath, "value.cart"), word("/pay?s="), in(loadgen.InQuery, "value.sum")},
 				Body: loadgen.Text{word("id="), ref("iteration.id")}, Expect: loadgen.Expect{Status: []int{204}}},
 			{Name: "see", Base: base, Headers: shared, Timeout: 10 * time.Second, URL: loadgen.Text{ref("value.where")}},
 		}},

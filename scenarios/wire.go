@@ -167,15 +167,5 @@ func (r *requesting) headerLines(e hcl.Expression, values []string) []loadgen.He
 		}
 		out = append(out, loadgen.Header{Name: name, Value: r.split(text)})
 	}
-	r.complete(e, out)
 	return out
-}
-
-// complete complains of references that a function has swallowed.
-func (r *requesting) complete(e hcl.Expression, lines []loadgen.Header) {
-	var all loadgen.Text
-	for _, l := range lines {
-		all = append(all, l.Value...)
-	}
-	r.unharmed(e, all)
 }

@@ -86,8 +86,13 @@ func (f *searching) apply(s *scenarios.Scenario) (*scenarios.Scenario, error) {
 	switch {
 	case limits.MaxRate < base:
 		return nil, usage("a maximum of %g/s is less than the baseline, %g/s", limits.MaxRate, base)
-	case limits.Precision >= 1, limits.Step < 2*time.Second, limits.Confirm < limits.Step, f.atLeast < 0:
-		return nil, usage("a step has at least 2s, a confirmation at least a step, and a precision is less than 1")
+	case limits.Precision <= 0 || limits.Precision >= 1:
+		return nil, usage("a precision of %g is not a share between 0 and 1", limits.Precision)
+	case limits.Step < 2*time.Second, limits.Confirm < limits.Step, f.atLeast < 0:
+		return nil, usage("a step takes at least 2s, a confirmation at least as long as a step, and a capacity is more than 0")
+	case limits.MaxDuration < limits.Step+limits.Confirm:
+		return nil, usage("in %s no rate can be found and confirmed: a step takes %s and a confirmation %s; raise --max-duration",
+			limits.MaxDuration, limits.Step, limits.Confirm)
 	case f.atLeast > limits.MaxRate:
 		return nil, usage("--at-least %g is more than the search may send (%g/s): raise --max-rate", f.atLeast,
 			limits.MaxRate)

@@ -23,14 +23,11 @@ const (
 	// keptBody is how much of a body conditions and extracts can look at.
 	keptBody = 8 << 20
 	// idleLook is how long a connection may be idle before it is asked whether the other side has closed it.
-	idleLook = 100 * time.Millisecond
+	idleLook = 2 * time.Millisecond
 )
 
-var (
-	errBodyTooLong = fmt.Errorf("the body has more than %d MiB, which is as much as conditions and extracts look "+
-		"at", keptBody>>20)
-	errUnasked = errors.New("the server sent something that nobody had asked for")
-)
+var errBodyTooLong = fmt.Errorf("the body has more than %d MiB, which is as much as conditions and extracts look "+
+	"at", keptBody>>20)
 
 // conn is one connection over HTTP/1.1, used by one user at a time.
 type conn struct {
@@ -200,6 +197,9 @@ func (c *conn) body(method string, keep bool, into []byte) ([]byte, error) {
 	var err error
 	status, length := c.head.StatusCode(), c.head.ContentLength()
 	ends := c.head.ConnectionClose() || status == http.StatusSwitchingProtocols
+	if method == http.MethodHead && length == -2 && string(c.head.Protocol()) == "HTTP/1.1" {
+		ends = false // the parser takes an answer without a length for one that ends with the connection
+	}
 	switch {
 	case method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified || status == http.StatusSwitchingProtocols:
 	case length >= 0:

@@ -38,6 +38,9 @@ type crew struct {
 	number atomic.Uint64 // iterations begun
 	plain  answer        // an answer with status 200 that nobody looks into
 
+	saying sync.Mutex // guards said
+	said   map[string]bool
+
 	mu      sync.Mutex
 	users   []*user
 	working sync.WaitGroup
@@ -46,6 +49,7 @@ type crew struct {
 func newCrew(p *program, w *wire, size size, tally *child.Tally) (*crew, error) {
 	c := &crew{program: p, wire: w, size: size, tally: tally, queue: make(chan time.Time, size.Backlog),
 		plain: answer{status: 200},
+		said:  map[string]bool{},
 		say:   func(string, string) {}, fresh: func(string) bool { return false }}
 	c.ctx, c.interrupt = context.WithCancel(context.Background())
 	if w.HTTP == loadgen.HTTP2 {
@@ -167,13 +171,29 @@ func (c *crew) ended(at time.Time, cut bool) {
 	})
 }
 
-// complain says what went wrong, if it was not said before.
+// complain says what went wrong, if that kind of thing was not said of the request before. What an answer was like is left
+// out where the request takes values out of answers: they may be secret.
 func (c *crew) complain(r *request, why string) {
-	text := fmt.Sprintf("%s: %s", r.name, why)
+	text := fmt.Sprintf("%s: %s", r.name, kind(why))
+	c.saying.Lock()
+	said := c.said[text]
+	if !said && len(c.said) < mostSaid {
+		c.said[text] = true
+	}
+	c.saying.Unlock()
+	if said {
+		return
+	}
+	if len(r.extracts) == 0 {
+		text = fmt.Sprintf("%s: %s", r.name, why)
+	}
 	if c.fresh(text) {
 		c.say("warning", text)
 	}
 }
+
+// mostSaid bounds how many kinds of complaints are remembered.
+const mostSaid = 1000
 
 // words says what an error of the network means, without the addresses and ports that make each one different.
 func (c *crew) words(err error) string {

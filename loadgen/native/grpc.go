@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
@@ -129,13 +130,34 @@ func services(files *protoregistry.Files) []string {
 
 // calls holds the connections of calls: one for each server, of all users. Its methods may be called from any goroutine.
 type calls struct {
-	wire *wire
-	mu   sync.Mutex
-	open map[origin]*grpc.ClientConn
+	wire   *wire
+	mu     sync.Mutex
+	open   map[origin]*grpc.ClientConn
+	silent map[*grpc.ClientConn]int // calls in a row without an answer in time
+}
+
+// mostSilent is how many calls in a row may go without an answer until their connection is left: else one that a partition
+// swallowed would be waited for long after it.
+const mostSilent = 3
+
+func (c *calls) heard(on *grpc.ClientConn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.silent, on)
+}
+
+func (c *calls) unheard(o origin, on *grpc.ClientConn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.silent[on]++; c.silent[on] >= mostSilent && c.open[o] == on {
+		delete(c.open, o)
+		delete(c.silent, on)
+		go on.Close() // what others have under way on it ends as it would
+	}
 }
 
 func newCalls(p *program, w *wire) (*calls, error) {
-	c := &calls{wire: w, open: map[origin]*grpc.ClientConn{}}
+	c := &calls{wire: w, open: map[origin]*grpc.ClientConn{}, silent: map[*grpc.ClientConn]int{}}
 	if !w.Fresh {
 		return c, nil
 	}
@@ -164,6 +186,8 @@ func (c *calls) to(o origin) (*grpc.ClientConn, error) {
 	open, err := grpc.NewClient("passthrough:///"+o.addr, grpc.WithTransportCredentials(how),
 		grpc.WithAuthority(o.host),
 		grpc.WithUserAgent(agent), grpc.WithDisableServiceConfig(), grpc.WithDisableRetry(),
+		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: 2 * time.Second,
+			Backoff: backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}}),
 		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn,
 			error) {
 			return c.wire.connect(ctx, "tcp", addr)
@@ -213,8 +237,10 @@ func (c *calls) invoke(u *user, r *request, deadline time.Time) (*answer, error)
 	var head metadata.MD
 	err = to.Invoke(ctx, r.call.path, message, out, grpc.Header(&head))
 	if ctx.Err() != nil {
+		c.unheard(t.origin, to)
 		return nil, context.Cause(ctx)
 	}
+	c.heard(to)
 	st := status.Convert(err)
 	a := &answer{status: int(st.Code()), header: func(name string) string {
 		return strings.Join(head.Get(name),

@@ -19,12 +19,17 @@ type h2 struct {
 	transport *http.Transport
 }
 
+// silence is after how long without a word from a server it is asked whether it is there, and how long it may take to say so.
+const silence = 2 * time.Second
+
 func newH2(w *wire) *h2 {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &h2{transport: &http.Transport{
 		Protocols: protocols, TLSClientConfig: w.tls.Clone(), DisableCompression: true,
+		// A connection that has fallen silent is left: else one that a partition swallowed would be waited for after it.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: silence},
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			return w.connect(ctx, network, addr)
 		},

@@ -166,6 +166,7 @@ type piece struct {
 	gap     gapKind
 	slot    int // of a value, or the number of a data set
 	column  int
+	place   loadgen.Place // where the gap stands
 }
 
 type gapKind byte
@@ -190,6 +191,7 @@ func (p *program) text(f *flow, t loadgen.Text) (text, error) {
 		if err != nil {
 			return nil, err
 		}
+		gap.place = part.Place
 		out = append(out, gap)
 	}
 	return out, nil

@@ -207,17 +207,38 @@ func (r *request) lines(m message, u *user, add func(name string, value []byte))
 	for _, h := range r.headers {
 		secret := h.name == "Authorization" || h.name == "Cookie"
 		switch {
-		case h.name == "Host", secret && m.away, h.name == "Cookie" && m.cookies != "":
+		case h.name == "Host", secret && m.away:
 			continue
 		case strings.HasPrefix(h.name, "Content-") && len(m.body) == 0 && m.method != r.method:
 			continue // redirected to a GET, which has no body to speak of
 		}
 		value = u.append(value[:0], h.value)
+		if h.name == "Cookie" && m.cookies != "" {
+			value = append(value[:0], joinCookies(string(value), m.cookies)...)
+			m.cookies = ""
+		}
 		add(h.name, value)
 	}
 	if m.cookies != "" {
 		add("Cookie", []byte(m.cookies))
 	}
+}
+
+// joinCookies returns the request's own cookies with those that the flow was given, which count where both have a name.
+func joinCookies(own, given string) string {
+	named := map[string]bool{}
+	for c := range strings.SplitSeq(given, "; ") {
+		name, _, _ := strings.Cut(c, "=")
+		named[name] = true
+	}
+	var words []string
+	for c := range strings.SplitSeq(own, ";") {
+		c = strings.TrimSpace(c)
+		if name, _, _ := strings.Cut(c, "="); c != "" && !named[name] {
+			words = append(words, c)
+		}
+	}
+	return strings.Join(append(words, given), "; ")
 }
 
 // again reports whether a request may be sent once more when its connection turns out to have been closed: methods that

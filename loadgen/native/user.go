@@ -1,11 +1,14 @@
 package native
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/http/cookiejar"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,6 +56,9 @@ func (u *user) iterate(intended time.Time) {
 	}
 	end, cut := began, false
 	for i, r := range f.requests {
+		if cut = u.c.interrupted(); cut {
+			break
+		}
 		right, err := u.request(r, end, delay, &end)
 		if cut = errors.Is(err, errLeft); cut || !right {
 			break
@@ -120,12 +126,15 @@ func (u *user) exchange(r *request, began time.Time) (*answer, error) {
 	home, method, body := t.origin, r.method, u.append(nil, r.body)
 	for hop := 0; ; hop++ {
 		a, err := u.hop(r, message{method: method, target: t, body: body, away: t.origin != home}, deadline)
-		if err != nil || hop == r.redirects {
+		if err != nil || r.redirects == 0 {
 			return a, err
 		}
 		next, moved := redirect(a, method)
-		if !moved {
+		switch {
+		case !moved, hop == r.redirects && len(r.wants.status) > 0:
 			return a, nil
+		case hop == r.redirects:
+			return nil, fmt.Errorf("redirected more than %d times", r.redirects)
 		}
 		if t, err = follow(t, a.header("Location")); err != nil {
 			return nil, err
@@ -165,7 +174,7 @@ func (u *user) lines(r *request) error {
 			continue
 		}
 		if u.text = u.append(u.text[:0], h.value); !httpguts.ValidHeaderFieldValue(string(u.text)) {
-			return fmt.Errorf("the header %s would be %q, which cannot be sent", h.name, u.text)
+			return fmt.Errorf("the header %s has a line break or another control character where a gap was filled", h.name)
 		}
 	}
 	return nil
@@ -214,7 +223,9 @@ func (u *user) read(c *conn, r *request, method string, t target) (*answer, erro
 	u.keepCookies(t, &c.head)
 	body, err := c.body(method, keep, u.got)
 	c.last = time.Now()
-	u.got = body
+	if u.got = body; cap(body) > mostIdle {
+		u.got = nil // a large body is not kept for the rest of the user's life
+	}
 	if err == nil && keep {
 		a.body, err = decompress(body, encoding)
 	}
@@ -248,20 +259,19 @@ func joined(values [][]byte) string {
 	return strings.Join(words, ", ")
 }
 
+// mostIdle is how large a buffer a user keeps between requests, in bytes.
+const mostIdle = 1 << 20
+
+// maxConns bounds the connections of one user: a flow may reach as many hosts as its URLs have gaps for.
+const maxConns = 32
+
 // connection returns the user's connection to an origin, or opens one. used says that it has answered before.
 func (u *user) connection(o origin, deadline time.Time) (c *conn, used bool, err error) {
-	for i, c := range u.conns {
-		if c.origin != o {
-			continue
-		}
+	if c := u.kept(o); c != nil {
 		if !c.last.IsZero() && c.usable(time.Now()) {
 			return c, true, nil
 		}
-		c.Close()
-		u.mu.Lock()
-		u.conns = append(u.conns[:i], u.conns[i+1:]...)
-		u.mu.Unlock()
-		break
+		u.drop(c)
 	}
 	c, err = u.c.wire.open(u.c.ctx, o, deadline)
 	if err != nil {
@@ -273,8 +283,32 @@ func (u *user) connection(o origin, deadline time.Time) (c *conn, used bool, err
 		c.Close()
 		return nil, false, errLeft
 	}
+	if len(u.conns) == maxConns {
+		u.conns[0].Close()
+		u.conns = slices.Delete(u.conns, 0, 1)
+	}
 	u.conns = append(u.conns, c)
 	return c, false, nil
+}
+
+// kept returns the connection to an origin, or nil.
+func (u *user) kept(o origin) *conn {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, c := range u.conns {
+		if c.origin == o {
+			return c
+		}
+	}
+	return nil
+}
+
+// drop closes a connection and forgets it.
+func (u *user) drop(c *conn) {
+	c.Close()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.conns = slices.DeleteFunc(u.conns, func(o *conn) bool { return o == c })
 }
 
 // hangUp closes the user's connections.
@@ -318,9 +352,9 @@ func (u *user) append(dst []byte, t text) []byte {
 		case noGap:
 			dst = append(dst, p.literal...)
 		case valueGap:
-			dst = append(dst, u.values[p.slot]...)
+			dst = appendValue(dst, u.values[p.slot], p.place)
 		case dataGap:
-			dst = append(dst, u.c.program.data[p.slot].row(u.number)[p.column]...)
+			dst = appendValue(dst, u.c.program.data[p.slot].row(u.number)[p.column], p.place)
 		case numberGap:
 			dst = strconv.AppendUint(dst, u.number, 10)
 		case idGap:
@@ -331,6 +365,22 @@ func (u *user) append(dst []byte, t text) []byte {
 		}
 	}
 	return dst
+}
+
+// appendValue appends a value so that it stays one where it stands.
+func appendValue(dst []byte, v string, place loadgen.Place) []byte {
+	switch place {
+	case loadgen.InQuery:
+		return append(dst, url.QueryEscape(v)...)
+	case loadgen.InPath:
+		return append(dst, url.PathEscape(v)...)
+	case loadgen.InJSON:
+		text, err := json.Marshal(v)
+		if err == nil && len(text) >= 2 {
+			return append(dst, text[1:len(text)-1]...)
+		}
+	}
+	return append(dst, v...)
 }
 
 // cookies returns what a Cookie header says to a target, and "" when the flow was given none for it.

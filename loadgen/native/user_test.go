@@ -269,7 +269,7 @@ func TestSmuggling(t *testing.T) {
 	r := newRig(t, loadgen.Spec{Flows: flows(first, get(s.URL, func(q *loadgen.Request) {
 		q.Headers = []loadgen.Header{{Name: "X-V", Value: gaps("${value.v}")}}
 	}))})
-	if w := r.times(1); w.Failed.Count != 1 || !strings.Contains(strings.Join(r.said, ""), "X-V would be") {
+	if w := r.times(1); w.Failed.Count != 1 || !strings.Contains(strings.Join(r.said, ""), "header X-V has a line break") {
 		t.Errorf("%d failed: %q", w.Failed.Count, r.said)
 	}
 	s = newServer(t, answer, ok)
@@ -307,5 +307,87 @@ func TestAllocations(t *testing.T) {
 	r.iterate(time.Now())
 	if n := testing.AllocsPerRun(500, func() { r.iterate(time.Now()) }); n > 1 {
 		t.Errorf("an iteration allocates %.1f times", n)
+	}
+}
+
+// TestLeaveAmidRequests interrupts users while they open and drop connections, again and again: each ends.
+func TestLeaveAmidRequests(t *testing.T) {
+	s := newServer(t, ok) // it closes after each answer, so that each request opens a connection
+	requests := make([]loadgen.Request, 500)
+	for i := range requests {
+		requests[i] = get(s.URL)
+	}
+	for range 20 {
+		r := newRig(t, loadgen.Spec{Flows: flows(requests...), MaxVUs: 8})
+		for range 8 {
+			r.employ()
+		}
+		for range 8 {
+			r.queue <- time.Now()
+		}
+		close(r.queue)
+		for r.crew.number.Load() < 8 {
+			<-time.After(time.Millisecond)
+		}
+		r.crew.leave()
+		done := make(chan struct{})
+		go func() { r.working.Wait(); close(done) }()
+		select {
+		case <-done:
+		case <-time.After(20 * time.Second):
+			t.Fatal("the users do not end")
+		}
+	}
+}
+
+// TestGapsStayOne fills gaps with what would break out of where they stand.
+func TestGapsStayOne(t *testing.T) {
+	s := shop(t)
+	evil := "Tom & \"Jerry\"/#a+b 50%\n"
+	gap := func(place loadgen.Place) loadgen.Part { return loadgen.Part{Ref: "data.users.name", Place: place} }
+	q := get("", func(r *loadgen.Request) {
+		r.Method = "POST"
+		r.URL = loadgen.Text{{Text: s.URL + "/echo?u="}, gap(loadgen.InQuery), {Text: "&v=1"}}
+		r.Body = loadgen.Text{{Text: `{"n": "`}, gap(loadgen.InJSON), {Text: `"}`}}
+		r.Expect.Body = []loadgen.BodyCheck{{Contains: "u=Tom+%26+%22Jerry%22%2F%23a%2Bb+50%25%0A&v=1 "},
+			{Contains: `{"n": "Tom \u0026 \"Jerry\"/#a+b 50%\n"}`}}
+	})
+	plain := newServer(t, ok)
+	path := get("", func(r *loadgen.Request) {
+		r.URL = loadgen.Text{{Text: plain.URL + "/a/"}, gap(loadgen.InPath), {Text: "/b"}}
+	})
+	r := newRig(t, loadgen.Spec{Flows: flows(q, path), Data: []loadgen.DataSet{{Name: "users", Columns: []string{"name"}, Rows: [][]string{{evil}}}}})
+	want := "GET /a/Tom%20&%20%22Jerry%22%2F%23a+b%2050%25%0A/b "
+	if w := r.times(1); w.OK.Count != 2 || !strings.HasPrefix(plain.requests[0], want) {
+		t.Errorf("%d right: %q, %q", w.OK.Count, r.said, plain.requests)
+	}
+}
+
+// TestOwnCookies keeps the request's own cookies beside those that the flow is given.
+func TestOwnCookies(t *testing.T) {
+	for name, wire := range wired {
+		s := serveBoth(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.SetCookie(w, &http.Cookie{Name: "lb", Value: "1"})
+			fmt.Fprint(w, r.Header.Get("Cookie"))
+		}))
+		own := func(want string) loadgen.Request {
+			return get(s.URL, func(r *loadgen.Request) {
+				r.Headers = []loadgen.Header{{Name: "Cookie", Value: loadgen.Literal("session=abc; lb=0")}}
+				r.Expect.Body = []loadgen.BodyCheck{{Matches: "^" + want + "$"}}
+			})
+		}
+		r := newRig(t, loadgen.Spec{Wire: wire, Flows: flows(own("session=abc; lb=0"), own("session=abc; lb=1"))})
+		if w := r.times(1); w.OK.Count != 2 {
+			t.Errorf("%s: %q", name, r.said)
+		}
+	}
+}
+
+// TestHead keeps its connection, also when an answer does not say how long its body would be.
+func TestHead(t *testing.T) {
+	s := newServer(t, "HTTP/1.1 200 OK\r\nX: y\r\n\r\n", "HTTP/1.1 200 OK\r\nX: y\r\n\r\n", "HTTP/1.1 200 OK\r\nX: y\r\n\r\n")
+	r := newRig(t, loadgen.Spec{Flows: flows(get(s.URL, func(q *loadgen.Request) { q.Method = "HEAD" }))})
+	if w := r.times(3); w.OK.Count != 3 || s.connections.Load() != 1 {
+		t.Errorf("%d right on %d connections", w.OK.Count, s.connections.Load())
 	}
 }

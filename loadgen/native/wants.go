@@ -179,6 +179,12 @@ func orList(list []int) string {
 	return strings.Join(words, " or ")
 }
 
+// kind is what a message says without what the answer said: one that is said once is not said again for each request id.
+func kind(why string) string {
+	head, _, _ := strings.Cut(why, `: "`)
+	return head
+}
+
 // short quotes the beginning of a body.
 func short(b []byte) string {
 	const most = 120

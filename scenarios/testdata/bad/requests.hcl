@@ -58,9 +58,16 @@ scenario "requests" {
         }
       }
       request "see" {
-        url     = "http://shop/${upper(value.cart)}/${length(value.sum)}"
+        url     = "http://shop/${upper(value.cart)}"
         headers = { "X-N" = iteration.nmber }
         body    = iteration["number"]
+      }
+      request "look" {
+        url     = value.cart == "" ? "http://shop/" : "http://shop/${value.cart}"
+        headers = { "X-S" = split("-", value.sum)[0] }
+        body    = jsonencode({ (value.cart) = 1, sum = trimspace(value.sum) })
+        think   = { a = "1s" }
+        expect { status = 200.5 }
       }
       request "call" {
         method = "POST"
