@@ -211,9 +211,8 @@ func (s *Search) Tell(o StepOutcome) {
 		s.rested, s.broke = false, step.Rate
 	case o == Outgrew:
 		s.limit, s.outgrew = ByGenerator, step.Rate
-		if step.Kind == Confirm { // the generator does not keep it up for longer either
-			s.firm = s.held
-			s.finish("")
+		if step.Kind == Confirm {
+			s.finish("the generator itself did not keep up " + rateText(step.Rate) + "/s for longer than a step")
 		}
 	case o == Untold:
 		s.finish("there was no data to tell by at " + rateText(step.Rate) + "/s")
