@@ -49,7 +49,7 @@ test-matrix:
 
 # No namespaces, no programs from elsewhere, no traffic: the part to run after every change.
 test-fast:
-	$(GO) test -short ./clock/... ./faults ./loadgen ./loadgen/baseline ./loadgen/sli/... ./alarms ./report/... ./scenarios/... ./conductor/... ./internal/...
+	$(GO) test -short ./clock/... ./faults ./loadgen ./loadgen/baseline ./loadgen/sli/... ./alarms ./importer ./report/... ./scenarios/... ./conductor/... ./internal/...
 
 setup:
 	tools/setup
@@ -62,8 +62,8 @@ lint:
 
 # Rewrites every golden file, runs the tests again, and shows what changed.
 golden:
-	$(GO) test ./scenarios ./report ./conductor/... ./cmd/gameday -update
-	$(GO) test ./scenarios ./report ./conductor/... ./cmd/gameday
+	$(GO) test ./scenarios ./importer ./report ./conductor/... ./cmd/gameday -update
+	$(GO) test ./scenarios ./importer ./report ./conductor/... ./cmd/gameday
 	git --no-pager diff --stat
 
 bench: build
@@ -76,6 +76,7 @@ examples: build
 fuzz:
 	$(GO) test ./scenarios -run '^$$' -fuzz FuzzLoad -fuzztime 60s -fuzzminimizetime 20x
 	$(GO) test ./loadgen/baseline -run '^$$' -fuzz FuzzLines -fuzztime 60s
+	for f in HAR Postman OpenAPI Detect; do $(GO) test ./importer -run '^$$' -fuzz "^Fuzz$$f\$$" -fuzztime 60s -fuzzminimizetime 20x || exit 1; done
 
 clean:
 	rm -rf bin runs
