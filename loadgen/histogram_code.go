@@ -193,14 +193,7 @@ func (p *packer) reset() { p.total, p.next, p.body = 0, 0, p.body[:0] }
 
 // add counts n in a bucket after the last one.
 func (p *packer) add(bucket int, n uint64) {
-	switch gap := uint64(bucket-p.next) << 1; {
-	case n > 1:
-		p.body = binary.AppendUvarint(binary.AppendUvarint(p.body, gap|1), n)
-	case gap < 0x80:
-		p.body = append(p.body, byte(gap))
-	default:
-		p.body = binary.AppendUvarint(p.body, gap)
-	}
+	p.body = appendCount(p.body, uint64(bucket-p.next), n)
 	p.total += n
 	p.next = bucket + 1
 }
@@ -213,9 +206,10 @@ func (p *packer) appendTo(room []byte) []byte {
 	return append(binary.AppendUvarint(room, p.total), p.body...)
 }
 
-// payload packs the counts of a V2 encoding.
+// payload packs the counts of a V2 encoding. It is add written out, because reading a long record is mostly this.
 func (p *packer) payload(b []byte) error {
-	at := uint64(0) // the bucket that comes next
+	body, total, next := p.body, p.total, uint64(p.next)
+	at := uint64(0) // the bucket that comes next in b
 	for i := 0; i < len(b); {
 		// Zigzag: an odd number is negative.
 		v := uint64(b[i])
@@ -227,24 +221,41 @@ func (p *packer) payload(b []byte) error {
 			}
 			i += n - 1
 		}
-		zeros, n := uint64(0), v>>1
-		switch {
-		case v&1 == 1:
-			zeros = v>>1 + 1
-		case n == 0:
-			zeros = 1
-		}
-		switch {
-		case zeros > bucketCount-at, zeros == 0 && at == bucketCount:
-			return errors.New("it has more buckets than there are")
-		case zeros > 0:
-			at += zeros
+		n := v >> 1
+		if v&1 == 1 || n == 0 { // as many zeros, or one
+			if v&1 == 1 {
+				n++
+			} else {
+				n = 1
+			}
+			if n > bucketCount-at {
+				return errors.New("it has more buckets than there are")
+			}
+			at += n
 			continue
-		case n > maxDecodedCount-p.total:
+		}
+		if at == bucketCount {
+			return errors.New("it has more buckets than there are")
+		}
+		if n > maxDecodedCount-total {
 			return errors.New("its counts are beyond any run")
 		}
-		p.add(int(at), n)
+		total += n
+		body = appendCount(body, at-next, n)
 		at++
+		next = at
 	}
+	p.body, p.total, p.next = body, total, int(next)
 	return nil
+}
+
+// appendCount appends a bucket after a gap of some that were not hit.
+func appendCount(body []byte, gap, n uint64) []byte {
+	switch gap <<= 1; {
+	case n > 1:
+		return binary.AppendUvarint(binary.AppendUvarint(body, gap|1), n)
+	case gap < 0x80:
+		return append(body, byte(gap))
+	}
+	return binary.AppendUvarint(body, gap)
 }
