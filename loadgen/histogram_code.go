@@ -19,8 +19,8 @@ const (
 	maxDecodedCount = 1 << 50
 )
 
-// The V2 encoding of HdrHistogram begins with a cookie, of which four bits say how wide a word is and do not matter here. What
-// is compressed has a cookie of its own and the compressed length before it.
+// The V2 encoding of HdrHistogram begins with a cookie, of which four bits say how wide a word is and do not matter
+// here. What is compressed has a cookie of its own and the compressed length before it.
 const (
 	cookiePlain      = 0x1c849303
 	cookieCompressed = 0x1c849304
@@ -67,8 +67,8 @@ func (h *Histogram) encode() []byte {
 	return b
 }
 
-// UnmarshalJSON reads what MarshalJSON writes, and the same compressed, as earlier versions wrote it. It refuses buckets
-// other than ours, and allocates no more than a full histogram takes, whatever the text claims.
+// UnmarshalJSON reads what MarshalJSON writes, and the same compressed, as earlier versions wrote it. It refuses
+// buckets other than ours, and allocates no more than a full histogram takes, whatever the text claims.
 func (h *Histogram) UnmarshalJSON(b []byte) error {
 	var text string
 	if err := json.Unmarshal(b, &text); err != nil {
@@ -119,7 +119,8 @@ func (d *decoder) decode(text []byte) error {
 	if length := binary.BigEndian.Uint32(head[4:]); int64(length) != int64(len(payload)) {
 		return fmt.Errorf("its counts take %d bytes, not %d", len(payload), length)
 	}
-	digits, low, high := binary.BigEndian.Uint32(head[12:]), binary.BigEndian.Uint64(head[16:]), binary.BigEndian.Uint64(head[24:])
+	digits := binary.BigEndian.Uint32(head[12:])
+	low, high := binary.BigEndian.Uint64(head[16:]), binary.BigEndian.Uint64(head[24:])
 	if digits != histogramDigits || low != 1 || high != uint64(HistogramMax/HistogramMin) {
 		return fmt.Errorf("its buckets are not ours (from %d to %d µs with %d digits)", low, high, digits)
 	}
@@ -149,8 +150,8 @@ func (d *decoder) inflate(raw []byte) ([]byte, error) {
 	return d.inflated.Bytes(), nil
 }
 
-// packed is a histogram in its small form: how much was counted, then for each bucket that was hit how many were not since
-// the one before, doubled, and its count. A count of one is left out, which an odd number says it is not.
+// packed is a histogram in its small form: how much was counted, then for each bucket that was hit how many were not
+// since the one before, doubled, and its count. A count of one is left out; an odd number says that one follows.
 type packed []byte
 
 // total returns how much was counted.

@@ -51,7 +51,8 @@ func (b *bench) day(ctx context.Context) ([]row, error) {
 	}
 	of := fmt.Sprintf(", of %s (%.0f MB)", length, size)
 	return []row{
-		{"gameday report on one processor, s" + of, wall.text(2), fmt.Sprintf("< %g", dayLimit), met(wall.median(), dayLimit)},
+		{"gameday report on one processor, s" + of, wall.text(2), fmt.Sprintf("< %g", dayLimit),
+			met(wall.median(), dayLimit)},
 		{"of them processor time, user and system", cpu.text(2), "", ""},
 		{"largest resident memory, MB", peak.text(0), fmt.Sprintf("< %d", dayPeak), met(peak.median(), dayPeak)},
 	}, nil
