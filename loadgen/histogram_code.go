@@ -223,20 +223,12 @@ func (p *packer) payload(b []byte) error {
 			i += n - 1
 		}
 		n := v >> 1
-		if v&1 == 1 || n == 0 { // as many zeros, or one
-			if v&1 == 1 {
-				n++
-			} else {
-				n = 1
-			}
-			if n > bucketCount-at {
-				return errors.New("it has more buckets than there are")
-			}
-			at += n
-			continue
-		}
-		if at == bucketCount {
+		if n >= bucketCount-at && (v&1 == 1 || at == bucketCount) {
 			return errors.New("it has more buckets than there are")
+		}
+		if v&1 == 1 || n == 0 { // zeros, one more than n
+			at += n + 1
+			continue
 		}
 		if n > maxDecodedCount-total {
 			return errors.New("its counts are beyond any run")
