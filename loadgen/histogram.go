@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// The buckets of every Histogram: whole microseconds from 1 µs to 1 h, three significant digits, laid out as HdrHistogram
-// lays them out. They are the same everywhere, which is what makes merging exact.
+// The buckets of every Histogram: whole microseconds from 1 µs to 1 h, three significant digits, laid out as
+// HdrHistogram lays them out. They are the same everywhere, which is what makes merging exact.
 const (
 	HistogramMin    = time.Microsecond
 	HistogramMax    = time.Hour
@@ -21,9 +21,10 @@ const (
 )
 
 // Histogram counts durations in buckets no wider than 0.1 % of their value (or 1 µs, below 2 ms). Recording takes a
-// moment that does not depend on what was recorded; memory goes by how far apart the durations are. One that was read is
-// kept in about a byte for each different bucket that was hit, until something is added to it. The zero value is empty and
-// ready; reading a nil one reads an empty one. It is not safe for concurrent use, except for reads while nothing writes.
+// moment that does not depend on what was recorded; memory goes by how far apart the durations are. One that was read
+// is kept in about a byte for each different bucket that was hit, until something is added to it. The zero value is
+// empty and ready; reading a nil one reads an empty one. It is not safe for concurrent use, except for reads while
+// nothing writes.
 //
 // Buckets, quantiles and encoding are those of HdrHistogram; docs/adr/0008 says why they are computed here.
 type Histogram struct {

@@ -19,8 +19,8 @@ const (
 	maxDecodedCount = 1 << 50
 )
 
-// The V2 encoding of HdrHistogram begins with a cookie, of which four bits say how wide a word is and do not matter here. What
-// is compressed has a cookie of its own and the compressed length before it.
+// The V2 encoding of HdrHistogram begins with a cookie, of which four bits say how wide a word is and do not matter
+// here. What is compressed has a cookie of its own and the compressed length before it.
 const (
 	cookiePlain      = 0x1c849303
 	cookieCompressed = 0x1c849304
@@ -67,8 +67,8 @@ func (h *Histogram) encode() []byte {
 	return b
 }
 
-// UnmarshalJSON reads what MarshalJSON writes, and the same compressed, as earlier versions wrote it. It refuses buckets
-// other than ours, and allocates no more than a full histogram takes, whatever the text claims.
+// UnmarshalJSON reads what MarshalJSON writes, and the same compressed, as earlier versions wrote it. It refuses
+// buckets other than ours, and allocates no more than a full histogram takes, whatever the text claims.
 func (h *Histogram) UnmarshalJSON(b []byte) error {
 	var text string
 	if err := json.Unmarshal(b, &text); err != nil {
@@ -119,7 +119,8 @@ func (d *decoder) decode(text []byte) error {
 	if length := binary.BigEndian.Uint32(head[4:]); int64(length) != int64(len(payload)) {
 		return fmt.Errorf("its counts take %d bytes, not %d", len(payload), length)
 	}
-	digits, low, high := binary.BigEndian.Uint32(head[12:]), binary.BigEndian.Uint64(head[16:]), binary.BigEndian.Uint64(head[24:])
+	digits := binary.BigEndian.Uint32(head[12:])
+	low, high := binary.BigEndian.Uint64(head[16:]), binary.BigEndian.Uint64(head[24:])
 	if digits != histogramDigits || low != 1 || high != uint64(HistogramMax/HistogramMin) {
 		return fmt.Errorf("its buckets are not ours (from %d to %d µs with %d digits)", low, high, digits)
 	}
@@ -149,8 +150,8 @@ func (d *decoder) inflate(raw []byte) ([]byte, error) {
 	return d.inflated.Bytes(), nil
 }
 
-// packed is a histogram in its small form: how much was counted, then for each bucket that was hit how many were not since
-// the one before, doubled, and its count. A count of one is left out, which an odd number says it is not.
+// packed is a histogram in its small form: how much was counted, then for each bucket that was hit how many were not
+// since the one before, doubled, and its count. A count of one is left out; an odd number says that one follows.
 type packed []byte
 
 // total returns how much was counted.
@@ -193,14 +194,7 @@ func (p *packer) reset() { p.total, p.next, p.body = 0, 0, p.body[:0] }
 
 // add counts n in a bucket after the last one.
 func (p *packer) add(bucket int, n uint64) {
-	switch gap := uint64(bucket-p.next) << 1; {
-	case n > 1:
-		p.body = binary.AppendUvarint(binary.AppendUvarint(p.body, gap|1), n)
-	case gap < 0x80:
-		p.body = append(p.body, byte(gap))
-	default:
-		p.body = binary.AppendUvarint(p.body, gap)
-	}
+	p.body = appendCount(p.body, uint64(bucket-p.next), n)
 	p.total += n
 	p.next = bucket + 1
 }
@@ -213,9 +207,10 @@ func (p *packer) appendTo(room []byte) []byte {
 	return append(binary.AppendUvarint(room, p.total), p.body...)
 }
 
-// payload packs the counts of a V2 encoding.
+// payload packs the counts of a V2 encoding. It is add written out, because reading a long record is mostly this.
 func (p *packer) payload(b []byte) error {
-	at := uint64(0) // the bucket that comes next
+	body, total, next := p.body, p.total, uint64(p.next)
+	at := uint64(0) // the bucket that comes next in b
 	for i := 0; i < len(b); {
 		// Zigzag: an odd number is negative.
 		v := uint64(b[i])
@@ -227,24 +222,33 @@ func (p *packer) payload(b []byte) error {
 			}
 			i += n - 1
 		}
-		zeros, n := uint64(0), v>>1
-		switch {
-		case v&1 == 1:
-			zeros = v>>1 + 1
-		case n == 0:
-			zeros = 1
-		}
-		switch {
-		case zeros > bucketCount-at, zeros == 0 && at == bucketCount:
+		n := v >> 1
+		if n >= bucketCount-at && (v&1 == 1 || at == bucketCount) {
 			return errors.New("it has more buckets than there are")
-		case zeros > 0:
-			at += zeros
+		}
+		if v&1 == 1 || n == 0 { // zeros, one more than n
+			at += n + 1
 			continue
-		case n > maxDecodedCount-p.total:
+		}
+		if n > maxDecodedCount-total {
 			return errors.New("its counts are beyond any run")
 		}
-		p.add(int(at), n)
+		total += n
+		body = appendCount(body, at-next, n)
 		at++
+		next = at
 	}
+	p.body, p.total, p.next = body, total, int(next)
 	return nil
+}
+
+// appendCount appends a bucket after a gap of some that were not hit.
+func appendCount(body []byte, gap, n uint64) []byte {
+	switch gap <<= 1; {
+	case n > 1:
+		return binary.AppendUvarint(binary.AppendUvarint(body, gap|1), n)
+	case gap < 0x80:
+		return append(body, byte(gap))
+	}
+	return binary.AppendUvarint(body, gap)
 }

@@ -124,7 +124,8 @@ func quoted(text []byte) []byte { return slices.Concat([]byte(`"`), text, []byte
 // TestHistogramReadsEarlierTexts holds on to records written before the encoding was left uncompressed.
 func TestHistogramReadsEarlierTexts(t *testing.T) {
 	var h Histogram
-	err := h.UnmarshalJSON([]byte(`"HISTFAAAAF942pJpmSzMwMBgxwABzFCaEURcm7yEwf4DRECWSZCJgYmXiRlMMjAxMTBxsrCyyDOxM4myiDJxMikzqTOpM/EzcTJJM7EzMTBJMrEyKTK5Ml1nZEpkAgQAAP//wuAIIw=="`))
+	err := h.UnmarshalJSON([]byte(`"HISTFAAAAF942pJpmSzMwMBgxwABzFCaEURcm7yEwf4DRECWSZCJgYmXiRlMMjAx` +
+		`MTBxsrCyyDOxM4myiDJxMikzqTOpM/EzcTJJM7EzMTBJMrEyKTK5Ml1nZEpkAgQAAP//wuAIIw=="`))
 	if err != nil || h.Count() != 34 || h.Quantile(0.5) != 97*time.Microsecond || h.Max() != 444*time.Microsecond {
 		t.Errorf("%d durations, half of them up to %s, all up to %s; %v", h.Count(), h.Quantile(0.5), h.Max(), err)
 	}
@@ -196,26 +197,35 @@ func TestHistogramRefuses(t *testing.T) {
 		binary.BigEndian.PutUint32(raw[4:], uint32(len(counts)))
 		return base64.StdEncoding.EncodeToString(raw)
 	}
+	encode := base64.StdEncoding.EncodeToString
 	for what, bad := range map[string]string{
-		"no text": `7`, "no base64": `"x"`, "nothing in it": `"AAAA"`, "zeros": `"` + base64.StdEncoding.EncodeToString(make([]byte, 60)) + `"`,
-		"other buckets": string(quoted(foreign)), "too long": `"` + strings.Repeat("A", maxEncoded+1) + `"`,
-		"another cookie": `"` + but(0, 0x1d) + `"`, "another length": `"` + but(7, 200) + `"`, "two digits": `"` + but(15, 2) + `"`,
-		"another lowest value": `"` + but(23, 2) + `"`, "another highest value": `"` + but(31, 2) + `"`,
-		"a cut-off count": `"` + with(0x80) + `"`, "too many zeros": `"` + with(binary.AppendVarint(nil, -bucketCount-1)...) + `"`,
-		"no zeros at all, it says":   `"` + with(binary.AppendVarint(nil, math.MinInt64)...) + `"`,
-		"a count after the last":     `"` + with(append(binary.AppendVarint(nil, -bucketCount), 2)...) + `"`,
-		"a count beyond any run":     `"` + with(binary.AppendVarint(nil, maxDecodedCount+1)...) + `"`,
-		"counts beyond any run":      `"` + with(append(binary.AppendVarint(nil, maxDecodedCount), 2)...) + `"`,
-		"compressed, and cut off":    string(quoted(compressed(good)[:40])),
-		"compressed, and not zipped": `"` + base64.StdEncoding.EncodeToString([]byte("\x1c\x84\x93\x14\x00\x00\x00\x04good")) + `"`,
+		"no base64": "x", "nothing in it": "AAAA", "zeros": encode(make([]byte, 60)), "other buckets": string(foreign),
+		"too long":                 strings.Repeat("A", maxEncoded+1),
+		"another cookie":           but(0, 0x1d),
+		"another length":           but(7, 200),
+		"two digits":               but(15, 2),
+		"another lowest value":     but(23, 2),
+		"another highest value":    but(31, 2),
+		"a cut-off count":          with(0x80),
+		"too many zeros":           with(binary.AppendVarint(nil, -bucketCount-1)...),
+		"the most zeros":           with(binary.AppendVarint(nil, math.MinInt64)...),
+		"a count after the last":   with(append(binary.AppendVarint(nil, -bucketCount), 2)...),
+		"a count beyond any run":   with(binary.AppendVarint(nil, maxDecodedCount+1)...),
+		"counts beyond any run":    with(append(binary.AppendVarint(nil, maxDecodedCount), 2)...),
+		"compressed and cut off":   string(compressed(good)[:40]),
+		"said to be compressed":    encode([]byte("\x1c\x84\x93\x14\x00\x00\x00\x04good")),
+		"more than was compressed": encode([]byte("\x1c\x84\x93\x14\x00\x00\x00\x05good")),
 	} {
 		var h Histogram
-		if err := h.UnmarshalJSON([]byte(bad)); err == nil {
+		if err := h.UnmarshalJSON(quoted([]byte(bad))); err == nil {
 			t.Errorf("%s: %.60s… was read as %d durations", what, bad, h.Count())
 		}
 	}
-	full := with(append(binary.AppendVarint(nil, 1-bucketCount), 2)...)
 	var h Histogram
+	if err := h.UnmarshalJSON([]byte("7")); err == nil {
+		t.Error("a number was read as a histogram")
+	}
+	full := with(append(binary.AppendVarint(nil, 1-bucketCount), 2)...)
 	if err := h.UnmarshalJSON([]byte(`"` + full + `"`)); err != nil || h.Max() != HistogramMax {
 		t.Errorf("the last bucket alone is read as %s: %v", h.Max(), err)
 	}

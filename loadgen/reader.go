@@ -9,10 +9,10 @@ import (
 	"unicode/utf8"
 )
 
-// Reader reads windows from their JSON, for those who read and keep very many: it leaves next to no garbage, and its windows
-// are as small as they can be. Service times are checked and left out, for nothing is judged by them. What it returns and
-// what it refuses is otherwise what encoding/json returns and refuses. The zero value is ready. It is not safe for
-// concurrent use; the windows are.
+// Reader reads windows from their JSON, for those who read and keep very many: it leaves next to no garbage, and its
+// windows are as small as they can be. Service times are checked and left out, for nothing is judged by them. What it
+// returns and what it refuses is otherwise what encoding/json returns and refuses. The zero value is ready. It is not
+// safe for concurrent use; the windows are.
 type Reader struct {
 	streams []string
 	zone    *time.Location // of the last window
@@ -95,8 +95,9 @@ func (r *Reader) histogram(s *scan, name string, wanted bool) *Histogram {
 	if s.bad || !s.has(name) {
 		return nil
 	}
-	if text := s.until('"'); s.bad || bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 || r.text.decode(text) != nil {
-		s.bad = true // base64 overlooks ends of lines, and JSON does not
+	text := s.until('"')
+	broken := bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 // which base64 overlooks, unlike JSON
+	if s.bad = s.bad || broken || r.text.decode(text) != nil; s.bad {
 		return nil
 	}
 	if !wanted {

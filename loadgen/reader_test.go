@@ -21,9 +21,12 @@ func plainly(data []byte) (Window, error) {
 func strangeWindow(t *rapid.T) Window {
 	w := window(t)
 	w.Stream = rapid.OneOf(rapid.SampledFrom([]string{"shoppers", "search", ""}), rapid.String()).Draw(t, "stream")
-	zone := rapid.SampledFrom([]*time.Location{time.UTC, time.Local, time.FixedZone("", 3600), time.FixedZone("", -12600)}).Draw(t, "zone")
-	w.Start = time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "second"), rapid.Int64Range(0, 1e9-1).Draw(t, "nanosecond")).In(zone)
-	w.Multiple = rapid.OneOf(rapid.SampledFrom([]float64{0, 1, 3, 0.1}), rapid.Float64Range(-1e300, 1e300)).Draw(t, "multiple")
+	zone := rapid.SampledFrom([]*time.Location{time.UTC, time.Local, time.FixedZone("", 3600),
+		time.FixedZone("", -12600)}).Draw(t, "zone")
+	seconds, rest := rapid.Int64Range(0, 4e9).Draw(t, "second"), rapid.Int64Range(0, 1e9-1).Draw(t, "nanosecond")
+	w.Start = time.Unix(seconds, rest).In(zone)
+	multiples := rapid.OneOf(rapid.SampledFrom([]float64{0, 1, 3, 0.1}), rapid.Float64Range(-1e300, 1e300))
+	w.Multiple = multiples.Draw(t, "multiple")
 	w.Requests = rapid.Uint64().Draw(t, "requests")
 	w.Generator.RunQueue = time.Duration(rapid.Int64().Draw(t, "run queue"))
 	if rapid.Bool().Draw(t, "queue") {
@@ -81,7 +84,7 @@ func TestReaderKnowsEveryField(t *testing.T) {
 	})
 }
 
-// TestReaderLeavesNoGarbage holds reading a window to less than one allocation: only now and then is room made for many.
+// TestReaderLeavesNoGarbage holds reading a window to less than one allocation: now and then room is made for many.
 func TestReaderLeavesNoGarbage(t *testing.T) {
 	w := Window{Stream: "shoppers", Start: time.Unix(1_800_000_000, 0).In(time.FixedZone("", 3600))}
 	for i := range 100 {

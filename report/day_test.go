@@ -35,7 +35,8 @@ func read(t *testing.T, dir string) *report.Record {
 func printed(t *testing.T, c *report.Scorecard) map[string]string {
 	t.Helper()
 	out := map[string]string{}
-	for name, render := range map[string]func(io.Writer, *report.Scorecard) error{"json": report.JSON, "junit": report.JUnit, "html": report.HTML,
+	for name, render := range map[string]func(io.Writer, *report.Scorecard) error{
+		"json": report.JSON, "junit": report.JUnit, "html": report.HTML,
 		"text": func(w io.Writer, c *report.Scorecard) error { return report.Text(w, c, report.TextOptions{}) }} {
 		var b bytes.Buffer
 		if err := render(&b, c); err != nil {
@@ -62,8 +63,8 @@ func TestSimulatedRun(t *testing.T) {
 	}
 }
 
-// TestCostOfAWindow bounds what reading and judging a second of traffic more leaves in memory and to the collector, so that
-// a long run is read in little of either. It compares two runs, and so does not depend on the machine.
+// TestCostOfAWindow bounds what reading and judging a second of traffic more leaves in memory and to the collector, so
+// that a long run is read in little of either. It compares two runs, and so does not depend on the machine.
 func TestCostOfAWindow(t *testing.T) {
 	dir := simulated(t, 20*time.Minute, 1)
 	cost(t, dir) // what is made once and kept is made here
@@ -113,8 +114,8 @@ func cost(t *testing.T, dir string) costs {
 	}
 }
 
-// TestPagesDoNotGrow checks that the report of a long run is hardly longer than that of a short one, and says what a point
-// of its picture stands for.
+// TestPagesDoNotGrow checks that the report of a long run is hardly longer than that of a short one, and says what a
+// point of its picture stands for.
 func TestPagesDoNotGrow(t *testing.T) {
 	short := printed(t, report.Score(read(t, simulated(t, 20*time.Minute, 0.1))))
 	long := printed(t, report.Score(read(t, simulated(t, 4*time.Hour, 0.1))))

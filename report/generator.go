@@ -81,8 +81,8 @@ func (u usage) tardy() string {
 	return fmt.Sprintf("starts were up to %s late with virtual users free", span(u.lateness))
 }
 
-// Saturation says by what signs the generator of these windows, of one stream, was at its own limit, and "" when it was not. What
-// is measured then is the generator's as much as the system's.
+// Saturation says by what signs the generator of these windows, of one stream, was at its own limit, and "" when it was
+// not. What is measured then is the generator's as much as the system's.
 func Saturation(ws []loadgen.Window) string {
 	return use(func(yield func(*loadgen.Window) bool) {
 		for i := range ws {

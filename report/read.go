@@ -187,8 +187,8 @@ func (r *reader) line() (line []byte, whole bool, err error) {
 	}
 }
 
-// written takes a line as this version writes it, as nearly every line of a record is. ok is false for any other: it may be
-// as good, or no event at all, and nothing was taken.
+// written takes a line as this version writes it, as nearly every line of a record is. ok is false for any other: it
+// may be as good, or no event at all, and nothing was taken.
 func (r *reader) written(line []byte, number uint64) (ok bool) {
 	e, ok := cutEvent(line, number)
 	if _, known := kinds[string(e.Kind)]; !ok || !known && !json.Valid(e.Data) {
@@ -260,8 +260,8 @@ func (r *reader) copy(data []byte) []byte {
 	return r.room[n:len(r.room):len(r.room)]
 }
 
-// room makes room in a list for one event more. A list that is long is not made a little longer again and again, but as long
-// as it will be when the run comes to its planned end, though at most eight times as long at once.
+// room makes room in a list for one event more. A list that is long is not made a little longer again and again, but as
+// long as it will be when the run comes to its planned end, though at most eight times as long at once.
 func room[T any](list []T, now, end time.Duration) []T {
 	n := len(list)
 	if n < cap(list) || n < 1024 {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"iter"
 	"time"
 
 	"gameday/clock"
@@ -30,19 +31,21 @@ func (j *judge) steadyFrom(from, end time.Time) steadiness {
 	var r steadiness
 	expects := j.steadyExpects()
 	longest := j.longest()
-	starts := j.starts(from, end)
-	if len(starts) == 0 {
+	for s := range j.starts(from, end) {
+		r.seen = s.Add(second)
+	}
+	if r.seen.IsZero() {
 		r.blind = true
 		return r
 	}
-	r.seen = starts[len(starts)-1].Add(second)
-	r.blind = starts[0].Sub(from) > 2*second
 	run := 0
 	var first time.Time
-	for i, s := range starts {
-		if i > 0 && s.Sub(starts[i-1]) > 2*second {
+	last := from
+	for s := range j.starts(from, end) {
+		if s.Sub(last) > 2*second {
 			r.blind, run = true, 0
 		}
+		last = s
 		holds := j.holdsFrom(expects, s, r.seen, &r)
 		full := !s.Add(longest).After(r.seen)
 		switch {
@@ -89,19 +92,24 @@ func (j *judge) longest() time.Duration {
 	return d
 }
 
-// starts returns the distinct seconds at which windows begin in [from, end).
-func (j *judge) starts(from, end time.Time) []time.Time {
-	var out []time.Time
-	for _, w := range j.load.windows[j.load.from(from):] {
-		if w.Start.Add(second).After(end) {
-			break
-		}
-		// Streams begin their seconds apart; one look a second is enough.
-		if n := len(out); n == 0 || w.Start.Sub(out[n-1]) >= second/2 {
-			out = append(out, w.Start)
+// starts goes through the distinct seconds at which windows begin in [from, end).
+func (j *judge) starts(from, end time.Time) iter.Seq[time.Time] {
+	return func(yield func(time.Time) bool) {
+		var last time.Time
+		for ws := j.load.windows[j.load.from(from):]; len(ws) > 0; ws = ws[1:] {
+			s := ws[0].Start
+			if s.Add(second).After(end) {
+				return
+			}
+			// Streams begin their seconds apart; one look a second is enough.
+			if !last.IsZero() && s.Sub(last) < second/2 {
+				continue
+			}
+			if last = s; !yield(s) {
+				return
+			}
 		}
 	}
-	return out
 }
 
 // holdsFrom evaluates all expectations over their windows from s on, cut off where the data ends.

@@ -386,7 +386,8 @@ func (j *judge) engine(name string) Engine {
 		queue.Merge(w.Queue)
 	}
 	u := use(ws)
-	e.Cores, e.Waiting, e.Paused, e.Lateness, e.VUs, e.MaxVUs, e.Memory = u.cores, u.waiting, u.paused, u.lateness, u.vus, u.maxVUs, u.memory
+	e.Cores, e.Waiting, e.Paused, e.Lateness = u.cores, u.waiting, u.paused, u.lateness
+	e.VUs, e.MaxVUs, e.Memory = u.vus, u.maxVUs, u.memory
 	e.QueueP50, e.QueueP99 = queue.Quantile(0.5), queue.Quantile(0.99)
 	return e
 }

@@ -20,15 +20,16 @@ const covered = 0.95
 
 // traffic is the windows and own readings of a record, ordered so that spans of them can be taken.
 type traffic struct {
-	windows  []loadgen.Window     // by start, then stream
-	readings map[string][]reading // by indicator, by time
-	streams  []string             // those of the plan, and any other that has windows
-	had      map[string][]clock.Span
-	long     []*spanReadings // answers for long spans, which are asked for again
+	windows  []loadgen.Window        // by start, then stream
+	readings []reading               // by time
+	streams  []string                // those of the plan, and any other that has windows
+	had      map[string][]clock.Span // by stream, when there were windows
+	long     []*spanReadings         // answers for long spans, which are asked for again
 }
 
 // reading is one value of an indicator of the scenario's own.
 type reading struct {
+	sli   string
 	at    time.Time
 	known bool
 	value float64
@@ -40,21 +41,10 @@ func inOrder(a, b loadgen.Window) int {
 }
 
 func newTraffic(rec *Record) *traffic {
-	t := &traffic{windows: rec.Windows, readings: map[string][]reading{}, had: map[string][]clock.Span{}}
+	t := &traffic{windows: rec.Windows, readings: readings(rec), had: map[string][]clock.Span{}}
 	if !slices.IsSortedFunc(t.windows, inOrder) {
 		t.windows = slices.Clone(t.windows)
 		slices.SortStableFunc(t.windows, inOrder)
-	}
-	for _, e := range rec.Events {
-		if e.Kind != ReadingTaken {
-			continue
-		}
-		if r, err := decodeReading(e); err == nil {
-			t.readings[r.SLI] = append(t.readings[r.SLI], reading{e.At, r.Known, r.Value})
-		}
-	}
-	for _, list := range t.readings {
-		slices.SortStableFunc(list, func(a, b reading) int { return a.at.Compare(b.at) })
 	}
 	for _, p := range rec.Plan.Traffic {
 		if _, known := t.had[p.Name]; !known {
@@ -76,6 +66,27 @@ func newTraffic(rec *Record) *traffic {
 		t.had[w.Stream] = append(had, clock.Span{Start: w.Start, End: end})
 	}
 	return t
+}
+
+// readings returns those of a record by their time.
+func readings(rec *Record) []reading {
+	n := 0
+	for i := range rec.Events {
+		if rec.Events[i].Kind == ReadingTaken {
+			n++
+		}
+	}
+	out := make([]reading, 0, n)
+	for _, e := range rec.Events {
+		if e.Kind != ReadingTaken {
+			continue
+		}
+		if r, err := decodeReading(e); err == nil {
+			out = append(out, reading{r.SLI, e.At, r.Known, r.Value})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b reading) int { return a.at.Compare(b.at) })
+	return out
 }
 
 // from returns the index of the first window that starts at or after an instant.
@@ -197,11 +208,14 @@ func (r *spanReadings) Read(stream, name string) (float64, bool) {
 func (r *spanReadings) own(name string) (float64, bool) {
 	var sum float64
 	var known, asked int
-	list := r.t.readings[name]
+	list := r.t.readings
 	for _, s := range clock.Merge(r.spans) { // so that none counts twice
 		for _, x := range list[sort.Search(len(list), func(i int) bool { return !list[i].at.Before(s.Start) }):] {
 			if !inSpan(x.at, s) {
 				break
+			}
+			if x.sli != name {
+				continue
 			}
 			asked++
 			if x.known {

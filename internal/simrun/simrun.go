@@ -1,5 +1,5 @@
-// Package simrun writes the record of a run that never ran: a day of traffic with its faults, alarms, pages and answers,
-// in seconds. It is for tests and measurements of what reads records.
+// Package simrun writes the record of a run that never ran: a day of traffic with its faults, alarms, pages and
+// answers, in seconds. It is for tests and measurements of what reads records.
 //
 // The record is made of the real types, written as a run writes them: what a generator counts is recorded request by
 // request into its windows. The same Run writes the same bytes.
@@ -44,9 +44,9 @@ const multiple = 3
 // seconds so close together that their windows do not arrive in the order in which they begin, as happens.
 func Streams(factor float64) []Stream {
 	return []Stream{
-		{Name: "shoppers", Rate: 15 * factor, Median: 38 * time.Millisecond, Offset: 310 * time.Millisecond, MaxVUs: 120, Failing: 0.18},
-		{Name: "search", Rate: 25 * factor, Median: 12 * time.Millisecond, Offset: 335 * time.Millisecond, MaxVUs: 80, Failing: 0.05},
-		{Name: "partners", Rate: 27 * factor, Median: 85 * time.Millisecond, Offset: 860 * time.Millisecond, MaxVUs: 200, Failing: 0.11},
+		{"shoppers", 15 * factor, 38 * time.Millisecond, 310 * time.Millisecond, 120, 0.18},
+		{"search", 25 * factor, 12 * time.Millisecond, 335 * time.Millisecond, 80, 0.05},
+		{"partners", 27 * factor, 85 * time.Millisecond, 860 * time.Millisecond, 200, 0.11},
 	}
 }
 

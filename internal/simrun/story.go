@@ -49,8 +49,8 @@ func newStory(r Run) *story {
 	s := &story{run: r, length: r.Length.Truncate(time.Second), history: map[string][]alarms.Episode{},
 		random: random{rand.New(rand.NewPCG(r.Seed, math.MaxUint64))}}
 	s.plan = s.promise()
-	s.add(0, report.RunStarted, report.Started{Run: "20261120-060000-a-day", Version: "simulated", At: began, Host: "simulated",
-		Seed: int64(r.Seed >> 1)})
+	s.add(0, report.RunStarted, report.Started{Run: "20261120-060000-a-day", Version: "simulated", At: began,
+		Host: "simulated", Seed: int64(r.Seed >> 1)})
 	for _, p := range s.plan.Phases {
 		s.add(p.At, report.PhaseStarted, report.PhaseChange{Phase: p.Phase})
 		s.add(p.At+p.Length, report.PhaseEnded, report.PhaseChange{Phase: p.Phase})
@@ -92,7 +92,8 @@ func (s *story) promise() *report.Plan {
 		Summary: "A day at three times the traffic, with a fault every other hour.",
 		Phases: []report.PhasePlan{{Phase: report.Baseline, Length: side}, {Phase: report.Ramp, At: side, Length: ramp},
 			{Phase: report.Load, At: side + ramp, Length: load}, {Phase: report.Recovery, At: s.length - side, Length: side}},
-		Targets: []report.TargetPlan{{Name: "payments", Kind: "process", Selector: "listen 9102", Places: []string{"pid 4127 shop"}}},
+		Targets: []report.TargetPlan{{Name: "payments", Kind: "process", Selector: "listen 9102",
+			Places: []string{"pid 4127 shop"}}},
 		Expects: []report.ExpectPlan{
 			expect(report.PartSteady, "", "availability", less("error_ratio", 0.01), 5*time.Second),
 			expect(report.PartSteady, "", "latency", less("p95", 0.3), 10*time.Second),
@@ -108,7 +109,8 @@ func (s *story) promise() *report.Plan {
 	}
 	gap := load / time.Duration(max(1, s.run.Faults))
 	for i := range max(0, s.run.Faults) {
-		s.promiseFault(p, i, side+ramp+gap*time.Duration(i)+gap/4, min(5*time.Minute, gap/6).Truncate(time.Second))
+		at := side + ramp + gap*time.Duration(i) + gap/4
+		s.promiseFault(p, i, at.Truncate(time.Second), min(5*time.Minute, gap/6).Truncate(time.Second))
 	}
 	return p
 }
@@ -119,25 +121,29 @@ func expect(part report.ExpectPart, fault, name string, that *sli.Expr, over tim
 	if fault != "" {
 		id = string(part) + "." + fault + "." + name
 	}
-	return report.ExpectPlan{ID: id, Name: name, Part: part, Fault: fault, That: that, Source: that.String(), Over: over, Weight: 1}
+	return report.ExpectPlan{ID: id, Name: name, Part: part, Fault: fault, That: that, Source: that.String(), Over: over,
+		Weight: 1}
 }
 
 // promiseFault adds a fault with what is expected of it. Every third cannot be undone.
 func (s *story) promiseFault(p *report.Plan, i int, at, long time.Duration) {
-	f := report.FaultPlan{Name: fmt.Sprintf("cut-%02d", i+1), Kind: "network_partition", Targets: []string{"payments"}, At: at.Truncate(time.Second),
-		Duration: long, Undoing: "kernel lease, undone by guard", Reversible: true, Lease: 10 * time.Second, SteadyWithin: 2 * time.Minute}
+	f := report.FaultPlan{Name: fmt.Sprintf("cut-%02d", i+1), Kind: "network_partition", Targets: []string{"payments"},
+		At: at, Duration: long, Undoing: "kernel lease, undone by guard", Reversible: true, Lease: 10 * time.Second,
+		SteadyWithin: 2 * time.Minute}
 	alarm := "PaymentsDown"
 	if i%3 == 2 {
-		f = report.FaultPlan{Name: fmt.Sprintf("crash-%02d", i+1), Kind: "process_kill", Targets: []string{"payments"}, At: f.At,
-			Undoing: "cannot be undone", RestartsWithin: long, SteadyWithin: 2 * time.Minute}
+		f = report.FaultPlan{Name: fmt.Sprintf("crash-%02d", i+1), Kind: "process_kill", Targets: []string{"payments"},
+			At: at, Undoing: "cannot be undone", RestartsWithin: long, SteadyWithin: 2 * time.Minute}
 		alarm = "PaymentsRestarted"
 	}
 	p.Faults = append(p.Faults, f)
-	p.Expects = append(p.Expects, expect(report.PartFault, f.Name, "degrades, does not die", less("error_ratio", 0.3), 10*time.Second))
+	p.Expects = append(p.Expects, expect(report.PartFault, f.Name, "degrades, does not die", less("error_ratio", 0.3),
+		10*time.Second))
 	p.Alarms = append(p.Alarms, report.AlarmPlan{Name: fmt.Sprintf("%s-%02d", alarm, i+1), Source: rules,
-		Match: alarmLabels(alarm, i), Cause: f.Name, FiresWithin: time.Minute, PagesVia: router, PagesWithin: 90 * time.Second,
-		ClearsWithin: 2 * time.Minute, Weight: 1})
-	p.Responses = append(p.Responses, report.ResponsePlan{Name: fmt.Sprintf("on-call-%02d", i+1), Source: desk, To: p.Alarms[i].Name,
+		Match: alarmLabels(alarm, i), Cause: f.Name, FiresWithin: time.Minute, PagesVia: router,
+		PagesWithin: 90 * time.Second, ClearsWithin: 2 * time.Minute, Weight: 1})
+	p.Responses = append(p.Responses, report.ResponsePlan{Name: fmt.Sprintf("on-call-%02d", i+1), Source: desk,
+		To:          p.Alarms[i].Name,
 		Acknowledge: &report.AckPlan{DeadlinePlan: report.DeadlinePlan{Within: 2 * time.Minute, Weight: 2}, Level: 1},
 		Resolve:     &report.DeadlinePlan{Within: 30 * time.Minute, Weight: 1}})
 }
@@ -170,7 +176,7 @@ func (s *story) illness(at time.Duration) float64 {
 func (s *story) fault(i int, f report.FaultPlan) {
 	late := s.lognormal(2*time.Millisecond, 0.4)
 	on := f.At + late + s.lognormal(30*time.Millisecond, 0.3)
-	in := report.Injection{ID: fmt.Sprintf("a-day/%s", f.Name), Fault: f.Name, Kind: f.Kind, Place: "pid 4127 shop", Planned: f.At}
+	in := report.Injection{ID: "a-day/" + f.Name, Fault: f.Name, Kind: f.Kind, Place: "pid 4127 shop", Planned: f.At}
 	s.add(f.At+late, report.Injecting, in)
 	in.Onset, in.Effect = exactly(f.At+late, on), &faults.Effect{Proven: true, Summary: "214 packets dropped"}
 	s.add(on, report.Injected, in)
@@ -211,7 +217,8 @@ func (s *story) alarm(i int, labels map[string]string, sick ill) {
 	see(firing, rules, alarms.StateFiring)
 	see(paged, router, alarms.StatePaged)
 	see(ended, rules, alarms.StateInactive)
-	e := alarms.Episode{Source: rules, Key: key, Labels: labels, Pending: about(pending), Firing: about(firing), Ended: about(ended)}
+	e := alarms.Episode{Source: rules, Key: key, Labels: labels, Pending: about(pending), Firing: about(firing),
+		Ended: about(ended)}
 	s.history[rules] = append(s.history[rules], e)
 	e.Source, e.Pending, e.Paged = router, clock.Interval{}, about(paged)
 	s.history[router] = append(s.history[router], e)
@@ -244,8 +251,8 @@ func (s *story) page(at time.Duration, page string, labels map[string]string, e 
 func (s *story) noise() {
 	every := max(2*time.Hour, s.length/12)
 	for at := every; at < s.length-every/2; at += every {
-		e := alarms.Episode{Source: rules, Key: "DiskSlow", Labels: map[string]string{"alertname": "DiskSlow", "severity": "ticket"},
-			Pending: about(at), Firing: about(at + time.Minute), Ended: about(at + 5*time.Minute)}
+		e := alarms.Episode{Source: rules, Key: "DiskSlow", Pending: about(at), Firing: about(at + time.Minute),
+			Ended: about(at + 5*time.Minute), Labels: map[string]string{"alertname": "DiskSlow", "severity": "ticket"}}
 		s.history[rules] = append(s.history[rules], e)
 	}
 }
