@@ -78,7 +78,7 @@ func (s *several) part(i int, name string) (*part, error) {
 	p := &part{name: name, commands: make(chan Command, partBacklog), begin: make(chan time.Time, 1)}
 	p.spec = s.spec
 	p.spec.Generators, p.spec.Segment = nil, Segment{Index: i, Of: len(s.spec.Generators)}
-	p.spec.Dir = filepath.Join(s.spec.Dir, name)
+	p.spec.Dir = filepath.Join(s.spec.Dir, fmt.Sprintf("generator-%d", i+1)) // a destination need not be a file name
 	if err := os.MkdirAll(p.spec.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making room for generator %s: %w", name, err)
 	}

@@ -72,11 +72,11 @@ func (h *Host) look(ctx context.Context) (there, error) {
 	t := there{system: words[0], machine: words[1], folder: lines[i+1], digests: map[string]string{}}
 	for _, line := range lines[i+2:] {
 		if line == "foreign" {
-			return t, fmt.Errorf("host %s: the folder %s belongs to somebody else, who could put another program in the guard's "+
-				"place; name a folder of your own with install", h, t.folder)
+			return t, fmt.Errorf("host %s: the folder %s belongs to somebody else, who could put another program in the place of "+
+				"gameday's; name a folder of your own with install", h, t.folder)
 		}
 		if line == "open" {
-			return t, fmt.Errorf("host %s: others may write to the folder %s, and put another program in the guard's place; chmod go-w %s "+
+			return t, fmt.Errorf("host %s: others may write to the folder %s, and put another program in the place of gameday's; chmod go-w %s "+
 				"over there, or name another folder with install", h, t.folder, t.folder)
 		}
 		if digest, name, ok := strings.Cut(line, "  "); ok {
@@ -84,7 +84,7 @@ func (h *Host) look(ctx context.Context) (there, error) {
 		}
 	}
 	if t.system != "Linux" {
-		return t, fmt.Errorf("host %s runs %s: a guard stands on Linux only", h, t.system)
+		return t, fmt.Errorf("host %s runs %s: gameday stands on Linux hosts only", h, t.system)
 	}
 	return t, nil
 }
@@ -112,7 +112,7 @@ func (h *Host) readyOf(ctx context.Context, programs *Programs, given string, co
 		return path, false, nil
 	}
 	if !copying {
-		return "", false, fmt.Errorf("host %s: the %s %w: %s to %s", h, program.role.word, ErrNotInstalled, program.role.copier(), t.folder)
+		return "", false, fmt.Errorf("host %s: the %s %w: %s", h, program.role.word, ErrNotInstalled, program.role.copier(t.folder))
 	}
 	return path, true, h.copy(ctx, program, t.folder)
 }

@@ -47,12 +47,12 @@ var machines = []struct {
 	{"s390x", "s390x", elf.EM_S390},
 }
 
-// copier says who copies the program.
-func (r role) copier() string {
+// copier says who copies the program to a folder.
+func (r role) copier(folder string) string {
 	if r.self {
-		return "a run copies it"
+		return "a run copies it to " + folder
 	}
-	return "`gameday hosts install` copies it, and so does a run,"
+	return "`gameday hosts install` copies it to " + folder + ", and so does a run"
 }
 
 // Programs finds the programs that can be copied to hosts. The zero value finds guards: in $GAMEDAY_GUARDS, and else beside
