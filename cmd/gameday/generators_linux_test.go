@@ -102,7 +102,7 @@ func TestGeneratorKilled(t *testing.T) {
 	r.share("60s")
 	for _, name := range []string{"program", "gameday"} {
 		t.Run(name, func(t *testing.T) {
-			c := r.command("run", "--record", name, "shared.hcl")
+			c := r.command("run", "--record", "rec-"+name, "shared.hcl")
 			var out strings.Builder
 			c.Stdout, c.Stderr = &out, &out
 			if err := c.Start(); err != nil {
@@ -110,7 +110,7 @@ func TestGeneratorKilled(t *testing.T) {
 			}
 			done := make(chan error, 1)
 			go func() { done <- c.Wait() }()
-			record := filepath.Join(r.dir, name, "record.jsonl")
+			record := filepath.Join(r.dir, "rec-"+name, "record.jsonl")
 			await(t, func() bool {
 				b, err := os.ReadFile(record)
 				return err == nil && strings.Contains(string(b), `"phase":"load"`)
