@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gameday/faults"
+	"gameday/loadgen"
 	"gameday/report"
 	"gameday/scenarios"
 )
@@ -85,6 +86,9 @@ func phaseLength(s *scenarios.Scenario, p report.Phase) time.Duration {
 func trafficPlan(s *scenarios.Scenario, t scenarios.Traffic) report.TrafficPlan {
 	p := report.TrafficPlan{Name: t.Name, Engine: "k6", Script: t.ScriptShown, Mix: t.Mix(), Rate: t.Rate,
 		KeepExecutors: t.KeepExecutors, Baseline: t.Measured, Shape: t.Shape}
+	if len(t.Generators) > 0 {
+		p.Generators = loadgen.Names(t.Generators)
+	}
 	if t.Script == "" {
 		p.Engine = "native"
 	}

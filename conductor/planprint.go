@@ -81,16 +81,28 @@ func (t *planText) traffic(p *report.Plan) {
 	var lines []string
 	for _, s := range p.Traffic {
 		if s.KeepExecutors {
-			lines = append(lines, fmt.Sprintf("%-10s the script's own executors, scaled  →  %gx, %s %s", s.Name, s.Multiple, s.Engine, s.Script))
+			lines = append(lines, fmt.Sprintf("%-10s the script's own executors, scaled  →  %gx, %s %s%s", s.Name, s.Multiple, s.Engine, s.Script, fromText(s)))
 			continue
 		}
 		what := s.Engine + " " + s.Script
 		if s.Script == "" {
 			what = s.Mix
 		}
-		lines = append(lines, fmt.Sprintf("%-10s %s  →  %s, open model, %s", s.Name, baselineText(s), askedText(s), what))
+		lines = append(lines, fmt.Sprintf("%-10s %s  →  %s, open model, %s%s", s.Name, baselineText(s), askedText(s), what, fromText(s)))
 	}
 	t.section("Traffic", 24, lines)
+}
+
+// fromText says where a stream is sent from: ", 1/3 each from here, loadgen-1 and loadgen-2".
+func fromText(s report.TrafficPlan) string {
+	n := len(s.Generators)
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return ", from " + s.Generators[0]
+	}
+	return fmt.Sprintf(", 1/%d each from %s and %s", n, strings.Join(s.Generators[:n-1], ", "), s.Generators[n-1])
 }
 
 // askedText says what the load phase asks of a stream: "3x = 120/s, steps 1 2 3 hold 30s, poisson".

@@ -64,7 +64,7 @@ func (r *run) prepare() bool {
 		return false
 	}
 	steps := []func() bool{r.checkSecrets, r.checkReplays, r.checkOthers,
-		r.startLab, r.checkHosts, r.checkTargets, r.checkFaults, r.sources.open, r.sources.preflight}
+		r.startLab, r.checkGenerators, r.checkHosts, r.checkTargets, r.checkFaults, r.sources.open, r.sources.preflight}
 	for _, step := range steps {
 		if r.ctx.Err() != nil || !step() {
 			return false
@@ -266,6 +266,7 @@ func Plan(ctx context.Context, o Options) *report.Plan {
 	for i := range p.Targets {
 		resolvePlan(ctx, o, p, &p.Targets[i])
 	}
+	planGenerators(ctx, o, p)
 	if h := faults.Halted(o.Halts...); h != nil {
 		p.Warnings = append(p.Warnings, "Game days are "+h.Error()+".")
 	}

@@ -25,10 +25,11 @@ const (
 
 // traffic runs the streams and holds their latest windows.
 type traffic struct {
-	run     *run
-	streams []*stream
-	started bool
-	keep    int // windows of each stream held in memory; the record has all of them
+	run       *run
+	generator loadgen.Generator
+	streams   []*stream
+	started   bool
+	keep      int // windows of each stream held in memory; the record has all of them
 
 	mu      sync.Mutex
 	windows []loadgen.Window // of all streams, in order of arrival
@@ -78,7 +79,7 @@ type stream struct {
 }
 
 func newTraffic(r *run) *traffic {
-	t := &traffic{run: r, last: map[string]time.Time{}, strain: map[string]*strain{},
+	t := &traffic{run: r, generator: r.fleet(), last: map[string]time.Time{}, strain: map[string]*strain{},
 		arrived: make(chan struct{}), keep: lookBack(r.Scenario, r.Search)}
 	for _, s := range r.Scenario.Traffic {
 		t.streams = append(t.streams, &stream{Traffic: s, program: s.Multiples(),
@@ -155,7 +156,7 @@ func (t *traffic) send(s *stream) {
 	if s.KeepExecutors {
 		s.err = t.sendKept(ctx, s, spec)
 	} else {
-		s.err = t.run.Generator.Run(ctx, spec, t.window)
+		s.err = t.generator.Run(ctx, spec, t.window)
 	}
 	if s.err == nil {
 		return
@@ -176,7 +177,7 @@ func (t *traffic) sendKept(ctx context.Context, s *stream, spec loadgen.Spec) er
 		spec.Commands = commands
 		ended := make(chan error, 1)
 		began := time.Now()
-		go func() { ended <- t.run.Generator.Run(ctx, spec, t.window) }()
+		go func() { ended <- t.generator.Run(ctx, spec, t.window) }()
 		var err error
 		select {
 		case err = <-ended:

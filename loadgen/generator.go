@@ -9,52 +9,64 @@ import (
 
 // Spec describes one traffic stream to a Generator.
 type Spec struct {
-	Stream string // the traffic block's name; stamped on every Window
+	Stream string `json:"stream"` // the traffic block's name; stamped on every Window
 	// Script is the absolute path of a k6 script. Without one, Flows are what iterations do, and Wire and Data go with them.
-	Script string
-	Flows  []Flow
-	Wire   Wire
-	Data   []DataSet
+	Script string    `json:"script,omitempty"`
+	Flows  []Flow    `json:"flows,omitempty"`
+	Wire   Wire      `json:"wire,omitzero"`
+	Data   []DataSet `json:"data,omitempty"`
+	// Files are what was packed for a machine where the files are not: the script's archive, and what flows name, by path.
+	Files map[string][]byte `json:"files,omitempty"`
 	// Seed makes what is drawn by chance the same in each run with the same one.
-	Seed uint64
-	Env  map[string]string // environment the script sees as __ENV, on top of nothing
+	Seed uint64            `json:"seed"`
+	Env  map[string]string `json:"env,omitempty"` // environment the script sees as __ENV, on top of nothing
 	// Rate is 1x in iterations per second, shared among the script's functions in the script's own proportions. It is not
 	// used with KeepExecutors.
-	Rate float64
+	Rate float64 `json:"rate"`
+	// Generators are the machines that share the stream; none is this one. Segment is the part of it that one of them
+	// sends. Rate and MaxVUs are the whole stream's all the same.
+	Generators []Node  `json:"-"`
+	Segment    Segment `json:"segment,omitzero"`
 	// Idle makes the stream begin at a multiple of 0, instead of 1: it is ready, and sends nothing until a command.
-	Idle bool
+	Idle bool `json:"idle,omitempty"`
 	// Poisson makes arrivals come by chance instead of evenly; see Arrivals.
-	Poisson bool
+	Poisson bool `json:"poisson,omitempty"`
 	// KeepExecutors keeps the script's own scenarios and scales them by Factor once, instead of replacing them by a
 	// schedule of arrivals that can change while it runs.
-	KeepExecutors bool
-	Factor        float64
+	KeepExecutors bool    `json:"keep_executors,omitempty"`
+	Factor        float64 `json:"factor,omitempty"`
 	// MaxVUs bounds how many iterations may run at once; 0 lets the engine choose from Rate and PeakMultiple.
-	MaxVUs int
+	MaxVUs int `json:"max_vus,omitempty"`
 	// PeakMultiple is the largest multiple the run plans to ask for, to size the pool of virtual users.
-	PeakMultiple float64
+	PeakMultiple float64 `json:"peak_multiple,omitempty"`
 	// Dir is a folder of the engine's own for archives and logs; it exists.
-	Dir string
+	Dir string `json:"-"`
 	// SetupWithin bounds how long the script may take from its start until its set-up is done; 0 is 60 s.
-	SetupWithin time.Duration
+	SetupWithin time.Duration `json:"setup_within,omitempty"`
 	// Grace is how long iterations that run may go on after a stop before they are interrupted; 0 is 2 s.
-	Grace time.Duration
+	Grace time.Duration `json:"grace,omitempty"`
 	// Commands steer the stream while it runs. Closing the channel is a Stop.
-	Commands <-chan Command
+	Commands <-chan Command `json:"-"`
+	// Begin, when not nil, gives the stream its first instant, for several to begin together: without it that is the next
+	// whole second. Prepared is called once when the stream could begin.
+	Begin    <-chan time.Time `json:"-"`
+	Prepared func()           `json:"-"`
 	// Ready, when not nil, is called once, when set-up is done and the schedule's first instant has come.
-	Ready func()
+	Ready func() `json:"-"`
 	// Log, when not nil, hears what the script and the engine say: each message once, and not more than a few.
-	Log func(level, message string)
+	Log func(level, message string) `json:"-"`
 }
 
 // Arrivals returns the arrivals of a part of the stream that has a share of the rate. By chance each part has its own:
 // several Poisson processes, each with its share, make together one with all of it.
 func (s Spec) Arrivals(part string, share float64) Arrivals {
-	return Arrivals{Rate: s.Rate * share, Idle: s.Idle, Poisson: s.Poisson, Seed: SeedFor(s.Seed, part)}
+	return Arrivals{Rate: s.Rate * share, Idle: s.Idle, Poisson: s.Poisson, Seed: SeedFor(s.Seed, part), Segment: s.Segment}
 }
 
 // Command changes a running stream.
 type Command struct {
+	// At is the time since the stream's first instant at which it counts; 0 is when it comes.
+	At time.Duration
 	// To is the multiple to reach, and Over how long to take about it; the rate in between is linear.
 	To   float64
 	Over time.Duration
@@ -84,4 +96,10 @@ type Problem struct {
 	Summary string
 	Detail  string
 	Source  string // the line's text, when known
+}
+
+// Packer is a Generator that can pack what it reads from files, for a generator on another machine.
+type Packer interface {
+	// Pack returns the stream with Files.
+	Pack(ctx context.Context, spec Spec) (Spec, error)
 }

@@ -18,6 +18,8 @@ type Arrivals struct {
 	Poisson bool `json:"poisson,omitempty"`
 	// Seed decides what chance brings: the same seed and the same program have the same arrivals, to the nanosecond.
 	Seed uint64 `json:"seed,omitempty"`
+	// Segment is which of the arrivals are sent here; those of all segments together are the stream's, at the same instants.
+	Segment Segment `json:"segment,omitzero"`
 }
 
 // Pacer is a schedule that can be changed while it runs: a base rate times a multiple, which begins at 1 or, when it is
@@ -25,9 +27,11 @@ type Arrivals struct {
 // the time they were due; the fraction of an arrival that had built up carries over. It is not safe for concurrent use.
 //
 // With Λ(t) for the integral of the rate from the start to t, arrival n (from 1) is due when Λ reaches n if arrivals
-// come evenly, and the sum of n draws from the unit exponential distribution if they are a Poisson process.
+// come evenly, and the sum of n draws from the unit exponential distribution if they are a Poisson process. Of a segment, the
+// whole stream's arrivals are computed, and those of the other segments passed over.
 type Pacer struct {
 	rate    float64
+	segment Segment
 	lines   []spliced
 	line    int           // at or before the one on which the next arrival is due
 	changed time.Duration // when the last Ramp began
@@ -48,9 +52,10 @@ func (s *spliced) at(since time.Duration) float64 { return s.base + s.rates.arri
 
 // NewPacer returns a schedule.
 func NewPacer(a Arrivals) *Pacer {
-	p := &Pacer{rate: max(0, a.Rate)}
+	p := &Pacer{rate: max(0, a.Rate), segment: a.Segment}
 	if a.Poisson {
 		p.chance = newChance(a.Seed)
+		p.draw(p.segment.Nth(1) - 1)
 	}
 	multiple := 1.0
 	if a.Idle {
@@ -116,15 +121,15 @@ func (p *Pacer) Multiple(elapsed time.Duration) float64 {
 func (p *Pacer) Due(elapsed time.Duration) uint64 {
 	reached := p.integral(elapsed)
 	if p.chance != nil {
-		return p.chance.count(reached)
+		return p.segment.Count(p.chance.count(reached))
 	}
-	return uint64(reached)
+	return p.segment.Count(uint64(reached))
 }
 
 // Next returns when the next arrival that was not taken is due, or Never while the multiple holds at 0. It may be in
 // the past, when the caller is late.
 func (p *Pacer) Next() time.Duration {
-	want := float64(p.taken + 1)
+	want := float64(p.segment.Nth(p.taken + 1))
 	if p.chance != nil {
 		want = p.chance.next.sum
 	}
@@ -147,6 +152,13 @@ func (p *Pacer) Next() time.Duration {
 func (p *Pacer) Take() {
 	p.taken++
 	if p.chance != nil {
+		p.draw(p.segment.of())
+	}
+}
+
+// draw goes past some of the stream's arrivals.
+func (p *Pacer) draw(n uint64) {
+	for range n {
 		p.chance.take()
 	}
 }

@@ -70,16 +70,29 @@ func (r *Reader) written(data []byte) (w Window, ok bool) {
 	w.Queue = r.histogram(&s, `,"queue":"`, true)
 	w.ChecksPassed = s.count(`,"checks_passed":`)
 	w.ChecksFailed = s.count(`,"checks_failed":`)
-	g := &w.Generator
-	g.CPU = s.duration(`,"generator":{"cpu":`)
-	g.RunQueue = s.duration(`,"run_queue":`)
-	g.GCPause = s.duration(`,"gc_pause":`)
-	g.Lateness = s.duration(`,"lateness":`)
-	g.VUs = int(s.duration(`,"vus":`))
-	g.MaxVUs = int(s.duration(`,"max_vus":`))
-	g.Memory = s.count(`,"memory":`)
-	s.skip(`}}`)
+	w.Generator = s.load(`,"generator":{`)
+	s.skip(`}`)
+	if !s.bad && s.has(`,"generators":[`) {
+		w.Generators = r.generators(&s)
+	}
+	s.skip(`}`)
 	return w, !s.bad && len(s.rest) == 0
+}
+
+// generators reads the loads of several generators, of which there is one at least, to the end of their list.
+func (r *Reader) generators(s *scan) []NamedLoad {
+	out := make([]NamedLoad, 0, 4)
+	for !s.bad {
+		s.skip(`{"name":`)
+		name := r.stream(s.text())
+		out = append(out, NamedLoad{Name: name, Load: s.load(`,`)})
+		s.skip(`}`)
+		if !s.has(`,`) {
+			break
+		}
+	}
+	s.skip(`]`)
+	return out
 }
 
 func (r *Reader) outcome(s *scan, name string, c *Outcome) {
@@ -131,7 +144,7 @@ func (r *Reader) head(p packed) *Histogram {
 	return h
 }
 
-// stream returns the name as a string, the same one for all windows of a stream.
+// stream returns the name of a stream, or of a generator, as a string, the same one for all windows.
 func (r *Reader) stream(name []byte) string {
 	for _, s := range r.streams {
 		if s == string(name) {
@@ -204,6 +217,19 @@ func (s *scan) text() []byte {
 		s.bad = true
 	}
 	return text
+}
+
+// load reads what a generator used, after what begins it.
+func (s *scan) load(begin string) (g Load) {
+	s.skip(begin)
+	g.CPU = s.duration(`"cpu":`)
+	g.RunQueue = s.duration(`,"run_queue":`)
+	g.GCPause = s.duration(`,"gc_pause":`)
+	g.Lateness = s.duration(`,"lateness":`)
+	g.VUs = int(s.duration(`,"vus":`))
+	g.MaxVUs = int(s.duration(`,"max_vus":`))
+	g.Memory = s.count(`,"memory":`)
+	return g
 }
 
 // count reads a whole number after its name.

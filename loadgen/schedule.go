@@ -30,8 +30,13 @@ func NewSchedule(a Arrivals, start time.Time) *Schedule {
 
 // Ramp takes the multiple to to, from now on and over a time, and then along the legs.
 func (s *Schedule) Ramp(to float64, over time.Duration, then ...Leg) {
+	s.RampAt(time.Since(s.start), to, over, then...)
+}
+
+// RampAt is Ramp from a time since the first instant on, which may be to come.
+func (s *Schedule) RampAt(at time.Duration, to float64, over time.Duration, then ...Leg) {
 	s.mu.Lock()
-	s.pacer.Ramp(time.Since(s.start), to, over, then...)
+	s.pacer.Ramp(at, to, over, then...)
 	s.mu.Unlock()
 	select {
 	case s.changed <- struct{}{}:

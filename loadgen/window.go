@@ -1,6 +1,10 @@
 package loadgen
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Window is what one traffic stream did in one second. Windows of one stream, of several streams or of several
 // machines merge exactly: counts add up and histograms have the same buckets.
@@ -34,6 +38,14 @@ type Window struct {
 	ChecksFailed uint64 `json:"checks_failed"`
 
 	Generator Load `json:"generator"`
+	// Generators are the parts of that of each generator, by name, when there were several.
+	Generators []NamedLoad `json:"generators,omitempty"`
+}
+
+// NamedLoad is what one of several generators used.
+type NamedLoad struct {
+	Name string `json:"name"`
+	Load
 }
 
 // Outcome counts the requests with one outcome and how long they took.
@@ -77,6 +89,19 @@ func (w *Window) Merge(o Window) {
 	w.ChecksPassed += o.ChecksPassed
 	w.ChecksFailed += o.ChecksFailed
 	w.Generator.Merge(o.Generator)
+	for _, l := range o.Generators {
+		w.used(l)
+	}
+}
+
+// used adds what one of several generators used.
+func (w *Window) used(l NamedLoad) {
+	i, known := slices.BinarySearchFunc(w.Generators, l.Name, func(n NamedLoad, name string) int { return strings.Compare(n.Name, name) })
+	if known {
+		w.Generators[i].Merge(l.Load)
+		return
+	}
+	w.Generators = slices.Insert(w.Generators, i, l)
 }
 
 // Begin counts an iteration that began a while after its intended start.

@@ -19,6 +19,9 @@ func window(t *rapid.T) Window {
 			CPU: time.Duration(n("cpu")), Lateness: time.Duration(n("late")), VUs: int(n("vus")), Memory: n("mem"),
 		},
 	}
+	for i := range n("generators") % 3 {
+		w.Generators = append(w.Generators, NamedLoad{Name: string(rune('a' + 2*i)), Load: Load{CPU: time.Duration(n("part"))}})
+	}
 	for _, d := range durations.Draw(t, "ok") {
 		w.OK.Record(d, d/2)
 	}
@@ -43,6 +46,18 @@ func TestWindowsMergeExactlyInAnyOrder(t *testing.T) {
 		}
 		if want := a.Due + b.Due + c.Due; left.Due != want {
 			t.Fatalf("due %d, want %d", left.Due, want)
+		}
+		parts := time.Duration(0)
+		for _, w := range []Window{a, b, c} {
+			for _, l := range w.Generators {
+				parts += l.CPU
+			}
+		}
+		for _, l := range left.Generators {
+			parts -= l.CPU
+		}
+		if parts != 0 || len(left.Generators) > 2 {
+			t.Fatalf("the parts of the generators %+v miss %d", left.Generators, parts)
 		}
 		if got, want := left.OK.Response.Count(), a.OK.Count+b.OK.Count+c.OK.Count; got != want || left.OK.Count != want {
 			t.Fatalf("%d responses of %d, want %d", got, left.OK.Count, want)

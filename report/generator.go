@@ -1,8 +1,10 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"gameday/clock"
@@ -28,38 +30,90 @@ type usage struct {
 	memory         uint64
 }
 
-func use(ws iter.Seq[*loadgen.Window]) usage {
-	var u usage
-	var cpu, queue, paused time.Duration
-	for w := range ws {
-		u.windows++
-		g := &w.Generator
-		cpu += g.CPU
-		queue += g.RunQueue
-		paused += g.GCPause
-		u.lateness = max(u.lateness, g.Lateness)
-		u.vus, u.maxVUs, u.memory = max(u.vus, g.VUs), max(u.maxVUs, g.MaxVUs), max(u.memory, g.Memory)
-		busy := g.MaxVUs > 0 && g.VUs >= g.MaxVUs
-		if busy {
-			u.full++
-		} else if g.Lateness >= lateStart {
-			u.late++
-		}
-	}
-	if u.windows > 0 {
-		all := time.Duration(u.windows) * second
-		u.cores, u.waiting, u.paused = float64(cpu)/float64(all), float64(queue)/float64(all),
-			float64(paused)/float64(all)
-	}
-	return u
+// using adds up what a generator used.
+type using struct {
+	usage
+	cpu, queue, pauses time.Duration
 }
 
-// saturation says by what signs the generator was at its own limit, and "" when it was not.
-func (u usage) saturation() string {
-	if why := u.hungry(); why != "" {
+func (u *using) add(g *loadgen.Load) {
+	u.windows++
+	u.cpu += g.CPU
+	u.queue += g.RunQueue
+	u.pauses += g.GCPause
+	u.lateness = max(u.lateness, g.Lateness)
+	u.vus, u.maxVUs, u.memory = max(u.vus, g.VUs), max(u.maxVUs, g.MaxVUs), max(u.memory, g.Memory)
+	busy := g.MaxVUs > 0 && g.VUs >= g.MaxVUs
+	if busy {
+		u.full++
+	} else if g.Lateness >= lateStart {
+		u.late++
+	}
+}
+
+func (u *using) sum() usage {
+	if u.windows > 0 {
+		all := float64(time.Duration(u.windows) * second)
+		u.cores, u.waiting, u.paused = float64(u.cpu)/all, float64(u.queue)/all, float64(u.pauses)/all
+	}
+	return u.usage
+}
+
+// use returns what a stream's generator used over some windows; of several, what they used together.
+func use(ws iter.Seq[*loadgen.Window]) usage {
+	var u using
+	for w := range ws {
+		u.add(&w.Generator)
+	}
+	return u.sum()
+}
+
+// generator is one of those of a stream, and what it used.
+type generator struct {
+	name string // empty when it was the only one
+	using
+}
+
+// before names the generator in front of what is said of it.
+func (g *generator) before(why string) string {
+	if g.name == "" {
 		return why
 	}
-	return u.tardy()
+	return g.name + ": " + why
+}
+
+// useApart returns what each generator of a stream used.
+func useApart(ws iter.Seq[*loadgen.Window]) []*generator {
+	var out []*generator
+	of := func(name string) *generator {
+		i := slices.IndexFunc(out, func(g *generator) bool { return g.name == name })
+		if i < 0 {
+			i, out = len(out), append(out, &generator{name: name})
+		}
+		return out[i]
+	}
+	for w := range ws {
+		if len(w.Generators) == 0 {
+			of("").add(&w.Generator)
+		}
+		for i := range w.Generators {
+			of(w.Generators[i].Name).add(&w.Generators[i].Load)
+		}
+	}
+	for _, g := range out {
+		g.sum()
+	}
+	return out
+}
+
+// shows returns what the first of the generators that shows a sign shows, with its name, and "" when none does.
+func shows(all []*generator, sign func(usage) string) string {
+	for _, g := range all {
+		if why := sign(g.usage); why != "" {
+			return g.before(why)
+		}
+	}
+	return ""
 }
 
 // hungry says that the generator was short of the processor itself, and "" when it was not.
@@ -82,15 +136,20 @@ func (u usage) tardy() string {
 }
 
 // Saturation says by what signs the generator of these windows, of one stream, was at its own limit, and "" when it was
-// not. What is measured then is the generator's as much as the system's.
+// not. What is measured then is the generator's as much as the system's. Of several generators one is enough, and is named.
 func Saturation(ws []loadgen.Window) string {
-	return use(func(yield func(*loadgen.Window) bool) {
+	return saturation(func(yield func(*loadgen.Window) bool) {
 		for i := range ws {
 			if !yield(&ws[i]) {
 				return
 			}
 		}
-	}).saturation()
+	})
+}
+
+func saturation(ws iter.Seq[*loadgen.Window]) string {
+	all := useApart(ws)
+	return cmp.Or(shows(all, usage.hungry), shows(all, usage.tardy))
 }
 
 // saturated makes a missed item unknown when it reads what a generator at its own limit spoils: how long answers took and
@@ -108,7 +167,7 @@ func (j *judge) saturated(it *Item, e ExpectPlan, spans []clock.Span) {
 			if s[0] != "" && s[0] != stream {
 				continue
 			}
-			if why := use(j.load.during(stream, spans...)).saturation(); why != "" {
+			if why := saturation(j.load.during(stream, spans...)); why != "" {
 				it.unknown(fmt.Sprintf("%s does not satisfy %s, but the generator of %s was at its own limit "+
 					"(%s)", it.Measured, limitOf(e), stream, why))
 				it.Hint = fmt.Sprintf("What %s measured is its generator's as much as the system's: %s", stream,
@@ -130,9 +189,11 @@ func (j *judge) limit(spans []clock.Span) (whose, hint string) {
 		if u.windows == 0 {
 			continue
 		}
+		all := useApart(j.load.during(stream, spans...))
+		hungry, tardy := shows(all, usage.hungry), shows(all, usage.tardy)
 		switch {
-		case u.hungry() != "":
-			return fmt.Sprintf("the generator of %s was the limit (%s)", stream, u.hungry()),
+		case hungry != "":
+			return fmt.Sprintf("the generator of %s was the limit (%s)", stream, hungry),
 				fmt.Sprintf("The generator of %s ran out of processor: capacity is unknown. G%s", stream, moreCores[1:])
 		case u.full*2 >= u.windows:
 			return fmt.Sprintf("the system was the limit: all %d virtual users of %s were busy waiting for it",
@@ -141,8 +202,8 @@ func (j *judge) limit(spans []clock.Span) (whose, hint string) {
 				fmt.Sprintf("All %d virtual users of %s waited for answers: the system could not take the load. "+
 					"Find what "+
 					"is slow, or raise max_vus to see how it fails.", u.maxVUs, stream)
-		case u.tardy() != "":
-			return fmt.Sprintf("the generator of %s was the limit (%s)", stream, u.tardy()),
+		case tardy != "":
+			return fmt.Sprintf("the generator of %s was the limit (%s)", stream, tardy),
 				fmt.Sprintf("The generator of %s started late although it had free virtual users: it competes for "+
 					"processors. Run it on a quieter machine.", stream)
 		}

@@ -69,6 +69,8 @@ type TrafficPlan struct {
 	Multiple      float64 `json:"multiple"`      // the largest of the load phase; 0 when it is not known
 	KeepExecutors bool    `json:"keep_executors,omitempty"`
 	Arrivals      string  `json:"arrivals,omitempty"` // Poisson; empty when they come evenly
+	// Generators are where it is sent from, when that is not this machine alone.
+	Generators []string `json:"generators,omitempty"`
 	// Start is when the stream begins to send, counted from the begin of the load phase; nil when it does with the run.
 	Start *time.Duration `json:"start,omitempty"`
 	// Shape is how the multiple changes in the load phase, in words, and Program exactly, counted from Start or from the

@@ -170,6 +170,7 @@ func (d *decoding) stream(t trafficBlock) Traffic {
 	}
 	out.Baseline.perIteration(out.Flows)
 	d.program(&out, t)
+	d.generators(&out, t)
 	return out
 }
 

@@ -1,9 +1,6 @@
 package scenarios
 
 import (
-	"path/filepath"
-	"strings"
-
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
@@ -48,13 +45,7 @@ func (d *decoding) host(block *hcl.Block) *targets.Host {
 			return nil
 		}
 	}
-	h := &targets.Host{SSH: names, Config: b.Config, Guard: b.Guard, Install: b.Install, Sudo: b.Sudo}
-	if h.Config != "" && !filepath.IsAbs(h.Config) && !strings.HasPrefix(h.Config, "~/") {
-		h.Config = filepath.Join(d.dir, filepath.FromSlash(h.Config))
-		if abs, err := filepath.Abs(h.Config); err == nil {
-			h.Config = abs
-		}
-	}
+	h := &targets.Host{SSH: names, Config: d.sshConfig(b.Config), Guard: b.Guard, Install: b.Install, Sudo: b.Sudo}
 	err := h.Validate()
 	d.fields(err, block.Body, block.DefRange)
 	if d.out.Lab != nil {

@@ -98,6 +98,8 @@ type trafficBlock struct {
 	Flows         []flowBlock       `hcl:"flow,block"`
 	Start         *string           `hcl:"start,optional"`
 	Arrivals      *string           `hcl:"arrivals,optional"`
+	Generators    hcl.Expression    `hcl:"generators,optional"`
+	GeneratorHost []generatorBlock  `hcl:"generator_hosts,block"`
 	Baseline      []baselineBlock   `hcl:"baseline,block"`
 	Shapes        []shapeBlock      `hcl:"shape,block"`
 	DefRange      hcl.Range         `hcl:",def_range"`

@@ -51,8 +51,9 @@ func root(out, errw io.Writer) *app {
 	a.cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w; see `%s --help`", err, c.CommandPath())
 	})
-	a.cmd.AddCommand(a.validateCmd(), a.importCmd(), a.planCmd(), a.baselineCmd(), a.runCmd(), a.capacityCmd(), a.reportCmd(), a.explainCmd(), a.markCmd(), a.stopCmd(),
-		a.revertCmd(), a.hostsCmd(), a.installGuardCmd(), a.policyCmd(), a.auditCmd(), a.kindsCmd(), a.guardCmd(), exitTopic())
+	a.cmd.AddCommand(a.validateCmd(), a.importCmd(), a.planCmd(), a.baselineCmd(), a.runCmd(), a.capacityCmd(), a.reportCmd(),
+		a.explainCmd(), a.markCmd(), a.stopCmd(), a.revertCmd(), a.hostsCmd(), a.installGuardCmd(), a.policyCmd(), a.auditCmd(),
+		a.kindsCmd(), a.guardCmd(), a.generatorCmd(), exitTopic())
 	return a
 }
 

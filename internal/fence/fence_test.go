@@ -27,6 +27,7 @@ var layers = []struct {
 	{"loadgen/internal/child", []string{"loadgen"}},
 	{"loadgen/baseline", []string{"clock"}},
 	{"loadgen/k6", []string{"loadgen", "loadgen/internal/child"}},
+	{"loadgen/remote", []string{"clock", "loadgen", "loadgen/internal/child"}},
 	{"loadgen/native", []string{"loadgen", "loadgen/internal/child"}},
 	{"faults", nil},
 	{"faults/guard", []string{"faults", "policy"}},

@@ -16,7 +16,6 @@ import (
 	"go.k6.io/k6/v2/lib"
 	"go.k6.io/k6/v2/output"
 
-	"gameday/loadgen"
 	"gameday/loadgen/internal/child"
 )
 
@@ -76,17 +75,20 @@ func scriptEnvironment() error {
 type generator struct {
 	*child.Voice
 
+	helm child.Helm
+	gun  *child.Gun
+
 	stop    chan struct{} // closed when no new iterations may begin
 	stopped sync.Once
+
+	beginning sync.Once
 
 	mu        sync.Mutex
 	reason    child.EndReason // set when stop is closed
 	abort     func(error)
 	start     time.Time // the schedule's first instant; zero before
 	announced bool
-	schedules []*loadgen.Schedule
-	ramp      *child.Command // the last one, for schedules that begin after it came
-	created   int            // executors made, and those that have returned
+	created   int // executors made, and those that have returned
 	returned  int
 	state     *lib.ExecutionState
 	maxVUs    int64
@@ -100,20 +102,18 @@ type generator struct {
 }
 
 func newGenerator(v *child.Voice) *generator {
-	return &generator{Voice: v, stop: make(chan struct{}), tally: child.NewTally()}
+	return &generator{Voice: v, gun: child.NewGun(os.Getenv(heldVariable) != ""), stop: make(chan struct{}), tally: child.NewTally()}
 }
 
 // obey carries out one command.
 func (c *generator) obey(cmd child.Command) {
-	if cmd.Stop {
+	switch {
+	case cmd.Stop:
 		c.halt(child.EndStopped, errStopped)
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ramp = &cmd
-	for _, s := range c.schedules {
-		s.Ramp(cmd.To, cmd.Over, cmd.Then...)
+	case cmd.Begin != nil:
+		c.gun.Fire(*cmd.Begin)
+	default:
+		c.helm.Turn(cmd)
 	}
 }
 
@@ -124,10 +124,8 @@ func (c *generator) halt(reason child.EndReason, why error) {
 		c.mu.Lock()
 		c.reason = reason
 		abort, begun := c.abort, !c.start.IsZero()
-		for _, s := range c.schedules {
-			s.Stop()
-		}
 		c.mu.Unlock()
+		c.helm.Stop()
 		close(c.stop)
 		switch {
 		case begun:
@@ -139,18 +137,21 @@ func (c *generator) halt(reason child.EndReason, why error) {
 	})
 }
 
-// begin returns the schedule's first instant, the same for all executors: the next whole second, so that windows are
-// whole and those of several streams cover the same seconds.
-func (c *generator) begin(es *lib.ExecutionState) time.Time {
+// begin returns the schedule's first instant, the same for all executors; false when the run was stopped before.
+func (c *generator) begin(es *lib.ExecutionState) (time.Time, bool) {
+	c.beginning.Do(func() {
+		start, ok := c.gun.Wait(func() { c.Send(child.Event{Prepared: true}) }, c.stop)
+		if !ok {
+			return
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.start, c.state = start, es
+		c.tally.Open(start)
+	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.start.IsZero() {
-		now := time.Now()
-		c.start = now.Add(time.Second - time.Duration(now.Nanosecond()))
-		c.state = es
-		c.tally.Open(c.start)
-	}
-	return c.start
+	return c.start, !c.start.IsZero()
 }
 
 // announce tells the parent, once, that the first instant has come.
@@ -162,19 +163,6 @@ func (c *generator) announce() {
 	c.mu.Unlock()
 	if first {
 		c.Send(child.Event{Ready: &start})
-	}
-}
-
-// enlist puts a schedule under the parent's commands.
-func (c *generator) enlist(s *loadgen.Schedule) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.schedules = append(c.schedules, s)
-	if c.ramp != nil {
-		s.Ramp(c.ramp.To, c.ramp.Over, c.ramp.Then...)
-	}
-	if c.reason != "" {
-		s.Stop()
 	}
 }
 

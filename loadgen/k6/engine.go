@@ -48,11 +48,32 @@ func (e *Engine) Run(ctx context.Context, spec loadgen.Spec, emit func(loadgen.W
 		return err
 	}
 	r := &run{engine: e, spec: spec, emit: emit, log: log}
-	err = r.archive(ctx)
+	err = r.archived(ctx)
+	if err == nil {
+		err = patchArchive(r.made(), filepath.Join(spec.Dir, "run.tar"), spec)
+	}
 	if err == nil {
 		err = r.traffic(ctx)
 	}
 	return errors.Join(err, log.Close())
+}
+
+// Pack archives the script with all that it reads.
+func (e *Engine) Pack(ctx context.Context, spec loadgen.Spec) (loadgen.Spec, error) {
+	log, err := child.OpenLog(filepath.Join(spec.Dir, "k6.log"))
+	if err != nil {
+		return spec, err
+	}
+	r := &run{engine: e, spec: spec, log: log}
+	if err := errors.Join(r.archive(ctx), log.Close()); err != nil {
+		return spec, err
+	}
+	made, err := os.ReadFile(r.made())
+	if err != nil {
+		return spec, fmt.Errorf("reading the script's archive: %w", err)
+	}
+	spec.Files = map[string][]byte{spec.Script: made}
+	return spec, nil
 }
 
 func sane(spec loadgen.Spec) error {
@@ -89,10 +110,24 @@ func (r *run) ownPaths(text string) string {
 	return strings.TrimSpace(text)
 }
 
-// archive makes the archive that traffic runs.
+// made is where k6 puts the script's archive.
+func (r *run) made() string { return filepath.Join(r.spec.Dir, "script.tar") }
+
+// archived makes the archive, or takes the one that was packed.
+func (r *run) archived(ctx context.Context) error {
+	packed, ok := r.spec.Files[r.spec.Script]
+	if !ok {
+		return r.archive(ctx)
+	}
+	if err := os.WriteFile(r.made(), packed, 0o600); err != nil {
+		return fmt.Errorf("writing the script's archive: %w", err)
+	}
+	return nil
+}
+
+// archive lets k6 archive the script.
 func (r *run) archive(ctx context.Context) error {
-	made := filepath.Join(r.spec.Dir, "script.tar")
-	p, err := r.start("archive", "--quiet", "--log-format=json", "--exclude-env-vars", "-O", made, r.spec.Script)
+	p, err := r.start("archive", "--quiet", "--log-format=json", "--exclude-env-vars", "-O", r.made(), r.spec.Script)
 	if err != nil {
 		return err
 	}
@@ -112,7 +147,7 @@ func (r *run) archive(ctx context.Context) error {
 	if died := p.Died(); died != "" {
 		return child.Failure("loading "+r.spec.Script, died, r.said(), r.logPath(), r.ownPaths)
 	}
-	return patchArchive(made, filepath.Join(r.spec.Dir, "run.tar"), r.spec)
+	return nil
 }
 
 // traffic runs the archive.
@@ -140,7 +175,12 @@ func (r *run) start(args ...string) (*child.Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the traffic generator: %w", err)
 	}
+	held := ""
+	if r.spec.Begin != nil {
+		held = "1"
+	}
 	return child.Start(r.engine.Self, role, []string{
+		heldVariable + "=" + held,
 		scriptVariable + "=" + string(script),
 		"K6_CONFIG=" + config, // else the user's own would be mixed in
 		"K6_NO_USAGE_REPORT=true",

@@ -109,7 +109,10 @@ type arrivals struct {
 // Run follows the schedule until it is stopped.
 func (x *arrivals) Run(parent context.Context, out chan<- metrics.SampleContainer) error {
 	defer x.child.finished()
-	start := x.child.begin(x.state)
+	start, ok := x.child.begin(x.state)
+	if !ok {
+		return nil
+	}
 	ctx, interrupt := context.WithCancel(lib.WithScenarioState(parent, &lib.ScenarioState{
 		Name: x.config.Name, Executor: x.config.Type, StartTime: start,
 		ProgressFn: func() (float64, []string) { return 0, nil },
@@ -132,7 +135,7 @@ func (x *arrivals) Run(parent context.Context, out chan<- metrics.SampleContaine
 		return nil
 	}
 	schedule := loadgen.NewSchedule(x.config.Arrivals, start)
-	x.child.enlist(schedule)
+	x.child.helm.Enlist(schedule)
 	x.child.announce()
 
 	growing, done := context.WithCancel(ctx)
@@ -236,8 +239,8 @@ func (x *arrivals) employ(ctx context.Context, vu lib.InitializedVU, out chan<- 
 			x.returned.Done()
 		},
 		GetNextIterationCounters: func() (uint64, uint64) {
-			n := x.counter.Add(1) - 1
-			return n, n
+			n := x.counter.Add(1)
+			return n - 1, x.config.Segment.Nth(n) - 1
 		},
 	})
 	x.users.Add(1)

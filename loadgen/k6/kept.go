@@ -105,7 +105,10 @@ type kept struct {
 // executors cannot be asked to begin no new ones.
 func (k *kept) Run(parent context.Context, out chan<- metrics.SampleContainer) error {
 	defer k.child.finished()
-	start := k.child.begin(k.state)
+	start, ok := k.child.begin(k.state)
+	if !ok {
+		return nil
+	}
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
 	timer := time.NewTimer(time.Until(start))

@@ -59,6 +59,9 @@ func patchOptions(raw json.RawMessage, spec loadgen.Spec, grpc bool) (json.RawMe
 		"vus": nil, "duration": nil, "iterations": nil, "stages": nil, "paused": nil,
 		"executionSegment": nil, "executionSegmentSequence": nil,
 	}
+	if s := spec.Segment; !s.Whole() {
+		changes["executionSegment"], changes["executionSegmentSequence"] = s.String(), s.Edges()
+	}
 	for name, value := range changes {
 		if options[name], err = json.Marshal(value); err != nil {
 			return nil, fmt.Errorf("writing the option %s: %w", name, err)
@@ -128,8 +131,8 @@ func replaceScenarios(scenarios map[string]object, spec loadgen.Spec) (map[strin
 
 // arrivalsFor sizes one scenario.
 func arrivalsFor(spec loadgen.Spec, name string, share float64) arrivalOptions {
-	peak := spec.Rate * max(1, spec.PeakMultiple) * share
-	most := float64(spec.MaxVUs) * share
+	peak := spec.Rate * max(1, spec.PeakMultiple) * share * spec.Segment.Share()
+	most := float64(spec.Segment.Part(spec.MaxVUs)) * share
 	if spec.MaxVUs <= 0 {
 		most = min(max(50, peak*8), maxDefaultVUs*share)
 	}

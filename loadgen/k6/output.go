@@ -97,7 +97,7 @@ func (o *sums) fill(w *loadgen.Window, over time.Time) {
 		w.Due = w.Started + w.Dropped
 	} else {
 		due := uint64(0)
-		for _, s := range c.schedules {
+		for _, s := range c.helm.Schedules() {
 			due += s.Due(over)
 			w.Multiple = s.Multiple(over.Add(-1))
 		}

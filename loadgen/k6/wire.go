@@ -11,6 +11,8 @@ const (
 	role = "k6"
 	// scriptVariable gives a child the script's environment, as a JSON object, without showing it in the list of processes.
 	scriptVariable = "GAMEDAY_K6_ENV"
+	// heldVariable is set when the child is to wait until it is told its first instant.
+	heldVariable = "GAMEDAY_K6_HELD"
 )
 
 // The names under which our parts are registered in k6.

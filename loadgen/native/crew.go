@@ -33,10 +33,11 @@ type crew struct {
 	ctx       context.Context
 	interrupt context.CancelFunc
 
-	queue  chan time.Time // intended starts
-	busy   atomic.Int64
-	number atomic.Uint64 // iterations begun
-	plain  answer        // an answer with status 200 that nobody looks into
+	queue   chan time.Time // intended starts
+	busy    atomic.Int64
+	number  atomic.Uint64 // iterations begun
+	segment loadgen.Segment
+	plain   answer // an answer with status 200 that nobody looks into
 
 	saying sync.Mutex // guards said
 	said   map[string]bool

@@ -84,6 +84,10 @@ func (e *Engine) Run(ctx context.Context, spec loadgen.Spec, emit func(loadgen.W
 		return fmt.Errorf("running %s: a rate of %g iterations per second sends nothing; give one above 0",
 			subject, spec.Rate)
 	}
+	spec, err := unpack(spec)
+	if err != nil {
+		return err
+	}
 	log, err := child.OpenLog(filepath.Join(spec.Dir, "native.log"))
 	if err != nil {
 		return err
@@ -126,30 +130,15 @@ func crash(log string) string {
 	return ""
 }
 
-// orders are what a child is told on its standard input: the part of a spec that it needs.
+// orders are what a child is told on its standard input.
 type orders struct {
-	Flows        []loadgen.Flow    `json:"flows"`
-	Wire         loadgen.Wire      `json:"wire"`
-	Data         []loadgen.DataSet `json:"data,omitempty"`
-	Seed         uint64            `json:"seed"`
-	Rate         float64           `json:"rate"`
-	Idle         bool              `json:"idle,omitempty"`
-	Poisson      bool              `json:"poisson,omitempty"`
-	PeakMultiple float64           `json:"peak_multiple"`
-	MaxVUs       int               `json:"max_vus"`
-	Grace        time.Duration     `json:"grace"`
+	loadgen.Spec
+	Held bool `json:"held,omitempty"` // it waits to be told its first instant
 }
 
 func ordersOf(s loadgen.Spec) orders {
-	return orders{Flows: s.Flows, Wire: s.Wire, Data: s.Data, Seed: s.Seed, Rate: s.Rate, Idle: s.Idle,
-		Poisson:      s.Poisson,
-		PeakMultiple: s.PeakMultiple, MaxVUs: s.MaxVUs, Grace: graceOf(s)}
-}
-
-func (o orders) spec() loadgen.Spec {
-	return loadgen.Spec{Flows: o.Flows, Wire: o.Wire, Data: o.Data, Seed: o.Seed, Rate: o.Rate, Idle: o.Idle,
-		Poisson:      o.Poisson,
-		PeakMultiple: o.PeakMultiple, MaxVUs: o.MaxVUs, Grace: o.Grace}
+	s.Grace = graceOf(s)
+	return orders{Spec: s, Held: s.Begin != nil}
 }
 
 // size is how much a crew may hold.
@@ -168,9 +157,11 @@ const (
 )
 
 func sizeOf(s loadgen.Spec) size {
-	peak := s.Rate * max(1, s.PeakMultiple)
-	out := size{MaxVUs: s.MaxVUs, Backlog: int(min(max(100, peak*backlogTime.Seconds()), 100_000))}
-	if out.MaxVUs <= 0 {
+	peak := s.Rate * max(1, s.PeakMultiple) * s.Segment.Share()
+	out := size{Backlog: int(min(max(100, peak*backlogTime.Seconds()), 100_000))}
+	if s.MaxVUs > 0 {
+		out.MaxVUs = s.Segment.Part(s.MaxVUs)
+	} else {
 		out.MaxVUs = int(min(max(50, peak*longestIteration.Seconds()), mostVUs))
 	}
 	return out

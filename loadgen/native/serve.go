@@ -22,7 +22,7 @@ func serve(voice *child.Voice) error {
 	if err := json.NewDecoder(os.Stdin).Decode(&o); err != nil {
 		return fmt.Errorf("reading the generator's orders: %w", err)
 	}
-	spec := o.spec()
+	spec := o.Spec
 	fail := func(err error) error {
 		voice.Send(child.Event{End: &child.Ending{Reason: child.EndFailed, Error: err.Error()}})
 		return nil
@@ -40,25 +40,36 @@ func serve(voice *child.Voice) error {
 	if err != nil {
 		return fail(err)
 	}
+	c.segment = spec.Segment
 	c.say, c.fresh = voice.Log, voice.Fresh
-	now := time.Now()
-	start := now.Add(time.Second - time.Duration(now.Nanosecond())) // a whole second, as other streams begin
-	schedule := loadgen.NewSchedule(spec.Arrivals(role, 1), start)
 	end := &child.Ending{}
 	var once sync.Once
+	helm, gun := &child.Helm{}, child.NewGun(o.Held)
+	over := make(chan struct{})
 	halt := func(why child.EndReason) {
 		once.Do(func() {
 			end.Reason = why
-			schedule.Stop()
+			helm.Stop()
+			close(over)
 		})
 	}
 	go voice.Hear(func(m child.Command) {
-		if m.Stop {
+		switch {
+		case m.Begin != nil:
+			gun.Fire(*m.Begin)
+		case m.Stop:
 			halt(child.EndStopped)
-			return
+		default:
+			helm.Turn(m)
 		}
-		schedule.Ramp(m.To, m.Over, m.Then...)
 	}, 1, func() { halt(child.EndOrphan) })
+	start, ok := gun.Wait(func() { voice.Send(child.Event{Prepared: true}) }, over)
+	if !ok {
+		voice.Send(child.Event{End: end})
+		return nil
+	}
+	schedule := loadgen.NewSchedule(spec.Arrivals(role, 1), start)
+	helm.Enlist(schedule)
 	time.Sleep(time.Until(start))
 	tally.Open(start)
 	voice.Send(child.Event{Ready: &start})

@@ -47,7 +47,7 @@ type user struct {
 func (u *user) iterate(intended time.Time) {
 	began := time.Now()
 	delay := max(0, began.Sub(intended))
-	u.number = u.c.number.Add(1)
+	u.number = u.c.segment.Nth(u.c.number.Add(1))
 	f := u.c.program.pick(u.number)
 	u.c.begun(began, delay)
 	u.id, u.jar = "", nil

@@ -46,11 +46,12 @@ func (s Settings) install() string { return cmp.Or(s.Install, DefaultInstall) }
 type Pool struct {
 	// Programs are the guards that can be copied; nil for those beside the program.
 	Programs *Programs
-	// ReadOnly copies no guard: a host without one gives ErrNotInstalled.
+	// ReadOnly copies nothing: a host without a guard gives ErrNotInstalled.
 	ReadOnly bool
 
-	mu    sync.Mutex
-	hosts map[Settings]*Host
+	generators *Programs
+	mu         sync.Mutex
+	hosts      map[Settings]*Host
 }
 
 // Host returns the host of the settings. Nobody is contacted yet.
@@ -59,6 +60,9 @@ func (p *Pool) Host(s Settings) *Host {
 	defer p.mu.Unlock()
 	if p.Programs == nil {
 		p.Programs = &Programs{}
+	}
+	if p.generators == nil {
+		p.generators = Generators()
 	}
 	if p.hosts == nil {
 		p.hosts = map[Settings]*Host{}

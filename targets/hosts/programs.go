@@ -13,11 +13,23 @@ import (
 	"sync"
 )
 
-// GuardsVariable is the environment variable that names another folder with guards to copy.
+// GuardsVariable is the environment variable that names another folder with programs to copy.
 const GuardsVariable = "GAMEDAY_GUARDS"
 
-// guardName begins the names of guards, here and on hosts.
-const guardName = "gameday-guard"
+// role is what a copied program does on a host.
+type role struct {
+	word  string // what people call it
+	there string // begins its name on hosts, before its digest
+	here  string // begins its file's name, before the system's and the machine's
+	self  bool   // this program is one
+	build string // its package
+	given string // what the setting is called that names one which is there already
+}
+
+var (
+	guards     = role{word: "guard", there: "gameday-guard", here: "gameday-guard", build: "./cmd/gameday-guard", given: "guard"}
+	generators = role{word: "generator", there: "gameday-generator", here: "gameday", self: true, build: "./cmd/gameday", given: "program"}
+)
 
 // machines are the architectures that a guard can be built for: as uname -m names them, as Go does, and as a program's
 // header does.
@@ -35,25 +47,47 @@ var machines = []struct {
 	{"s390x", "s390x", elf.EM_S390},
 }
 
-// Programs finds the guards that can be copied to hosts. The zero value looks in $GAMEDAY_GUARDS, and else beside the
-// program that runs.
+// copier says who copies the program to a folder.
+func (r role) copier(folder string) string {
+	if r.self {
+		return "a run copies it to " + folder
+	}
+	return "`gameday hosts install` copies it to " + folder + ", and so does a run"
+}
+
+// Programs finds the programs that can be copied to hosts. The zero value finds guards: in $GAMEDAY_GUARDS, and else beside
+// the program that runs.
 type Programs struct {
 	Folder string
+
+	role role // guards, when it has no name
 
 	mu    sync.Mutex
 	known map[string]Program // by uname's machine
 }
 
-// Program is a guard to copy.
+// Generators finds what generates traffic on other machines: this program itself, or one for their kind of machine.
+func Generators() *Programs { return &Programs{role: generators} }
+
+func (p *Programs) of() role {
+	if p.role.word == "" {
+		return guards
+	}
+	return p.role
+}
+
+// Program is a program to copy.
 type Program struct {
 	Path   string
 	Digest string // SHA-256 in hexadecimal
+
+	role role
 }
 
 // Name returns the name under which the program stands on hosts.
-func (p Program) Name() string { return guardName + "-" + p.Digest[:16] }
+func (p Program) Name() string { return p.role.there + "-" + p.Digest[:16] }
 
-// For returns the guard for a machine as uname -m names it.
+// For returns the program for a machine as uname -m names it.
 func (p *Programs) For(uname string) (Program, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,6 +106,7 @@ func (p *Programs) For(uname string) (Program, error) {
 }
 
 func (p *Programs) find(uname string) (Program, error) {
+	r := p.of()
 	folder, err := p.folder()
 	if err != nil {
 		return Program{}, err
@@ -80,19 +115,22 @@ func (p *Programs) find(uname string) (Program, error) {
 		if m.uname != uname {
 			continue
 		}
-		names := []string{guardName + "-linux-" + m.goarch, guardName}
-		for _, name := range names {
-			path := filepath.Join(folder, name)
+		names := []string{r.here + "-linux-" + m.goarch, r.here}
+		paths := []string{filepath.Join(folder, names[0]), filepath.Join(folder, names[1])}
+		if self, err := os.Executable(); r.self && err == nil {
+			paths = append(paths, self)
+		}
+		for _, path := range paths {
 			if machine, err := machineOf(path); err == nil && machine == m.elf {
 				digest, err := digestOf(path)
-				return Program{Path: path, Digest: digest}, err
+				return Program{Path: path, Digest: digest, role: r}, err
 			}
 		}
-		return Program{}, fmt.Errorf("there is no guard for linux/%s in %s (looked for %s); build it from gameday's source: "+
-			"CGO_ENABLED=0 GOOS=linux GOARCH=%s go build -ldflags '-s -w' -o %s ./cmd/gameday-guard",
-			m.goarch, folder, strings.Join(names, " and "), m.goarch, filepath.Join(folder, names[0]))
+		return Program{}, fmt.Errorf("there is no %s for linux/%s in %s (looked for %s); build it from gameday's source: "+
+			"CGO_ENABLED=0 GOOS=linux GOARCH=%s go build -ldflags '-s -w' -o %s %s",
+			r.word, m.goarch, folder, strings.Join(names, " and "), m.goarch, paths[0], r.build)
 	}
-	return Program{}, fmt.Errorf("no guard can be built for a machine of type %q", uname)
+	return Program{}, fmt.Errorf("no %s can be built for a machine of type %q", r.word, uname)
 }
 
 func (p *Programs) folder() (string, error) {
@@ -104,7 +142,7 @@ func (p *Programs) folder() (string, error) {
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return "", fmt.Errorf("finding the guard to copy: %w", err)
+		return "", fmt.Errorf("finding the program to copy: %w", err)
 	}
 	return filepath.Dir(self), nil
 }
@@ -122,12 +160,12 @@ func machineOf(path string) (elf.Machine, error) {
 func digestOf(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", fmt.Errorf("reading the guard to copy: %w", err)
+		return "", fmt.Errorf("reading the program to copy: %w", err)
 	}
 	h := sha256.New()
 	_, err = io.Copy(h, f)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return "", fmt.Errorf("reading the guard to copy: %w", err)
+		return "", fmt.Errorf("reading the program to copy: %w", err)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -56,23 +56,26 @@ func (f *Follower) steer(ctx context.Context, events <-chan Event) error {
 	timer := time.NewTimer(f.SetupWithin + KillAfter)
 	defer timer.Stop()
 	late := fmt.Errorf("preparing %s: its setup did not end within %s", f.Subject, f.SetupWithin)
-	commands := f.Spec.Commands
+	commands, begin := f.Spec.Commands, f.Spec.Begin
 	for {
 		select {
 		case e, ok := <-events:
 			if !ok {
 				return nil
 			}
-			if e.Ready != nil && !f.told {
+			if (e.Ready != nil || e.Prepared) && !f.told {
 				timer.Stop()
 			}
 			f.hear(e)
 		case c, ok := <-commands:
-			if f.tell(Command{To: c.To, Over: c.Over, Then: c.Then, Stop: c.Stop || !ok}) {
+			if f.tell(Command{At: c.At, To: c.To, Over: c.Over, Then: c.Then, Stop: c.Stop || !ok}) {
 				commands = nil // nothing comes after a stop
 				timer.Reset(f.EndWithin)
 				late = fmt.Errorf("stopping %s: its teardown did not end within %s", f.Subject, f.EndWithin)
 			}
+		case at := <-begin:
+			f.tell(Command{Begin: &at})
+			begin = nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-timer.C:
@@ -94,6 +97,8 @@ func (f *Follower) hear(e Event) {
 	case e.Window != nil:
 		e.Window.Stream = f.Spec.Stream
 		f.Emit(*e.Window)
+	case e.Prepared && f.Spec.Prepared != nil:
+		f.Spec.Prepared()
 	case e.Ready != nil && f.Spec.Ready != nil:
 		f.Spec.Ready()
 	case e.Log != nil && f.Spec.Log != nil:

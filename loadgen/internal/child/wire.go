@@ -33,10 +33,11 @@ const (
 
 // Event is one line from the child. Exactly one field is set.
 type Event struct {
-	Ready  *time.Time      `json:"ready,omitempty"` // the schedule's first instant has come
-	Window *loadgen.Window `json:"window,omitempty"`
-	Log    *Message        `json:"log,omitempty"`
-	End    *Ending         `json:"end,omitempty"` // the last line
+	Prepared bool            `json:"prepared,omitempty"` // it could begin, and waits to be told when
+	Ready    *time.Time      `json:"ready,omitempty"`    // the schedule's first instant has come
+	Window   *loadgen.Window `json:"window,omitempty"`
+	Log      *Message        `json:"log,omitempty"`
+	End      *Ending         `json:"end,omitempty"` // the last line
 }
 
 // Message is something that the script or the engine says.
@@ -65,8 +66,10 @@ type Ending struct {
 
 // Command is one line to the child.
 type Command struct {
-	To   float64       `json:"to"`
-	Over time.Duration `json:"over"` // nanoseconds
-	Then []loadgen.Leg `json:"then,omitempty"`
-	Stop bool          `json:"stop,omitempty"`
+	Begin *time.Time    `json:"begin,omitempty"` // the first instant, of one that was started to wait for it; nothing else is set
+	At    time.Duration `json:"at,omitempty"`    // since the first instant, nanoseconds; 0 is now
+	To    float64       `json:"to"`
+	Over  time.Duration `json:"over"` // nanoseconds
+	Then  []loadgen.Leg `json:"then,omitempty"`
+	Stop  bool          `json:"stop,omitempty"`
 }

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"gameday/report"
+)
+
+// shared is a game day whose traffic comes from here and from a host.
+const shared = `scenario "shared" {
+  timeline {
+    baseline = "2s"
+    load     = "%[3]s"
+    recovery = "1s"
+  }
+  traffic "visitors" {
+    multiple   = 2
+    generators = ["here", "web1"]
+    request "home" {
+      url = "http://127.0.0.1:%[1]d/"
+    }
+    baseline {
+      rate = 20
+    }
+    generator_hosts {
+      config = %[2]q
+    }
+  }
+  steady_state {
+    expect "availability" {
+      that = sli.error_ratio < 0.05
+      over = "2s"
+    }
+  }
+  capacity {
+    expect "reached" {
+      that = sli.reached_ratio > 0.95
+    }
+  }
+}
+`
+
+// share gives a rig another game day.
+func (r *hostRig) share(load string) {
+	r.t.Helper()
+	port := strings.TrimPrefix(r.service.Args[2], "127.0.0.1:")
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(r.dir, "shared.hcl"), fmt.Appendf(nil, shared, n, r.Config, load), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// TestTrafficFromTwoMachines plans and runs a game day whose traffic comes from here and from a host, and takes the program off the
+// host again.
+func TestTrafficFromTwoMachines(t *testing.T) {
+	r := newHostRig(t, "4s")
+	r.share("4s")
+	plan := r.gameday(0, "plan", "shared.hcl")
+	r.wants(strings.Join(strings.Fields(plan), " "), "2x = 40/s", "1/2 each from here and web1")
+	if strings.Contains(plan, "Warning") || len(r.copies()) > 0 {
+		t.Errorf("a plan with warnings, or copies %v:\n%s", r.copies(), plan)
+	}
+	r.wants(r.gameday(0, "run", "--record", "rec", "shared.hcl"), "PASSED")
+	if n := len(r.copies()); n != 1 {
+		t.Errorf("%d copies on the host", n)
+	}
+	record, err := report.Read(filepath.Join(r.dir, "rec"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g := record.Plan.Traffic[0].Generators; len(g) != 2 || g[1] != "web1" {
+		t.Errorf("the plan in the record has %v", g)
+	}
+	text, err := os.ReadFile(filepath.Join(r.dir, "rec", "record.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.wants(string(text), `"generators":[{"name":"here"`, `{"name":"web1"`)
+	r.gameday(0, "hosts", "remove", "--ssh-config", r.Config, "web1")
+	if len(r.copies()) > 0 {
+		t.Errorf("copies %v stay", r.copies())
+	}
+	r.Stop()
+	r.wants(r.gameday(0, "plan", "shared.hcl"), "A run would not begin: host web1 cannot be reached by ssh")
+	r.wants(r.gameday(3, "run", "--record", "rec2", "shared.hcl"), "host web1 cannot be reached by ssh")
+}
+
+// TestGeneratorKilled kills the program on the host under way, and in another run gameday itself: the run ends and says who it was,
+// and nothing is left there.
+func TestGeneratorKilled(t *testing.T) {
+	r := newHostRig(t, "60s")
+	r.share("60s")
+	for _, name := range []string{"program", "gameday"} {
+		t.Run(name, func(t *testing.T) {
+			c := r.command("run", "--record", "rec-"+name, "shared.hcl")
+			var out strings.Builder
+			c.Stdout, c.Stderr = &out, &out
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan error, 1)
+			go func() { done <- c.Wait() }()
+			record := filepath.Join(r.dir, "rec-"+name, "record.jsonl")
+			await(t, func() bool {
+				b, err := os.ReadFile(record)
+				return err == nil && strings.Contains(string(b), `"phase":"load"`)
+			})
+			pids := r.running()
+			if len(pids) != 2 {
+				t.Fatalf("the program and its engine on the host are %v", pids)
+			}
+			victim := pids[0]
+			if name == "gameday" {
+				victim = c.Process.Pid
+			}
+			if err := syscall.Kill(victim, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-done:
+			case <-time.After(60 * time.Second):
+				_ = c.Process.Kill()
+				<-done
+				t.Fatalf("the run goes on:\n%s", out.String())
+			}
+			if name == "program" {
+				r.wants(out.String(), "generator web1: it ended without a word")
+			}
+			await(t, func() bool { return len(r.running()) == 0 })
+		})
+	}
+}
+
+// copies are the generators on the host.
+func (r *hostRig) copies() []string {
+	r.t.Helper()
+	found, err := filepath.Glob(filepath.Join(r.Home, ".cache", "gameday", "gameday-generator-*"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return found
+}
+
+// running are the processes of generators on the host, the eldest first.
+func (r *hostRig) running() []int {
+	r.t.Helper()
+	links, err := filepath.Glob("/proc/[0-9]*/exe")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var out []int
+	for _, link := range links {
+		exe, err := os.Readlink(link)
+		if err != nil || !strings.HasPrefix(exe, filepath.Join(r.Home, ".cache")) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link)))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		out = append(out, pid)
+	}
+	if len(out) > 1 && out[0] > out[1] {
+		out[0], out[1] = out[1], out[0]
+	}
+	return out
+}
+
+// await waits for something, at most a minute.
+func await(t *testing.T, is func() bool) {
+	t.Helper()
+	for range 3000 {
+		if is() {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatal("it did not come to pass within a minute")
+}

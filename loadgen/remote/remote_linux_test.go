@@ -1,0 +1,175 @@
+package remote_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"gameday/loadgen"
+	"gameday/loadgen/remote"
+)
+
+func self(t *testing.T) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// numbers is a flow that requests /1, /2 and so on.
+func numbers(s *shop) []loadgen.Flow {
+	url := loadgen.Text{{Text: s.URL + "/"}, {Ref: "iteration.number"}}
+	return []loadgen.Flow{{Name: "n", Weight: 1, Requests: []loadgen.Request{{Name: "n", URL: url}}}}
+}
+
+// TestFlowsFromThreeMachines sends requests from here and from two hosts, at a rate that changes.
+func TestFlowsFromThreeMachines(t *testing.T) {
+	shop, a, b := newShop(t), newMachine(t), newMachine(t)
+	s := begin(t, loadgen.Spec{Flows: numbers(shop), Rate: 60, MaxVUs: 90, PeakMultiple: 2, Generators: []loadgen.Node{{SSH: loadgen.Here}, {SSH: "a"}, {SSH: "b"}}},
+		map[string]loadgen.Generator{"a": a.generator(self(t)), "b": b.generator(self(t))})
+	time.Sleep(2 * time.Second)
+	s.commands <- loadgen.Command{To: 2}
+	time.Sleep(2 * time.Second)
+	s.commands <- loadgen.Command{Stop: true}
+	if err := s.ends(t); err != nil {
+		t.Fatal(err)
+	}
+	due, started := s.whole(t)
+	if started != due || int(started) != shop.hits() || due < 330 || due > 420 {
+		t.Errorf("%d were due, %d begun, %d arrived", due, started, shop.hits())
+	}
+	shop.numbered(t, 1)
+	w := s.windows[1]
+	if w.Due != 60 || len(w.Generators) != 3 || w.Generators[0].Name != "a" || w.Generators[2].Name != "here" || w.Generators[0].MaxVUs != 30 || w.Generator.MaxVUs != 90 {
+		t.Errorf("a second: %d due, generators %+v", w.Due, w.Generators)
+	}
+	for _, m := range []*machine{a, b} {
+		gone(t, []int{m.pid(t)})
+	}
+}
+
+const script = `
+import http from 'k6/http';
+import exec from 'k6/execution';
+import { names } from './names.js';
+if (names[0] !== 'ada') { throw new Error('the archive is not whole') }
+export default function () {
+  http.get(__ENV.SHOP + '/' + exec.scenario.iterationInTest);
+}
+`
+
+// TestScriptOnMachines sends a k6 script from two hosts, to one of which the program is copied. What the script is read from
+// is not left anywhere.
+func TestScriptOnMachines(t *testing.T) {
+	shop, a, b := newShop(t), newMachine(t), newMachine(t)
+	dir := t.TempDir()
+	for name, text := range map[string]string{"s.js": script, "names.js": "export const names = ['ada'];"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := folders(t)
+	s := begin(t, loadgen.Spec{Script: filepath.Join(dir, "s.js"), Env: map[string]string{"SHOP": shop.URL}, Rate: 40, PeakMultiple: 1, Generators: []loadgen.Node{{SSH: "a"}, {SSH: "b"}}},
+		map[string]loadgen.Generator{"a": a.generator(""), "b": b.generator(self(t))})
+	if left := len(folders(t)) - len(before); left > 0 {
+		t.Errorf("while it sends, %d folders with the script are there", left)
+	}
+	time.Sleep(3 * time.Second)
+	s.commands <- loadgen.Command{Stop: true}
+	if err := s.ends(t); err != nil {
+		t.Fatal(err)
+	}
+	due, started := s.whole(t)
+	if started != due || int(started) != shop.hits() || due < 100 || due > 180 {
+		t.Errorf("%d were due, %d begun, %d arrived; said %q", due, started, shop.hits(), s.said)
+	}
+	shop.numbered(t, 0)
+	if copies, _ := filepath.Glob(filepath.Join(a.Home, ".cache/gameday/gameday-generator-*")); len(copies) != 1 {
+		t.Errorf("copies: %v", copies)
+	}
+	if stays, err := a.host.Remove(t.Context()); err != nil || len(stays) > 0 {
+		t.Errorf("removing it: %v, %v stays", err, stays)
+	}
+	if _, err := os.Stat(filepath.Join(a.Home, ".cache/gameday")); err == nil {
+		t.Error("the folder is left")
+	}
+}
+
+func folders(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	for _, dir := range []string{"/dev/shm", os.TempDir()} {
+		found, err := filepath.Glob(filepath.Join(dir, "gameday-generator-*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, found...)
+	}
+	return out
+}
+
+// TestNothingOutlives kills what sends on one of two hosts, and the connection to it: the stream ends and says which one it
+// was, and nothing is left on either.
+func TestNothingOutlives(t *testing.T) {
+	for name, kill := range map[string]func(t *testing.T, m *machine) int{
+		"program":    func(t *testing.T, m *machine) int { return m.pid(t) },
+		"connection": func(_ *testing.T, m *machine) int { return m.ssh[0].Process.Pid },
+		"engine":     func(t *testing.T, m *machine) int { return family(t, m.pid(t))[1] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			shop, a, b := newShop(t), newMachine(t), newMachine(t)
+			s := begin(t, loadgen.Spec{Flows: numbers(shop), Rate: 40, Generators: []loadgen.Node{{SSH: "a"}, {SSH: "b"}}},
+				map[string]loadgen.Generator{"a": a.generator(self(t)), "b": b.generator(self(t))})
+			all := append(family(t, a.pid(t)), family(t, b.pid(t))...)
+			if len(all) != 4 {
+				t.Fatalf("processes %v", all)
+			}
+			time.Sleep(1500 * time.Millisecond)
+			if err := syscall.Kill(kill(t, a), syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			err := s.ends(t)
+			if err == nil || !strings.HasPrefix(err.Error(), "generator a: ") {
+				t.Errorf("error %v", err)
+			}
+			if len(s.said) != 1 || !strings.HasPrefix(s.said[0], "warning: generator a: ") {
+				t.Errorf("said %q", s.said)
+			}
+			gone(t, all)
+			hits := shop.hits()
+			time.Sleep(500 * time.Millisecond)
+			if more := shop.hits() - hits; more > 0 {
+				t.Errorf("%d requests came after the end", more)
+			}
+			if due, started := s.whole(t); due <= started {
+				t.Errorf("%d were due and %d begun, although one died", due, started)
+			}
+			t.Log(err)
+		})
+	}
+}
+
+// TestOtherVersion checks that a program of another version is refused by name.
+func TestOtherVersion(t *testing.T) {
+	shop, a := newShop(t), newMachine(t)
+	g := a.generator(self(t))
+	g.Version = "another"
+	err := (&remote.Generator{Version: g.Version, Start: g.Start}).Run(t.Context(), loadgen.Spec{Flows: numbers(shop), Rate: 1, Dir: t.TempDir()}, nil)
+	if err == nil || !strings.Contains(err.Error(), "it is gameday test, and the game day is of another") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	shop, a := newShop(t), newMachine(t)
+	a.Stop()
+	err := a.generator(self(t)).Run(t.Context(), loadgen.Spec{Flows: numbers(shop), Rate: 1, Dir: t.TempDir()}, nil)
+	if err == nil || !strings.Contains(err.Error(), "cannot be reached by ssh") {
+		t.Errorf("error %v", err)
+	}
+}

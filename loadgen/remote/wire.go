@@ -1,0 +1,52 @@
+// Package remote sends a stream from another machine, both ends of it: what starts the program over there, hands it the
+// stream and takes its windows; and, over there, what runs the usual engine on its behalf.
+//
+//	gameday ──the stream, then commands and questions, a line each──▶ stdin   gameday generator ──▶ engine's child
+//	        ◀──answers and events, a line each─────────────────────── stdout
+//
+// Each end asks or answers every second. The far end stops when its input ends, and when it has heard nothing for a while,
+// so that no traffic outlives the run; the near end takes a silent far end for dead.
+package remote
+
+import (
+	"time"
+
+	"gameday/loadgen"
+	"gameday/loadgen/internal/child"
+)
+
+const (
+	// beat is how often the near end asks, and Silence after how long without a word each takes the other for dead.
+	beat    = time.Second
+	Silence = 10 * time.Second
+	// clockProbes are how many questions tell the other clock.
+	clockProbes = 8
+	// maxStream bounds the line with the stream: a script's archive in base64, and tables of data.
+	maxStream = 512 << 20
+	maxLine   = 16 << 20
+)
+
+// toFar is one line to the far end. Exactly one field is set.
+type toFar struct {
+	Stream *stream        `json:"stream,omitempty"` // the first
+	Order  *child.Command `json:"order,omitempty"`
+	Probe  int            `json:"probe,omitempty"` // a number, from 1
+}
+
+// stream is what the far end is to send.
+type stream struct {
+	Version string       `json:"version"` // of the near end
+	Spec    loadgen.Spec `json:"spec"`
+}
+
+// toNear is one line from the far end. Exactly one field is set.
+type toNear struct {
+	Answer *answer      `json:"answer,omitempty"`
+	Event  *child.Event `json:"event,omitempty"`
+}
+
+// answer is what the clock says over there.
+type answer struct {
+	Probe int       `json:"probe"`
+	Now   time.Time `json:"now"`
+}

@@ -1,0 +1,250 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	// beginLead is how long before the first instant generators are told of it, and commandLead before a command counts:
+	// what comes later by the network is made up for, and not by all at the same moment.
+	beginLead   = 500 * time.Millisecond
+	commandLead = 100 * time.Millisecond
+	// partPatience is how long after its end a second waits for a generator that has not said what it did.
+	partPatience = 1500 * time.Millisecond
+	partBacklog  = 256 // commands
+)
+
+// several is a stream that several generators send.
+type several struct {
+	spec  Spec
+	parts []*part
+	news  chan news
+	seconds
+
+	start   time.Time // the first instant, once it was given out
+	ready   bool
+	stopped bool      // everybody was told to stop
+	held    []Command // came before the first instant was known
+	result  error
+}
+
+// part is one of the generators.
+type part struct {
+	name      string
+	generator Generator
+	spec      Spec
+	commands  chan Command
+	begin     chan time.Time
+
+	prepared, ready, ended bool
+	failed                 bool // it ended, and still owes what it should send
+}
+
+// news is one thing that a part has to say.
+type news struct {
+	part            int
+	prepared, ready bool
+	window          *Window
+	ended           bool
+	err             error
+}
+
+func newSeveral(spec Spec, emit func(Window)) *several {
+	return &several{spec: spec, news: make(chan news, 64), seconds: seconds{emit: emit}}
+}
+
+// run returns when all parts are gone.
+func (s *several) run(ctx context.Context) error {
+	s.seconds.parts = s.parts
+	for i, p := range s.parts {
+		go func() {
+			err := p.generator.Run(ctx, p.spec, func(w Window) { s.news <- news{part: i, window: &w} })
+			s.news <- news{part: i, ended: true, err: err}
+		}()
+	}
+	commands := s.spec.Commands
+	tick := time.NewTicker(partPatience / 6)
+	defer tick.Stop()
+	for s.some(func(p *part) bool { return !p.ended }) {
+		select {
+		case n := <-s.news:
+			s.hear(ctx, n)
+		case c, ok := <-commands:
+			if c.Stop = c.Stop || !ok; c.Stop {
+				commands = nil // nothing comes after a stop
+			}
+			s.command(c)
+		case <-tick.C:
+		}
+		s.flush(time.Now())
+	}
+	s.flush(time.Now().Add(time.Hour))
+	return s.result
+}
+
+func (s *several) some(is func(*part) bool) bool {
+	for _, p := range s.parts {
+		if is(p) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *several) hear(ctx context.Context, n news) {
+	p := s.parts[n.part]
+	switch {
+	case n.window != nil:
+		s.add(n.part, *n.window)
+	case n.prepared:
+		p.prepared = true
+	case n.ready:
+		p.ready = true
+	case n.ended:
+		p.ended = true
+		s.lose(ctx, p, n.err)
+	}
+	if s.start.IsZero() && !s.stopped && !s.some(func(p *part) bool { return !p.prepared && !p.ended }) {
+		s.begin()
+	}
+	if !s.ready && !s.stopped && s.some(func(p *part) bool { return p.ready }) && !s.some(func(p *part) bool { return !p.ready && !p.ended }) {
+		s.ready = true
+		if s.spec.Ready != nil {
+			s.spec.Ready()
+		}
+	}
+}
+
+// begin gives everybody the same first instant, a whole second of this machine's clock.
+func (s *several) begin() {
+	s.start = time.Now().Add(beginLead).Truncate(time.Second).Add(time.Second)
+	s.first = s.start.Round(0)
+	for _, p := range s.parts {
+		p.begin <- s.start
+	}
+	for _, c := range s.held {
+		s.command(c)
+	}
+}
+
+// command passes a command on: a change to all for the same instant, so that their arrivals stay interleaved.
+func (s *several) command(c Command) {
+	switch {
+	case c.Stop:
+		s.stop()
+		return
+	case s.stopped:
+		return
+	case s.start.IsZero():
+		s.held = append(s.held, c)
+		return
+	case c.At == 0:
+		c.At = max(1, time.Since(s.start)+commandLead)
+	}
+	for _, p := range s.parts {
+		select {
+		case p.commands <- c:
+		default: // it takes none any more, and will be found dead
+		}
+	}
+}
+
+func (s *several) stop() {
+	if s.stopped {
+		return
+	}
+	s.stopped = true
+	for _, p := range s.parts {
+		close(p.commands)
+	}
+}
+
+// lose takes note of a part's end. Scripts with executors of their own may end one after the other; any other end before the
+// stop makes what is sent less than what was asked for, and ends the stream.
+func (s *several) lose(ctx context.Context, p *part, err error) {
+	ended := errors.Is(err, ErrEnded)
+	if err == nil || (ended && s.spec.KeepExecutors) {
+		if s.result == nil {
+			s.result = err
+		}
+		return
+	}
+	err = fmt.Errorf("generator %s: %w", p.name, err)
+	if s.result == nil || errors.Is(s.result, ErrEnded) && !ended {
+		s.result = err
+	}
+	if !s.stopped && ctx.Err() == nil {
+		p.failed = true
+		if s.spec.Log != nil {
+			s.spec.Log("warning", err.Error()+"; the other generators stop, because what they send is not what was asked for")
+		}
+	}
+	s.stop()
+}
+
+// seconds merges what the parts did in each second.
+type seconds struct {
+	emit  func(Window)
+	parts []*part
+	first time.Time // of the oldest second that was not emitted
+	cells []*second
+}
+
+// second is one that was not emitted yet.
+type second struct {
+	Window
+	from []bool // by part
+}
+
+// add takes a part's window. What comes too late for a second that was emitted counts in the oldest one still open, but
+// for what was due then: that is counted.
+func (s *seconds) add(from int, w Window) {
+	w.Generators = []NamedLoad{{Name: s.parts[from].name, Load: w.Generator}}
+	i := int(w.Start.Sub(s.first).Round(time.Second) / time.Second)
+	if i < 0 {
+		w.Due = 0
+		s.cell(0).Merge(w)
+		return
+	}
+	c := s.cell(i)
+	c.from[from] = true
+	c.Merge(w)
+}
+
+func (s *seconds) cell(i int) *second {
+	for len(s.cells) <= i {
+		at := s.first.Add(time.Duration(len(s.cells)) * time.Second)
+		s.cells = append(s.cells, &second{Window: Window{Start: at}, from: make([]bool, len(s.parts))})
+	}
+	return s.cells[i]
+}
+
+// flush emits the seconds of which everybody has told, or waited for long enough.
+func (s *seconds) flush(now time.Time) {
+	for len(s.cells) > 0 {
+		c := s.cells[0]
+		late := now.After(c.Start.Add(time.Second + partPatience))
+		told, missing := 0, 0
+		for i, p := range s.parts {
+			switch {
+			case c.from[i]:
+				told++
+			case p.failed || !p.ended:
+				missing++
+				if !p.ended && !late {
+					return
+				}
+			}
+		}
+		if told > 0 { // those that do not tell owe as much as the others: segments are equal
+			c.Due += uint64(float64(c.Due) * float64(missing) / float64(told))
+		}
+		s.cells, s.first = s.cells[1:], s.first.Add(time.Second)
+		if told > 0 || c.Stream != "" { // else nothing is known of it
+			s.emit(c.Window)
+		}
+	}
+}

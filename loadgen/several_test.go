@@ -1,0 +1,262 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// paced counts the arrivals of a stream by the clock, and sends nothing: what every engine does around its requests.
+type paced struct {
+	prepare time.Duration           // until it could begin
+	dies    time.Duration           // after its first instant; 0 is never
+	lag     func(int) time.Duration // how much later than usual the window of a second comes
+
+	mu       sync.Mutex
+	arrivals []time.Duration // since the first instant
+	counts   map[int]uint64
+}
+
+func (g *paced) Check(context.Context, Spec) []Problem { return nil }
+
+func (g *paced) Run(ctx context.Context, spec Spec, emit func(Window)) error {
+	time.Sleep(g.prepare)
+	spec.Prepared()
+	var start time.Time
+	select {
+	case start = <-spec.Begin:
+	case <-spec.Commands:
+		return nil
+	}
+	schedule := NewSchedule(spec.Arrivals("x", 1), start)
+	time.Sleep(time.Until(start))
+	spec.Ready()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if g.dies > 0 {
+		time.AfterFunc(g.dies, func() { cancel(errors.New("it was killed")) })
+	}
+	go func() {
+		for c := range spec.Commands {
+			schedule.RampAt(c.At, c.To, c.Over, c.Then...)
+		}
+		schedule.Stop()
+	}()
+	ended := make(chan time.Duration, 1)
+	done := make(chan struct{})
+	g.counts = map[int]uint64{}
+	go func() {
+		defer close(done)
+		g.windows(ctx, spec, schedule, start, ended, emit)
+	}()
+	schedule.Run(ctx, func(at time.Time) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.arrivals = append(g.arrivals, at.Sub(start))
+		g.counts[int(at.Sub(start)/time.Second)]++
+	})
+	ended <- time.Since(start)
+	<-done
+	return context.Cause(ctx)
+}
+
+// windows emits each second a moment after its end.
+func (g *paced) windows(ctx context.Context, spec Spec, schedule *Schedule, start time.Time, ended chan time.Duration, emit func(Window)) {
+	end := Never
+	for s := 0; time.Duration(s)*time.Second < end; s++ {
+		over := start.Add(time.Duration(s+1) * time.Second)
+		lag := 300 * time.Millisecond
+		if g.lag != nil {
+			lag += g.lag(s)
+		}
+		select {
+		case <-time.After(time.Until(over.Add(lag))):
+		case end = <-ended:
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		g.mu.Lock()
+		w := Window{Stream: spec.Stream, Start: over.Add(-time.Second).Round(0), Multiple: schedule.Multiple(over.Add(-1)),
+			Due: schedule.Due(over) - schedule.Due(over.Add(-time.Second)), Started: g.counts[s]}
+		g.mu.Unlock()
+		w.Generator.CPU = time.Millisecond
+		emit(w)
+	}
+}
+
+// fleet runs a stream by several generators, in a bubble.
+type fleet struct {
+	commands chan Command
+	windows  []Window
+	when     []time.Time // each window came
+	notes    []string
+	ready    chan struct{}
+	result   chan error
+}
+
+func begin(t *testing.T, spec Spec, generators ...*paced) *fleet {
+	t.Helper()
+	f := &fleet{commands: make(chan Command, 4), ready: make(chan struct{}), result: make(chan error, 1)}
+	spec.Stream, spec.Dir, spec.Commands, spec.Ready = "s", t.TempDir(), f.commands, func() { close(f.ready) }
+	spec.Log = func(level, text string) { f.notes = append(f.notes, level+": "+text) }
+	there := map[string]*paced{}
+	for i, g := range generators {
+		name := fmt.Sprintf("m%d", i)
+		there[name] = g
+		spec.Generators = append(spec.Generators, Node{SSH: name})
+	}
+	fl := Fleet{Generator: packing{}, There: func(n Node) Generator { return there[n.SSH] }}
+	go func() {
+		f.result <- fl.Run(t.Context(), spec, func(w Window) {
+			f.windows, f.when = append(f.windows, w), append(f.when, time.Now())
+		})
+	}()
+	return f
+}
+
+// packing has nothing to pack.
+type packing struct{ Generator }
+
+func (packing) Pack(_ context.Context, s Spec) (Spec, error) { return s, nil }
+
+func (f *fleet) total() (due, started uint64) {
+	for _, w := range f.windows {
+		due, started = due+w.Due, started+w.Started
+	}
+	return due, started
+}
+
+// inOrder fails unless there is one window a second.
+func (f *fleet) inOrder(t *testing.T) {
+	t.Helper()
+	for i, w := range f.windows {
+		if want := f.windows[0].Start.Add(time.Duration(i) * time.Second); !w.Start.Equal(want) || w.Start.Nanosecond() != 0 {
+			t.Errorf("window %d begins at %s, want %s", i, w.Start, want)
+		}
+		if w.Stream != "s" {
+			t.Errorf("window %d is of stream %q", i, w.Stream)
+		}
+	}
+}
+
+func TestSeveralSendTheStream(t *testing.T) {
+	for _, poisson := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(300 * time.Millisecond) // not at a whole second
+			parts := []*paced{{}, {prepare: 3 * time.Second}, {prepare: time.Second}}
+			spec := Spec{Rate: 100, Poisson: poisson, Seed: 7}
+			f := begin(t, spec, parts...)
+			<-f.ready
+			time.Sleep(2500 * time.Millisecond)
+			f.commands <- Command{To: 3, Over: time.Second, Then: []Leg{{To: 3, Over: time.Second}, {To: 0.5}}}
+			time.Sleep(3999 * time.Millisecond) // no arrival is due at that very instant
+			f.commands <- Command{Stop: true}
+			if err := <-f.result; err != nil {
+				t.Fatal(err)
+			}
+			f.inOrder(t)
+			var together []time.Duration
+			for _, p := range parts {
+				together = append(together, p.arrivals...)
+			}
+			slices.Sort(together)
+			whole := NewPacer(spec.Arrivals("x", 1))
+			whole.Ramp(2600*time.Millisecond, 3, time.Second, Leg{To: 3, Over: time.Second}, Leg{To: 0.5}) // 2.5 s, and commandLead
+			if n := whole.Due(6499 * time.Millisecond); n != uint64(len(together)) {
+				t.Fatalf("%d arrivals, want %d", len(together), n)
+			}
+			for i, at := range together {
+				if want := whole.Next(); at != want {
+					t.Fatalf("arrival %d came at %s, want %s", i+1, at, want)
+				}
+				whole.Take()
+			}
+			due, started := f.total()
+			if n := uint64(len(together)); due != n || started != n {
+				t.Errorf("of %d arrivals %d were due and %d begun", n, due, started)
+			}
+			if w := f.windows[1]; len(w.Generators) != 3 || w.Generators[2].Name != "m2" || w.Generators[2].CPU != time.Millisecond || w.Generator.CPU != 3*time.Millisecond {
+				t.Errorf("the generators used %+v, together %+v", w.Generators, w.Generator)
+			}
+		})
+	}
+}
+
+// TestSeveralWhenOneDies checks that what the dead one owed is still due, that it is named, and that the stream ends.
+func TestSeveralWhenOneDies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := begin(t, Spec{Rate: 90}, &paced{}, &paced{dies: 3510 * time.Millisecond}, &paced{})
+		err := <-f.result
+		if err == nil || !strings.Contains(err.Error(), "generator m1: it was killed") {
+			t.Fatalf("error %v", err)
+		}
+		if len(f.notes) != 1 || !strings.HasPrefix(f.notes[0], "warning: generator m1: it was killed; the other generators stop") {
+			t.Errorf("notes %q", f.notes)
+		}
+		f.inOrder(t)
+		if len(f.windows) != 4 {
+			t.Fatalf("%d windows", len(f.windows))
+		}
+		// What the dead one did in its last half second is not known, and was due all the same.
+		if due, started := f.total(); due != 315 || started != 300 || f.windows[3].Due != 45 {
+			t.Errorf("%d of %d were begun, and %d were due in the second of the death", started, due, f.windows[3].Due)
+		}
+	})
+}
+
+// TestSeveralWhenOneIsSlow checks that windows go on without one that falls silent for a while, and that nothing is lost or
+// counted twice.
+func TestSeveralWhenOneIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &paced{lag: func(second int) time.Duration {
+			if second == 2 {
+				return 5 * time.Second
+			}
+			return 0
+		}}
+		f := begin(t, Spec{Rate: 90}, &paced{}, slow, &paced{})
+		<-f.ready
+		time.Sleep(12005 * time.Millisecond)
+		f.commands <- Command{Stop: true}
+		if err := <-f.result; err != nil {
+			t.Fatal(err)
+		}
+		f.inOrder(t)
+		for i, w := range f.windows[:12] {
+			if w.Due != 90 {
+				t.Errorf("second %d: %d were due", i, w.Due)
+			}
+			if late := f.when[i].Sub(w.Start.Add(time.Second)); late > 2*time.Second {
+				t.Errorf("second %d came %s after its end", i, late)
+			}
+		}
+		if due, started := f.total(); due != 1080 || started != due {
+			t.Errorf("%d of %d were begun", started, due)
+		}
+	})
+}
+
+func TestSeveralStoppedBeforeTheyBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := begin(t, Spec{Rate: 90}, &paced{prepare: time.Hour}, &paced{})
+		time.Sleep(time.Second)
+		f.commands <- Command{Stop: true}
+		if err := <-f.result; err != nil || len(f.windows) > 0 {
+			t.Errorf("error %v, %d windows", err, len(f.windows))
+		}
+	})
+}
+
+func TestNamesOfGenerators(t *testing.T) {
+	got := Names([]Node{{SSH: Here}, {SSH: "web1"}, {SSH: Here}, {SSH: Here}})
+	if want := []string{"here", "web1", "here-2", "here-3"}; !slices.Equal(got, want) {
+		t.Errorf("names %q, want %q", got, want)
+	}
+}
