@@ -202,6 +202,20 @@ func asRead(t Traffic) []loadgen.Flow {
 
 // comparable sorts headers, and writes bodies of JSON in one way.
 func comparable(q loadgen.Request) loadgen.Request {
+	// Where a gap stands follows from the text.
+	anywhere := func(t loadgen.Text) loadgen.Text {
+		t = slices.Clone(t)
+		for i := range t {
+			t[i].Place = ""
+		}
+		return t
+	}
+	q.URL, q.Body = anywhere(q.URL), anywhere(q.Body)
+	if q.Call != nil {
+		call := *q.Call
+		call.Message = anywhere(call.Message)
+		q.Call = &call
+	}
 	q.Headers = slices.Clone(q.Headers)
 	slices.SortFunc(q.Headers, func(a, b loadgen.Header) int { return strings.Compare(a.Name, b.Name) })
 	q.Body = canonical(q.Body)
