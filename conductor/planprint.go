@@ -81,14 +81,16 @@ func (t *planText) traffic(p *report.Plan) {
 	var lines []string
 	for _, s := range p.Traffic {
 		if s.KeepExecutors {
-			lines = append(lines, fmt.Sprintf("%-10s the script's own executors, scaled  →  %gx, %s %s%s", s.Name, s.Multiple, s.Engine, s.Script, fromText(s)))
+			lines = append(lines, fmt.Sprintf("%-10s the script's own executors, scaled  →  %gx, %s %s%s",
+				s.Name, s.Multiple, s.Engine, s.Script, fromText(s)))
 			continue
 		}
 		what := s.Engine + " " + s.Script
 		if s.Script == "" {
 			what = s.Mix
 		}
-		lines = append(lines, fmt.Sprintf("%-10s %s  →  %s, open model, %s%s", s.Name, baselineText(s), askedText(s), what, fromText(s)))
+		lines = append(lines, fmt.Sprintf("%-10s %s  →  %s, open model, %s%s",
+			s.Name, baselineText(s), askedText(s), what, fromText(s)))
 	}
 	t.section("Traffic", 24, lines)
 }

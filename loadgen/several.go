@@ -110,7 +110,8 @@ func (s *several) hear(ctx context.Context, n news) {
 	if s.start.IsZero() && !s.stopped && !s.some(func(p *part) bool { return !p.prepared && !p.ended }) {
 		s.begin()
 	}
-	if !s.ready && !s.stopped && s.some(func(p *part) bool { return p.ready }) && !s.some(func(p *part) bool { return !p.ready && !p.ended }) {
+	waiting := s.some(func(p *part) bool { return !p.ready && !p.ended })
+	if !s.ready && !s.stopped && !waiting && s.some(func(p *part) bool { return p.ready }) {
 		s.ready = true
 		if s.spec.Ready != nil {
 			s.spec.Ready()

@@ -96,7 +96,8 @@ func (w *Window) Merge(o Window) {
 
 // used adds what one of several generators used.
 func (w *Window) used(l NamedLoad) {
-	i, known := slices.BinarySearchFunc(w.Generators, l.Name, func(n NamedLoad, name string) int { return strings.Compare(n.Name, name) })
+	byName := func(n NamedLoad, name string) int { return strings.Compare(n.Name, name) }
+	i, known := slices.BinarySearchFunc(w.Generators, l.Name, byName)
 	if known {
 		w.Generators[i].Merge(l.Load)
 		return

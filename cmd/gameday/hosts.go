@@ -52,7 +52,8 @@ func (a *app) hostsCmd() *cobra.Command {
 		Use:   "hosts",
 		Short: "Look at machines that are reached by SSH, and copy the guard to them or remove it",
 		Long: "Faults on a machine that a target's host block names are held by a small program over there, the guard. A run copies it when it\n" +
-			"is missing or of another version, and leaves it; so it does with the program that generates traffic there. These verbs do that by hand, and undo it.",
+			"is missing or of another version, and leaves it; so it does with the program that generates traffic there.\n" +
+			"These verbs do that by hand, and undo it.",
 	}
 	c.AddCommand(
 		a.hostsVerb("check HOST…", "Say whether a host can be used, and what is on it; copies nothing", a.checkHost, true),

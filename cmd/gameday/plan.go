@@ -24,7 +24,8 @@ func (a *app) planCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o := conductor.Options{Scenario: s, Sources: file.Sources, Seed: seed, Machine: onlooker(), Version: versionText(), ApprovedBy: f.approvedBy}
+			o := conductor.Options{Scenario: s, Sources: file.Sources, Seed: seed, Machine: onlooker(),
+				Version: versionText(), ApprovedBy: f.approvedBy}
 			if o.Policies, err = f.load(a); err != nil {
 				return err
 			}

@@ -116,7 +116,8 @@ func TestLastError(t *testing.T) {
 
 // TestSegmentOfTheOptions checks that k6 itself knows the segment, and that a generator's pool is its part.
 func TestSegmentOfTheOptions(t *testing.T) {
-	raw, err := patchOptions(json.RawMessage(`{"executionSegment": "0:1/4"}`), loadgen.Spec{Rate: 90, MaxVUs: 20, PeakMultiple: 1, Segment: loadgen.Segment{Index: 1, Of: 3}}, false)
+	raw, err := patchOptions(json.RawMessage(`{"executionSegment": "0:1/4"}`), loadgen.Spec{Rate: 90, MaxVUs: 20,
+		PeakMultiple: 1, Segment: loadgen.Segment{Index: 1, Of: 3}}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +129,8 @@ func TestSegmentOfTheOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := got.Scenarios["default"]
-	if got.ExecutionSegment != "1/3:2/3" || got.ExecutionSegmentSequence != "0,1/3,2/3,1" || o.Rate != 90 || o.Segment.Of != 3 || o.MaxVUs != 7 || o.PlannedVUs != 7 {
+	if got.ExecutionSegment != "1/3:2/3" || got.ExecutionSegmentSequence != "0,1/3,2/3,1" ||
+		o.Rate != 90 || o.Segment.Of != 3 || o.MaxVUs != 7 || o.PlannedVUs != 7 {
 		t.Errorf("options %+v", got)
 	}
 }

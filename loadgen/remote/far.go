@@ -37,7 +37,8 @@ func Serve(version string, engine loadgen.Generator, in io.Reader, out io.Writer
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	f := &far{over: ctx.Done(), lines: make(chan toNear, 256), heard: make(chan struct{}, 1), commands: make(chan loadgen.Command, 256), begin: make(chan time.Time, 1)}
+	f := &far{over: ctx.Done(), lines: make(chan toNear, 256), heard: make(chan struct{}, 1),
+		commands: make(chan loadgen.Command, 256), begin: make(chan time.Time, 1)}
 	written := make(chan struct{})
 	go f.write(out, written)
 	defer func() {

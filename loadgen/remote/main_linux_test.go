@@ -173,7 +173,8 @@ func (s *shop) hits() int {
 	return len(s.paths)
 }
 
-// numbered fails unless the requests were to /1, /2 and so on, each once.
+// numbered fails unless the requests were to /1, /2 and so on, each once: but for a few at the end, because generators hear of a
+// stop one after the other.
 func (s *shop) numbered(t *testing.T, from int) {
 	t.Helper()
 	s.mu.Lock()
@@ -187,10 +188,8 @@ func (s *shop) numbered(t *testing.T, from int) {
 		got = append(got, n)
 	}
 	slices.Sort(got)
-	for i, n := range got {
-		if n != i+from {
-			t.Fatalf("iterations %v", got)
-		}
+	if n := len(got); n < 10 || len(slices.Compact(slices.Clone(got))) != n || got[n-10] != n-10+from {
+		t.Fatalf("iterations %v", got)
 	}
 }
 
@@ -246,14 +245,14 @@ func (s *stream) ends(t *testing.T) error {
 	}
 }
 
-// whole fails unless there is one window a second, at whole seconds, and returns what was due and begun in all.
-func (s *stream) whole(t *testing.T) (due, started uint64) {
+// whole fails unless there is one window a second, at whole seconds, and returns what was due, begun and given up in all.
+func (s *stream) whole(t *testing.T) (due, started, dropped uint64) {
 	t.Helper()
 	for i, w := range s.windows {
 		if want := s.windows[0].Start.Add(time.Duration(i) * time.Second); !w.Start.Equal(want) || w.Start.Nanosecond() != 0 {
 			t.Errorf("window %d begins at %s, want %s", i, w.Start, want)
 		}
-		due, started = due+w.Due, started+w.Started
+		due, started, dropped = due+w.Due, started+w.Started, dropped+w.Dropped
 	}
-	return due, started
+	return due, started, dropped
 }

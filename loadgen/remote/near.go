@@ -64,7 +64,8 @@ func (g *Generator) Run(ctx context.Context, spec loadgen.Spec, emit func(loadge
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting the generator: %w", err)
 	}
-	n := &near{spec: spec, emit: emit, lines: make(chan toNear, 64), orders: make(chan []byte, 256), broken: make(chan error, 1)}
+	n := &near{spec: spec, emit: emit, lines: make(chan toNear, 64),
+		orders: make(chan []byte, 256), broken: make(chan error, 1)}
 	done := make(chan struct{})
 	go n.read(out, done)
 	go n.write(in, done)

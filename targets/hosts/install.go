@@ -84,7 +84,7 @@ func (h *Host) look(ctx context.Context) (there, error) {
 		}
 	}
 	if t.system != "Linux" {
-		return t, fmt.Errorf("host %s runs %s: gameday stands on Linux hosts only", h, t.system)
+		return t, fmt.Errorf("host %s runs %s: programs are copied to hosts with Linux only", h, t.system)
 	}
 	return t, nil
 }

@@ -27,8 +27,10 @@ type role struct {
 }
 
 var (
-	guards     = role{word: "guard", there: "gameday-guard", here: "gameday-guard", build: "./cmd/gameday-guard", given: "guard"}
-	generators = role{word: "generator", there: "gameday-generator", here: "gameday", self: true, build: "./cmd/gameday", given: "program"}
+	guards = role{word: "guard", there: "gameday-guard", here: "gameday-guard", build: "./cmd/gameday-guard",
+		given: "guard"}
+	generators = role{word: "generator", there: "gameday-generator", here: "gameday", self: true,
+		build: "./cmd/gameday", given: "program"}
 )
 
 // machines are the architectures that a guard can be built for: as uname -m names them, as Go does, and as a program's
