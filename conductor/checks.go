@@ -179,24 +179,26 @@ func (c *checks) follow(o scenarios.OwnSLI) {
 	}
 }
 
-// ownOver returns the means of the own SLIs between two instants, as report judges them. One without an answer in some second is left out:
-// what it was then is not known.
+// ownOver returns the means of the own SLIs between two instants. One that had no answer for more than a twentieth of the
+// seconds is left out: what it was is not known.
 func (c *checks) ownOver(from, to time.Time) map[string]float64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := map[string]float64{}
 	for name, values := range c.past {
-		sum, n, missing := 0.0, 0, false
+		sum, known, all := 0.0, 0, 0
 		for _, v := range values {
 			if v.at.Before(from) || v.at.After(to) {
 				continue
 			}
-			missing = missing || !v.known
-			sum += v.value
-			n++
+			all++
+			if v.known {
+				sum += v.value
+				known++
+			}
 		}
-		if n > 0 && !missing {
-			out[name] = sum / float64(n)
+		if known > 0 && 20*known >= 19*all {
+			out[name] = sum / float64(known)
 		}
 	}
 	return out

@@ -200,16 +200,21 @@ func (r *run) step(step loadgen.Step) (report.CapacityStep, error) {
 		length = r.Search.Confirm
 	}
 	out.From = r.rec.now()
-	bad := 0
+	bad, last := 0, ""
 	for end := out.From.Add(length); r.rec.now().Before(end) && bad < quickSeconds; {
 		if err := r.sleep(min(time.Second, end.Sub(r.rec.now()))); err != nil {
 			return out, err
 		}
-		if o, _ := r.carried(r.rec.now().Add(-4*time.Second), r.rec.now()); o == loadgen.Broke && r.rec.now().Sub(out.From) > 4*time.Second {
-			bad++
+		o, why := r.carried(r.rec.now().Add(-quickSpan), r.rec.now())
+		if o == loadgen.Broke && r.rec.now().Sub(out.From) > quickSpan {
+			bad, last = bad+1, why
 		} else {
 			bad = 0
 		}
+	}
+	if bad >= quickSeconds { // what held before does not make good for it
+		out.To, out.Outcome, out.Why = r.rec.now(), loadgen.Broke, last
+		return out, nil
 	}
 	out.To = r.rec.now()
 	if err := r.traffic.waitFor(r.ctx, out.To, windowPatience); err != nil {
