@@ -86,6 +86,7 @@ var fences = []struct {
 	{"github.com/aclements/go-moremath", []string{"loadgen/baseline"}},
 	{"github.com/moby/moby/", []string{"targets"}},
 	{"github.com/HdrHistogram/", nil},
+	{"github.com/gorilla/websocket", nil},
 	{"github.com/rogpeppe/go-internal", nil},
 	{"github.com/google/go-cmp", nil},
 	{"pgregory.net/rapid", nil},
