@@ -147,6 +147,7 @@ func (t *traffic) send(s *stream) {
 	if r := t.run; r.Search != nil {
 		spec.PeakMultiple = r.Search.Bounds.Max / r.base()
 	}
+	spec.Sharing = len(t.streams)
 	spec.Seed = loadgen.SeedFor(uint64(t.run.seed()), s.Name)
 	spec.Log = func(level, message string) {
 		t.run.rec.add(report.GeneratorSaid, report.GeneratorNote{Stream: s.Name, Level: level, Message: message})

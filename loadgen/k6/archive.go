@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gameday/loadgen"
+	"gameday/loadgen/internal/child"
 )
 
 // traits are what is known of a script from its archive.
@@ -121,15 +122,15 @@ type logLine struct {
 	Hint    string `json:"hint"`
 }
 
-// lastError finds in the end of k6's log what it died of: the last line of level error, or where Go reports a crash.
+// lastError finds in the end of k6's log what it died of: the last line of level error, or where the process itself says it.
 func lastError(tail string) string {
 	found := ""
 	for line := range strings.Lines(tail) {
-		line = strings.TrimSpace(line)
+		if word := child.Died(line); word != "" {
+			return word
+		}
 		var l logLine
 		switch {
-		case strings.HasPrefix(line, "panic:"), strings.HasPrefix(line, "fatal error:"), strings.HasPrefix(line, "runtime:"):
-			return line
 		case json.Unmarshal([]byte(line), &l) != nil:
 		case l.Level == "error" || l.Level == "fatal" || l.Level == "panic":
 			found = l.Message

@@ -202,13 +202,13 @@ func (r *run) start(args ...string) (*child.Process, error) {
 	if r.spec.Begin != nil {
 		held = "1"
 	}
-	return child.Start(r.engine.Self, role, []string{
+	return child.Start{Self: r.engine.Self, Engine: role, Log: r.log, Memory: child.Bound(r.spec), Env: []string{
 		heldVariable + "=" + held,
 		scriptVariable + "=" + string(script),
 		"K6_CONFIG=" + config, // else the user's own would be mixed in
 		"K6_NO_USAGE_REPORT=true",
 		"K6_AUTO_EXTENSION_RESOLUTION=false", // else an unknown import would replace this program by a download
-	}, nil, r.log, append(args, "--quiet", "--log-format=json", "--secret-source="+secretsName)...)
+	}, Args: append(args, "--quiet", "--log-format=json", "--secret-source="+secretsName)}.Run()
 }
 
 const (

@@ -3,12 +3,14 @@ package k6
 import (
 	"context"
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"gameday/loadgen"
+	"gameday/sizes"
 )
 
 // Everything scripts do beside requests: modules, files, set-up data, environment, checks, groups, custom metrics,
@@ -274,5 +276,39 @@ func TestContextEndsTheChild(t *testing.T) {
 	s.cancel()
 	if _, err := s.wait(); !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// A script that takes memory without end ends alone, soon, and says so: wherever it does it.
+func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	const bound = 150e6
+	for name, script := range map[string]string{
+		"in an iteration":  `const kept = []; export default function () { for (;;) { kept.push('x'.repeat(100000) + kept.length); } }`,
+		"little by little": `const kept = []; export default function () { kept.push(new Uint8Array(4000000).fill(1)); }`,
+		"in setup":         `export function setup() { for (const kept = [];;) { kept.push({ n: kept.length }); } } export default function () {}`,
+		"at the top":       `const kept = []; for (;;) { kept.push([kept.length]); } export default function () {}`,
+		"in one go":        `export default function () { 'x'.repeat(1 << 29); }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := ""
+			s := begin(t, write(t, "s.js", script), func(spec *loadgen.Spec) {
+				spec.Memory, dir = bound, spec.Dir
+			})
+			_, err := s.wait()
+			if err == nil {
+				t.Fatal("it went well")
+			}
+			took := regexp.MustCompile(`it took (\d.*) of memory, and may have 150 MB`).FindStringSubmatch(err.Error())
+			if took == nil || !strings.Contains(err.Error(), "k6.log") {
+				t.Fatalf("the error is %v", err)
+			}
+			n, err := sizes.Parse(strings.ReplaceAll(took[1], "kB", "KB"))
+			if err != nil || n < bound || n > 1e9 {
+				t.Errorf("it took %s: %v", took[1], err)
+			}
+			gone(t, dir, 5*time.Second)
+		})
 	}
 }

@@ -266,3 +266,25 @@ func TestDeal(t *testing.T) {
 		}
 	}
 }
+
+// Answers that pile up end the generator alone, soon, and it says what of.
+func TestMemoryIsBounded(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write(make([]byte, keptBody-1))
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(s.Close)
+	x := begin(t, t.Context(), loadgen.Spec{Rate: 40, Memory: 100e6, Flows: flows(get(s.URL+"/", func(r *loadgen.Request) {
+		r.Timeout = 20 * time.Second
+		r.Expect.Body = []loadgen.BodyCheck{{Contains: "all of it"}}
+	}))})
+	select {
+	case err := <-x.result:
+		if err == nil || !strings.Contains(err.Error(), "of memory, and may have 100 MB") || !strings.Contains(err.Error(), "native.log") {
+			t.Errorf("it ended: %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it does not end")
+	}
+}
