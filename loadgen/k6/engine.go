@@ -129,6 +129,9 @@ func (r *run) archived(ctx context.Context) error {
 // words makes of what k6 says of loading a script what helps people.
 func (r *run) words(text string) string {
 	text = r.ownPaths(text)
+	for _, doing := range []string{"could not initialize '", "could not load JS test '"} { // which is what the error says already
+		text = strings.TrimPrefix(text, doing+r.spec.Script+"': ")
+	}
 	if strings.Contains(text, "couldn't be retrieved") {
 		text += ". Modules from elsewhere are fetched each time that the script is loaded. Keep a copy beside the script and import that"
 	}

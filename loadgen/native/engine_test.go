@@ -227,7 +227,7 @@ func TestUnreachable(t *testing.T) {
 	if all.Requests == 0 || all.Failed.Count != all.Requests {
 		t.Errorf("%d of %d failed", all.Failed.Count, all.Requests)
 	}
-	if len(x.said) != 1 || !strings.Contains(x.said[0], "flow/get: connection refused") {
+	if len(x.said) != 1 || !strings.Contains(x.said[0], "flow/get: connecting to 127.0.0.1:1: connection refused") {
 		t.Errorf("said %q", x.said)
 	}
 }
