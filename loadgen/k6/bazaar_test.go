@@ -205,7 +205,7 @@ func packed(w http.ResponseWriter, r *http.Request) {
 	_ = out.Close()
 }
 
-// converse greets over a WebSocket, sends every message back, and ends the session when it is told "bye".
+// converse sends every message back over a WebSocket, and ends the session when it is told "bye".
 func (b *bazaar) converse(w http.ResponseWriter, r *http.Request) {
 	up := websocket.Upgrader{Subprotocols: []string{"haggle"}, EnableCompression: true}
 	c, err := up.Upgrade(w, r, nil)
@@ -213,7 +213,6 @@ func (b *bazaar) converse(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer c.Close()
-	_ = c.WriteMessage(websocket.TextMessage, []byte("salaam"))
 	for {
 		kind, message, err := c.ReadMessage()
 		if err != nil {
