@@ -110,7 +110,7 @@ func (a *account) add(file string) error {
 func runHere(ctx context.Context, b *bazaar, script string, kept bool) (*account, error) {
 	commands := make(chan loadgen.Command)
 	a := &account{seen: b.seen}
-	spec := loadgen.Spec{Stream: "visitors", Script: script, Rate: 20, Dir: b.dir, Env: b.env, Commands: commands,
+	spec := loadgen.Spec{Stream: "visitors", Script: script, Rate: 20, Grace: 20 * time.Second, Dir: b.dir, Env: b.env, Commands: commands,
 		Log: func(level, message string) { a.said += level + ": " + message + "\n" }}
 	if kept {
 		spec.Rate, spec.KeepExecutors, spec.Factor = 0, true, 1
