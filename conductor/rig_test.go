@@ -222,6 +222,8 @@ type sender struct {
 	// errors is the share of failed requests in the n-th second, from 0; below 0 the window is missing.
 	errors func(second int) float64
 	dies   time.Duration // when it breaks, since its start; 0 never
+	// carries is the multiple above which every request fails; 0 is none.
+	carries float64
 
 	mu       sync.Mutex
 	specs    map[string]loadgen.Spec // by stream
@@ -271,6 +273,9 @@ func (s *sender) Run(_ context.Context, spec loadgen.Spec, emit func(loadgen.Win
 		share := 0.0
 		if s.errors != nil {
 			share = s.errors(n)
+		}
+		if s.carries > 0 && pacer.Multiple(time.Duration(n+1)*time.Second-1) > s.carries {
+			share = 1
 		}
 		if share >= 0 {
 			end := time.Duration(n+1) * time.Second

@@ -338,7 +338,7 @@ func TestStopDuringInjection(t *testing.T) {
 func TestGeneratorDies(t *testing.T) {
 	play(t, "", steadyBlock+twoFaults, func(d *day) { d.sender.dies = 10500 * time.Millisecond },
 		func(d *day, rec *report.Record) {
-			e := wantEnd(d.t, rec, report.EndError)
+			e := wantEnd(d.t, rec, report.EndTraffic)
 			if !strings.Contains(e.Error, "the engine broke") || !strings.Contains(e.Error, `"shop"`) {
 				d.t.Errorf("the end says %q", e.Error)
 			}
@@ -363,13 +363,48 @@ func (broken) Run(context.Context, loadgen.Spec, func(loadgen.Window)) error {
 func TestGeneratorDoesNotStart(t *testing.T) {
 	play(t, "", steadyBlock+twoFaults, func(d *day) { d.options.Generator = broken{d.sender} },
 		func(d *day, rec *report.Record) {
-			if e := wantEnd(d.t, rec, report.EndError); !strings.Contains(e.Error, "no script") {
+			if e := wantEnd(d.t, rec, report.EndTraffic); !strings.Contains(e.Error, "no script") {
 				d.t.Errorf("the end says %q", e.Error)
 			}
 			if len(d.world.injected) > 0 {
 				d.t.Errorf("%v was injected", d.world.injected)
 			}
 		})
+}
+
+// chatty is a generator that says the same each time that it runs, and takes its time to stop.
+type chatty struct {
+	*sender
+	teardown time.Duration
+}
+
+func (c chatty) Run(ctx context.Context, spec loadgen.Spec, emit func(loadgen.Window)) error {
+	spec.Log("warning", "thresholds are not judged")
+	err := c.sender.Run(ctx, spec, emit)
+	time.Sleep(c.teardown)
+	return err
+}
+
+// TestGeneratorSpeaks checks that what a script with its own executors says at 1x is not said again at the multiple, and that a
+// teardown which nobody waits for is told of.
+func TestGeneratorSpeaks(t *testing.T) {
+	for teardown, want := range map[time.Duration]int{0: 1, time.Minute: 2} {
+		set := func(d *day) {
+			d.options.Scenario.Traffic[0].KeepExecutors = true
+			d.options.Generator = chatty{d.sender, teardown}
+		}
+		play(t, "", "", set, func(d *day, rec *report.Record) {
+			time.Sleep(2 * teardown) // the bubble ends with its last goroutine
+			wantEnd(d.t, rec, report.EndComplete)
+			said := seen[report.GeneratorNote](d.t, rec, report.GeneratorSaid)
+			if len(said) != want || said[0].Message != "thresholds are not judged" || want == 2 && !strings.Contains(said[1].Message, "teardown") {
+				d.t.Errorf("with a teardown of %s the generator said %+v", teardown, said)
+			}
+			if len(d.sender.commands) != 2 {
+				d.t.Errorf("it ran for %d commands", len(d.sender.commands))
+			}
+		})
+	}
 }
 
 // TestPreflight checks that what blocks is recorded, all of it, and that no request is sent then.

@@ -147,9 +147,14 @@ func (t *traffic) send(s *stream) {
 	if r := t.run; r.Search != nil {
 		spec.PeakMultiple = r.Search.Bounds.Max / r.base()
 	}
+	spec.Sharing = len(t.streams)
 	spec.Seed = loadgen.SeedFor(uint64(t.run.seed()), s.Name)
+	said := map[string]bool{} // a script with its own executors runs twice, and says all twice
 	spec.Log = func(level, message string) {
-		t.run.rec.add(report.GeneratorSaid, report.GeneratorNote{Stream: s.Name, Level: level, Message: message})
+		if !said[message] {
+			said[message] = true
+			t.run.rec.add(report.GeneratorSaid, report.GeneratorNote{Stream: s.Name, Level: level, Message: message})
+		}
 	}
 	// The stream outlives the run's context: it goes on while faults are reverted, and is stopped by command.
 	ctx := context.WithoutCancel(t.run.ctx)
@@ -166,7 +171,13 @@ func (t *traffic) send(s *stream) {
 		level = "warning"
 	}
 	t.run.rec.add(report.GeneratorSaid, report.GeneratorNote{Stream: s.Name, Level: level, Message: s.err.Error()})
-	t.run.end(report.EndError, fmt.Errorf("traffic %q ended before the run: %w", s.Name, s.err))
+	how := "ended before the run"
+	select {
+	case <-s.ready:
+	default:
+		how = "did not start"
+	}
+	t.run.end(report.EndTraffic, fmt.Errorf("traffic %q %s: %w", s.Name, how, s.err))
 }
 
 // sendKept runs a script with its own executors, whose scale is fixed when it begins: once at 1x, and from the ramp on
@@ -322,21 +333,21 @@ func (t *traffic) stop(patience time.Duration) {
 	if t == nil || !t.started {
 		return
 	}
-	timeout := time.NewTimer(patience)
-	defer timeout.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	for _, s := range t.streams {
 		select {
 		case s.commands <- loadgen.Command{Stop: true}:
 		case <-s.done:
-		case <-timeout.C:
-			return
+		case <-ctx.Done():
 		}
 	}
 	for _, s := range t.streams {
 		select {
 		case <-s.done:
-		case <-timeout.C:
-			return
+		case <-ctx.Done():
+			t.run.rec.add(report.GeneratorSaid, report.GeneratorNote{Stream: s.Name, Level: "warning",
+				Message: fmt.Sprintf("it has not ended %s after it was told to, and nobody waits any longer: a teardown may be cut off", patience)})
 		}
 	}
 }

@@ -73,11 +73,22 @@ func (f Fleet) Run(ctx context.Context, spec Spec, emit func(Window)) error {
 	return s.run(ctx)
 }
 
+// beside returns how many of the nodes are the same machine as the i-th, with it.
+func beside(nodes []Node, i int) (n int) {
+	for _, other := range nodes {
+		if other.SSH == nodes[i].SSH {
+			n++
+		}
+	}
+	return n
+}
+
 // part makes the i-th generator's part of the stream, with a folder of its own.
 func (s *several) part(i int, name string) (*part, error) {
 	p := &part{name: name, commands: make(chan Command, partBacklog), begin: make(chan time.Time, 1)}
 	p.spec = s.spec
 	p.spec.Generators, p.spec.Segment = nil, Segment{Index: i, Of: len(s.spec.Generators)}
+	p.spec.Sharing = max(1, s.spec.Sharing) * beside(s.spec.Generators, i)
 	p.spec.Dir = filepath.Join(s.spec.Dir, fmt.Sprintf("generator-%d", i+1)) // a destination need not be a file name
 	if err := os.MkdirAll(p.spec.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making room for generator %s: %w", name, err)

@@ -37,6 +37,11 @@ type Spec struct {
 	Factor        float64 `json:"factor,omitempty"`
 	// MaxVUs bounds how many iterations may run at once; 0 lets the engine choose from Rate and PeakMultiple.
 	MaxVUs int `json:"max_vus,omitempty"`
+	// Memory bounds what the generator's process may hold, in bytes: at the bound it ends, with an error that says so. 0 is half of
+	// what its machine has, or may have in its control group, divided by Sharing: how many generators, with this one, are
+	// there; 0 is 1.
+	Memory  uint64 `json:"memory,omitempty"`
+	Sharing int    `json:"sharing,omitempty"`
 	// PeakMultiple is the largest multiple the run plans to ask for, to size the pool of virtual users.
 	PeakMultiple float64 `json:"peak_multiple,omitempty"`
 	// Dir is a folder of the engine's own for archives and logs; it exists.

@@ -260,3 +260,20 @@ func TestNamesOfGenerators(t *testing.T) {
 		t.Errorf("names %q, want %q", got, want)
 	}
 }
+
+// TestSeveralShareTheirMachines checks that generators on one machine do not each count on all of it.
+func TestSeveralShareTheirMachines(t *testing.T) {
+	nodes := []Node{{SSH: Here}, {SSH: "web1"}, {SSH: Here}}
+	for streams, want := range map[int][]int{0: {2, 1, 2}, 3: {6, 3, 6}} {
+		s := newSeveral(Spec{Generators: nodes, Sharing: streams, Dir: t.TempDir()}, nil)
+		for i, name := range Names(nodes) {
+			p, err := s.part(i, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.spec.Sharing != want[i] {
+				t.Errorf("of %d streams, generator %s shares its machine among %d, want %d", streams, name, p.spec.Sharing, want[i])
+			}
+		}
+	}
+}

@@ -214,7 +214,8 @@ const (
 	EndPreflight   EndReason = "preflight" // a preflight finding blocked the run
 	EndAborted     EndReason = "aborted"   // an abort condition held
 	EndStopped     EndReason = "stopped"   // somebody stopped it
-	EndError       EndReason = "error"     // gameday itself, or its generator, failed
+	EndTraffic     EndReason = "traffic"   // a stream of traffic did not start, or ended before the run
+	EndError       EndReason = "error"     // gameday itself failed
 	EndInterrupted EndReason = ""          // no end is in the record: gameday was killed
 )
 

@@ -153,6 +153,31 @@ func TestStopWords(t *testing.T) {
 	}
 }
 
+// TestBadTraffic reads runs whose traffic came to nothing: what is said, once, and what to do.
+func TestBadTraffic(t *testing.T) {
+	const cause = "running /day/s.js: it took 154 MB of memory, and may have 150 MB (see /day/k6.log)"
+	b := calm(t, calmPlan(nil)).add(30, GeneratorSaid, GeneratorNote{Stream: "users", Level: "error", Message: cause})
+	b.add(31, GeneratorSaid, GeneratorNote{Stream: "users", Level: "warning", Message: "the door is stuck"})
+	c := Score(b.add(31, RunEnded, Ended{Reason: EndTraffic, Error: `traffic "users" ended before the run: ` + cause}).record())
+	if len(c.Why) == 0 || c.Why[0] != `traffic "users" ended before the run: `+cause+"." {
+		t.Errorf("why: %q", c.Why)
+	}
+	if !slices.Equal(c.Remarks, []string{"users: the door is stuck"}) {
+		t.Errorf("notes: %q", c.Remarks)
+	}
+	for ratio, want := range map[float64]string{1: "Every request of users failed already at 1x", 0.5: "the system is not well at 1x"} {
+		b := newBuilder(t, calmPlan(nil)).phases(10).traffic("users", 0, 10, func(s int) tick {
+			k := steady(10)(s)
+			k.errors = ratio
+			return k
+		})
+		c := Score(b.end(10, EndUnsteady).record())
+		if len(c.Next) == 0 || !strings.Contains(c.Next[0].Text, want) {
+			t.Errorf("with %g of all requests failed, next is %+v", ratio, c.Next)
+		}
+	}
+}
+
 func TestRequiredUnknownsAreGrouped(t *testing.T) {
 	b := calm(t, calmPlan(func(p *Plan) {
 		for _, n := range []string{"A", "B", "C", "D"} {

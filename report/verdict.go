@@ -207,6 +207,8 @@ func (j *judge) ending(c *Scorecard) []string {
 		if len(why) == 0 {
 			why = append(why, "the preflight stopped the run.")
 		}
+	case EndTraffic:
+		why = append(why, cmp.Or(c.EndError, "the traffic ended, and no reason is in the record")+".")
 	case EndError:
 		if killed {
 			break
@@ -251,6 +253,9 @@ func advice(c *Scorecard) []Advice {
 			"proves that it is gone.",
 			Items: []string{}})
 	}
+	if c.End == EndUnsteady {
+		out = append(out, Advice{Text: unsteadyAdvice(c), Items: []string{}})
+	}
 	for _, it := range items {
 		if it.Hint == "" || it.Outcome == clock.Met {
 			continue
@@ -263,6 +268,26 @@ func advice(c *Scorecard) []Advice {
 		out = append(out, Advice{Text: it.Hint, Items: []string{it.ID}, Lost: it.Lost()})
 	}
 	return out[:min(len(out), maxAdvice)]
+}
+
+// unsteadyAdvice says what to do when the system was not well before anything was touched.
+func unsteadyAdvice(c *Scorecard) string {
+	var silent []string
+	for _, name := range c.load.streams {
+		var sum loadgen.Window
+		for w := range c.load.of(name) {
+			sum.OK.Count += w.OK.Count
+			sum.Failed.Count += w.Failed.Count
+		}
+		if sum.OK.Count == 0 && sum.Failed.Count > 0 {
+			silent = append(silent, name)
+		}
+	}
+	if len(silent) > 0 {
+		return "Every request of " + list(silent) + " failed already at 1x, before anything was touched. See that what is called is up, and " +
+			"that addresses and script are right; the notes say what went wrong."
+	}
+	return "Nothing was touched: the system is not well at 1x, or the steady state asks too much of it. Mend one of the two."
 }
 
 // facts fills in what the pages show beside the judgement.
@@ -306,7 +331,8 @@ func (j *judge) facts(c *Scorecard) {
 			name, j.lost[name]))
 	}
 	for _, n := range j.tl.Notes {
-		if n.V.Level != "info" && len(c.Remarks) < maxRemarks {
+		ended := c.End == EndTraffic && strings.Contains(j.tl.Ended.Error, n.V.Message)
+		if n.V.Level != "info" && !ended && len(c.Remarks) < maxRemarks {
 			c.Remarks = append(c.Remarks, n.V.Stream+": "+j.people.scrub(n.V.Message))
 		}
 	}

@@ -40,6 +40,7 @@ func TestVerdict(t *testing.T) {
 		{"unsteady", one(clock.Met, 1, false), EndUnsteady, false, Inconclusive, 3},
 		{"preflight", one(clock.Met, 1, false), EndPreflight, false, Inconclusive, 3},
 		{"error", one(clock.Met, 1, false), EndError, false, Inconclusive, 3},
+		{"traffic", one(clock.Met, 1, false), EndTraffic, false, Inconclusive, 3},
 		{"error, and failed", one(clock.Missed, 0, true), EndError, false, Failed, 1},
 		{"aborted", one(clock.Met, 1, false), EndAborted, false, Aborted, 4},
 		{"stopped", one(clock.Unknown, 0, true), EndStopped, false, Aborted, 4},

@@ -15,6 +15,7 @@ import (
 
 	"gameday/loadgen"
 	"gameday/report"
+	"gameday/sizes"
 	"gameday/targets"
 	"gameday/targets/lab"
 )
@@ -149,6 +150,7 @@ func (d *decoding) stream(t trafficBlock) Traffic {
 		d.errorf(attrRange(t.Body, "max_vus", t.DefRange), "Invalid max_vus", "The bound on virtual users is "+
 			"from 1 to 100000.")
 	}
+	d.memory(&out, t)
 	if one(d.loader, t.Baseline, "baseline", func(b baselineBlock) hcl.Range { return b.DefRange }) {
 		d.baseline(&out, t.Baseline[0])
 	} else if !t.KeepExecutors {
@@ -172,6 +174,25 @@ func (d *decoding) stream(t trafficBlock) Traffic {
 	d.program(&out, t)
 	d.generators(&out, t)
 	return out
+}
+
+// leastMemory is what a generator cannot do without, before it has sent anything.
+const leastMemory = 64e6
+
+// memory reads the bound on what the stream's generator may hold.
+func (d *decoding) memory(out *Traffic, t trafficBlock) {
+	if t.Memory == "" {
+		return
+	}
+	at := attrRange(t.Body, "memory", t.DefRange)
+	n, err := sizes.Parse(t.Memory)
+	switch {
+	case err != nil:
+		d.errorf(at, "Invalid memory", "%s", sentence(err.Error()))
+	case n < leastMemory:
+		d.errorf(at, "Invalid memory", "memory is what the generator may hold at most, and with less than %s it cannot begin.", sizes.Show(leastMemory))
+	}
+	out.Memory = n
 }
 
 // onlyForScripts complains of attributes that do nothing without a script.

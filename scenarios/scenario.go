@@ -81,6 +81,7 @@ type Traffic struct {
 	Multiple      float64
 	KeepExecutors bool
 	MaxVUs        int
+	Memory        uint64 // bytes that the generator may hold; 0 when the scenario does not say
 	Env           map[string]string
 	// Generators are the machines that send it, each its segment; none when that is this one alone.
 	Generators []loadgen.Node

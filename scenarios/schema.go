@@ -85,6 +85,7 @@ type trafficBlock struct {
 	Multiple      *float64          `hcl:"multiple,optional"`
 	KeepExecutors bool              `hcl:"keep_executors,optional"`
 	MaxVUs        int               `hcl:"max_vus,optional"`
+	Memory        string            `hcl:"memory,optional"`
 	Env           map[string]string `hcl:"env,optional"`
 	Base          string            `hcl:"base,optional"`
 	Headers       hcl.Expression    `hcl:"headers,optional"`

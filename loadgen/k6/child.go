@@ -15,6 +15,7 @@ import (
 	"go.k6.io/k6/v2/errext/exitcodes"
 	"go.k6.io/k6/v2/lib"
 	"go.k6.io/k6/v2/output"
+	"go.k6.io/k6/v2/secretsource"
 
 	"gameday/loadgen/internal/child"
 )
@@ -33,12 +34,14 @@ func IsChild() bool { return child.Role() == role }
 
 // RunChild makes this process the k6 command and never returns. Descriptor 3 must be writable and 4 readable.
 func RunChild() {
-	if err := scriptEnvironment(); err != nil {
+	env, err := scriptEnvironment()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "gameday: reading the script's environment:", err)
 		os.Exit(1)
 	}
 	// Without k6's own sinks the heap stays so small that the collector would run more often than under plain k6.
 	debug.SetGCPercent(gcPercent)
+	secretsource.RegisterExtension(secretsName, (&secrets{env}).source)
 	voice, err := child.Speak()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gameday: becoming a traffic generator:", err)
@@ -52,23 +55,22 @@ func RunChild() {
 	cmd.Execute()
 }
 
-// scriptEnvironment turns the script's environment into flags for k6, inside the process.
-func scriptEnvironment() error {
+// scriptEnvironment turns the script's environment into flags for k6, inside the process, and returns it.
+func scriptEnvironment() (env map[string]string, err error) {
 	text := os.Getenv(scriptVariable)
 	if err := os.Unsetenv(scriptVariable); err != nil {
-		return err
+		return nil, err
 	}
 	if text == "" {
-		return nil
+		return nil, nil
 	}
-	var env map[string]string
 	if err := json.Unmarshal([]byte(text), &env); err != nil {
-		return err
+		return nil, err
 	}
 	for name, value := range env {
 		os.Args = append(os.Args, "-e", name+"="+value)
 	}
-	return nil
+	return env, nil
 }
 
 // generator is what the parts inside k6 share.
@@ -93,12 +95,15 @@ type generator struct {
 	state     *lib.ExecutionState
 	maxVUs    int64
 	kept      bool
+	calls     bool // the script speaks of gRPC: iterations that end are looked at
 	tally     *child.Tally
 
 	// users are the virtual users that make samples, by number.
 	users sync.Map // of string to *user
 	// requests is set once the script has made one: from then on iterations do not stand for requests.
 	requests atomic.Bool
+	// exceptions counts those under k6's own executors that no iteration was charged with yet.
+	exceptions atomic.Int64
 }
 
 func newGenerator(v *child.Voice) *generator {

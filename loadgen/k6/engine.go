@@ -50,7 +50,7 @@ func (e *Engine) Run(ctx context.Context, spec loadgen.Spec, emit func(loadgen.W
 	r := &run{engine: e, spec: spec, emit: emit, log: log}
 	err = r.archived(ctx)
 	if err == nil {
-		err = patchArchive(r.made(), filepath.Join(spec.Dir, "run.tar"), spec)
+		err = r.patch()
 	}
 	if err == nil {
 		err = r.traffic(ctx)
@@ -95,6 +95,7 @@ type run struct {
 	spec   loadgen.Spec
 	emit   func(loadgen.Window)
 	log    *child.Log
+	traits *traits // nil before there is an archive
 }
 
 func (r *run) logPath() string { return filepath.Join(r.spec.Dir, "k6.log") }
@@ -125,14 +126,26 @@ func (r *run) archived(ctx context.Context) error {
 	return nil
 }
 
+// words makes of what k6 says of loading a script what helps people.
+func (r *run) words(text string) string {
+	text = r.ownPaths(text)
+	for _, doing := range []string{"could not initialize '", "could not load JS test '"} { // which is what the error says already
+		text = strings.TrimPrefix(text, doing+r.spec.Script+"': ")
+	}
+	if strings.Contains(text, "couldn't be retrieved") {
+		text += ". Modules from elsewhere are fetched each time that the script is loaded. Keep a copy beside the script and import that"
+	}
+	return text
+}
+
 // archive lets k6 archive the script.
 func (r *run) archive(ctx context.Context) error {
-	p, err := r.start("archive", "--quiet", "--log-format=json", "--exclude-env-vars", "-O", r.made(), r.spec.Script)
+	p, err := r.start("archive", "--exclude-env-vars", "-O", r.made(), r.spec.Script)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	limit := setupWithin(r.spec)
+	limit := setupWithin(r.spec, nil)
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
@@ -145,14 +158,27 @@ func (r *run) archive(ctx context.Context) error {
 		return fmt.Errorf("loading %s: its top level did not end within %s", r.spec.Script, limit)
 	}
 	if died := p.Died(); died != "" {
-		return child.Failure("loading "+r.spec.Script, died, r.said(), r.logPath(), r.ownPaths)
+		return child.Failure("loading "+r.spec.Script, died, r.said(), r.logPath(), r.words)
+	}
+	return nil
+}
+
+// patch makes the archive that traffic runs, and says what is to be said of the script.
+func (r *run) patch() (err error) {
+	if r.traits, err = patchArchive(r.made(), filepath.Join(r.spec.Dir, "run.tar"), r.spec); err != nil {
+		return err
+	}
+	for _, text := range r.traits.remarks {
+		if r.spec.Log != nil {
+			r.spec.Log("warning", text)
+		}
 	}
 	return nil
 }
 
 // traffic runs the archive.
 func (r *run) traffic(ctx context.Context) error {
-	p, err := r.start("run", "--quiet", "--log-format=json", "--summary-mode=disabled", "--no-thresholds",
+	p, err := r.start("run", "--summary-mode=disabled", "--no-thresholds",
 		"--include-system-env-vars=false", "--out", outputName, filepath.Join(r.spec.Dir, "run.tar"))
 	if err != nil {
 		return err
@@ -160,7 +186,7 @@ func (r *run) traffic(ctx context.Context) error {
 	defer p.Close()
 	f := &child.Follower{
 		Spec: r.spec, Emit: r.emit, Subject: r.spec.Script, Log: r.logPath(), Said: r.said, Words: r.ownPaths,
-		SetupWithin: setupWithin(r.spec), EndWithin: graceOf(r.spec) + teardownLimit,
+		SetupWithin: setupWithin(r.spec, r.traits), EndWithin: graceOf(r.spec) + max(defaultTeardown, r.traits.teardown) + teardownSlack,
 	}
 	return f.Follow(ctx, p)
 }
@@ -179,14 +205,18 @@ func (r *run) start(args ...string) (*child.Process, error) {
 	if r.spec.Begin != nil {
 		held = "1"
 	}
-	return child.Start(r.engine.Self, role, []string{
+	return child.Start{Self: r.engine.Self, Engine: role, Log: r.log, Memory: child.Bound(r.spec), Env: []string{
 		heldVariable + "=" + held,
 		scriptVariable + "=" + string(script),
 		"K6_CONFIG=" + config, // else the user's own would be mixed in
 		"K6_NO_USAGE_REPORT=true",
 		"K6_AUTO_EXTENSION_RESOLUTION=false", // else an unknown import would replace this program by a download
-	}, nil, r.log, args...)
+	}, Args: append(args, "--quiet", "--log-format=json", "--secret-source="+secretsName)}.Run()
 }
 
-// teardownLimit is how long a stopped child may take: k6 gives teardown a minute, if the script does not.
-const teardownLimit = 75 * time.Second
+const (
+	// defaultTeardown is what k6 gives a teardown when the script does not say.
+	defaultTeardown = time.Minute
+	// teardownSlack is how much longer a stopped child may take than its iterations and its teardown.
+	teardownSlack = 15 * time.Second
+)

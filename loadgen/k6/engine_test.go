@@ -1,6 +1,7 @@
 package k6
 
 import (
+	"net"
 	"testing"
 	"time"
 
@@ -193,4 +194,34 @@ export function teardown() { http.get(__ENV.TARGET + '/teardown'); }
 	if sum.OK.Count+sum.Failed.Count != 0 {
 		t.Error("the teardown's request was counted as traffic")
 	}
+}
+
+// Requests that run out of time before there is a connection took as long as they did, also side by side.
+func TestNoConnectionTakesItsTime(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { silent.Close() })
+	s := begin(t, write(t, "s.js", `
+import http from 'k6/http';
+export default function () {
+  const late = ['GET', __ENV.TARGET, null, { timeout: '300ms' }];
+  http.batch([late, late, late]);
+  http.get(__ENV.TARGET, { timeout: '300ms' });
+}
+`), func(spec *loadgen.Spec) {
+		spec.Rate, spec.Env = 5, map[string]string{"TARGET": "https://" + silent.Addr().String() + "/"}
+	})
+	s.next(2)
+	sum, err := s.stop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum.Failed.Count == 0 || sum.Failed.Count != sum.Requests || sum.Failed.Count != 4*sum.Completed {
+		t.Errorf("%d failed of %d requests in %d iterations", sum.Failed.Count, sum.Requests, sum.Completed)
+	}
+	within(t, "the quickest", sum.Failed.Service.Quantile(0).Seconds(), 0.29, 0.6)
+	within(t, "the slowest", sum.Failed.Service.Max().Seconds(), 0.29, 0.6)
 }

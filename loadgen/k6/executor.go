@@ -35,6 +35,9 @@ func (c *generator) newArrivals(name string, raw []byte) (lib.ExecutorConfig, er
 	if err := lib.StrictJSONUnmarshal(raw, a); err != nil {
 		return nil, fmt.Errorf("reading scenario %s: %w", name, err)
 	}
+	c.mu.Lock()
+	c.calls = a.Calls
+	c.mu.Unlock()
 	return a, nil
 }
 
@@ -282,7 +285,7 @@ func (x *arrivals) iterate(
 		x.complain(err)
 	}
 	x.count(at, interrupted, thrown)
-	if thrown || long || !x.child.requests.Load() {
+	if thrown || long || x.config.Calls || !x.child.requests.Load() {
 		out <- &ended{user: u, at: at, thrown: thrown, interrupted: interrupted}
 	}
 }

@@ -2,6 +2,7 @@ package k6
 
 import (
 	"net"
+	"path/filepath"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -55,5 +56,25 @@ export default function () {
 	}
 	if sum.OK.Response.Quantile(0.5) <= 0 {
 		t.Error("a call took no time")
+	}
+}
+
+// k6 makes no sample of a call that runs out of its time; an iteration that got no answer to anything has failed all the same.
+func TestCallsWithoutAnswerFail(t *testing.T) {
+	t.Parallel()
+	script, err := filepath.Abs("testdata/scripts/lib/unanswered.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kept := range []bool{false, true} {
+		b := openBazaar(t)
+		a, err := runHere(t.Context(), b, script, kept)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// One iteration in three is answered, one is not, and one asks nothing.
+		if a.iterations < 9 || a.requests*3 < a.iterations*2-3 || a.requests*3 > a.iterations*2+3 || a.failed*2 < a.requests-2 || a.failed*2 > a.requests+2 {
+			t.Errorf("of %d iterations come %d requests, %d of them failed (own executors: %v)", a.iterations, a.requests, a.failed, kept)
+		}
 	}
 }

@@ -24,6 +24,7 @@ type keptConfig struct {
 type keptOptions struct {
 	Executor string          `json:"executor"` // keptType
 	Inner    json.RawMessage `json:"inner"`    // the scenario as the script has it, scaled
+	Calls    bool            `json:"calls"`    // as in arrivalOptions
 }
 
 func (c *generator) newKept(name string, raw []byte) (lib.ExecutorConfig, error) {
@@ -42,7 +43,7 @@ func (c *generator) newKept(name string, raw []byte) (lib.ExecutorConfig, error)
 		return nil, fmt.Errorf("reading scenario %s: %w", name, err)
 	}
 	c.mu.Lock()
-	c.kept = true
+	c.kept, c.calls = true, o.Calls
 	c.mu.Unlock()
 	return &keptConfig{ExecutorConfig: config, child: c, raw: raw}, nil
 }

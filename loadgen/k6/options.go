@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -30,32 +33,36 @@ const (
 type object = map[string]json.RawMessage
 
 // patchOptions returns the options of an archive, changed to what the spec asks for: its scenarios on our executor, or
-// on their own ones and scaled. grpc says that the script makes gRPC requests.
-func patchOptions(raw json.RawMessage, spec loadgen.Spec, grpc bool) (json.RawMessage, error) {
+// on their own ones and scaled. It notes in t what the options say besides.
+func patchOptions(raw json.RawMessage, spec loadgen.Spec, t *traits) (json.RawMessage, error) {
 	var options object
 	if err := json.Unmarshal(raw, &options); err != nil {
 		return nil, fmt.Errorf("reading the script's options: %w", err)
 	}
-	scenarios, err := scenariosOf(raw)
+	own, err := t.read(raw)
+	if err != nil {
+		return nil, err
+	}
+	scenarios, err := scenariosOf(own)
 	if err != nil {
 		return nil, err
 	}
 	var patched map[string]object
 	if spec.KeepExecutors {
-		patched, err = keepScenarios(scenarios, spec.Factor)
+		patched, err = keepScenarios(scenarios, spec.Factor, t)
 	} else {
-		patched, err = replaceScenarios(scenarios, spec)
+		patched, err = replaceScenarios(scenarios, spec, t)
 	}
 	if err != nil {
 		return nil, err
 	}
 	// The tags that k6 itself sets cost time on every request, and an address in one is kept for ever. We need few.
 	tags := []string{"vu", "scenario", "group", "error_code"}
-	if grpc {
+	if t.grpc || t.webSockets {
 		tags = append(tags, "status")
 	}
 	changes := map[string]any{
-		"scenarios": patched, "systemTags": tags, "setupTimeout": setupWithin(spec).String(),
+		"scenarios": patched, "systemTags": tags, "setupTimeout": setupWithin(spec, t).String(),
 		"vus": nil, "duration": nil, "iterations": nil, "stages": nil, "paused": nil,
 		"executionSegment": nil, "executionSegmentSequence": nil,
 	}
@@ -70,12 +77,35 @@ func patchOptions(raw json.RawMessage, spec loadgen.Spec, grpc bool) (json.RawMe
 	return json.Marshal(options)
 }
 
-// scenariosOf returns the scenarios of a script's options, also when it has only the short forms of them, or none.
-func scenariosOf(raw json.RawMessage) (map[string]object, error) {
-	var options lib.Options
-	if err := json.Unmarshal(raw, &options); err != nil {
-		return nil, fmt.Errorf("reading the script's options: %w", err)
+// read notes what the options say of times, and what of them does not hold here.
+func (t *traits) read(raw json.RawMessage) (o lib.Options, err error) {
+	if err := json.Unmarshal(raw, &o); err != nil {
+		return o, fmt.Errorf("reading the script's options: %w", err)
 	}
+	t.setup, t.teardown = o.SetupTimeout.TimeDuration(), o.TeardownTimeout.TimeDuration()
+	say := func(format string, args ...any) { t.remarks = append(t.remarks, fmt.Sprintf(format, args...)) }
+	if len(o.Thresholds) > 0 {
+		say("the script's thresholds (%s) are not judged, and end nothing: say with expect and abort blocks what must hold",
+			strings.Join(slices.Sorted(maps.Keys(o.Thresholds)), ", "))
+	}
+	if o.RPS.Int64 > 0 {
+		say("the script's option rps lets at most %d requests a second through, whatever the multiple: what is beyond waits, and no response "+
+			"time has that wait in it; take the option out", o.RPS.Int64)
+	}
+	if o.ExecutionSegment != nil {
+		say("the script's option executionSegment (%s) is not heeded: how much is sent is the traffic block's to say", o.ExecutionSegment)
+	}
+	if t.summary {
+		say("the script's handleSummary is not called: the report is gameday's")
+	}
+	if t.browser {
+		say("the script speaks of k6/browser, which is not supported here: what a browser requests is not counted")
+	}
+	return o, nil
+}
+
+// scenariosOf returns the scenarios of a script's options, also when it has only the short forms of them, or none.
+func scenariosOf(options lib.Options) (map[string]object, error) {
 	silent := logrus.New()
 	silent.SetOutput(io.Discard)
 	derived, err := executor.DeriveScenariosFromShortcuts(options, silent)
@@ -94,7 +124,7 @@ func scenariosOf(raw json.RawMessage) (map[string]object, error) {
 }
 
 // replaceScenarios puts every scenario on our executor, with its share of the rate and of the virtual users.
-func replaceScenarios(scenarios map[string]object, spec loadgen.Spec) (map[string]object, error) {
+func replaceScenarios(scenarios map[string]object, spec loadgen.Spec, t *traits) (map[string]object, error) {
 	weights, sum := make(map[string]float64, len(scenarios)), 0.0
 	for name, s := range scenarios {
 		w, err := weight(s)
@@ -110,7 +140,9 @@ func replaceScenarios(scenarios map[string]object, spec loadgen.Spec) (map[strin
 		if sum > 0 {
 			share = weights[name] / sum
 		}
-		text, err := json.Marshal(arrivalsFor(spec, name, share))
+		arrivals := arrivalsFor(spec, name, share)
+		arrivals.Calls = t.grpc
+		text, err := json.Marshal(arrivals)
 		if err != nil {
 			return nil, fmt.Errorf("writing scenario %s: %w", name, err)
 		}
@@ -154,9 +186,14 @@ func graceOf(spec loadgen.Spec) time.Duration {
 	return defaultGrace
 }
 
-func setupWithin(spec loadgen.Spec) time.Duration {
-	if spec.SetupWithin > 0 {
+// setupWithin returns how long a script may take until its set-up is done: what the spec says, or else the script itself. Before
+// its archive is there nothing is known of a script, and t is nil.
+func setupWithin(spec loadgen.Spec, t *traits) time.Duration {
+	switch {
+	case spec.SetupWithin > 0:
 		return spec.SetupWithin
+	case t != nil && t.setup > 0:
+		return t.setup
 	}
 	return defaultSetup
 }
@@ -210,7 +247,7 @@ func weight(s object) (float64, error) {
 }
 
 // keepScenarios leaves every scenario on its own executor and multiplies how much it does.
-func keepScenarios(scenarios map[string]object, factor float64) (map[string]object, error) {
+func keepScenarios(scenarios map[string]object, factor float64, t *traits) (map[string]object, error) {
 	out := make(map[string]object, len(scenarios))
 	for name, s := range scenarios {
 		if err := scale(s, factor); err != nil {
@@ -220,7 +257,7 @@ func keepScenarios(scenarios map[string]object, factor float64) (map[string]obje
 		if err != nil {
 			return nil, fmt.Errorf("writing scenario %s: %w", name, err)
 		}
-		out[name] = object{"executor": json.RawMessage(`"` + keptType + `"`), "inner": inner}
+		out[name] = object{"executor": json.RawMessage(`"` + keptType + `"`), "inner": inner, "calls": json.RawMessage(strconv.FormatBool(t.grpc))}
 	}
 	return out, nil
 }

@@ -1,8 +1,11 @@
 package k6
 
 import (
+	"archive/tar"
+	"bytes"
 	"encoding/json"
 	"math"
+	"strings"
 	"testing"
 
 	"gameday/loadgen"
@@ -10,7 +13,7 @@ import (
 
 func patched(t *testing.T, options string, spec loadgen.Spec) map[string]map[string]any {
 	t.Helper()
-	raw, err := patchOptions(json.RawMessage(options), spec, false)
+	raw, err := patchOptions(json.RawMessage(options), spec, &traits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +120,7 @@ func TestLastError(t *testing.T) {
 // TestSegmentOfTheOptions checks that k6 itself knows the segment, and that a generator's pool is its part.
 func TestSegmentOfTheOptions(t *testing.T) {
 	raw, err := patchOptions(json.RawMessage(`{"executionSegment": "0:1/4"}`), loadgen.Spec{Rate: 90, MaxVUs: 20,
-		PeakMultiple: 1, Segment: loadgen.Segment{Index: 1, Of: 3}}, false)
+		PeakMultiple: 1, Segment: loadgen.Segment{Index: 1, Of: 3}}, &traits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,4 +136,54 @@ func TestSegmentOfTheOptions(t *testing.T) {
 		o.Rate != 90 || o.Segment.Of != 3 || o.MaxVUs != 7 || o.PlannedVUs != 7 {
 		t.Errorf("options %+v", got)
 	}
+}
+
+// What a script asks for and does not get is said, once, and what it gets is not.
+func TestRemarks(t *testing.T) {
+	for options, want := range map[string]string{
+		`{"thresholds": {"checks": ["rate>0.9"], "bought": ["count>1"]}}`: "thresholds (bought, checks)",
+		`{"rps": 30}`:                 "at most 30 requests",
+		`{"executionSegment": "1/3"}`: "executionSegment (0:1/3)",
+		`{"setupTimeout": "5m", "userAgent": "x", "rps": 0}`: "",
+	} {
+		said := &traits{}
+		if _, err := patchOptions(json.RawMessage(options), loadgen.Spec{Rate: 1}, said); err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.Join(said.remarks, "\n"); !strings.Contains(text, want) || len(said.remarks) > 1 || (want == "") != (text == "") {
+			t.Errorf("%s: %q", options, said.remarks)
+		}
+	}
+	for script, want := range map[string]string{
+		"export function handleSummary() {}": "handleSummary", "import { browser } from 'k6/browser';": "k6/browser", "export default 1;": "",
+	} {
+		said, err := traitsOf(archiveOf(t, map[string]string{"s.js": script, "metadata.json": `{"options":{"handleSummaryTimeout":null}}`}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := said.read(json.RawMessage("{}")); err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.Join(said.remarks, "\n"); !strings.Contains(text, want) || (want == "") != (text == "") {
+			t.Errorf("%s: %q", script, text)
+		}
+	}
+}
+
+func archiveOf(t *testing.T, files map[string]string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	for name, text := range files {
+		if err := w.WriteHeader(&tar.Header{Name: name, Size: int64(len(text)), Mode: 0o600}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }

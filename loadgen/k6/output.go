@@ -2,10 +2,12 @@ package k6
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
 	"go.k6.io/k6/v2/errext"
+	"go.k6.io/k6/v2/errext/exitcodes"
 	"go.k6.io/k6/v2/lib/netext/httpext"
 	"go.k6.io/k6/v2/metrics"
 	k6output "go.k6.io/k6/v2/output"
@@ -22,6 +24,7 @@ const vuKey = "vu"
 type sums struct {
 	child   *generator
 	builtin *metrics.BuiltinMetrics
+	calls   bool // the script speaks of gRPC
 
 	due         uint64 // what was due before the oldest open second
 	interrupted uint64 // and interrupted, under k6's own executors
@@ -57,6 +60,9 @@ func (o *sums) SetTestRunStopCallback(abort func(error)) {
 
 // Start begins to write windows.
 func (o *sums) Start() error {
+	o.child.mu.Lock()
+	o.calls = o.child.calls
+	o.child.mu.Unlock()
 	o.windows.Start()
 	return nil
 }
@@ -75,6 +81,11 @@ func (o *sums) StopWithTestError(err error) error {
 	case err == nil && reason == "":
 		e.Reason = child.EndEnded
 	case err == nil || errors.Is(err, errStopped) || errors.Is(err, errOrphan):
+	case markedFailed(err):
+		o.child.Log("warning", "the script has marked the test as failed (exec.test.fail): say with expect blocks what must hold")
+		if reason == "" {
+			e.Reason = child.EndEnded
+		}
 	case errext.IsInterruptError(err):
 		e.Reason, e.Error = child.EndAborted, err.Error()
 	default:
@@ -83,6 +94,12 @@ func (o *sums) StopWithTestError(err error) error {
 	}
 	o.child.Send(child.Event{End: &e})
 	return nil
+}
+
+// markedFailed reports whether a test ended well but for the script's word.
+func markedFailed(err error) bool {
+	var coded errext.HasExitCode
+	return errors.As(err, &coded) && coded.ExitCode() == exitcodes.MarkedAsFailed
 }
 
 // fill adds to a second what the tally does not count.
@@ -135,21 +152,27 @@ func (o *sums) AddMetricSamples(containers []metrics.SampleContainer) {
 // trail counts one HTTP request. Its service time includes getting a connection, which http_req_duration of k6 leaves
 // out: a user waits for it, and a partition shows there.
 func (o *sums) trail(t *httpext.Trail) {
-	u := o.user(t.Metadata)
-	if u == nil {
+	it := o.iteration(t.Metadata, t.EndTime)
+	if it == nil {
 		return
 	}
-	it := u.at(t.EndTime)
 	service := t.Duration + t.Blocked
-	if t.ConnRemoteAddr == nil && timedOut(t.Tags) {
-		// There was never a connection, so that the trail knows no times; but it took until now since the iteration's last
-		// request, or its start.
-		if since := t.EndTime.Sub(later(it.began, it.last)); !it.began.IsZero() {
-			service = max(service, since)
-		}
+	if t.ConnRemoteAddr == nil && timedOut(t.Tags) && !it.began.IsZero() {
+		service = max(service, it.unconnected(t.EndTime))
 	}
-	it.last = t.EndTime
+	it.last, it.took = t.EndTime, service
 	o.request(it, t.EndTime, service, t.Failed.Valid && t.Failed.Bool)
+}
+
+// unconnected returns how long a request took that ran out of time before there was a connection, so that its trail knows
+// no times: since the iteration's last request, or its start. One that ends in the moment after a longer one was made beside
+// it, in a batch, and is taken to have begun with it.
+func (it *iteration) unconnected(end time.Time) time.Duration {
+	since := end.Sub(later(it.began, it.last))
+	if since < it.took/10 {
+		since += it.took
+	}
+	return since
 }
 
 // timedOut reports whether a request failed by running out of time, by k6's error codes for requests and dialling.
@@ -180,11 +203,23 @@ func (o *sums) user(metadata map[string]string) *user {
 	return nil
 }
 
+// iteration returns what a sample was made in; nil for setup and teardown.
+func (o *sums) iteration(metadata map[string]string, at time.Time) *iteration {
+	u := o.user(metadata)
+	switch {
+	case u == nil:
+		return nil
+	case o.child.isKept():
+		return u.current()
+	}
+	return u.at(at)
+}
+
 func (o *sums) request(it *iteration, at time.Time, service time.Duration, failed bool) {
 	if !o.child.requests.Load() {
 		o.child.requests.Store(true)
 	}
-	it.failed = it.failed || failed
+	it.failed, it.asked = it.failed || failed, true
 	o.child.tally.At(at, func(w *loadgen.Window) { w.Requests++ })
 	o.outcome(at, it.delay+service, service, failed)
 }
@@ -213,36 +248,72 @@ func (o *sums) sample(s *metrics.Sample) {
 			}
 		})
 	case o.builtin.GRPCReqDuration:
-		if u := o.user(s.Metadata); u != nil {
+		if it := o.iteration(s.Metadata, s.Time); it != nil {
 			status, known := s.Tags.Get("status")
-			o.request(u.at(s.Time), s.Time, time.Duration(s.Value*float64(time.Millisecond)), known && status != "0")
+			o.request(it, s.Time, milliseconds(s.Value), known && status != "0")
+		}
+	case o.builtin.WSConnecting: // made with a session's beginning, whether there was one or not
+		if it := o.iteration(s.Metadata, s.Time); it != nil {
+			status, _ := s.Tags.Get("status")
+			took := milliseconds(s.Value)
+			o.request(it, s.Time.Add(took), took, status != switched)
+		}
+	case o.builtin.DataSent: // made at an iteration's end
+		if !o.calls || s.Value == 0 {
+			return
+		}
+		if it := o.iteration(s.Metadata, s.Time); it != nil {
+			it.sent = true
 		}
 	case o.builtin.DroppedIterations: // ours are counted where they are dropped
 		o.child.tally.At(s.Time, func(w *loadgen.Window) { w.Dropped += uint64(s.Value) })
 	case o.builtin.IterationDuration:
-		if o.child.isKept() && o.user(s.Metadata) != nil {
-			took := time.Duration(s.Value * float64(time.Millisecond))
+		if u := o.user(s.Metadata); u != nil && o.child.isKept() {
 			o.child.tally.At(s.Time, func(w *loadgen.Window) { w.Completed++ })
-			if !o.child.requests.Load() {
-				o.outcome(s.Time, took, took, false)
-			}
+			o.over(u.finish(), s.Time, milliseconds(s.Value), o.child.charge())
 		}
 	}
 }
 
-// ended counts an iteration of our executor. One that threw and made no failed request counts as a failed request; and
-// as long as the script has never made a request, iterations stand for requests.
+// switched is the status with which a server agrees to speak WebSocket.
+const switched = "101"
+
+func milliseconds(v float64) time.Duration { return time.Duration(v * float64(time.Millisecond)) }
+
+// charge reports whether an iteration that ends under k6's own executors is to be charged with an exception. They are told in the
+// log, and not of whom; they are told with the end of the iteration, so that the next to end is the right one or one beside it.
+func (c *generator) charge() bool {
+	for n := c.exceptions.Load(); n > 0; n = c.exceptions.Load() {
+		if c.exceptions.CompareAndSwap(n, n-1) {
+			return true
+		}
+	}
+	return false
+}
+
+// ended counts an iteration of our executor.
 func (o *sums) ended(e *ended) {
-	it := e.user.at(e.at)
-	service := e.at.Sub(it.began)
-	switch {
-	case e.interrupted:
-	case e.thrown && !it.failed:
-		o.outcome(e.at, it.delay+service, service, true)
-	case !o.child.requests.Load():
-		o.outcome(e.at, it.delay+service, service, false)
+	if it := e.user.at(e.at); !e.interrupted {
+		o.over(it, e.at, e.at.Sub(it.began), e.thrown)
 	}
 }
+
+// over counts an iteration that is over. One that threw and made no failed request counts as a failed request. So does one of
+// gRPC that has sent something and of which nothing was counted: k6 makes no sample of a call that runs out of its time. And as
+// long as the script has never made a request, iterations stand for requests.
+func (o *sums) over(it *iteration, at time.Time, service time.Duration, thrown bool) {
+	switch {
+	case thrown && !it.failed:
+		o.outcome(at, it.delay+service, service, true)
+	case o.calls && it.sent && !it.asked && !thrown:
+		o.request(it, at, service, true)
+	case !o.child.requests.Load():
+		o.outcome(at, it.delay+service, service, false)
+	}
+}
+
+// rejected begins what k6 says of an exception in a promise that nobody waits for.
+const rejected = "Uncaught (in promise)"
 
 // listener passes warnings and errors of k6 on to the parent.
 type listener struct{ child *generator }
@@ -254,7 +325,8 @@ func (listener) Levels() []logrus.Level {
 
 // Fire passes one message on. Under k6's own executors, which tell nobody else, it counts exceptions.
 func (l listener) Fire(e *logrus.Entry) error {
-	if e.Data["source"] == "stacktrace" && l.child.isKept() {
+	if l.child.isKept() && (e.Data["source"] == "stacktrace" || strings.HasPrefix(e.Message, rejected)) {
+		l.child.exceptions.Add(1)
 		l.child.tally.At(e.Time, func(w *loadgen.Window) { w.Thrown++ })
 	}
 	text := e.Message

@@ -69,6 +69,16 @@ func gone(t *testing.T, dir string, within time.Duration) {
 	}
 }
 
+// readiness returns how readily the kernel ends a process when memory runs out.
+func readiness(t *testing.T, pid int) string {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(b))
+}
+
 func TestChildEndsWithItsParent(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Dir(write(t, "s.js", `
@@ -95,6 +105,12 @@ export default function () { sleep(0.2); }
 	}
 	if session, err := unix.Getsid(pids[0]); err != nil || session != pids[0] {
 		t.Errorf("the child's session is %d (%v), and it is %d", session, err, pids[0])
+	}
+	// Should memory run out, the kernel is to take the generator and not its parent.
+	for pid, want := range map[int]string{pids[0]: "1000", parent.Process.Pid: readiness(t, os.Getpid())} {
+		if got := readiness(t, pid); got != want {
+			t.Errorf("the kernel takes process %d as %s, want %s", pid, got, want)
+		}
 	}
 	if err := parent.Process.Kill(); err != nil {
 		t.Fatal(err)

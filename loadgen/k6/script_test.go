@@ -3,12 +3,14 @@ package k6
 import (
 	"context"
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"gameday/loadgen"
+	"gameday/sizes"
 )
 
 // Everything scripts do beside requests: modules, files, set-up data, environment, checks, groups, custom metrics,
@@ -105,6 +107,40 @@ export default function () {
 	}
 }
 
+// Under its own executors a script's exceptions are known from the log alone; they count all the same.
+func TestKeptScriptThatThrows(t *testing.T) {
+	t.Parallel()
+	server := newTarget(t)
+	for name, test := range map[string]struct {
+		script       string
+		good, failed uint64
+	}{
+		"no request":      {`undefined.name;`, 0, 7},
+		"good request":    {`http.get(__ENV.TARGET + '/'); throw new Error('empty');`, 7, 7},
+		"failed request":  {`http.get('http://127.0.0.1:1/').json();`, 0, 7},
+		"not every time":  {`if (__ITER > 2) { throw new Error('tired'); }`, 3, 4},
+		"a promise of it": {`return Promise.reject(new Error('broken'));`, 0, 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			script := "import http from 'k6/http';\nexport const options = { vus: 1, iterations: 7 };\n" +
+				"export default function () { " + test.script + " }\n"
+			s := begin(t, write(t, "s.js", script), func(spec *loadgen.Spec) {
+				withTarget(server)(spec)
+				spec.Rate, spec.KeepExecutors, spec.Factor = 0, true, 1
+			})
+			sum, err := s.wait()
+			if !errors.Is(err, loadgen.ErrEnded) {
+				t.Fatal(err)
+			}
+			if sum.OK.Count != test.good || sum.Failed.Count != test.failed || sum.Completed != 7 {
+				t.Errorf("of %d iterations come %d good and %d failed, want %d and %d: %q",
+					sum.Completed, sum.OK.Count, sum.Failed.Count, test.good, test.failed, s.said())
+			}
+		})
+	}
+}
+
 func TestIterationsStandForRequests(t *testing.T) {
 	t.Parallel()
 	s := begin(t, write(t, "s.js", `export default function () {}`), nil)
@@ -130,6 +166,22 @@ export default function () { exec.test.abort('sold out'); }
 	}
 }
 
+// A script that marks the test as failed goes on, and its mark is said and not judged.
+func TestFailedByTheScript(t *testing.T) {
+	t.Parallel()
+	s := begin(t, write(t, "s.js", `
+import exec from 'k6/execution';
+export default function () { exec.test.fail('sold out'); }
+`), nil)
+	s.next(2)
+	if _, err := s.stop(); err != nil {
+		t.Errorf("the error is %v", err)
+	}
+	if logs := strings.Join(s.said(), "\n"); !strings.Contains(logs, "exec.test.fail") {
+		t.Errorf("the log says %q", logs)
+	}
+}
+
 func TestErrorsSpeakOfTheScript(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -144,12 +196,19 @@ func TestErrorsSpeakOfTheScript(t *testing.T) {
 		{"unknown module", "import x from 'k6/x/nothing';\nexport default function () {}", []string{"k6/x/nothing"}},
 		{"setup that hangs", "export function setup() { while (true) {} }\nexport default function () {}",
 			[]string{"setup", "3 s"}},
+		{"setup that hangs for the time it gave itself",
+			"export const options = { setupTimeout: '2s' };\nexport function setup() { while (true) {} }\nexport default function () {}",
+			[]string{"setup", "2 s"}},
+		{"module that is elsewhere", "import x from 'https://127.0.0.1:1/lib.js';\nexport default function () {}",
+			[]string{"https://127.0.0.1:1/lib.js", "connection refused", "Keep a copy beside the script"}},
+		{"secret that nobody gave", "import s from 'k6/secrets';\nexport async function setup() { await s.get('TOKEN'); }\nexport default function () {}",
+			[]string{"TOKEN", `env = { TOKEN = secret("TOKEN") }`}},
 		{"top level that hangs", "while (true) {}\nexport default function () {}", []string{"top level", "3s"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := begin(t, write(t, "s.js", test.script), func(spec *loadgen.Spec) {
-				if strings.Contains(test.name, "hangs") {
+				if strings.HasSuffix(test.name, "hangs") {
 					spec.SetupWithin = 3 * time.Second
 				}
 			})
@@ -217,5 +276,39 @@ func TestContextEndsTheChild(t *testing.T) {
 	s.cancel()
 	if _, err := s.wait(); !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// A script that takes memory without end ends alone, soon, and says so: wherever it does it.
+func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	const bound = 150e6
+	for name, script := range map[string]string{
+		"in an iteration":  `const kept = []; export default function () { for (;;) { kept.push('x'.repeat(100000) + kept.length); } }`,
+		"little by little": `const kept = []; export default function () { kept.push(new Uint8Array(4000000).fill(1)); }`,
+		"in setup":         `export function setup() { for (const kept = [];;) { kept.push({ n: kept.length }); } } export default function () {}`,
+		"at the top":       `const kept = []; for (;;) { kept.push([kept.length]); } export default function () {}`,
+		"in one go":        `export default function () { 'x'.repeat(1 << 29); }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := ""
+			s := begin(t, write(t, "s.js", script), func(spec *loadgen.Spec) {
+				spec.Memory, dir = bound, spec.Dir
+			})
+			_, err := s.wait()
+			if err == nil {
+				t.Fatal("it went well")
+			}
+			took := regexp.MustCompile(`it took (\d.*) of memory, and may have 150 MB`).FindStringSubmatch(err.Error())
+			if took == nil || !strings.Contains(err.Error(), "k6.log") {
+				t.Fatalf("the error is %v", err)
+			}
+			n, err := sizes.Parse(strings.ReplaceAll(took[1], "kB", "KB"))
+			if err != nil || n < bound || n > 1e9 {
+				t.Errorf("it took %s: %v", took[1], err)
+			}
+			gone(t, dir, 5*time.Second)
+		})
 	}
 }

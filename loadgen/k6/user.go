@@ -20,6 +20,7 @@ const manyIterations = 64
 type user struct {
 	mu         sync.Mutex
 	iterations []*iteration
+	now        *iteration // under k6's own executors, which tell nobody when one begins: the one under way
 }
 
 // iteration is one run of a script's function.
@@ -27,7 +28,10 @@ type iteration struct {
 	began  time.Time     // zero under k6's own executors, which tell nobody
 	delay  time.Duration // from the intended to the actual start
 	last   time.Time     // end of the last request
+	took   time.Duration // its service time
 	failed bool          // a request has failed
+	asked  bool          // a request was counted
+	sent   bool          // something has gone out
 }
 
 // user returns the virtual user of a number.
@@ -62,6 +66,25 @@ func (u *user) at(when time.Time) *iteration {
 		u.iterations = slices.Delete(u.iterations, 0, passed)
 	}
 	return u.iterations[0]
+}
+
+// current returns the iteration that is under way, where nobody tells when one begins.
+func (u *user) current() *iteration {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.now == nil {
+		u.now = new(iteration)
+	}
+	return u.now
+}
+
+// finish returns the iteration that was under way, where nobody tells when one begins: another begins with the next sample.
+func (u *user) finish() *iteration {
+	it := u.current()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.now = nil
+	return it
 }
 
 // ended says that an iteration is over, by the way of the samples: so that it comes after the iteration's own.

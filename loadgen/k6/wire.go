@@ -29,4 +29,5 @@ type arrivalOptions struct {
 	MaxVUs     int64         `json:"maxVUs"`
 	Backlog    int           `json:"backlog"` // arrivals that may wait for a virtual user
 	Grace      time.Duration `json:"grace"`   // nanoseconds
+	Calls      bool          `json:"calls"`   // the script speaks of gRPC
 }

@@ -196,7 +196,7 @@ func (c *crew) complain(r *request, why string) {
 // mostSaid bounds how many kinds of complaints are remembered.
 const mostSaid = 1000
 
-// words says what an error of the network means, without the addresses and ports that make each one different.
+// words says what an error of the network means, without our own ports, which make each one different.
 func (c *crew) words(err error) string {
 	var dns *net.DNSError
 	var op *net.OpError
@@ -205,8 +205,13 @@ func (c *crew) words(err error) string {
 		return "no answer within its timeout"
 	case errors.As(err, &dns):
 		return "looking up " + dns.Name + ": " + dns.Err
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused"
+	case errors.As(err, &op) && op.Op == "dial" && op.Addr != nil && op.Err != nil:
+		cause := op.Err
+		var call *os.SyscallError
+		if errors.As(cause, &call) {
+			cause = call.Err
+		}
+		return "connecting to " + op.Addr.String() + ": " + cause.Error()
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return "the connection was reset"
 	case errors.Is(err, io.ErrUnexpectedEOF):

@@ -100,7 +100,7 @@ func (e *Engine) follow(ctx context.Context, spec loadgen.Spec, subject string, 
 	if err != nil {
 		return fmt.Errorf("running %s: %w", subject, err)
 	}
-	p, err := child.Start(e.Self, role, nil, bytes.NewReader(orders), log)
+	p, err := child.Start{Self: e.Self, Engine: role, Input: bytes.NewReader(orders), Log: log, Memory: child.Bound(spec)}.Run()
 	if err != nil {
 		return err
 	}
@@ -121,10 +121,8 @@ func graceOf(spec loadgen.Spec) time.Duration {
 // crash finds in a log where Go reports the end of a program.
 func crash(log string) string {
 	for line := range strings.Lines(log) {
-		for _, begin := range []string{"panic:", "fatal error:", "runtime:"} {
-			if strings.HasPrefix(line, begin) {
-				return strings.TrimSpace(line)
-			}
+		if word := child.Died(line); word != "" {
+			return word
 		}
 	}
 	return ""

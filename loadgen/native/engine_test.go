@@ -227,7 +227,7 @@ func TestUnreachable(t *testing.T) {
 	if all.Requests == 0 || all.Failed.Count != all.Requests {
 		t.Errorf("%d of %d failed", all.Failed.Count, all.Requests)
 	}
-	if len(x.said) != 1 || !strings.Contains(x.said[0], "flow/get: connection refused") {
+	if len(x.said) != 1 || !strings.Contains(x.said[0], "flow/get: connecting to 127.0.0.1:1: connection refused") {
 		t.Errorf("said %q", x.said)
 	}
 }
@@ -264,5 +264,27 @@ func TestDeal(t *testing.T) {
 		if want := map[bool]int{false: 1, true: 5}[shuffled]; len(orders) != want {
 			t.Errorf("shuffled %v: %d orders", shuffled, len(orders))
 		}
+	}
+}
+
+// Answers that pile up end the generator alone, soon, and it says what of.
+func TestMemoryIsBounded(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write(make([]byte, keptBody-1))
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(s.Close)
+	x := begin(t, t.Context(), loadgen.Spec{Rate: 40, Memory: 100e6, Flows: flows(get(s.URL+"/", func(r *loadgen.Request) {
+		r.Timeout = 20 * time.Second
+		r.Expect.Body = []loadgen.BodyCheck{{Contains: "all of it"}}
+	}))})
+	select {
+	case err := <-x.result:
+		if err == nil || !strings.Contains(err.Error(), "of memory, and may have 100 MB") || !strings.Contains(err.Error(), "native.log") {
+			t.Errorf("it ended: %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it does not end")
 	}
 }

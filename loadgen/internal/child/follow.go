@@ -149,6 +149,23 @@ func (f *Follower) said() string {
 	return f.Said()
 }
 
+// wordPrefix begins the line with which a child says in its log what it ends of.
+const wordPrefix = "gameday: "
+
+// Died finds in a line of a child's log what it died of: its own last word, or Go's.
+func Died(line string) string {
+	line = strings.TrimSpace(line)
+	if word, ok := strings.CutPrefix(line, wordPrefix); ok {
+		return word
+	}
+	for _, begin := range []string{"panic:", "fatal error:", "runtime:"} {
+		if strings.HasPrefix(line, begin) {
+			return line
+		}
+	}
+	return ""
+}
+
 // Failure is an error about a child: what it said in its log, if anything, or else the cause. Words may be nil.
 func Failure(doing, cause, said, log string, words func(string) string) error {
 	if said != "" {

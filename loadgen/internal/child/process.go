@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -25,10 +26,22 @@ type Process struct {
 	err      error         // how it went; read after Exited
 }
 
-// Start runs this program, or the one at a path, as a generator of an engine: in a session of its own, so that an interrupt
-// at the terminal passes it by, and with nothing of our environment but where programs and temporary files are, and env on
-// top. It reads input, which may be nil, from its standard input; what it prints goes to the log.
-func Start(self, engine string, env []string, input io.Reader, log *Log, args ...string) (*Process, error) {
+// Start is how a generator is to be started.
+type Start struct {
+	Self   string // the program; empty is this one
+	Engine string // as Role tells it
+	Args   []string
+	// Env is what it sees beside where programs and temporary files are: nothing else of our environment.
+	Env   []string
+	Input io.Reader // its standard input; may be nil
+	Log   *Log      // what it prints
+	// Memory is how many bytes it may hold, as Bound has it; 0 is any number.
+	Memory uint64
+}
+
+// Run starts the generator, in a session of its own, so that an interrupt at the terminal passes it by.
+func (s Start) Run() (*Process, error) {
+	self := s.Self
 	if self == "" {
 		path, err := os.Executable()
 		if err != nil {
@@ -44,9 +57,9 @@ func Start(self, engine string, env []string, input io.Reader, log *Log, args ..
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the traffic generator: %w", err), eventsR.Close(), eventsW.Close())
 	}
-	cmd := exec.Command(self, args...)
-	cmd.Env = environment(engine, env)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = input, log, log
+	cmd := exec.Command(self, s.Args...)
+	cmd.Env = environment(s.Engine, append(s.Env, memoryVariable+"="+strconv.FormatUint(s.Memory, 10)))
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Input, s.Log, s.Log
 	cmd.ExtraFiles = []*os.File{eventsW, commandsR}
 	cmd.WaitDelay = time.Second
 	cmd.SysProcAttr = apart()

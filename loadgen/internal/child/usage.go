@@ -79,17 +79,25 @@ func (u *usage) runQueue() time.Duration {
 }
 
 func resident() uint64 {
+	resident, _ := statm()
+	return resident
+}
+
+// statm returns what of this process is in memory, and how much of that is files' and shared; 0 where there is no /proc.
+func statm() (resident, shared uint64) {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
-		return 0
+		return 0, 0
 	}
 	fields := bytes.Fields(b)
-	if len(fields) < 2 {
-		return 0
+	if len(fields) < 3 {
+		return 0, 0
 	}
-	pages, err := strconv.ParseUint(string(fields[1]), 10, 64)
-	if err != nil {
-		return 0
+	page := uint64(os.Getpagesize())
+	all, err := strconv.ParseUint(string(fields[1]), 10, 50)
+	files, err2 := strconv.ParseUint(string(fields[2]), 10, 50)
+	if err != nil || err2 != nil {
+		return 0, 0
 	}
-	return pages * uint64(os.Getpagesize())
+	return all * page, files * page
 }

@@ -26,7 +26,8 @@ type Voice struct {
 	logged map[string]bool
 }
 
-// Speak returns the voice of this process, which is a child from now on: what it starts itself does not inherit the role.
+// Speak returns the voice of this process, which is a child from now on: what it starts itself does not inherit the role. From
+// now on too it may hold no more memory than it was told.
 func Speak() (*Voice, error) {
 	if err := os.Unsetenv(variable); err != nil {
 		return nil, err
@@ -35,7 +36,8 @@ func Speak() (*Voice, error) {
 	syscall.CloseOnExec(CommandsFD)
 	v := NewVoice(os.NewFile(EventsFD, "events"))
 	v.commands = os.NewFile(CommandsFD, "commands")
-	return v, nil
+	guardMemory(v)
+	return v, os.Unsetenv(memoryVariable)
 }
 
 // NewVoice returns a voice that speaks to a file and hears nothing.

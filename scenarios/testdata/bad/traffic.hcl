@@ -19,6 +19,20 @@ scenario "s" {
   }
   traffic "none" {
   }
+  traffic "hungry" {
+    script = "shoppers.js"
+    memory = "much"
+    baseline {
+      rate = 1
+    }
+  }
+  traffic "starved" {
+    script = "shoppers.js"
+    memory = "10MB"
+    baseline {
+      rate = 1
+    }
+  }
   traffic "measured" {
     script = "shoppers.js"
     baseline {

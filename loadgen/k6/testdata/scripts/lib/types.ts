@@ -1,0 +1,3 @@
+export interface Row { name: string; price: string }
+
+export enum Door { Open = 'open', Shut = 'shut' }
