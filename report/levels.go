@@ -1,0 +1,130 @@
+package report
+
+import (
+	"fmt"
+	"time"
+
+	"gameday/clock"
+	"gameday/loadgen/sli"
+)
+
+// Levels are the service levels over one stretch of a run: a phase, or the time in which a fault stood.
+type Levels struct {
+	Name  string // the phase, or the fault
+	Fault bool   // it is about the time in which the fault stood
+	Spans []clock.Span
+
+	why   string // why nothing can be told
+	judge *judge
+	sum   *spanReadings
+	short map[string]string // by stream: why its traffic cannot be told
+}
+
+// Levels returns the stretches of the run over which service levels are told: the baseline phase, the load phase as far
+// as no fault was felt, the recovery phase, and each fault while it stood. The ramp is none: nothing stands still in it.
+// What the plan does not have is left out; what did not come about is there, and unknown.
+func (c *Scorecard) Levels() []*Levels {
+	j := c.by
+	var out []*Levels
+	for _, p := range []Phase{Baseline, Load, Recovery} {
+		if j.planned(p) > 0 {
+			out = append(out, j.phaseLevels(p))
+		}
+	}
+	for _, f := range j.tl.Faults {
+		l := &Levels{Name: f.Name, Fault: true, judge: j}
+		stood, ok := f.Standing(j.tl.End)
+		switch {
+		case f.Onset().IsZero():
+			l.why = f.Name + " was never injected: " + f.failure(j.complete())
+		case !ok:
+			l.why = f.Name + " stood at no time at all of its places"
+		default:
+			l.Spans = []clock.Span{stood}
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+func (j *judge) phaseLevels(p Phase) *Levels {
+	l := &Levels{Name: string(p), judge: j}
+	phase, reached := j.tl.Phase(p)
+	planned := j.planned(p)
+	switch {
+	case !reached:
+		l.why = fmt.Sprintf("the %s phase was not reached", p)
+	case float64(phase.Length()) < covered*float64(planned):
+		l.why = fmt.Sprintf("the %s phase was cut short at %s of %s", p, span(phase.Length()), span(planned))
+	case p == Load:
+		if l.Spans = j.quiet().spans; total(l.Spans) < second {
+			l.why = "a fault was felt through the whole load phase"
+		}
+	default:
+		l.Spans = []clock.Span{phase.Span}
+	}
+	return l
+}
+
+// Read returns an indicator over the whole stretch, of one stream or, for "", of all. why is empty when it is known, and
+// says otherwise why it is not.
+func (l *Levels) Read(stream, name string) (value float64, why string) {
+	if why := l.unknown(stream, name); why != "" {
+		return 0, why
+	}
+	if l.sum == nil {
+		l.sum = l.judge.load.over(l.Spans...)
+	}
+	v, ok := l.sum.Read(stream, name)
+	if !ok {
+		return 0, "there was nothing to measure it by"
+	}
+	return v, ""
+}
+
+// unknown says why an indicator cannot be told, whatever the windows say.
+func (l *Levels) unknown(stream, name string) string {
+	if l.why != "" {
+		return l.why
+	}
+	if ofRequests(name) {
+		for _, s := range sortedKeys(l.judge.lost) {
+			if stream == "" || stream == s {
+				return fmt.Sprintf("%s made no request that was counted, although its script said %q", s, l.judge.lost[s])
+			}
+		}
+	}
+	why, asked := l.short[stream]
+	if !asked {
+		if got := l.judge.load.coverage(stream, l.Spans); got < covered {
+			why = fmt.Sprintf("traffic was recorded for only %s of the time", percent(got))
+		}
+		if l.short == nil {
+			l.short = map[string]string{}
+		}
+		l.short[stream] = why
+	}
+	return why
+}
+
+// Blocks cuts the stretch into blocks of a length in whole seconds, and answers for each, in order. Each of the outer
+// slices is a part of the stretch without a break in it; what does not fill a block at its end is left out.
+func (l *Levels) Blocks(length time.Duration) [][]sli.Readings {
+	var out [][]sli.Readings
+	for _, s := range l.Spans {
+		var part []sli.Readings
+		last := l.judge.load.from(s.End.Add(-second).Add(1)) // windows count that lie wholly inside
+		for at := s.Start; !at.Add(length).After(s.End); at = at.Add(length) {
+			sum := &sli.Aggregate{}
+			lo, hi := l.judge.load.from(at), l.judge.load.from(at.Add(length))
+			for _, w := range l.judge.load.windows[lo:max(lo, min(hi, last))] {
+				sum.Add(w)
+			}
+			part = append(part, sum)
+		}
+		if len(part) > 0 {
+			out = append(out, part)
+		}
+	}
+	return out
+}
