@@ -66,20 +66,23 @@ func (j *judge) phaseLevels(p Phase) *Levels {
 	return l
 }
 
-// Read returns an indicator over the whole stretch, of one stream or, for "", of all. why is empty when it is known, and
-// says otherwise why it is not.
-func (l *Levels) Read(stream, name string) (value float64, why string) {
+// Length returns how long the stretch is, without the gaps in it.
+func (l *Levels) Length() time.Duration { return total(l.Spans) }
+
+// Read returns an indicator over the whole stretch, of one stream or, for "", of all; and how many requests or arrivals
+// it is of. why is empty when it is known, and says otherwise why it is not.
+func (l *Levels) Read(stream, name string) (value float64, of uint64, why string) {
 	if why := l.unknown(stream, name); why != "" {
-		return 0, why
+		return 0, 0, why
 	}
 	if l.sum == nil {
 		l.sum = l.judge.load.over(l.Spans...)
 	}
 	v, ok := l.sum.Read(stream, name)
 	if !ok {
-		return 0, "there was nothing to measure it by"
+		return 0, 0, "there was nothing to measure it by"
 	}
-	return v, ""
+	return v, l.sum.sum.Of(stream, name), ""
 }
 
 // unknown says why an indicator cannot be told, whatever the windows say.
@@ -109,10 +112,10 @@ func (l *Levels) unknown(stream, name string) string {
 
 // Blocks cuts the stretch into blocks of a length in whole seconds, and answers for each, in order. Each of the outer
 // slices is a part of the stretch without a break in it; what does not fill a block at its end is left out.
-func (l *Levels) Blocks(length time.Duration) [][]sli.Readings {
-	var out [][]sli.Readings
+func (l *Levels) Blocks(length time.Duration) [][]*sli.Aggregate {
+	var out [][]*sli.Aggregate
 	for _, s := range l.Spans {
-		var part []sli.Readings
+		var part []*sli.Aggregate
 		last := l.judge.load.from(s.End.Add(-second).Add(1)) // windows count that lie wholly inside
 		for at := s.Start; !at.Add(length).After(s.End); at = at.Add(length) {
 			sum := &sli.Aggregate{}

@@ -42,7 +42,7 @@ func TestLevels(t *testing.T) {
 			t.Fatalf("%s: stretches %s", c.name, got)
 		}
 		stream, name, _ := strings.Cut(c.read, " ")
-		got, why := found.Read(stream, name)
+		got, _, why := found.Read(stream, name)
 		switch {
 		case math.IsNaN(c.want):
 			if !strings.Contains(why, c.why) || why == "" {

@@ -39,7 +39,7 @@ func Table(b *strings.Builder, columns []Column, rows [][]string) error {
 	t := tablewriter.NewTable(&raw,
 		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{Borders: tw.BorderNone,
 			Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone}})),
-		tablewriter.WithEastAsian(tw.Off),
+		tablewriter.WithEastAsian(tw.Off), tablewriter.WithTrimSpace(tw.Off),
 		tablewriter.WithConfig(tablewriter.Config{
 			Header: tw.CellConfig{Alignment: tw.CellAlignment{PerColumn: aligns}, Formatting: tw.CellFormatting{AutoFormat: tw.Off}},
 			Row:    tw.CellConfig{Alignment: tw.CellAlignment{PerColumn: aligns}, Formatting: tw.CellFormatting{AutoWrap: tw.WrapNormal}},

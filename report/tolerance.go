@@ -184,13 +184,19 @@ func (y Yardstick) Words(t Tolerance) string {
 	if t.Relative > 0 {
 		words = append(words, percent(t.Relative))
 	}
-	if t.Absolute > 0 || t.Relative == 0 {
+	switch {
+	case t.Absolute == 0 && t.Relative > 0:
+	case y.Unit == UnitSeconds:
+		words = append(words, brief("p95", t.Absolute))
+	case y.Unit == UnitPoints:
+		words = append(words, nearTenth(t.Absolute)+" points")
+	default:
 		words = append(words, y.Amount(t.Absolute))
 	}
 	return strings.Join(words, bothWord)
 }
 
-// Amount prints a value, or a difference of two, in the yardstick's unit.
+// Amount prints a value in the yardstick's unit.
 func (y Yardstick) Amount(v float64) string {
 	switch y.Unit {
 	case UnitShare, UnitYesNo:
@@ -200,6 +206,6 @@ func (y Yardstick) Amount(v float64) string {
 	case UnitRate:
 		return number(v) + "/s"
 	default:
-		return nearTenth(v) + " points"
+		return nearTenth(v)
 	}
 }

@@ -13,11 +13,11 @@ func TestParseTolerance(t *testing.T) {
 		words           string // empty when it must be refused
 	}{
 		{"p95", "10%", Tolerance{Relative: 0.1, Counts: true}, "10 %"},
-		{"p95", "5ms", Tolerance{Absolute: 0.005, Counts: true}, "5.0 ms"},
-		{"p95", "10% and 5ms", Tolerance{Relative: 0.1, Absolute: 0.005, Counts: true}, "10 % and 5.0 ms"},
-		{"p95", "5ms and 10%", Tolerance{Relative: 0.1, Absolute: 0.005, Counts: true}, "10 % and 5.0 ms"},
+		{"p95", "5ms", Tolerance{Absolute: 0.005, Counts: true}, "5 ms"},
+		{"p95", "10% and 5ms", Tolerance{Relative: 0.1, Absolute: 0.005, Counts: true}, "10 % and 5 ms"},
+		{"p95", "5ms and 10%", Tolerance{Relative: 0.1, Absolute: 0.005, Counts: true}, "10 % and 5 ms"},
 		{"p95", "0%", Tolerance{Counts: true}, "0 s"},
-		{"p95", "ignore", Tolerance{Relative: 0.1, Absolute: 0.002}, "10 % and 2.0 ms"},
+		{"p95", "ignore", Tolerance{Relative: 0.1, Absolute: 0.002}, "10 % and 2 ms"},
 		{"error_ratio", "0.2%", Tolerance{Absolute: 0.002, Counts: true}, "0.20 %"},
 		{"capacity", "5% and 10/s", Tolerance{Relative: 0.05, Absolute: 10, Counts: true}, "5 % and 10/s"},
 		{"score", "2.5 points", Tolerance{Absolute: 2.5, Counts: true}, "2.5 points"},

@@ -50,6 +50,7 @@ var layers = []struct {
 	{"responders/...", []string{"responders", "clock", "faults"}},
 	{"report", []string{"clock", "faults", "loadgen", "loadgen/baseline", "loadgen/sli", "alarms", "responders"}},
 	{"report/stats", nil},
+	{"report/compare", []string{"report", "report/stats", "loadgen/sli"}},
 	{"scenarios", []string{"faults", "targets/...", "loadgen/...", "alarms/...", "responders/...", "report", "policy"}},
 	{"conductor/screen", []string{"alarms", "clock", "loadgen/...", "report", "responders"}},
 	{"conductor", []string{"clock", "scenarios", "targets/...", "faults/...", "loadgen/...", "alarms/...", "responders/...", "report", "policy", "audit"}},

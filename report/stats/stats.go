@@ -12,7 +12,7 @@ import (
 	moremath "github.com/aclements/go-moremath/stats"
 )
 
-// Reading is a value known only to lie in [Lo, Hi]: a score with parts that are unknown, say.
+// Reading is a value known only to lie in [Lo, Hi]: a score with parts that are unknown, say. Hi may be +Inf.
 type Reading struct {
 	Lo float64 `json:"lo"`
 	Hi float64 `json:"hi"`
@@ -21,9 +21,9 @@ type Reading struct {
 // Exactly returns the reading of a value that is known.
 func Exactly(v float64) Reading { return Reading{v, v} }
 
-// Mid returns the middle of the reading.
+// Mid returns the middle of the reading; of one that is open above, its lower end.
 func (r Reading) Mid() float64 {
-	if r.Lo == r.Hi { // also for infinities
+	if math.IsInf(r.Hi, 1) {
 		return r.Lo
 	}
 	return r.Lo + (r.Hi-r.Lo)/2
