@@ -73,8 +73,7 @@ func (w *World) Plan() *report.Plan {
 			{Phase: report.Load, At: sec(load), Length: sec(w.Load)}, {Phase: report.Recovery, At: sec(load + w.Load), Length: sec(w.Recovery)}},
 		Traffic: []report.TrafficPlan{{Name: "shoppers", Engine: "k6", Script: "shoppers.js", Rate: w.Rate, Multiple: 3}},
 		Expects: []report.ExpectPlan{
-			{ID: "steady_state.availability", Name: "availability", Part: report.PartSteady, That: limit("error_ratio", 0.05), Over: sec(2), Weight: 1},
-			{ID: "capacity.holds", Name: "holds", Part: report.PartCapacity, That: limit("p95", 5), Over: sec(2), Weight: 1}},
+			{ID: "steady_state.availability", Name: "availability", Part: report.PartSteady, That: limit("error_ratio", 0.05), Over: sec(2), Weight: 1}},
 	}
 	if w.Crash {
 		p.Faults = []report.FaultPlan{{Name: "crash", Kind: "process_kill", Targets: []string{"shop"}, At: sec(load + w.Load/3), RestartsWithin: sec(15)}}

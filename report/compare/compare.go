@@ -22,6 +22,11 @@ type Comparison struct {
 	Why      []string `json:"why"` // the verdict's reasons
 	Base     []*Run   `json:"base"`
 	Head     []*Run   `json:"head"`
+	// Pairs is after how many pairs of runs a sequence was judged, and MostPairs how many it may have; 0 for sets.
+	Pairs     int `json:"pairs,omitempty"`
+	MostPairs int `json:"most_pairs,omitempty"`
+	// Decided says that a sequence needs no more pairs, or may have none.
+	Decided bool `json:"decided,omitempty"`
 	// Warnings name what is not the same on both sides, and what else the verdicts must be taken with.
 	Warnings []string `json:"warnings,omitempty"`
 	Rows     []Row    `json:"rows"`
@@ -62,8 +67,7 @@ func Compare(base, head []*Run, o Options) (*Comparison, error) {
 		c.Rows = append(c.Rows, c.judge(m, c.Base, c.Head))
 	}
 	c.adjust()
-	c.Verdict, c.Why = c.overall()
-	c.Exit = c.Verdict.ExitCode()
+	c.overall(c.byHolm)
 	c.warnBlocks()
 	c.cuts = nil
 	return c, nil
@@ -128,46 +132,56 @@ func (c *Comparison) adjust() {
 	adjust(func(r *Row) (**float64, **float64) { return &r.PBetter, &r.AdjustedBetter })
 }
 
-// overall gives the verdict over all rows that count, and its reasons. It is worse when a row is, and stays so after
-// Holm's adjustment; not worse when that is ruled out for every row, which needs no adjustment, as all must be so at
-// once; and better when besides a row is, and stays so. Anything else is unknown.
-func (c *Comparison) overall() (Verdict, []string) {
-	var worse, maybe, better, open []string
-	n, tested := 0, 0
-	for _, r := range c.Rows {
-		if r.Counts && r.AdjustedWorse != nil {
-			tested++
-		}
-	}
+// overall gives the verdict over all rows that count, and its reasons. It is worse when a row is, and is confirmed to be
+// so among so many; not worse when that is ruled out for every row, which needs no confirmation, as all must be so at
+// once; and better when besides a row is, confirmed. Anything else is unknown.
+func (c *Comparison) overall(confirmed func(i int) (yes bool, unless string)) {
+	var worse, better, open []string
+	n := 0
 	for i := range c.Rows {
 		r := &c.Rows[i]
 		if !r.Counts {
 			continue
 		}
 		n++
+		yes, unless := confirmed(i)
 		switch {
-		case r.Verdict == Worse && *r.AdjustedWorse <= family:
+		case r.Verdict == Worse && yes:
 			worse = append(worse, r.sentence())
 		case r.Verdict == Worse:
-			maybe = append(maybe, fmt.Sprintf("%s; but being one of %d that count, it may be chance (adjusted p %s): compare more runs",
-				r.sentence(), tested, pWords(*r.AdjustedWorse)))
+			open = append(open, fmt.Sprintf("%s; but being one of several that count, it may be chance: %s", r.sentence(), unless))
 		case !r.NotWorse:
 			open = append(open, fmt.Sprintf("%s: %s", r.label(), r.Why))
-		case r.Verdict == Better && *r.AdjustedBetter <= family:
+		case r.Verdict == Better && yes:
 			better = append(better, r.sentence())
 		}
 	}
 	switch {
 	case len(worse) > 0:
-		return Worse, worse
+		c.Verdict, c.Why = Worse, worse
 	case n == 0:
-		return Unknown, []string{"nothing was compared that counts"}
-	case len(maybe)+len(open) > 0:
-		return Unknown, append(maybe, open...)
+		c.Verdict, c.Why = Unknown, []string{"nothing was compared that counts"}
+	case len(open) > 0:
+		c.Verdict, c.Why = Unknown, open
 	case len(better) > 0:
-		return Better, better
+		c.Verdict, c.Why = Better, better
+	default:
+		c.Verdict, c.Why = Same, []string{fmt.Sprintf("of the %d yardsticks that count, none is worse by more than is tolerated", n)}
 	}
-	return Same, []string{fmt.Sprintf("of the %d yardsticks that count, none is worse by more than is tolerated", n)}
+	c.Exit = c.Verdict.ExitCode()
+}
+
+// byHolm confirms rows by their adjusted p-values.
+func (c *Comparison) byHolm(i int) (yes bool, unless string) {
+	r := &c.Rows[i]
+	p := r.AdjustedWorse
+	if r.Verdict == Better {
+		p = r.AdjustedBetter
+	}
+	if p == nil {
+		return true, ""
+	}
+	return *p <= family, fmt.Sprintf("the p adjusted for that is %s; compare more runs", pWords(*p))
 }
 
 // comparable finds out which traffic can be compared: streams that every run has.

@@ -113,13 +113,16 @@ func (t trial) limits(r *Row) (limits []shift, why string) {
 			limits = append(limits, relative)
 		}
 	} else if t.tolerance.Relative > 0 && t.tolerance.Absolute == 0 {
-		return nil, "a share of 0 cannot be told: give an amount as its tolerance too"
+		return nil, noShareOfNothing
 	}
 	if t.tolerance.Absolute > 0 || t.tolerance.Relative == 0 {
 		limits = append(limits, absolute)
 	}
 	return limits, ""
 }
+
+// noShareOfNothing is why a relative tolerance cannot be held to values of 0.
+const noShareOfNothing = "a share of 0 cannot be told: give an amount as its tolerance too"
 
 // unseen is the rule of three: what was not seen among n may still come about in 3 of n, in 95 of 100 cases.
 const unseen = 3

@@ -15,7 +15,7 @@ var marks = map[Verdict]string{Worse: "❌", Better: "✅", Same: "✅", Unknown
 func Markdown(w io.Writer, c *Comparison) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s %s: %s\n\n", marks[c.Verdict], escape(c.Scenario), c.Verdict)
-	fmt.Fprintf(&b, "base %s, head %s\n\n", runsWords(len(c.Base)), runsWords(len(c.Head)))
+	fmt.Fprintf(&b, "%s\n\n", c.sizeWords())
 	MarkdownReasons(&b, c.Why)
 	var count, rest []Row
 	for _, r := range c.Rows {

@@ -18,8 +18,7 @@ type TextOptions struct {
 // Text writes the comparison for a terminal, at most 100 columns wide.
 func Text(w io.Writer, c *Comparison, o TextOptions) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, " %s   %s   base %s, head %s\n\n", paint(o.Color, c.Verdict), report.PlainText(c.Scenario),
-		runsWords(len(c.Base)), runsWords(len(c.Head)))
+	fmt.Fprintf(&b, " %s   %s   %s\n\n", paint(o.Color, c.Verdict), report.PlainText(c.Scenario), c.sizeWords())
 	for i, why := range c.Why {
 		head := " Why: "
 		if i > 0 {
@@ -43,6 +42,14 @@ func Text(w io.Writer, c *Comparison, o TextOptions) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// sizeWords says how much was compared.
+func (c *Comparison) sizeWords() string {
+	if c.Pairs > 0 {
+		return fmt.Sprintf("%d of at most %d pairs of runs", c.Pairs, c.MostPairs)
+	}
+	return fmt.Sprintf("base %s, head %s", runsWords(len(c.Base)), runsWords(len(c.Head)))
 }
 
 func runsWords(n int) string {

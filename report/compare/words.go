@@ -54,7 +54,11 @@ func (r *Row) label() string {
 func (r *Row) sentence() string {
 	s := fmt.Sprintf("%s: %s", r.label(), r.Verdict)
 	if r.Share {
-		return fmt.Sprintf("%s, in %s runs of head after %s of base (p %s)", s, r.Head.words(*r), r.Base.words(*r), pWords(r.p()))
+		s = fmt.Sprintf("%s, in %s runs of head after %s of base", s, r.Head.words(*r), r.Base.words(*r))
+		if p := r.p(); !math.IsNaN(p) {
+			s += fmt.Sprintf(" (p %s)", pWords(p))
+		}
+		return s
 	}
 	return fmt.Sprintf("%s by %s, and %s tolerated", s, r.differenceWords(), toleratedWords(*r))
 }

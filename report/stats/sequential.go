@@ -3,6 +3,7 @@ package stats
 import (
 	"math"
 	"slices"
+	"sync"
 )
 
 // MostPairs bounds the pairs of a sequential test: its exact bounds are computed over every pattern of signs.
@@ -24,9 +25,27 @@ func Spent(alpha, t float64) float64 {
 // is exact and the same for every continuous symmetric distribution: the sign of a new difference is a fair coin, and
 // the rank of its size among those so far is uniform and independent of them (Rényi). So the state is the pattern of
 // signs by rank, and a new pair puts a bit in at any place. What a look does not spend, because sums are whole numbers,
-// later ones have. Looks at which a test ends for another reason only lower the rate.
+// later ones have. Looks at which a test ends for another reason only lower the rate. The result is shared: it must not
+// be changed.
 func Bounds(most int, alpha float64) []int {
-	most = min(most, MostPairs)
+	key := boundsKey{min(most, MostPairs), alpha}
+	if known, ok := boundsOf.Load(key); ok {
+		return known.([]int)
+	}
+	b := computeBounds(key.most, alpha)
+	boundsOf.Store(key, b)
+	return b
+}
+
+type boundsKey struct {
+	most  int
+	alpha float64
+}
+
+// boundsOf remembers what Bounds has computed, which takes longer than all else of a look.
+var boundsOf sync.Map
+
+func computeBounds(most int, alpha float64) []int {
 	bounds := make([]int, most+1)
 	alive := []float64{1} // probability of each pattern of signs that has not reached a bound
 	spent := 0.0

@@ -108,6 +108,9 @@ func TestBoundsSpendWhatTheyMay(t *testing.T) {
 func TestBoundsHoldForAnySymmetricNoise(t *testing.T) {
 	const most, alpha, rounds = 12, 0.05, 20000
 	bounds := Bounds(most, alpha)
+	if again := Bounds(most, alpha); !slices.Equal(again, bounds) {
+		t.Errorf("%v, and then %v", bounds, again)
+	}
 	for name, draw := range map[string]func(*rand.Rand) float64{
 		"normal":   (*rand.Rand).NormFloat64,
 		"outliers": func(r *rand.Rand) float64 { return r.NormFloat64() * (1 + 20*math.Floor(r.Float64()+0.1)) },
