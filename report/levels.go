@@ -17,7 +17,7 @@ type Levels struct {
 	why   string // why nothing can be told
 	judge *judge
 	sum   *spanReadings
-	short map[string]string // by stream: why its traffic cannot be told
+	gaps  map[string]levelGap // by stream
 }
 
 // Levels returns the stretches of the run over which service levels are told: the baseline phase, the load phase as far
@@ -97,17 +97,40 @@ func (l *Levels) unknown(stream, name string) string {
 			}
 		}
 	}
-	why, asked := l.short[stream]
+	gap, asked := l.gaps[stream]
 	if !asked {
-		if got := l.judge.load.coverage(stream, l.Spans); got < covered {
-			why = fmt.Sprintf("traffic was recorded for only %s of the time", percent(got))
+		gap = l.gap(stream)
+		if l.gaps == nil {
+			l.gaps = map[string]levelGap{}
 		}
-		if l.short == nil {
-			l.short = map[string]string{}
-		}
-		l.short[stream] = why
+		l.gaps[stream] = gap
 	}
-	return why
+	if gap.recorded != "" || name == "error_ratio" || name == "check_ratio" {
+		return gap.recorded
+	}
+	return gap.spoilt
+}
+
+// levelGap says why the traffic of a stream cannot be told: not enough of it was recorded, or its generator was at its
+// own limit, which spoils how long answers took and how many arrivals were begun.
+type levelGap struct{ recorded, spoilt string }
+
+func (l *Levels) gap(stream string) (g levelGap) {
+	j := l.judge
+	if got := j.load.coverage(stream, l.Spans); got < covered {
+		g.recorded = fmt.Sprintf("traffic was recorded for only %s of the time", percent(got))
+		return g
+	}
+	for _, s := range j.load.streams {
+		if stream != "" && s != stream {
+			continue
+		}
+		if why := Saturation(j.during(s, l.Spans)); why != "" {
+			g.spoilt = fmt.Sprintf("the generator of %s was at its own limit (%s)", s, why)
+			return g
+		}
+	}
+	return g
 }
 
 // Blocks cuts the stretch into blocks of a length in whole seconds, and answers for each, in order. Each of the outer

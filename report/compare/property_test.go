@@ -98,7 +98,7 @@ func TestSwappingMirrors(t *testing.T) {
 			t.Fatalf("better, and swapped %s", b.Verdict)
 		}
 	})
-	if len(seen) < 4 {
+	if len(seen) < 4 && !testing.Short() { // which draws less
 		t.Errorf("only these verdicts came up, so the others are not tried: %v", seen)
 	}
 }

@@ -35,6 +35,9 @@ func two(w *runrig.World, n int, slow, drift float64, keep bool) (base, head []*
 // simulate runs a comparison for each seed, on all processors, and counts the verdicts.
 func simulate(t *testing.T, rounds int, one func(w *runrig.World) (*Comparison, error)) (verdicts map[Verdict]int, pairs int) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it takes a minute")
+	}
 	verdicts = map[Verdict]int{}
 	var mu sync.Mutex
 	var all sync.WaitGroup
@@ -65,12 +68,7 @@ func simulate(t *testing.T, rounds int, one func(w *runrig.World) (*Comparison, 
 }
 
 // rounds is how often the promises are put to the test.
-func rounds() int {
-	if testing.Short() {
-		return 20
-	}
-	return 200
-}
+const rounds = 200
 
 // promise checks a share of verdicts that are worse, and prints all of them.
 func promise(t *testing.T, what string, got map[Verdict]int, pairs int, holds func(worse float64) bool) {
@@ -101,7 +99,7 @@ func TestSetsFalseAlarmsAndPower(t *testing.T) {
 		slow  float64
 		holds func(float64) bool
 	}{{"unchanged", 1, seldom}, {"a tenth of the capacity lost", 1 / 0.9, mostly}} {
-		got, _ := simulate(t, rounds(), func(w *runrig.World) (*Comparison, error) {
+		got, _ := simulate(t, rounds, func(w *runrig.World) (*Comparison, error) {
 			base, head := two(w, n, c.slow, drift, false)
 			return Compare(base, head, Options{})
 		})
@@ -118,7 +116,7 @@ func TestSequenceFalseAlarmsAndPower(t *testing.T) {
 		slow  float64
 		holds func(float64) bool
 	}{{"unchanged", 1, seldom}, {"a tenth of the capacity lost", 1 / 0.9, mostly}} {
-		got, pairs := simulate(t, rounds(), func(w *runrig.World) (c2 *Comparison, err error) {
+		got, pairs := simulate(t, rounds, func(w *runrig.World) (c2 *Comparison, err error) {
 			var pairs []Pair
 			for c2 == nil || !c2.Decided {
 				pairs = append(pairs, onePair(w, len(pairs), c.slow, drift/DefaultPairs))
@@ -153,7 +151,7 @@ func TestBlocksFalseAlarmsAndPower(t *testing.T) {
 		slow  float64
 		holds func(float64) bool
 	}{{"unchanged", 1, seldom}, {"a fifth of the capacity lost", 1 / 0.8, sometimes}} {
-		got, _ := simulate(t, rounds(), func(w *runrig.World) (*Comparison, error) {
+		got, _ := simulate(t, rounds, func(w *runrig.World) (*Comparison, error) {
 			w.Between, w.Outliers, w.Crash, w.Load = 0, 0, false, 120
 			base, head := two(w, 1, c.slow, 0, true)
 			for _, r := range []*Run{base[0], head[0]} {
