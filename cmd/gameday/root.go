@@ -53,6 +53,7 @@ func root(out, errw io.Writer) *app {
 	})
 	a.cmd.AddCommand(a.validateCmd(), a.planCmd(), a.baselineCmd(), a.runCmd(), a.capacityCmd(), a.reportCmd(), a.explainCmd(), a.markCmd(), a.stopCmd(),
 		a.revertCmd(), a.hostsCmd(), a.installGuardCmd(), a.policyCmd(), a.auditCmd(), a.kindsCmd(), a.guardCmd(), exitTopic())
+	a.cmd.AddCommand(a.compareCmd(), a.historyCmd())
 	return a
 }
 
@@ -65,6 +66,9 @@ func (a *app) execute(args []string) error {
 		if arg == "-var" || arg == "-var-file" || strings.HasPrefix(arg, "-var=") || strings.HasPrefix(arg, "-var-file=") {
 			args[i] = "-" + arg
 		}
+	}
+	if len(args) > 0 && args[0] == "compare" {
+		args = spread(args)
 	}
 	a.cmd.SetArgs(args)
 	return a.cmd.Execute()

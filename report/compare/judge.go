@@ -16,8 +16,9 @@ const (
 	family = 0.05
 )
 
-// minRuns is how many runs each side must have for the U test to tell anything at these levels.
-const minRuns = 4
+// MinRuns is how many runs each side must have for the U test to tell anything at these levels. With fewer, Measure must
+// keep what blocks of seconds are made of.
+const MinRuns = 4
 
 // shift is the difference of two samples, measured in one way.
 type shift struct {
@@ -170,7 +171,7 @@ func (c *Comparison) judge(m Metric, base, head []*Run) Row {
 	}
 	t := trial{y: m.yardstick(), tolerance: r.Tolerance, base: readings(b), head: readings(h), ofBase: total(b), ofHead: total(h)}
 	switch {
-	case r.Base.Seen >= minRuns && r.Head.Seen >= minRuns:
+	case r.Base.Seen >= MinRuns && r.Head.Seen >= MinRuns:
 		r.Method = ByRuns
 		t.into(&r)
 		if why := tooManyUnknown(b, h); why != "" {
@@ -223,7 +224,7 @@ func tooFew(r Row, base, head []Sample) string {
 			}
 		}
 	}
-	return fmt.Sprintf("known in %s of base and %d of head, and %d on either side are needed", runsWords(r.Base.Seen), r.Head.Seen, minRuns)
+	return fmt.Sprintf("known in %s of base and %d of head, and %d on either side are needed", runsWords(r.Base.Seen), r.Head.Seen, MinRuns)
 }
 
 // shares compares in how many runs something came about at all, by Fisher's exact test. There is no tolerance: a change

@@ -39,7 +39,7 @@ func (c *Comparison) warn(twice [2][]string) {
 			}
 		}
 	}
-	if len(c.Base) >= minRuns && len(c.Head) >= minRuns && (apart(c.Base, c.Head) || apart(c.Head, c.Base)) {
+	if len(c.Base) >= MinRuns && len(c.Head) >= MinRuns && (apart(c.Base, c.Head) || apart(c.Head, c.Base)) {
 		c.Warnings = append(c.Warnings, "all runs of one side are older than all of the other: what changed on the machine between them "+
 			"counts as a difference of the builds. Run them in turn, as `gameday regress` does")
 	}
@@ -56,7 +56,7 @@ func (c *Comparison) warnBlocks() {
 	for _, r := range c.Rows {
 		if strings.HasPrefix(string(r.Method), string(ByBlocks)) {
 			c.Warnings = append(c.Warnings, fmt.Sprintf("with fewer than %d runs on a side, service levels were compared by blocks of "+
-				"seconds within the runs: variation from run to run is not in it, and what differs may be the day rather than the build", minRuns))
+				"seconds within the runs: variation from run to run is not in it, and what differs may be the day rather than the build", MinRuns))
 			return
 		}
 	}
