@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -29,12 +30,12 @@ const (
 
 // Figures returns what the run tells once: that it came to its planned end, times to detect, acknowledge and recover, and
 // the score. The middle of a latency stands for it: that one reading is uncertain shows as variation between runs. The
-// score stays an interval, for what is unknown in it is not chance.
-//
-// The capacity that a run has found becomes one here too: MaxRate, of nothing, and High +Inf when the generator was the
-// limit, so that it is only known to be at least Low.
+// score stays an interval, for what is unknown in it is not chance. Of a search they are its end and the capacity.
 func (c *Scorecard) Figures() []Figure {
 	out := []Figure{c.completed()}
+	if curve, err := CurveOf(c.rec); err == nil {
+		return append(out, curve.figure())
+	}
 	items := map[string]*Item{}
 	for _, it := range c.Items() {
 		items[it.ID] = it
@@ -79,6 +80,21 @@ func (c *Scorecard) completed() Figure {
 		f.Why = "gameday was killed"
 	default:
 		f.Why = "the run ended before its time (" + string(c.End) + ")"
+	}
+	return f
+}
+
+// figure tells the capacity that was found, of the fault that stood. Where the generator was the limit it may be anything
+// above, so that High is +Inf.
+func (c *Curve) figure() Figure {
+	f := Figure{Yardstick: MaxRate, Of: c.Fault}
+	if !c.Found.Confirmed {
+		f.Why = "no rate was confirmed: " + cmp.Or(c.Ended, c.Found.Why)
+		return f
+	}
+	f.State, f.Low, f.High = FigureSeen, c.Found.Rate, c.Found.Rate
+	if c.Found.AtLeast {
+		f.High = math.Inf(1)
 	}
 	return f
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gameday/loadgen"
 )
 
 // TestLevels reads the service levels of every stretch of three runs, and why they cannot be told where they cannot.
@@ -90,6 +92,13 @@ func TestFigures(t *testing.T) {
 	silent := checkout(t, checkoutPlan(), 700*time.Millisecond, nil).alarms("prometheus.main", 280, whole).
 		alarms("alertmanager.main", 280, whole).responses(280, whole).end(280, EndComplete)
 	aborted := tornRun(t).end(130, EndAborted)
+	searched := func(found CapacityAnswer) *builder {
+		plan := checkoutPlan()
+		plan.Search = &SearchPlan{Start: 40, Max: 400}
+		return newBuilder(t, plan).add(100, CapacityFound, found).end(100, EndComplete)
+	}
+	found := CapacityAnswer{Found: loadgen.Found{Rate: 140, Confirmed: true}}
+	atLeast := CapacityAnswer{Found: loadgen.Found{Rate: 140, Confirmed: true, AtLeast: true}}
 	for _, c := range []struct {
 		name      string
 		run       *builder
@@ -108,6 +117,9 @@ func TestFigures(t *testing.T) {
 		{"silent", silent, TimeToAck, "on-call", FigureNever, 0, ""},
 		{"torn", never, Completed, "", FigureUnknown, 0, "gameday was killed"},
 		{"torn", never, TimeToRecover, "reboot", FigureUnknown, 0, "never injected"},
+		{"searched", searched(found), MaxRate, "", FigureSeen, 140, ""},
+		{"searched", searched(atLeast), MaxRate, "", FigureSeen, math.Inf(1), ""},
+		{"searched", searched(CapacityAnswer{}), MaxRate, "", FigureUnknown, 0, "no rate was confirmed"},
 		{"aborted", aborted, Completed, "", FigureNever, 0, ""},
 	} {
 		found := false
@@ -117,7 +129,7 @@ func TestFigures(t *testing.T) {
 			}
 			found = true
 			mid := (f.Low + f.High) / 2
-			if f.State != c.state || c.value > 0 && math.Abs(mid-c.value) > 1 || !strings.Contains(f.Why, c.why) {
+			if f.State != c.state || c.value > 0 && mid != c.value && !(math.Abs(mid-c.value) <= 1) || !strings.Contains(f.Why, c.why) {
 				t.Errorf("%s: %s of %q is %+v, want %+v", c.name, c.yardstick, c.of, f, c)
 			}
 		}

@@ -18,6 +18,7 @@ import (
 
 	"gameday/faults/stress"
 	"gameday/internal/promrig"
+	"gameday/internal/runrig"
 	"gameday/loadgen/k6"
 	"gameday/loadgen/native"
 	"gameday/targets/lab"
@@ -106,7 +107,7 @@ func TestScripts(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "accesslog": accessLog,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "accesslog": accessLog, "records": records,
 			"history": func(ts *testscript.TestScript, _ bool, _ []string) { history(t, ts) }},
 	})
 }
@@ -174,6 +175,31 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if code != want {
 		ts.Fatalf("exit code %d, want %d", code, want)
+	}
+}
+
+// records makes records of runs that never took place: records DIR N SLOW [SEED]. They are called DIR/1 to DIR/N, and their
+// requests take SLOW times as long as usual.
+func records(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 || len(args) > 4 {
+		ts.Fatalf("usage: records DIR N SLOW [SEED]")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	slow, err := strconv.ParseFloat(args[2], 64)
+	ts.Check(err)
+	seed := uint64(1)
+	if len(args) == 4 {
+		seed, err = strconv.ParseUint(args[3], 10, 64)
+		ts.Check(err)
+	}
+	w := runrig.New(seed)
+	w.Baseline, w.Load, w.Recovery, w.Outliers = 2, 20, 2, 0
+	for i := range n {
+		name := strconv.Itoa(i + 1)
+		began := time.Date(2026, 11, 20, 9+i, int(seed), 0, 0, time.UTC)
+		rec := w.Run(fmt.Sprintf("%s-%s-%d", filepath.Base(args[0]), name, seed), began, w.Chance(0)*slow)
+		ts.Check(runrig.Write(filepath.Join(ts.MkAbs(args[0]), name), rec))
 	}
 }
 

@@ -192,15 +192,19 @@ const mostUnknown = 0.25
 // tooManyUnknown says why too much is unknown on a side to tell anything by the rest.
 func tooManyUnknown(sides ...[]Sample) string {
 	for i, side := range sides {
-		unknown, why := 0, ""
+		unknown, of, why := 0, 0, ""
 		for _, s := range side {
+			if s.Absent {
+				continue
+			}
+			of++
 			if s.State == report.FigureUnknown {
 				unknown++
 				why = s.Why
 			}
 		}
-		if float64(unknown) > mostUnknown*float64(len(side)) {
-			return fmt.Sprintf("unknown in %d of %d runs of %s: %s", unknown, len(side), sideNames[i], why)
+		if float64(unknown) > mostUnknown*float64(of) {
+			return fmt.Sprintf("unknown in %d of %d runs of %s: %s", unknown, of, sideNames[i], why)
 		}
 	}
 	return ""
@@ -214,7 +218,7 @@ func tooFew(r Row, base, head []Sample) string {
 		v := []Values{r.Base, r.Head}[i]
 		switch {
 		case v.Seen > 0:
-		case v.Never == v.Runs:
+		case v.never():
 			return fmt.Sprintf("it came about in no run of %s", sideNames[i])
 		default:
 			for _, s := range side {

@@ -209,9 +209,13 @@ func (v Values) never() bool { return v.Never > 0 && v.Seen == 0 }
 
 // valuesOf sums samples of a metric up.
 func valuesOf(samples []Sample, m Metric) Values {
-	v := Values{Runs: len(samples)}
+	var v Values
 	var mids []float64
 	for _, s := range samples {
+		if s.Absent {
+			continue
+		}
+		v.Runs++
 		switch s.State {
 		case report.FigureSeen:
 			v.Seen++

@@ -31,6 +31,8 @@ type Sample struct {
 	Reading stats.Reading
 	Of      uint64 // how many requests or arrivals it is of, where it is of some
 	Why     string // why it is unknown
+	// Absent says that the run's plan has no such thing, so that the run does not count for it.
+	Absent bool
 }
 
 // indicators are the yardsticks that are told for each stretch and stream.
@@ -97,7 +99,7 @@ func samples(runs []*Run, m Metric) []Sample {
 	for i, r := range runs {
 		s, has := r.Samples[m]
 		if !has {
-			s.Why = "its plan has no such thing"
+			s.Why, s.Absent = "its plan has no such thing", true
 		}
 		out[i] = s
 	}

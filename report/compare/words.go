@@ -18,8 +18,11 @@ var labels = map[string]string{
 // what returns the metric in words, without the stretch.
 func (m Metric) what() string {
 	s := labels[m.Yardstick]
-	if m.Of == "" {
+	switch {
+	case m.Of == "":
 		return s
+	case m.Yardstick == report.MaxRate:
+		return s + " while " + m.Of
 	}
 	if m.Share {
 		return m.Of + map[string]string{report.TimeToDetect: " fired", report.TimeToAck: " acknowledged", report.TimeToRecover: " recovered from"}[m.Yardstick]

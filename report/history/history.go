@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,8 +27,9 @@ type Entry struct {
 	End      report.EndReason `json:"end"`
 	Verdict  report.Verdict   `json:"verdict"`
 	Residue  bool             `json:"residue,omitempty"`
-	Torn     bool             `json:"torn,omitempty"` // the record's last line was cut off
-	Low      float64          `json:"low"`            // of the score
+	Torn     bool             `json:"torn,omitempty"`   // the record's last line was cut off
+	Search   bool             `json:"search,omitempty"` // it looked for the capacity, and has no verdict and no score
+	Low      float64          `json:"low"`              // of the score
 	High     float64          `json:"high"`
 	// Capacity is in iterations a second; AtLeast says that the generator was the limit. Errors and P95, in seconds, are
 	// those of all traffic in the load phase while no fault was felt. They are nil when they are unknown.
@@ -50,7 +52,7 @@ type Time struct {
 // Summarise takes an entry from a record. It keeps nothing of the record.
 func Summarise(rec *report.Record) Entry {
 	c := report.Score(rec)
-	e := Entry{Run: c.Run, Scenario: c.Scenario, Started: c.Started, Length: c.Length, End: c.End, Verdict: c.Verdict,
+	e := Entry{Search: rec.Plan.Search != nil, Run: c.Run, Scenario: c.Scenario, Started: c.Started, Length: c.Length, End: c.End, Verdict: c.Verdict,
 		Residue: c.Residue, Torn: c.Torn, Low: c.Low, High: c.High}
 	for _, f := range c.Figures() {
 		t := Time{Of: f.Of, Never: f.State == report.FigureNever}
@@ -133,7 +135,8 @@ func List(dir string, o Options) ([]Entry, []Skipped, error) {
 	var out []Entry
 	for i, e := range entries {
 		if errs[i] != nil {
-			skipped = append(skipped, Skipped{relative(dir, folders[i]), errs[i].Error()})
+			why := strings.ReplaceAll(errs[i].Error(), folders[i]+string(filepath.Separator), "")
+			skipped = append(skipped, Skipped{relative(dir, folders[i]), why})
 			continue
 		}
 		if o.Scenario != "" && e.Scenario != o.Scenario || e.Started.Before(o.Since) {

@@ -45,6 +45,8 @@ func runs(t *testing.T) string {
 	write("together/01-base", 21, "search", 1, nil)
 	write("together/01-head", 22, "search", 1.1, nil)
 	write("killed", 25, "search", 1, func(r *report.Record) { r.Events = r.Events[:len(r.Events)-3] })
+	write("capacity", 23, "search", 1, search(140, false))
+	write("capacity-more", 24, "search", 1, search(150, true))
 	write("broken", 26, "search", 1, nil)
 	text(t, filepath.Join(dir, "broken", report.EventsFile), "}{\n")
 	text(t, filepath.Join(dir, "planned", report.PlanFile), `{"scenario":"shop"}`)
@@ -52,6 +54,21 @@ func runs(t *testing.T) string {
 	text(t, filepath.Join(dir, ".hidden", report.PlanFile), "{}")
 	text(t, filepath.Join(dir, "README"), "runs of the shop")
 	return dir
+}
+
+// search turns a record into that of a search for the capacity.
+func search(rate float64, atLeast bool) func(*report.Record) {
+	return func(r *report.Record) {
+		r.Plan.Search = &report.SearchPlan{Start: 40, Max: 400}
+		found := report.CapacityAnswer{Base: 40}
+		found.Rate, found.Confirmed, found.AtLeast = rate, true, atLeast
+		raw, err := json.Marshal(found)
+		if err != nil {
+			panic(err) // a plain structure
+		}
+		last := r.Events[len(r.Events)-1]
+		r.Events = append(r.Events[:len(r.Events)-1], report.Event{At: last.At, T: last.T, Kind: report.CapacityFound, Data: raw}, last)
+	}
 }
 
 func text(t *testing.T, path, content string) {
@@ -114,9 +131,9 @@ func TestFilters(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{Options{}, "c-newest killed together/01-head together/01-base b a-oldest"},
+		{Options{}, "c-newest killed capacity-more capacity together/01-head together/01-base b a-oldest"},
 		{Options{Scenario: "shop"}, "c-newest b a-oldest"},
-		{Options{Since: began.Add(21 * time.Hour)}, "c-newest killed together/01-head together/01-base"},
+		{Options{Since: began.Add(21 * time.Hour)}, "c-newest killed capacity-more capacity together/01-head together/01-base"},
 		{Options{Last: 2}, "c-newest killed"},
 		{Options{Scenario: "shop", Last: 2}, "c-newest b"},
 		{Options{Scenario: "none"}, ""},

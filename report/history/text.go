@@ -36,6 +36,9 @@ func Text(w io.Writer, entries []Entry) error {
 
 func (e *Entry) verdictWords() string {
 	s := e.Verdict.String()
+	if e.Search {
+		s = "searched"
+	}
 	if e.Residue {
 		s += ", residue"
 	}
@@ -46,6 +49,9 @@ func (e *Entry) verdictWords() string {
 }
 
 func (e *Entry) scoreWords() string {
+	if e.Search {
+		return "–"
+	}
 	lo, hi := math.Floor(e.Low+1e-6), math.Floor(e.High+1e-6)
 	if lo == hi {
 		return fmt.Sprintf("%.0f", lo)
@@ -69,7 +75,6 @@ func longest(ts []Time) string {
 	if len(ts) == 0 {
 		return "–"
 	}
-	y, _ := report.YardstickOf(report.TimeToDetect)
 	most := 0.0
 	unknown := false
 	for _, t := range ts {
@@ -85,7 +90,7 @@ func longest(ts []Time) string {
 	if unknown {
 		return "?"
 	}
-	return y.Amount(most)
+	return amount(report.TimeToDetect, &most)
 }
 
 // trends writes each scenario's score and p95 over its runs, from the oldest to the newest.
@@ -105,25 +110,48 @@ func trends(b *strings.Builder, entries []Entry) error {
 	var rows [][]string
 	for _, name := range names {
 		runs := by[name]
-		runs = runs[max(0, len(runs)-trendLength):]
-		var scores, p95s []float64
+		var scores, p95s, capacities trend
 		for i := range runs {
-			scores, p95s = append(scores, runs[i].Low), append(p95s, orNaN(runs[i].P95))
+			e := &runs[i]
+			if !e.Search {
+				scores.add(&e.Low, e.scoreWords())
+				p95s.add(e.P95, amount("p95", e.P95))
+			}
+			if e.Search || e.Capacity != nil {
+				capacities.add(e.Capacity, e.capacityWords())
+			}
 		}
-		p95 := ""
-		if newest := runs[len(runs)-1].P95; newest != nil {
-			y, _ := report.YardstickOf("p95")
-			p95 = y.Amount(*newest)
-		}
-		rows = append(rows, []string{report.PlainText(name), report.Spark(scores), runs[len(runs)-1].scoreWords(), report.Spark(p95s), p95})
+		rows = append(rows, append([]string{report.PlainText(name)}, slices.Concat(scores.cells(), p95s.cells(), capacities.cells())...))
 	}
-	columns := []report.Column{{Head: "OLDEST TO NEWEST"}, {Head: "SCORE"}, {Right: true}, {Head: "P95"}, {Right: true}}
+	columns := []report.Column{{Head: "OLDEST TO NEWEST"}, {Head: "SCORE"}, {Right: true}, {Head: "P95"}, {Right: true}, {Head: "CAPACITY"}, {Right: true}}
 	return report.Table(b, columns, rows)
 }
 
-func orNaN(v *float64) float64 {
-	if v == nil {
-		return math.NaN()
+// trend is one figure over a scenario's runs.
+type trend struct {
+	values []float64
+	newest string
+}
+
+// add adds the next run's figure; nil is unknown.
+func (t *trend) add(v *float64, words string) {
+	value := math.NaN()
+	if v != nil {
+		value = *v
 	}
-	return *v
+	t.values, t.newest = append(t.values, value), words
+}
+
+// cells draws the figures of the newest runs, and prints that of the newest.
+func (t *trend) cells() []string {
+	return []string{report.Spark(t.values[max(0, len(t.values)-trendLength):]), t.newest}
+}
+
+// amount prints a yardstick's value, if there is one.
+func amount(yardstick string, v *float64) string {
+	if v == nil {
+		return "?"
+	}
+	y, _ := report.YardstickOf(yardstick)
+	return y.Amount(*v)
 }
