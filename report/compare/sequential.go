@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"gameday/report"
@@ -71,12 +72,10 @@ func (s Sequential) look(pairs []Pair) (*Comparison, error) {
 			n++
 		}
 	}
-	own := stats.Bounds(c.MostPairs, side)
-	shared := stats.Bounds(c.MostPairs, min(side, family/float64(max(1, n))))
-	if shared[c.MostPairs] == 0 {
-		return nil, fmt.Errorf("%w: with %d yardsticks that count, %d pairs could never show that one is worse; take more pairs, or let fewer count",
-			ErrTooFewPairs, n, c.MostPairs)
+	if err := s.Check(n); err != nil {
+		return nil, err
 	}
+	own, shared := stats.Bounds(c.MostPairs, side), stats.Bounds(c.MostPairs, sharedBy(n))
 	var confirmed []bool
 	for _, m := range metrics {
 		if !m.paired() {
@@ -88,7 +87,98 @@ func (s Sequential) look(pairs []Pair) (*Comparison, error) {
 	}
 	c.overall(func(i int) (bool, string) { return confirmed[i], "more pairs will tell" })
 	c.Decided = c.Verdict != Unknown || n == 0 || c.Pairs >= c.MostPairs
+	if !c.Decided && c.Pairs >= inVain && c.silent() {
+		c.Decided = true
+		c.Why = append([]string{fmt.Sprintf("%d pairs told nothing that counts, and more would not either", c.Pairs)}, c.Why...)
+	}
 	return c, nil
+}
+
+// inVain is after how many pairs that told nothing a sequence is given up.
+const inVain = 3
+
+// silent reports whether no pair has told anything that counts, but that it came to its end.
+func (c *Comparison) silent() bool {
+	for i := range c.Rows {
+		r := &c.Rows[i]
+		if r.Counts && r.Method != "" && (r.Yardstick != report.Completed || r.Base.Never+r.Head.Never > 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// sharedBy is the level of each end of a row's interval that so many rows share.
+func sharedBy(rows int) float64 { return min(side, family/float64(max(1, rows))) }
+
+// MinPairs returns how many pairs a sequence must have at least for an answer, when so many yardsticks count.
+func MinPairs(rows int) int {
+	for n := 1; n < stats.MostPairs; n++ {
+		if stats.Bounds(n, sharedBy(rows))[n] > 0 {
+			return n
+		}
+	}
+	return stats.MostPairs
+}
+
+// Check reports a sequence that is too short for any answer when so many yardsticks count.
+func (s Sequential) Check(rows int) error {
+	if least := MinPairs(rows); s.Most < least {
+		return fmt.Errorf("%w: with %d yardsticks that count, at least %d pairs are needed to show that one is worse, and there may be %d; "+
+			"allow more, or let fewer count", ErrTooFewPairs, rows, least, s.Most)
+	}
+	return nil
+}
+
+// Counting returns how many yardsticks count in runs of a plan: each is one row.
+func Counting(p *report.Plan, o Options) int {
+	r := &Run{Plan: p, Samples: map[Metric]Sample{}}
+	for _, m := range planned(p) {
+		r.Samples[m] = Sample{}
+	}
+	c := &Comparison{Base: []*Run{r}, Head: []*Run{r}}
+	c.settings(o)
+	if c.comparable() != nil { // no traffic, no phases
+		return 0
+	}
+	n := 0
+	for _, m := range c.metrics() {
+		if c.counts(m) {
+			n++
+		}
+	}
+	return n
+}
+
+// planned returns the metrics that a game day of a plan tells of. Those of faults never count, and are left out.
+func planned(p *report.Plan) []Metric {
+	out := []Metric{{Yardstick: report.Completed, Share: true}, {Yardstick: report.ScoreOfTheRun}}
+	for _, ph := range p.Phases {
+		for _, stream := range streamsOf(p) {
+			for _, y := range indicators {
+				if ph.Phase != report.Ramp && ph.Length > 0 {
+					out = append(out, Metric{Yardstick: y, Stretch: string(ph.Phase), Traffic: stream})
+				}
+			}
+		}
+	}
+	steady := slices.ContainsFunc(p.Expects, func(e report.ExpectPlan) bool { return e.Part == report.PartSteady })
+	for _, f := range p.Faults {
+		if steady || f.RestartsWithin > 0 {
+			out = append(out, Metric{Yardstick: report.TimeToRecover, Of: f.Name})
+		}
+	}
+	for _, a := range p.Alarms {
+		if a.FiresWithin > 0 && len(p.Faults) > 0 {
+			out = append(out, Metric{Yardstick: report.TimeToDetect, Of: a.Name})
+		}
+	}
+	for _, r := range p.Responses {
+		if r.Acknowledge != nil && len(p.Faults) > 0 {
+			out = append(out, Metric{Yardstick: report.TimeToAck, Of: r.Name})
+		}
+	}
+	return out
 }
 
 // paired reports whether a metric is compared within pairs. How often something comes about is not one by itself: what

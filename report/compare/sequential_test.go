@@ -64,7 +64,7 @@ func TestSequential(t *testing.T) {
 		{"the alarm was silent", 16, pairsOf(16, ttd, -1, 10), Better, 8, true, "ShopDown to detect: better"},
 		{"the alarm is silent on both sides", 16, pairsOf(16, ttd, -1, -1), Same, 8, true, "none is worse"},
 		{"head never comes to its end", 16, pairsOf(16, done, 0, -1), Worse, 8, true, "came to its end: worse, in 0 of 8 runs of head after 8 of 8"},
-		{"nothing is known", 9, blind(9, p95), Unknown, 9, true, "unknown in 9 of 9 pairs: nobody looked"},
+		{"nothing is known", 9, blind(9, p95), Unknown, 3, true, "3 pairs told nothing that counts"},
 	} {
 		got, err := Sequential{Most: c.most}.Judge(c.pairs)
 		if err != nil {
@@ -98,6 +98,41 @@ func blind(n int, m Metric) []Pair {
 		out = append(out, pairOf(i, m, &one, nil))
 	}
 	return out
+}
+
+// What counts can be told from the plan as it can from a run.
+func TestCounting(t *testing.T) {
+	w := runrig.New(1)
+	for _, crash := range []bool{false, true} {
+		for _, g := range []*report.RegressionPlan{nil, {Phases: []report.Phase{report.Load, report.Recovery}, EachTraffic: true,
+			Tolerances: map[string]report.Tolerance{"score": {Counts: true}, "ttd": {}}}} {
+			w.Crash = crash
+			rec := w.Run("one", epoch, 1)
+			rec.Plan.Regression = g
+			run := Measure("one", rec, false)
+			c, err := Compare([]*Run{run}, []*Run{run}, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := 0
+			for _, r := range c.Rows {
+				if r.Counts {
+					want++
+				}
+			}
+			if got := Counting(rec.Plan, Options{}); got != want || got == 0 {
+				t.Errorf("with a crash %t and %+v: %d count by the plan, %d by the run", crash, g, got, want)
+			}
+		}
+	}
+}
+
+func TestMinPairs(t *testing.T) {
+	for rows, want := range map[int]int{1: 6, 3: 6, 4: 7, 6: 7, 7: 8, 12: 8, 13: 9} {
+		if got := MinPairs(rows); got != want {
+			t.Errorf("with %d rows at least %d pairs, want %d", rows, got, want)
+		}
+	}
 }
 
 func TestSequentialRefuses(t *testing.T) {
