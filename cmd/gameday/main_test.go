@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -56,13 +57,13 @@ func TestMain(m *testing.M) {
 
 // world is the service that the scripts' game days disturb.
 func world() {
-	listen := flag.String("listen", ":8080", "address")
+	listen := flag.String("listen", ":8080", "address, or unix:PATH")
 	latency := flag.Duration("latency", 0, "how long an answer takes")
 	broken := flag.Bool("broken", false, "answer 500")
 	workers := flag.Int("workers", 10_000, "how many requests are answered at once; the others wait")
 	flag.Parse()
 	busy := make(chan struct{}, *workers)
-	server := &http.Server{Addr: *listen, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		busy <- struct{}{}
 		defer func() { <-busy }()
 		select {
@@ -73,7 +74,15 @@ func world() {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	})}
-	fmt.Fprintln(os.Stderr, server.ListenAndServe())
+	network, address := "tcp", *listen
+	if path, is := strings.CutPrefix(*listen, "unix:"); is {
+		network, address = "unix", path
+	}
+	l, err := net.Listen(network, address)
+	if err == nil {
+		err = server.Serve(l)
+	}
+	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
 }
 

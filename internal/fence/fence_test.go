@@ -53,6 +53,7 @@ var layers = []struct {
 	{"report/history", []string{"report"}},
 	{"report/compare", []string{"report", "report/stats", "loadgen/sli"}},
 	{"scenarios", []string{"faults", "targets/...", "loadgen/...", "alarms/...", "responders/...", "report", "policy"}},
+	{"conductor/pairs", []string{"report", "report/compare", "report/stats"}},
 	{"conductor/screen", []string{"alarms", "clock", "loadgen/...", "report", "responders"}},
 	{"conductor", []string{"clock", "scenarios", "targets/...", "faults/...", "loadgen/...", "alarms/...", "responders/...", "report", "policy", "audit"}},
 	{"cmd/gameday-guard", []string{"faults/..."}},

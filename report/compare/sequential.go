@@ -97,11 +97,11 @@ func (s Sequential) look(pairs []Pair) (*Comparison, error) {
 // inVain is after how many pairs that told nothing a sequence is given up.
 const inVain = 3
 
-// silent reports whether no pair has told anything that counts, but that it came to its end.
+// silent reports whether no pair has told anything that counts, but that both came to their ends, or neither did.
 func (c *Comparison) silent() bool {
 	for i := range c.Rows {
 		r := &c.Rows[i]
-		if r.Counts && r.Method != "" && (r.Yardstick != report.Completed || r.Base.Never+r.Head.Never > 0) {
+		if r.Counts && r.Method != "" && (r.Yardstick != report.Completed || r.Base.Never != r.Head.Never) {
 			return false
 		}
 	}
@@ -290,9 +290,12 @@ func (r *Row) within(absolute, relative []float64, looks []int, ofBase, ofHead u
 func (c *Comparison) Progress() string {
 	var words []string
 	for i := range c.Rows {
-		if r := &c.Rows[i]; r.Counts {
-			words = append(words, strings.TrimSpace(r.label()+" "+r.differenceWords()))
+		if r := &c.Rows[i]; r.Counts && r.differenceWords() != "" {
+			words = append(words, r.label()+" "+r.differenceWords())
 		}
+	}
+	if len(words) == 0 {
+		words = append(words, "nothing that counts is known yet")
 	}
 	return fmt.Sprintf("after %d of at most %d pairs: %s; %s", c.Pairs, c.MostPairs, c.Verdict, strings.Join(words, ", "))
 }

@@ -215,7 +215,7 @@ func TestSequenceGolden(t *testing.T) {
 	}
 	golden(t, filepath.Join("testdata", "sequence.txt"), text.Bytes())
 	golden(t, filepath.Join("testdata", "sequence.md"), md.Bytes())
-	if got := c.Progress(); !strings.HasPrefix(got, "after 9 of at most 16 pairs: worse; came to its end") {
+	if got := c.Progress(); !strings.HasPrefix(got, "after 9 of at most 16 pairs: worse; ShopDown to detect") {
 		t.Errorf("progress: %s", got)
 	}
 }

@@ -146,7 +146,7 @@ func (r *Row) differenceWords() string {
 		}
 		return "+" + s
 	}
-	if math.IsInf(i.Lo, -1) && math.IsInf(i.Hi, 1) {
+	if math.IsInf(i.Hi, 1) && (math.IsInf(i.Lo, -1) || relative && i.Lo == -1) { // both ends are open
 		return signed(i.Estimate) + suffix
 	}
 	return fmt.Sprintf("%s%s (%s … %s)", signed(i.Estimate), suffix, signed(i.Lo), signed(i.Hi))
