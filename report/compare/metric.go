@@ -178,6 +178,8 @@ type Row struct {
 	// NotWorse says that worse is ruled out: the same, better, or one of the two.
 	NotWorse bool   `json:"not_worse"`
 	Why      string `json:"why,omitempty"`
+
+	told int // pairs in which both sides tell something
 }
 
 // Method says what a row was tested by.

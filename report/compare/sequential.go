@@ -101,7 +101,7 @@ const inVain = 3
 func (c *Comparison) silent() bool {
 	for i := range c.Rows {
 		r := &c.Rows[i]
-		if r.Counts && r.Method != "" && (r.Yardstick != report.Completed || r.Base.Never != r.Head.Never) {
+		if r.Counts && r.told > 0 && (r.Yardstick != report.Completed || r.Base.Never != r.Head.Never) {
 			return false
 		}
 	}
@@ -196,6 +196,7 @@ func (c *Comparison) pairedRow(m Metric, own, shared []int) (r Row, confirmed bo
 		return r, false
 	}
 	absolute, relative, why := differences(b, h)
+	r.told = len(absolute)
 	if left := len(b) - len(absolute); float64(left) > mostUnknown*float64(len(b)) {
 		r.Why = fmt.Sprintf("unknown in %d of %d pairs: %s", left, len(b), why)
 		return r, false

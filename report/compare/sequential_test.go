@@ -64,6 +64,7 @@ func TestSequential(t *testing.T) {
 		{"the alarm was silent", 16, pairsOf(16, ttd, -1, 10), Better, 8, true, "ShopDown to detect: better"},
 		{"the alarm is silent on both sides", 16, pairsOf(16, ttd, -1, -1), Same, 8, true, "none is worse"},
 		{"head never comes to its end", 16, pairsOf(16, done, 0, -1), Worse, 8, true, "came to its end: worse, in 0 of 8 runs of head after 8 of 8"},
+		{"a third is not known", 9, sparsely(9, p95), Unknown, 9, true, "unknown in 3 of 9 pairs: nobody looked"},
 		{"nothing is known", 9, blind(9, p95), Unknown, 3, true, "3 pairs told nothing that counts"},
 	} {
 		got, err := Sequential{Most: c.most}.Judge(c.pairs)
@@ -76,6 +77,20 @@ func TestSequential(t *testing.T) {
 				c.want, c.after, c.decide, c.why)
 		}
 	}
+}
+
+// sparsely makes pairs of which only some tell anything.
+func sparsely(n int, m Metric) []Pair {
+	one := 1.0
+	var out []Pair
+	for i := range n {
+		head := &one
+		if i%3 == 1 {
+			head = nil
+		}
+		out = append(out, pairOf(i, m, &one, head))
+	}
+	return out
 }
 
 func alternately(n int, m Metric) []Pair {
