@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"gopkg.in/yaml.v3"
 
 	"gameday/faults/stress"
 	"gameday/internal/promrig"
@@ -92,6 +93,10 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		UpdateScripts:       *update,
@@ -99,6 +104,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("EXAMPLES", examples)
 			e.Setenv("GAMEDAY_LEDGER", filepath.Join(e.WorkDir, "ledger"))
 			e.Setenv("CI", os.Getenv("CI"))
 			e.Setenv("TEST_MACHINE_POLICY", filepath.Join(e.WorkDir, "machine", "policy.hcl"))
@@ -116,7 +122,7 @@ func TestScripts(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "accesslog": accessLog, "records": records,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "accesslog": accessLog, "records": records, "step": step,
 			"history": func(ts *testscript.TestScript, _ bool, _ []string) { history(t, ts) }},
 	})
 }
@@ -210,6 +216,52 @@ func records(ts *testscript.TestScript, neg bool, args []string) {
 		rec := w.Run(fmt.Sprintf("%s-%s-%d", filepath.Base(args[0]), name, seed), began, w.Chance(0)*slow)
 		ts.Check(runrig.Write(filepath.Join(ts.MkAbs(args[0]), name), rec))
 	}
+}
+
+// step takes a shell step out of a CI file, as that system would run it: step FILE NAME SCRIPT. NAME is a step's name at GitHub,
+// and script or before_script at GitLab, whose lines are one script. A step that is no shell, or does not parse, is a failure.
+func step(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: step FILE NAME SCRIPT")
+	}
+	b, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	var file map[string]yaml.Node
+	ts.Check(yaml.Unmarshal(b, &file))
+	text := ""
+	if jobs, ok := file["jobs"]; ok {
+		var all map[string]struct {
+			Steps []struct{ Name, Run, Uses string }
+		}
+		ts.Check(jobs.Decode(&all))
+		for _, job := range all {
+			for _, s := range job.Steps {
+				if s.Name == args[1] {
+					text = "set -eo pipefail\n" + s.Run
+				}
+				if s.Run == "" && s.Uses == "" {
+					ts.Fatalf("step %q does nothing", s.Name)
+				}
+			}
+		}
+	} else {
+		for _, node := range file {
+			var job map[string]any
+			if node.Decode(&job) == nil {
+				if lines, ok := job[args[1]].([]any); ok {
+					for _, l := range lines {
+						text += fmt.Sprintln(l)
+					}
+				}
+			}
+		}
+	}
+	if text == "" {
+		ts.Fatalf("%s has no step %q", args[0], args[1])
+	}
+	script := ts.MkAbs(args[2])
+	ts.Check(os.WriteFile(script, []byte(text), 0o644))
+	ts.Check(ts.Exec("bash", "-n", script))
 }
 
 // until waits for a file to hold a pattern: until runs/x/record.jsonl '"injected"'.
