@@ -13,7 +13,7 @@ import (
 
 	"gameday/report"
 	"gameday/report/compare"
-	"gameday/report/history"
+	past "gameday/report/history"
 )
 
 // comparison are the flags that say what counts in a comparison, and how it is printed; compare and regress share them.
@@ -175,7 +175,7 @@ func spread(args []string) []string {
 }
 
 func (a *app) historyCmd() *cobra.Command {
-	var o history.Options
+	var o past.Options
 	var since string
 	var asJSON, noCache bool
 	c := &cobra.Command{
@@ -211,8 +211,8 @@ error and skipped. It remembers what it found in each record's folder, as summar
 	return c
 }
 
-func (a *app) history(dir string, o history.Options, asJSON bool) error {
-	entries, skipped, err := history.List(dir, o)
+func (a *app) history(dir string, o past.Options, asJSON bool) error {
+	entries, skipped, err := past.List(dir, o)
 	if err != nil {
 		return usage("%w", err)
 	}
@@ -224,15 +224,15 @@ func (a *app) history(dir string, o history.Options, asJSON bool) error {
 		e.SetIndent("", "  ")
 		e.SetEscapeHTML(false)
 		return e.Encode(struct {
-			Runs    []history.Entry   `json:"runs"`
-			Skipped []history.Skipped `json:"skipped,omitempty"`
-		}{append([]history.Entry{}, entries...), skipped})
+			Runs    []past.Entry   `json:"runs"`
+			Skipped []past.Skipped `json:"skipped,omitempty"`
+		}{append([]past.Entry{}, entries...), skipped})
 	}
 	if len(entries) == 0 {
 		a.say("no such run in %s", dir)
 		return nil
 	}
-	return history.Text(a.out, entries)
+	return past.Text(a.out, entries)
 }
 
 // release returns the version of this program if it names what it was built from, and nothing otherwise: what two builds

@@ -87,7 +87,7 @@ func (a *Aggregate) Read(stream, name string) (value float64, ok bool) {
 
 // Of returns how many requests, arrivals or checks an indicator's value is of, and 0 for a rate, which is of time.
 func (a *Aggregate) Of(stream, name string) uint64 {
-	s := a.streams[stream]
+	s := a.of(stream)
 	if s == nil {
 		return 0
 	}
