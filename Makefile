@@ -12,7 +12,7 @@ ALONE     := ./internal/vm/... ./internal/killmatrix/...
 MACHINES  := ^(TestReboot|TestNetemFaultsUnderARealKernel)$$
 TOOL      := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: demo build guards test test-matrix test-fast setup lint golden bench examples fuzz clean
+.PHONY: demo build guards test test-matrix test-regress test-fast setup lint golden bench examples fuzz clean
 
 # The main job on the embedded default: a whole game day, no root, nothing but Go, git and make.
 demo: build
@@ -46,6 +46,11 @@ test-matrix:
 	CI=true $(GO) test -timeout 60m -count 1 ./internal/killmatrix -run 'TestMatrix|TestLeaks' -full -update $(MATRIX)
 	$(GO) test -count 1 ./internal/killmatrix -run 'TestPage|TestEveryKind'
 	CI=true $(GO) test -timeout 30m -count 1 -v ./faults/guard -run 'TestModel' -rapid.checks 10000
+
+# Shows live that `gameday regress` finds a shop that sleeps and passes an unchanged one, ten times in ten: an hour, on a
+# quiet machine.
+test-regress: build
+	examples/regress/live $(TIMES)
 
 # No namespaces, no programs from elsewhere, no traffic: the part to run after every change.
 test-fast:

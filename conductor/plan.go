@@ -43,6 +43,9 @@ func MakePlan(s *scenarios.Scenario) *report.Plan {
 	for _, a := range s.Alarms {
 		p.Alarms = append(p.Alarms, a.AlarmPlan)
 	}
+	if s.Regression != nil {
+		p.Regression = &s.Regression.RegressionPlan
+	}
 	if s.Noise != nil {
 		p.Noise = &s.Noise.NoisePlan
 	}

@@ -6,10 +6,6 @@ import (
 	"math"
 	"strings"
 
-	"github.com/olekukonko/tablewriter"
-	"github.com/olekukonko/tablewriter/renderer"
-	"github.com/olekukonko/tablewriter/tw"
-
 	"gameday/loadgen"
 )
 
@@ -26,18 +22,18 @@ func CurveText(w io.Writer, c *Curve, o TextOptions) error {
 	if c.Found.Confirmed {
 		code = "1;32"
 	}
-	fmt.Fprintf(&b, " %s   %s   %s   %s\n\n", p.color(code, "CAPACITY "+head), plain(c.Scenario),
+	fmt.Fprintf(&b, " %s   %s   %s   %s\n\n", p.color(code, "CAPACITY "+head), PlainText(c.Scenario),
 		c.Started.Format("2006-01-02 15:04"),
 		span(c.Length.Round(second)))
 	if c.Fault != "" {
-		paragraph(&b, " With  ", "fault "+c.Fault+" standing throughout.")
+		Paragraph(&b, " With  ", "fault "+c.Fault+" standing throughout.")
 	}
-	paragraph(&b, " Why   ", capital(c.Found.Why, true)+".")
+	Paragraph(&b, " Why   ", capital(c.Found.Why, true)+".")
 	if c.Ended != "" {
-		paragraph(&b, "       ", "The run ended before its end: "+c.Ended+".")
+		Paragraph(&b, "       ", "The run ended before its end: "+c.Ended+".")
 	}
 	for _, r := range c.Residue {
-		paragraph(&b, "       ", p.color("1;31", "RESIDUE")+": "+r+" still stands; `gameday revert` removes it.")
+		Paragraph(&b, "       ", p.color("1;31", "RESIDUE")+": "+r+" still stands; `gameday revert` removes it.")
 	}
 	b.WriteByte('\n')
 	if err := curveTable(&b, byRate(c.Points), p); err != nil {
@@ -45,7 +41,7 @@ func CurveText(w io.Writer, c *Curve, o TextOptions) error {
 	}
 	if k := c.Knee; k != nil {
 		b.WriteByte('\n')
-		paragraph(&b, " Knee  ", kneeWords(k))
+		Paragraph(&b, " Knee  ", kneeWords(k))
 	}
 	for i, broke := range brokenBy(c.Points) {
 		lead := "       "
@@ -53,18 +49,18 @@ func CurveText(w io.Writer, c *Curve, o TextOptions) error {
 			b.WriteByte('\n')
 			lead = " Broke "
 		}
-		paragraph(&b, lead, broke)
+		Paragraph(&b, lead, broke)
 	}
 	if len(c.Remarks) > 0 {
 		b.WriteString("\n Notes\n")
 		for _, r := range c.Remarks {
-			paragraph(&b, "  –  ", r)
+			Paragraph(&b, "  –  ", r)
 		}
 	}
 	if o.Record != "" {
-		fmt.Fprintf(&b, "\n record %s", plain(o.Record))
+		fmt.Fprintf(&b, "\n record %s", PlainText(o.Record))
 		if o.Page {
-			fmt.Fprintf(&b, "   picture %s/capacity.html", strings.TrimSuffix(plain(o.Record), "/"))
+			fmt.Fprintf(&b, "   picture %s/capacity.html", strings.TrimSuffix(PlainText(o.Record), "/"))
 		}
 		b.WriteByte('\n')
 	}
@@ -129,20 +125,12 @@ func curveTable(b *strings.Builder, points []CurvePoint, p paint) error {
 		b.WriteString(" Nothing was measured.\n")
 		return nil
 	}
-	var raw strings.Builder
-	right := tw.AlignRight
-	columns := []tw.Align{right, right, right, right, right, right, tw.AlignLeft, tw.AlignLeft}
-	t := tablewriter.NewTable(&raw,
-		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{Borders: tw.BorderNone,
-			Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone}})),
-		tablewriter.WithEastAsian(tw.Off),
-		tablewriter.WithConfig(tablewriter.Config{
-			Header: tw.CellConfig{Alignment: tw.CellAlignment{PerColumn: columns},
-				Formatting: tw.CellFormatting{AutoFormat: tw.Off}},
-			Row: tw.CellConfig{Alignment: tw.CellAlignment{PerColumn: columns},
-				Formatting: tw.CellFormatting{AutoWrap: tw.WrapNone}},
-		}))
-	t.Header("RATE", "REACHED", "P50", "P95", "P99", "ERRORS", "", "P95")
+	var columns []Column
+	for _, head := range []string{"RATE", "REACHED", "P50", "P95", "P99", "ERRORS"} {
+		columns = append(columns, Column{Head: head, Right: true})
+	}
+	columns = append(columns, Column{}, Column{Head: "P95"})
+	var rows [][]string
 	low, high := math.Inf(1), 0.0
 	for _, q := range points {
 		if q.P95 > 0 {
@@ -156,17 +144,9 @@ func curveTable(b *strings.Builder, points []CurvePoint, p paint) error {
 		if q.Seconds == 0 {
 			row[1], row[2], row[3], row[4], row[5] = "–", "–", "–", "–", "–"
 		}
-		if err := t.Append(row); err != nil {
-			return err
-		}
+		rows = append(rows, row)
 	}
-	if err := t.Render(); err != nil {
-		return err
-	}
-	for line := range strings.Lines(raw.String()) {
-		b.WriteString(strings.TrimRight(line, " \n") + "\n")
-	}
-	return nil
+	return Table(b, columns, rows)
 }
 
 func outcomeMark(q CurvePoint, p paint) string {

@@ -161,7 +161,7 @@ func (k *chart) beside(from, to, y int, text, class string) {
 func textWide(s string) float64 { return letterWide * float64(utf8.RuneCountInString(s)) }
 
 func short(s string, most int) string {
-	s = plain(s)
+	s = PlainText(s)
 	if utf8.RuneCountInString(s) <= most {
 		return s
 	}

@@ -60,7 +60,7 @@ func (c *Scorecard) Find(query string) (*Item, error) {
 func idList(items []*Item) string {
 	ids := make([]string, len(items))
 	for i, it := range items {
-		ids[i] = "  " + plain(it.ID)
+		ids[i] = "  " + PlainText(it.ID)
 	}
 	return strings.Join(ids, "\n")
 }
@@ -89,7 +89,7 @@ func Explain(w io.Writer, c *Scorecard, query string, o TextOptions) error {
 	if note := noteWords(it); note != "" {
 		right += ", " + note
 	}
-	title := plain(it.Title)
+	title := PlainText(it.Title)
 	gap := max(3, textWidth-1-utf8.RuneCountInString(title)-utf8.RuneCountInString(right))
 	code := map[clock.Outcome]string{clock.Met: "32", clock.Missed: "31", clock.Unknown: "33"}[it.Outcome]
 	fmt.Fprintf(&b, " %s%s%s\n\n", title, strings.Repeat(" ", gap), p.color(code, right))
@@ -124,7 +124,7 @@ func field(b *strings.Builder, name, text string) {
 	if text == "" {
 		return
 	}
-	paragraph(b, fmt.Sprintf(" %-10s ", name), text)
+	Paragraph(b, fmt.Sprintf(" %-10s ", name), text)
 }
 
 // rawLines names the lines of the record that an item's evidence comes from.

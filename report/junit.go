@@ -9,33 +9,36 @@ import (
 	"gameday/clock"
 )
 
-type junitSuites struct {
+type junitDoc struct {
 	XMLName  xml.Name     `xml:"testsuites"`
 	Name     string       `xml:"name,attr"`
 	Tests    int          `xml:"tests,attr"`
 	Failures int          `xml:"failures,attr"`
 	Errors   int          `xml:"errors,attr"`
-	Suites   []junitSuite `xml:"testsuite"`
+	Suites   []JUnitSuite `xml:"testsuite"`
 }
 
-type junitSuite struct {
+// JUnitSuite is a group of cases. WriteJUnit counts them.
+type JUnitSuite struct {
 	Name     string      `xml:"name,attr"`
 	Tests    int         `xml:"tests,attr"`
 	Failures int         `xml:"failures,attr"`
 	Errors   int         `xml:"errors,attr"`
-	Cases    []junitCase `xml:"testcase"`
+	Cases    []JUnitCase `xml:"testcase"`
 }
 
-type junitCase struct {
+// JUnitCase is one case: it went well when it has neither a failure nor an error.
+type JUnitCase struct {
 	Name    string      `xml:"name,attr"`
 	Class   string      `xml:"classname,attr"`
 	Time    string      `xml:"time,attr,omitempty"` // seconds
-	Failure *junitFault `xml:"failure,omitempty"`
-	Error   *junitFault `xml:"error,omitempty"`
+	Failure *JUnitFault `xml:"failure,omitempty"`
+	Error   *JUnitFault `xml:"error,omitempty"`
 	Out     string      `xml:"system-out,omitempty"`
 }
 
-type junitFault struct {
+// JUnitFault says why a case did not go well.
+type JUnitFault struct {
 	Type    string `xml:"type,attr"`
 	Message string `xml:"message,attr"`
 	Text    string `xml:",chardata"`
@@ -45,34 +48,40 @@ type junitFault struct {
 // item, and two more for the safety gate and the verdict. What was missed is a failure. What is unknown is an error of
 // type "unknown" rather than a skipped test, because CI systems pass over skipped tests in silence.
 func JUnit(w io.Writer, c *Scorecard) error {
-	doc := junitSuites{Name: clean(c.Scenario)}
+	var suites []JUnitSuite
 	for i := range c.Parts {
 		p := &c.Parts[i]
-		s := junitSuite{Name: string(p.Part)}
+		s := JUnitSuite{Name: string(p.Part)}
 		for n := range p.Items {
 			s.Cases = append(s.Cases, itemCase(c, &p.Items[n]))
 		}
-		doc.Suites = append(doc.Suites, s)
+		suites = append(suites, s)
 	}
-	safety := junitCase{Name: "nothing is left on any target", Class: clean(c.Scenario) + ".safety",
-		Out: clean(c.Safety.Text)}
+	safety := JUnitCase{Name: "nothing is left on any target", Class: CleanText(c.Scenario) + ".safety",
+		Out: CleanText(c.Safety.Text)}
 	switch {
 	case c.Residue:
-		safety.Failure = &junitFault{"residue", clean(c.Safety.Text), ""}
+		safety.Failure = &JUnitFault{"residue", CleanText(c.Safety.Text), ""}
 	case !c.Safety.Clean:
-		safety.Error = &junitFault{"unknown", clean(c.Safety.Text), ""}
+		safety.Error = &JUnitFault{"unknown", CleanText(c.Safety.Text), ""}
 	}
-	verdict := junitCase{Name: "verdict", Class: clean(c.Scenario) + ".verdict",
-		Out: clean(verdictWords(c) + ", " + scoreWords(c) + ", coverage " + share(c.Coverage))}
-	why := clean(strings.Join(c.Why, " "))
+	verdict := JUnitCase{Name: "verdict", Class: CleanText(c.Scenario) + ".verdict",
+		Out: CleanText(verdictWords(c) + ", " + scoreWords(c) + ", coverage " + share(c.Coverage))}
+	why := CleanText(strings.Join(c.Why, " "))
 	switch c.Verdict {
 	case Failed:
-		verdict.Failure = &junitFault{"failed", why, ""}
+		verdict.Failure = &JUnitFault{"failed", why, ""}
 	case Aborted, Inconclusive:
-		verdict.Error = &junitFault{c.Verdict.String(), why, ""}
+		verdict.Error = &JUnitFault{c.Verdict.String(), why, ""}
 	}
-	doc.Suites = append(doc.Suites, junitSuite{Name: "safety", Cases: []junitCase{safety}},
-		junitSuite{Name: "verdict", Cases: []junitCase{verdict}})
+	suites = append(suites, JUnitSuite{Name: "safety", Cases: []JUnitCase{safety}},
+		JUnitSuite{Name: "verdict", Cases: []JUnitCase{verdict}})
+	return WriteJUnit(w, c.Scenario, suites)
+}
+
+// WriteJUnit writes suites in the XML that CI systems read. Texts in them must have gone through CleanText.
+func WriteJUnit(w io.Writer, name string, suites []JUnitSuite) error {
+	doc := junitDoc{Name: CleanText(name), Suites: suites}
 	doc.count()
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
@@ -80,13 +89,13 @@ func JUnit(w io.Writer, c *Scorecard) error {
 	e := xml.NewEncoder(w)
 	e.Indent("", "  ")
 	if err := e.Encode(doc); err != nil {
-		return fmt.Errorf("writing the scorecard as JUnit XML: %w", err)
+		return fmt.Errorf("writing JUnit XML: %w", err)
 	}
 	_, err := io.WriteString(w, "\n")
 	return err
 }
 
-func (d *junitSuites) count() {
+func (d *junitDoc) count() {
 	for i := range d.Suites {
 		s := &d.Suites[i]
 		s.Tests = len(s.Cases)
@@ -104,8 +113,8 @@ func (d *junitSuites) count() {
 	}
 }
 
-func itemCase(c *Scorecard, it *Item) junitCase {
-	k := junitCase{Name: clean(it.Title), Class: clean(c.Scenario) + "." + string(it.Part)}
+func itemCase(c *Scorecard, it *Item) JUnitCase {
+	k := JUnitCase{Name: CleanText(it.Title), Class: CleanText(c.Scenario) + "." + string(it.Part)}
 	if it.Latency != nil {
 		k.Time = fmt.Sprintf("%.3f", max(0, it.Latency.Mid().Seconds()))
 	}
@@ -117,23 +126,23 @@ func itemCase(c *Scorecard, it *Item) junitCase {
 	if it.Hint != "" {
 		lines = append(lines, "hint: "+it.Hint)
 	}
-	text := clean(strings.Join(lines, "\n"))
+	text := CleanText(strings.Join(lines, "\n"))
 	switch it.Outcome {
 	case clock.Missed:
-		k.Failure = &junitFault{"missed", clean(it.Why), text}
+		k.Failure = &JUnitFault{"missed", CleanText(it.Why), text}
 	case clock.Unknown:
-		k.Error = &junitFault{"unknown", clean(it.Why), text}
+		k.Error = &JUnitFault{"unknown", CleanText(it.Why), text}
 	default:
 		k.Out = text
 	}
 	return k
 }
 
-// clean makes a text that others wrote fit for XML and for the logs of CI systems, which may be terminals.
-func clean(s string) string {
+// CleanText makes a text that others wrote fit for XML and for the logs of CI systems, which may be terminals.
+func CleanText(s string) string {
 	lines := strings.Split(s, "\n")
 	for i := range lines {
-		lines[i] = plain(lines[i])
+		lines[i] = PlainText(lines[i])
 	}
 	return strings.Join(lines, "\n")
 }

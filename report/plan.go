@@ -36,6 +36,8 @@ type Plan struct {
 	Warnings  []string       `json:"warnings,omitempty"`
 	// Search is set when the run looks for the capacity, instead of being a game day.
 	Search *SearchPlan `json:"search,omitempty"`
+	// Regression is what the scenario says of comparing its runs; nil when it says nothing.
+	Regression *RegressionPlan `json:"regression,omitempty"`
 	// Policy is set by plan, where there are policies.
 	Policy *PolicyPlan `json:"policy,omitempty"`
 }

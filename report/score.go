@@ -34,7 +34,7 @@ func Score(rec *Record) *Scorecard {
 		Owner: j.people.scrub(rec.Plan.Owner), Run: j.tl.Started.Run, Version: j.tl.Started.Version,
 		Started: cmpTime(j.tl.Started.At, j.tl.Start).UTC(), Length: j.tl.End.Sub(j.tl.Start),
 		Torn: rec.Torn, Pass: rec.Plan.Score.Pass,
-		rec: rec, tl: j.tl, load: j.load, people: j.people, untested: j.shortfalls(),
+		rec: rec, tl: j.tl, load: j.load, people: j.people, untested: j.shortfalls(), by: j,
 	}
 	if e := j.tl.Ended; e != nil {
 		c.End, c.EndError = e.Reason, j.people.scrub(e.Error)

@@ -48,6 +48,7 @@ type Scorecard struct {
 	tl     *Timeline
 	load   *traffic
 	people *people
+	by     *judge
 	// untested are the planned faults that never took effect, or were cut short: a run with one cannot pass.
 	untested []shortfall
 }

@@ -9,10 +9,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/olekukonko/tablewriter"
-	"github.com/olekukonko/tablewriter/renderer"
-	"github.com/olekukonko/tablewriter/tw"
-
 	"gameday/clock"
 )
 
@@ -34,14 +30,14 @@ func Text(w io.Writer, c *Scorecard, o TextOptions) error {
 	var b strings.Builder
 	p := paint(o.Color)
 	fmt.Fprintf(&b, " %s   %s   coverage %s   %s   %s   %s\n\n", p.verdict(c), scoreWords(c), share(c.Coverage),
-		plain(c.Scenario),
+		PlainText(c.Scenario),
 		c.Started.In(c.tl.zone()).Format("2006-01-02 15:04"), span(c.Length.Round(second)))
 	for i, why := range c.Why {
 		head := " Why: "
 		if i > 0 {
 			head = "      "
 		}
-		paragraph(&b, head, capital(why, i > 0))
+		Paragraph(&b, head, capital(why, i > 0))
 	}
 	b.WriteByte('\n')
 	if err := table(&b, c, p); err != nil {
@@ -50,13 +46,13 @@ func Text(w io.Writer, c *Scorecard, o TextOptions) error {
 	if len(c.Next) > 0 {
 		b.WriteString("\n Do next\n")
 		for i, a := range c.Next {
-			paragraph(&b, fmt.Sprintf("  %d  ", i+1), a.Text)
+			Paragraph(&b, fmt.Sprintf("  %d  ", i+1), a.Text)
 		}
 	}
 	if len(c.Remarks) > 0 {
 		b.WriteString("\n Notes\n")
 		for _, r := range c.Remarks {
-			paragraph(&b, "  –  ", r)
+			Paragraph(&b, "  –  ", r)
 		}
 	}
 	if o.Record != "" {
@@ -69,7 +65,7 @@ func Text(w io.Writer, c *Scorecard, o TextOptions) error {
 // whereabouts writes the last line: where the record and the page are, and how to ask on. What does not fit into the
 // width goes to a line of its own.
 func whereabouts(b *strings.Builder, o TextOptions) {
-	dir := plain(o.Record)
+	dir := PlainText(o.Record)
 	words := []string{"record " + dir}
 	if o.Page {
 		words = append(words, "report "+strings.TrimSuffix(dir, "/")+"/report.html")
@@ -187,27 +183,11 @@ func noteWords(i *Item) string {
 	return strings.Join(words, ", ")
 }
 
-// table draws the scorecard's table. The widths are set, and East Asian ambiguity is off, so that no locale can change
-// it.
+// table draws the scorecard's table.
 func table(b *strings.Builder, c *Scorecard, p paint) error {
-	var raw strings.Builder
-	left, right := tw.AlignLeft, tw.AlignRight
-	t := tablewriter.NewTable(&raw,
-		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{Borders: tw.BorderNone,
-			Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone}})),
-		tablewriter.WithEastAsian(tw.Off),
-		tablewriter.WithConfig(tablewriter.Config{
-			Header: tw.CellConfig{
-				Alignment:  tw.CellAlignment{PerColumn: []tw.Align{left, right, left, left, left, right, left}},
-				Formatting: tw.CellFormatting{AutoFormat: tw.Off},
-			},
-			Row: tw.CellConfig{
-				Alignment:  tw.CellAlignment{PerColumn: []tw.Align{left, right, left, left, left, right, left}},
-				Formatting: tw.CellFormatting{AutoWrap: tw.WrapNormal},
-			},
-			Widths: tw.CellWidth{PerColumn: tw.NewMapper[int, int]().Set(2, 26).Set(3, 20).Set(4, 10).Set(6, 13)},
-		}))
-	t.Header("PART", "SCORE", "ITEM", "MEASURED", "LIMIT", "POINTS", "")
+	columns := []Column{{Head: "PART"}, {Head: "SCORE", Right: true}, {Head: "ITEM", Width: 26}, {Head: "MEASURED", Width: 20},
+		{Head: "LIMIT", Width: 10}, {Head: "POINTS", Right: true}, {Width: 13}}
+	var rows [][]string
 	for i := range c.Parts {
 		part := &c.Parts[i]
 		for n := range part.Items {
@@ -216,19 +196,11 @@ func table(b *strings.Builder, c *Scorecard, p paint) error {
 			if n == 0 {
 				name, score = string(part.Part), partWords(part)
 			}
-			row := []string{name, score, cell(it.Title), stacked(it.Measured), stacked(it.Limit), p.points(it), noteWords(it)}
-			if err := t.Append(row); err != nil {
-				return err
-			}
+			rows = append(rows, []string{name, score, cell(it.Title), stacked(it.Measured), stacked(it.Limit), p.points(it), noteWords(it)})
 		}
 	}
-	if len(c.Parts) > 0 {
-		if err := t.Render(); err != nil {
-			return err
-		}
-	}
-	for line := range strings.Lines(raw.String()) {
-		b.WriteString(strings.TrimRight(line, " \n") + "\n")
+	if err := Table(b, columns, rows); err != nil {
+		return err
 	}
 	state := "clean"
 	switch {
@@ -237,14 +209,14 @@ func table(b *strings.Builder, c *Scorecard, p paint) error {
 	case !c.Safety.Clean:
 		state = p.color("33", "unproven")
 	}
-	paragraph(b, fmt.Sprintf(" safety    %s   ", state), c.Safety.Text)
+	Paragraph(b, fmt.Sprintf(" safety    %s   ", state), c.Safety.Text)
 	return nil
 }
 
 // cell makes a text fit for a cell: on one line, and not so long that it fills the screen.
 func cell(s string) string {
 	const most = 160
-	s = plain(s)
+	s = PlainText(s)
 	if utf8.RuneCountInString(s) > most {
 		s = string([]rune(s)[:most-1]) + "…"
 	}
@@ -254,9 +226,9 @@ func cell(s string) string {
 // stacked puts each of several values on a line of its own.
 func stacked(s string) string { return strings.ReplaceAll(cell(s), ", ", ",\n") }
 
-// plain makes a text that others wrote fit for a terminal: control characters, which could redraw the screen, are
+// PlainText makes a text that others wrote fit for a terminal: control characters, which could redraw the screen, are
 // blanks.
-func plain(s string) string {
+func PlainText(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r) {
 			return ' '
@@ -265,12 +237,12 @@ func plain(s string) string {
 	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
-// paragraph writes a text behind a head, wrapped to the width, with the further lines under the first word.
-func paragraph(b *strings.Builder, head, text string) {
+// Paragraph writes a text behind a head, wrapped to the width, with the further lines under the first word.
+func Paragraph(b *strings.Builder, head, text string) {
 	indent := visible(head)
 	b.WriteString(head)
 	at := indent
-	for i, word := range strings.Fields(plain(text)) {
+	for i, word := range strings.Fields(PlainText(text)) {
 		n := utf8.RuneCountInString(word)
 		switch {
 		case i == 0:

@@ -223,3 +223,25 @@ func list(words []string) string {
 		return strings.Join(words[:n-1], ", ") + " and " + words[n-1]
 	}
 }
+
+// Spark draws values as a row of bars, the largest full. A value that is not a number is a dot.
+func Spark(values []float64) string {
+	bars := []rune("▁▂▃▄▅▆▇█")
+	top := 0.0
+	for _, v := range values {
+		if v > top {
+			top = v
+		}
+	}
+	if top == 0 {
+		return ""
+	}
+	out := make([]rune, len(values))
+	for i, v := range values {
+		out[i] = '·'
+		if !math.IsNaN(v) {
+			out[i] = bars[min(len(bars)-1, int(max(0, v)/top*float64(len(bars)-1)+0.5))]
+		}
+	}
+	return string(out)
+}

@@ -61,6 +61,7 @@ func (l *loader) scenario(named *namedBlock, labs map[string]*lab.Config, own []
 	d.responses(b)
 	d.aborts(b)
 	d.score(b)
+	d.regression(b)
 	return s
 }
 

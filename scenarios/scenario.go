@@ -41,6 +41,9 @@ type Scenario struct {
 	Score     report.ScorePlan
 	SLIs      []OwnSLI
 
+	// Regression is how runs are compared; nil when the file says nothing of it.
+	Regression *Regression
+
 	Lab          *lab.Config
 	AlarmSources []AlarmSource
 	Responders   []ResponderSource

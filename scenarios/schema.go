@@ -68,6 +68,8 @@ type scenarioBlock struct {
 	Aborts    []abortBlock    `hcl:"abort,block"`
 	Score     []scoreBlock    `hcl:"score,block"`
 	SLIs      []namedBlock    `hcl:"sli,block"`
+
+	Regression []regressionBlock `hcl:"regression,block"`
 }
 
 type timelineBlock struct {

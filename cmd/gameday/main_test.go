@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,9 +17,11 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"gopkg.in/yaml.v3"
 
 	"gameday/faults/stress"
 	"gameday/internal/promrig"
+	"gameday/internal/runrig"
 	"gameday/loadgen/k6"
 	"gameday/loadgen/native"
 	"gameday/targets/lab"
@@ -56,13 +59,13 @@ func TestMain(m *testing.M) {
 
 // world is the service that the scripts' game days disturb.
 func world() {
-	listen := flag.String("listen", ":8080", "address")
+	listen := flag.String("listen", ":8080", "address, or unix:PATH")
 	latency := flag.Duration("latency", 0, "how long an answer takes")
 	broken := flag.Bool("broken", false, "answer 500")
 	workers := flag.Int("workers", 10_000, "how many requests are answered at once; the others wait")
 	flag.Parse()
 	busy := make(chan struct{}, *workers)
-	server := &http.Server{Addr: *listen, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		busy <- struct{}{}
 		defer func() { <-busy }()
 		select {
@@ -73,13 +76,25 @@ func world() {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	})}
-	fmt.Fprintln(os.Stderr, server.ListenAndServe())
+	network, address := "tcp", *listen
+	if path, is := strings.CutPrefix(*listen, "unix:"); is {
+		network, address = "unix", path
+	}
+	l, err := net.Listen(network, address)
+	if err == nil {
+		err = server.Serve(l)
+	}
+	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
 }
 
 // TestScripts runs every promise of the command line.
 func TestScripts(t *testing.T) {
 	common, err := filepath.Abs("testdata/common")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples, err := filepath.Abs("../../examples")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +105,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("EXAMPLES", examples)
 			e.Setenv("GAMEDAY_LEDGER", filepath.Join(e.WorkDir, "ledger"))
 			e.Setenv("CI", os.Getenv("CI"))
 			e.Setenv("TEST_MACHINE_POLICY", filepath.Join(e.WorkDir, "machine", "policy.hcl"))
@@ -107,7 +123,7 @@ func TestScripts(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "accesslog": accessLog,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "accesslog": accessLog, "records": records, "step": step,
 			"history": func(ts *testscript.TestScript, _ bool, _ []string) { history(t, ts) }},
 	})
 }
@@ -176,6 +192,77 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if code != want {
 		ts.Fatalf("exit code %d, want %d", code, want)
 	}
+}
+
+// records makes records of runs that never took place: records DIR N SLOW [SEED]. They are called DIR/1 to DIR/N, and their
+// requests take SLOW times as long as usual.
+func records(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 || len(args) > 4 {
+		ts.Fatalf("usage: records DIR N SLOW [SEED]")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	slow, err := strconv.ParseFloat(args[2], 64)
+	ts.Check(err)
+	seed := uint64(1)
+	if len(args) == 4 {
+		seed, err = strconv.ParseUint(args[3], 10, 64)
+		ts.Check(err)
+	}
+	w := runrig.New(seed)
+	w.Baseline, w.Load, w.Recovery, w.Outliers = 2, 20, 2, 0
+	for i := range n {
+		name := strconv.Itoa(i + 1)
+		began := time.Date(2026, 11, 20, 9+i, int(seed), 0, 0, time.UTC)
+		rec := w.Run(fmt.Sprintf("%s-%s-%d", filepath.Base(args[0]), name, seed), began, w.Chance(0)*slow)
+		ts.Check(runrig.Write(filepath.Join(ts.MkAbs(args[0]), name), rec))
+	}
+}
+
+// step takes a shell step out of a CI file, as that system would run it: step FILE NAME SCRIPT. NAME is a step's name at GitHub,
+// and script or before_script at GitLab, whose lines are one script. A step that is no shell, or does not parse, is a failure.
+func step(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: step FILE NAME SCRIPT")
+	}
+	b, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	var file map[string]yaml.Node
+	ts.Check(yaml.Unmarshal(b, &file))
+	text := ""
+	if jobs, ok := file["jobs"]; ok {
+		var all map[string]struct {
+			Steps []struct{ Name, Run, Uses string }
+		}
+		ts.Check(jobs.Decode(&all))
+		for _, job := range all {
+			for _, s := range job.Steps {
+				if s.Name == args[1] {
+					text = "set -eo pipefail\n" + s.Run
+				}
+				if s.Run == "" && s.Uses == "" {
+					ts.Fatalf("step %q does nothing", s.Name)
+				}
+			}
+		}
+	} else {
+		for _, node := range file {
+			var job map[string]any
+			if node.Decode(&job) == nil {
+				if lines, ok := job[args[1]].([]any); ok {
+					for _, l := range lines {
+						text += fmt.Sprintln(l)
+					}
+				}
+			}
+		}
+	}
+	if text == "" {
+		ts.Fatalf("%s has no step %q", args[0], args[1])
+	}
+	script := ts.MkAbs(args[2])
+	ts.Check(os.WriteFile(script, []byte(text), 0o644))
+	ts.Check(ts.Exec("bash", "-n", script))
 }
 
 // until waits for a file to hold a pattern: until runs/x/record.jsonl '"injected"'.

@@ -54,6 +54,7 @@ func root(out, errw io.Writer) *app {
 	a.cmd.AddCommand(a.validateCmd(), a.importCmd(), a.planCmd(), a.baselineCmd(), a.runCmd(), a.capacityCmd(), a.reportCmd(),
 		a.explainCmd(), a.markCmd(), a.stopCmd(), a.revertCmd(), a.hostsCmd(), a.installGuardCmd(), a.policyCmd(), a.auditCmd(),
 		a.kindsCmd(), a.guardCmd(), a.generatorCmd(), exitTopic())
+	a.cmd.AddCommand(a.compareCmd(), a.regressCmd(), a.historyCmd())
 	return a
 }
 
@@ -66,6 +67,9 @@ func (a *app) execute(args []string) error {
 		if arg == "-var" || arg == "-var-file" || strings.HasPrefix(arg, "-var=") || strings.HasPrefix(arg, "-var-file=") {
 			args[i] = "-" + arg
 		}
+	}
+	if len(args) > 0 && args[0] == "compare" {
+		args = spread(args)
 	}
 	a.cmd.SetArgs(args)
 	return a.cmd.Execute()
@@ -104,7 +108,9 @@ func exitTopic() *cobra.Command {
   2  bad usage, a mistake in the scenario, or forbidden by a policy or a halt; nothing was touched
   3  inconclusive: too much is unknown to say passed or failed
   4  aborted: a stop condition held, or somebody stopped the run
-  5  residue: a fault is left standing; run ` + "`gameday revert`",
+  5  residue: a fault is left standing; run ` + "`gameday revert`" + `
+
+compare and regress exit 0 when nothing is worse, 1 when something is, and 3 when that cannot be told.`,
 	}
 }
 

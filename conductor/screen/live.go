@@ -108,21 +108,7 @@ func (st *streamState) line(t report.TrafficPlan) string {
 		return "–"
 	}
 	return fmt.Sprintf(" %-10s %s/s of %d/s   errors %s   p95 %s   dropped %d   %s", t.Name, show("rate", "%.0f", 1), st.last.Due,
-		show("error_ratio", "%.1f %%", 100), show("p95", "%.0f ms", 1000), st.last.Dropped, spark(st.trend))
-}
-
-// spark draws values as a row of bars, the largest full.
-func spark(values []float64) string {
-	bars := []rune("▁▂▃▄▅▆▇█")
-	top := slices.Max(append([]float64{0}, values...))
-	if top == 0 {
-		return ""
-	}
-	out := make([]rune, len(values))
-	for i, v := range values {
-		out[i] = bars[min(len(bars)-1, int(v/top*float64(len(bars)-1)+0.5))]
-	}
-	return string(out)
+		show("error_ratio", "%.1f %%", 100), show("p95", "%.0f ms", 1000), st.last.Dropped, report.Spark(st.trend))
 }
 
 // mmss prints a duration as "1:52".

@@ -85,6 +85,23 @@ func (a *Aggregate) Read(stream, name string) (value float64, ok bool) {
 	return 0, false
 }
 
+// Of returns how many requests, arrivals or checks an indicator's value is of, and 0 for a rate, which is of time.
+func (a *Aggregate) Of(stream, name string) uint64 {
+	s := a.of(stream)
+	if s == nil {
+		return 0
+	}
+	switch name {
+	case "rate":
+		return 0
+	case "dropped_ratio", "reached_ratio":
+		return s.due
+	case "check_ratio":
+		return s.checks
+	}
+	return s.requests
+}
+
 // Seconds returns how many seconds a stream has windows for; the stream "" is all of them.
 func (a *Aggregate) Seconds(stream string) int {
 	if s := a.of(stream); s != nil {

@@ -52,6 +52,15 @@ func TestAggregateReads(t *testing.T) {
 			t.Errorf("%s of %q is %g, %t; want %g", test.name, test.stream, got, ok, test.want)
 		}
 	}
+	for _, test := range []struct {
+		stream, name string
+		want         uint64
+	}{{"shop", "p95", 400}, {"", "error_ratio", 800}, {"", "reached_ratio", 800}, {"search", "dropped_ratio", 400},
+		{"shop", "check_ratio", 32}, {"shop", "rate", 0}, {"none", "p95", 0}} {
+		if got := a.Of(test.stream, test.name); got != test.want {
+			t.Errorf("%s of %q is of %d, want %d", test.name, test.stream, got, test.want)
+		}
+	}
 	if a.Seconds("shop") != 4 || a.Seconds("") != 4 {
 		t.Errorf("%d and %d seconds", a.Seconds("shop"), a.Seconds(""))
 	}

@@ -106,6 +106,25 @@ scenario "checkout-loses-payments" {
     held = "10s"
   }
   score { pass = 80 }
+
+  regression {
+    completed     = "ignore"
+    error_ratio   = "0.2%"
+    p50           = "1ms"
+    p95           = "10% and 5ms"
+    p99           = "20%"
+    rate          = "5% and 10/s"
+    reached_ratio = "1%"
+    dropped_ratio = "0%"
+    capacity      = "3%"
+    ttd           = "5s"
+    tta           = "ignore"
+    ttr           = "50% and 2s"
+    score         = "2.5 points"
+    phases        = ["load", "recovery"]
+    each_traffic  = true
+    build         = "make build"
+  }
 }
 
 lab "shop" {
