@@ -129,7 +129,7 @@ func (l *Levels) gap(stream string) (g levelGap) {
 		if stream != "" && s != stream {
 			continue
 		}
-		if why := use(j.load.during(s, l.Spans...)).saturation(); why != "" {
+		if why := saturation(j.load.during(s, l.Spans...)); why != "" {
 			g.spoilt = fmt.Sprintf("the generator of %s was at its own limit (%s)", s, why)
 			return g
 		}
