@@ -68,6 +68,7 @@ type bound struct{ lo, hi, size float64 }
 // intervals beyond their limits, and either within its limit rules it out. mayWorse and mayBetter say that the tests
 // agree: with ties they can be stricter than the intervals.
 func (r *Row) settle(higher bool, bounds []bound, mayWorse, mayBetter bool) {
+	r.Verdict, r.NotWorse, r.Why = Unknown, false, ""
 	worse, better, notWorse, notBetter := true, true, false, false
 	for _, b := range bounds {
 		lo, hi := b.lo, b.hi

@@ -14,6 +14,7 @@ import (
 
 	"gameday/internal/runrig"
 	"gameday/report"
+	"gameday/report/stats"
 )
 
 // pairOf makes a pair that says of one metric what it is given: nil is unknown, a negative value never came about.
@@ -150,6 +151,33 @@ func TestMinPairs(t *testing.T) {
 	}
 }
 
+// A row that is worse at its own level, and not at the one it shares with the others, is no verdict yet.
+func TestSequenceConfirms(t *testing.T) {
+	p95 := Metric{Yardstick: "p95", Stretch: "load"}
+	others := []Metric{{Yardstick: "error_ratio", Stretch: "load"}, {Yardstick: "reached_ratio", Stretch: "load"}, {Yardstick: report.MaxRate},
+		{Yardstick: report.TimeToDetect, Of: "A"}, {Yardstick: report.TimeToDetect, Of: "B"}, {Yardstick: report.TimeToRecover, Of: "C"}}
+	pairs := pairsOf(8, p95, 1, 2)
+	pairs[2] = pairOf(2, p95, new(1.5), new(1.499)) // one small step the other way
+	alone, err := Sequential{Most: 8}.Judge(pairs)
+	if err != nil || alone.Verdict != Worse {
+		t.Fatalf("alone: %v, %v", alone, err)
+	}
+	for _, p := range pairs {
+		for _, m := range others {
+			for _, r := range []*Run{p.Base, p.Head} {
+				r.Samples[m] = Sample{State: report.FigureSeen, Reading: stats.Exactly(1)}
+			}
+		}
+	}
+	among, err := Sequential{Most: 8}.Judge(pairs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if why := strings.Join(among.Why, "\n"); among.Verdict != Unknown || !strings.Contains(why, "being one of several that count, it may be chance") {
+		t.Errorf("among others: %s, %s", among.Verdict, why)
+	}
+}
+
 func TestSequentialRefuses(t *testing.T) {
 	m := Metric{Yardstick: "p95", Stretch: "load"}
 	if _, err := (Sequential{Most: 16}).Judge(nil); err == nil {
@@ -230,7 +258,7 @@ func TestSequenceGolden(t *testing.T) {
 	}
 	golden(t, filepath.Join("testdata", "sequence.txt"), text.Bytes())
 	golden(t, filepath.Join("testdata", "sequence.md"), md.Bytes())
-	if got := c.Progress(); !strings.HasPrefix(got, "after 9 of at most 16 pairs: worse; ShopDown to detect") {
+	if got := c.Progress(); !strings.HasPrefix(got, "after 10 of at most 16 pairs: worse; ShopDown to detect") {
 		t.Errorf("progress: %s", got)
 	}
 }
