@@ -178,7 +178,7 @@ var themes = []struct {
 	{script: "redirects.js", requests: 8},
 	{script: "rps.js", requests: 1, says: []string{"at most 50 requests a second"}},
 	{script: "scenarios.js", requests: 1, mixed: true},
-	{script: "secrets.js", requests: 1, says: []string{"the word is ***SECRET_REDACTED***"}},
+	{script: "secrets.js", requests: 2, failed: 1, says: []string{"the word is ***SECRET_REDACTED***", "/?key=***SECRET_REDACTED***", "connection refused"}},
 	{script: "setup.js", requests: 1},
 	{script: "streams.js", requests: 1},
 	{script: "throws.js", mixed: true, says: []string{"Uncaught (in promise)", "it should be closed"}},

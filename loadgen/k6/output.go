@@ -330,8 +330,8 @@ func (l listener) Fire(e *logrus.Entry) error {
 		l.child.tally.At(e.Time, func(w *loadgen.Window) { w.Thrown++ })
 	}
 	text := e.Message
-	if err, ok := e.Data[logrus.ErrorKey].(error); ok {
-		text += ": " + err.Error()
+	if cause, ok := e.Data[logrus.ErrorKey].(string); ok { // see textErrors
+		text += ": " + cause
 	}
 	l.child.Log(e.Level.String(), text)
 	return nil

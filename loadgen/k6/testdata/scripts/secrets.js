@@ -10,6 +10,7 @@ export default async function () {
   console.warn(`the word is ${token}`);
   const answer = http.get(`${__ENV.HTTP}/echo`, { headers: { Authorization: token } });
   check(answer, { told: (a) => a.json('headers.Authorization.0') === 'opensesame' });
+  http.get(`http://${__ENV.GONE}/?key=${token}`);
   try {
     await secrets.get('NOTHING');
   } catch (e) {

@@ -10,12 +10,12 @@ export const options = { vus: 1, iterations: 9 };
 
 export default function () {
   const turn = exec.scenario.iterationInTest % 3;
-  if (turn === 0) {
+  if (turn === 1) {
     return;
   }
   if (!connected) {
     client.connect(__ENV.GRPC, { plaintext: true });
     connected = true;
   }
-  client.invoke('grpc.testing.TestService/UnaryCall', { responseSize: turn === 1 ? 1 : -1 }, { timeout: '100ms' });
+  client.invoke('grpc.testing.TestService/UnaryCall', { responseSize: turn === 0 ? 1 : -1 }, { timeout: '100ms' });
 }
