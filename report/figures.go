@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"time"
 
@@ -74,14 +75,46 @@ func (c *Scorecard) completed() Figure {
 	switch c.End {
 	case EndComplete:
 		f.State = FigureSeen
-	case EndAborted, EndUnsteady:
-		f.State = FigureNever
+	case EndAborted:
+		f.State, f.Why = c.by.unlessSpoilt(c.by.tl.Phases...)
+	case EndUnsteady:
+		f.State, f.Why = c.by.unsteady()
 	case EndInterrupted:
 		f.Why = "gameday was killed"
 	default:
 		f.Why = "the run ended before its time (" + string(c.End) + ")"
 	}
 	return f
+}
+
+// unsteady tells whether it was the service that did not hold the steady state in the baseline phase: an expectation was
+// broken, rather than without data, and the generator had nothing to do with it.
+func (j *judge) unsteady() (FigureState, string) {
+	phase, reached := j.tl.Phase(Baseline)
+	if !reached {
+		return FigureUnknown, "the baseline phase was not reached"
+	}
+	readings := j.load.over(phase.Span)
+	for _, e := range j.steadyExpects() {
+		if v := e.That.Eval(readings); v.Known && v.IsBool && !v.Truth {
+			return j.unlessSpoilt(phase)
+		}
+	}
+	return FigureUnknown, "the steady state could not be told in the baseline phase"
+}
+
+// unlessSpoilt returns that something did not come about, unless a generator at its own limit may be why.
+func (j *judge) unlessSpoilt(phases ...PhaseSpan) (FigureState, string) {
+	var spans []clock.Span
+	for _, p := range phases {
+		spans = append(spans, p.Span)
+	}
+	for _, s := range j.load.streams {
+		if why := saturation(j.load.during(s, spans...)); why != "" {
+			return FigureUnknown, fmt.Sprintf("the generator of %s was at its own limit (%s)", s, why)
+		}
+	}
+	return FigureNever, ""
 }
 
 // figure tells the capacity that was found, of the fault that stood. Where the generator was the limit it may be anything

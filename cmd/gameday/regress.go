@@ -110,7 +110,8 @@ func (a *app) regress(f *regressing, path string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := interrupted()
+	defer os.Remove(dir) // only when nothing was kept
+	ctx, stop := a.interrupted()
 	defer stop()
 	c, err := pairs.Run(ctx, pairs.Options{
 		Base: pairs.Side{Name: "base", Ref: f.base, Command: f.baseCommand}, Head: pairs.Side{Name: "head", Ref: f.head, Command: f.headCommand},
@@ -143,13 +144,17 @@ func (f *regressing) keep(dir string, c *compare.Comparison) error {
 		writeFile(filepath.Join(dir, "comparison.md"), func(w io.Writer) error { return compare.Markdown(w, c) }))
 }
 
-// interrupted returns a context that ends with a signal to stop.
-func interrupted() (ctx context.Context, stop func()) {
+// interrupted returns a context that ends with the first signal to stop. To another one it says what is waited for: the
+// run in progress is reverting what stands.
+func (a *app) interrupted() (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
-		if sig, ok := <-c; ok {
+		for sig := range c {
+			if ctx.Err() != nil {
+				a.say("still waiting for the run in progress to undo what it did")
+			}
 			cancel(fmt.Errorf("%s: stopped; the runs so far are kept", sig))
 		}
 	}()

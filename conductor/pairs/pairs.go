@@ -79,7 +79,7 @@ type runner struct {
 	Options
 	sides   [2]*place
 	pairs   []compare.Pair
-	began   time.Time
+	began   time.Time     // after building
 	longest time.Duration // of a pair so far
 	most    int           // pairs, as the budget allows
 }
@@ -96,7 +96,7 @@ type place struct {
 // comparison is that of the pairs that were completed; it is nil when there was none. Whatever it started and checked
 // out is gone when it returns; the records stay.
 func Run(ctx context.Context, o Options) (c *compare.Comparison, err error) {
-	r := &runner{Options: o, began: time.Now(), most: min(o.Pairs, stats.MostPairs)}
+	r := &runner{Options: o, most: min(o.Pairs, stats.MostPairs)}
 	work, err := os.MkdirTemp("", "gameday-regress-")
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for checkouts: %w", err)
@@ -106,6 +106,7 @@ func Run(ctx context.Context, o Options) (c *compare.Comparison, err error) {
 	if err := r.prepare(ctx, trees); err != nil {
 		return nil, err
 	}
+	r.began = time.Now()
 	for i := 0; i < r.most; i++ {
 		if err := r.pair(ctx, i); err != nil {
 			return c, err

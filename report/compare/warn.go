@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -116,11 +117,21 @@ func trafficWords(p *report.Plan, name string) string {
 		if t.Name != name {
 			continue
 		}
-		rate := fmt.Sprintf("%g times %g/s", t.Multiple, t.Rate)
+		words := fmt.Sprintf("%g times %g/s", t.Multiple, t.Rate)
 		if t.KeepExecutors {
-			rate = fmt.Sprintf("%g times the script's own rates", t.Multiple)
+			words = fmt.Sprintf("%g times the script's own rates", t.Multiple)
 		}
-		return fmt.Sprintf("%s by %s %s", rate, t.Engine, t.Script)
+		words += fmt.Sprintf(" by %s %s", t.Engine, cmp.Or(t.Script, t.Mix))
+		if how := t.Manner(); how != "" {
+			words += ", " + how
+		}
+		if t.Start != nil {
+			words += fmt.Sprintf(", from %s", *t.Start)
+		}
+		if len(t.Generators) > 0 {
+			words += ", sent from " + strings.Join(t.Generators, ", ")
+		}
+		return words
 	}
 	return "none"
 }
