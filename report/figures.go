@@ -26,12 +26,12 @@ type FigureState int
 const (
 	FigureUnknown FigureState = iota
 	FigureSeen
-	FigureNever // it did not come about although it was watched: an alarm that did not fire, a run that did not come to its end
+	FigureNever // it did not come about although it was watched: an alarm that did not fire, say
 )
 
-// Figures returns what the run tells once: that it came to its planned end, times to detect, acknowledge and recover, and
-// the score. The middle of a latency stands for it: that one reading is uncertain shows as variation between runs. The
-// score stays an interval, for what is unknown in it is not chance. Of a search they are its end and the capacity.
+// Figures returns what the run tells once: that it came to its planned end, times to detect, acknowledge and recover,
+// and the score. The middle of a latency stands for it: that one reading is uncertain shows as variation between runs.
+// The score stays an interval, for what is unknown in it is not chance. Of a search they are its end and the capacity.
 func (c *Scorecard) Figures() []Figure {
 	out := []Figure{c.completed()}
 	if curve, err := CurveOf(c.rec); err == nil {
@@ -87,8 +87,8 @@ func (c *Scorecard) completed() Figure {
 	return f
 }
 
-// unsteady tells whether it was the service that did not hold the steady state in the baseline phase: an expectation was
-// broken, rather than without data, and the generator had nothing to do with it.
+// unsteady tells whether it was the service that did not hold the steady state in the baseline phase: an expectation
+// was broken, rather than without data, and the generator had nothing to do with it.
 func (j *judge) unsteady() (FigureState, string) {
 	phase, reached := j.tl.Phase(Baseline)
 	if !reached {
@@ -117,8 +117,8 @@ func (j *judge) unlessSpoilt(phases ...PhaseSpan) (FigureState, string) {
 	return FigureNever, ""
 }
 
-// figure tells the capacity that was found, of the fault that stood. Where the generator was the limit it may be anything
-// above, so that High is +Inf.
+// figure tells the capacity that was found, of the fault that stood. Where the generator was the limit it may be
+// anything above, so that High is +Inf.
 func (c *Curve) figure() Figure {
 	f := Figure{Yardstick: MaxRate, Of: c.Fault}
 	if !c.Found.Confirmed {

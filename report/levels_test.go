@@ -144,7 +144,8 @@ func TestFigures(t *testing.T) {
 			}
 			found = true
 			mid := (f.Low + f.High) / 2
-			if f.State != c.state || c.value > 0 && mid != c.value && !(math.Abs(mid-c.value) <= 1) || !strings.Contains(f.Why, c.why) {
+			if f.State != c.state || c.value > 0 && mid != c.value && !(math.Abs(mid-c.value) <= 1) || !strings.Contains(f.Why,
+				c.why) {
 				t.Errorf("%s: %s of %q is %+v, want %+v", c.name, c.yardstick, c.of, f, c)
 			}
 		}

@@ -291,7 +291,8 @@ func pidIn(t *testing.T, path string) int {
 	return pid
 }
 
-// TestInterrupted: when the context ends in the middle of a run, the world goes, its cleanup runs, and the checkouts go.
+// TestInterrupted: when the context ends in the middle of a run, the world goes, its cleanup runs, and the checkouts
+// go.
 func TestInterrupted(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	r := newRig(t)
