@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"time"
 
@@ -25,12 +26,12 @@ type FigureState int
 const (
 	FigureUnknown FigureState = iota
 	FigureSeen
-	FigureNever // it did not come about although it was watched: an alarm that did not fire, a run that did not come to its end
+	FigureNever // it did not come about although it was watched: an alarm that did not fire, say
 )
 
-// Figures returns what the run tells once: that it came to its planned end, times to detect, acknowledge and recover, and
-// the score. The middle of a latency stands for it: that one reading is uncertain shows as variation between runs. The
-// score stays an interval, for what is unknown in it is not chance. Of a search they are its end and the capacity.
+// Figures returns what the run tells once: that it came to its planned end, times to detect, acknowledge and recover,
+// and the score. The middle of a latency stands for it: that one reading is uncertain shows as variation between runs.
+// The score stays an interval, for what is unknown in it is not chance. Of a search they are its end and the capacity.
 func (c *Scorecard) Figures() []Figure {
 	out := []Figure{c.completed()}
 	if curve, err := CurveOf(c.rec); err == nil {
@@ -74,8 +75,10 @@ func (c *Scorecard) completed() Figure {
 	switch c.End {
 	case EndComplete:
 		f.State = FigureSeen
-	case EndAborted, EndUnsteady:
-		f.State = FigureNever
+	case EndAborted:
+		f.State, f.Why = c.by.unlessSpoilt(c.by.tl.Phases...)
+	case EndUnsteady:
+		f.State, f.Why = c.by.unsteady()
 	case EndInterrupted:
 		f.Why = "gameday was killed"
 	default:
@@ -84,8 +87,38 @@ func (c *Scorecard) completed() Figure {
 	return f
 }
 
-// figure tells the capacity that was found, of the fault that stood. Where the generator was the limit it may be anything
-// above, so that High is +Inf.
+// unsteady tells whether it was the service that did not hold the steady state in the baseline phase: an expectation
+// was broken, rather than without data, and the generator had nothing to do with it.
+func (j *judge) unsteady() (FigureState, string) {
+	phase, reached := j.tl.Phase(Baseline)
+	if !reached {
+		return FigureUnknown, "the baseline phase was not reached"
+	}
+	readings := j.load.over(phase.Span)
+	for _, e := range j.steadyExpects() {
+		if v := e.That.Eval(readings); v.Known && v.IsBool && !v.Truth {
+			return j.unlessSpoilt(phase)
+		}
+	}
+	return FigureUnknown, "the steady state could not be told in the baseline phase"
+}
+
+// unlessSpoilt returns that something did not come about, unless a generator at its own limit may be why.
+func (j *judge) unlessSpoilt(phases ...PhaseSpan) (FigureState, string) {
+	var spans []clock.Span
+	for _, p := range phases {
+		spans = append(spans, p.Span)
+	}
+	for _, s := range j.load.streams {
+		if why := saturation(j.load.during(s, spans...)); why != "" {
+			return FigureUnknown, fmt.Sprintf("the generator of %s was at its own limit (%s)", s, why)
+		}
+	}
+	return FigureNever, ""
+}
+
+// figure tells the capacity that was found, of the fault that stood. Where the generator was the limit it may be
+// anything above, so that High is +Inf.
 func (c *Curve) figure() Figure {
 	f := Figure{Yardstick: MaxRate, Of: c.Fault}
 	if !c.Found.Confirmed {

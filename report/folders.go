@@ -14,8 +14,8 @@ import (
 const deepest = 3
 
 // Folders returns the records at a path, sorted: the folder itself when it is one, else those in the folders below it.
-// What is inside of a record is not looked at. foreign are the folders right below that hold no record at all. Links are
-// followed, and hidden folders left out.
+// What is inside of a record is not looked at. foreign are the folders right below that hold no record at all. Links
+// are followed, and hidden folders left out.
 func Folders(path string) (records, foreign []string, err error) {
 	if isRecord(path) {
 		return []string{path}, nil, nil

@@ -12,8 +12,10 @@ import (
 func TestFindRecords(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
-	for _, path := range []string{"runs/a/plan.json", "runs/b/record.jsonl", "runs/b/logs/plan.json", "runs/set/01/plan.json",
-		"runs/set/02/plan.json", "runs/1/2/3/plan.json", "runs/1/2/3/4/plan.json", "runs/notes/x.txt", "runs/.old/plan.json", "odd,name/plan.json"} {
+	for _, path := range []string{"runs/a/plan.json", "runs/b/record.jsonl", "runs/b/logs/plan.json",
+		"runs/set/01/plan.json",
+		"runs/set/02/plan.json", "runs/1/2/3/plan.json", "runs/1/2/3/4/plan.json",
+		"runs/notes/x.txt", "runs/.old/plan.json", "odd,name/plan.json"} {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}

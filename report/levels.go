@@ -21,9 +21,9 @@ type Levels struct {
 }
 
 // Levels returns the stretches of the run over which service levels are told: the baseline phase, the load phase as far
-// as no fault was felt, the recovery phase, and each fault while it stood. The ramp is none: nothing stands still in it.
-// What the plan does not have is left out; what did not come about is there, and unknown. A search for the capacity has
-// none, for its rate changes all the time.
+// as no fault was felt, the recovery phase, and each fault while it stood. The ramp is none: nothing stands still in
+// it. What the plan does not have is left out; what did not come about is there, and unknown. A search for the capacity
+// has none, for its rate changes all the time.
 func (c *Scorecard) Levels() []*Levels {
 	j := c.by
 	var out []*Levels

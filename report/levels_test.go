@@ -92,6 +92,18 @@ func TestFigures(t *testing.T) {
 	silent := checkout(t, checkoutPlan(), 700*time.Millisecond, nil).alarms("prometheus.main", 280, whole).
 		alarms("alertmanager.main", 280, whole).responses(280, whole).end(280, EndComplete)
 	aborted := tornRun(t).end(130, EndAborted)
+	unsteady := func(errors float64, until int) *builder {
+		return newBuilder(t, checkoutPlan()).phases(30).traffic("shoppers", 0, until, func(s int) tick {
+			k := steady(40)(s)
+			k.errors = errors
+			return k
+		}).end(30, EndUnsteady)
+	}
+	hungry := newBuilder(t, checkoutPlan()).phases(30).traffic("shoppers", 0, 30, func(s int) tick {
+		k := steady(40)(s)
+		k.slow, k.load.CPU, k.load.RunQueue = time.Second, 980*time.Millisecond, 300*time.Millisecond
+		return k
+	}).end(30, EndUnsteady)
 	searched := func(found CapacityAnswer) *builder {
 		plan := checkoutPlan()
 		plan.Search = &SearchPlan{Start: 40, Max: 400}
@@ -120,6 +132,9 @@ func TestFigures(t *testing.T) {
 		{"searched", searched(found), MaxRate, "", FigureSeen, 140, ""},
 		{"searched", searched(atLeast), MaxRate, "", FigureSeen, math.Inf(1), ""},
 		{"searched", searched(CapacityAnswer{}), MaxRate, "", FigureUnknown, 0, "no rate was confirmed"},
+		{"unsteady", unsteady(0.5, 30), Completed, "", FigureNever, 0, ""},
+		{"unsteady without traffic", unsteady(0, 0), Completed, "", FigureUnknown, 0, "could not be told"},
+		{"unsteady by the generator", hungry, Completed, "", FigureUnknown, 0, "at its own limit"},
 		{"aborted", aborted, Completed, "", FigureNever, 0, ""},
 	} {
 		found := false
@@ -129,7 +144,8 @@ func TestFigures(t *testing.T) {
 			}
 			found = true
 			mid := (f.Low + f.High) / 2
-			if f.State != c.state || c.value > 0 && mid != c.value && !(math.Abs(mid-c.value) <= 1) || !strings.Contains(f.Why, c.why) {
+			if f.State != c.state || c.value > 0 && mid != c.value && !(math.Abs(mid-c.value) <= 1) || !strings.Contains(f.Why,
+				c.why) {
 				t.Errorf("%s: %s of %q is %+v, want %+v", c.name, c.yardstick, c.of, f, c)
 			}
 		}

@@ -41,8 +41,10 @@ func Table(b *strings.Builder, columns []Column, rows [][]string) error {
 			Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone}})),
 		tablewriter.WithEastAsian(tw.Off), tablewriter.WithTrimSpace(tw.Off),
 		tablewriter.WithConfig(tablewriter.Config{
-			Header: tw.CellConfig{Alignment: tw.CellAlignment{PerColumn: aligns}, Formatting: tw.CellFormatting{AutoFormat: tw.Off}},
-			Row:    tw.CellConfig{Alignment: tw.CellAlignment{PerColumn: aligns}, Formatting: tw.CellFormatting{AutoWrap: tw.WrapNormal}},
+			Header: tw.CellConfig{Alignment: tw.CellAlignment{PerColumn: aligns},
+				Formatting: tw.CellFormatting{AutoFormat: tw.Off}},
+			Row: tw.CellConfig{Alignment: tw.CellAlignment{PerColumn: aligns},
+				Formatting: tw.CellFormatting{AutoWrap: tw.WrapNormal}},
 			Widths: tw.CellWidth{PerColumn: widths},
 		}))
 	t.Header(heads...)

@@ -119,7 +119,8 @@ func (y Yardstick) ParseTolerance(text string) (Tolerance, error) {
 	}
 	t := Tolerance{Counts: true}
 	if y.Unit == UnitYesNo {
-		return t, fmt.Errorf("%q: %s happens or does not, so there is nothing to tolerate. It can only be left out of the verdict: \"ignore\"",
+		return t, fmt.Errorf("%q: %s happens or does not, so there is nothing to tolerate. It can only be left out of the "+
+			"verdict: \"ignore\"",
 			text, y.Name)
 	}
 	for i, part := range strings.Split(text, bothWord) {

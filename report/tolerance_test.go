@@ -49,7 +49,8 @@ func TestParseTolerance(t *testing.T) {
 
 // What a scenario gives goes before the defaults, which stay for the rest.
 func TestTolerancesOf(t *testing.T) {
-	p := &Plan{Regression: &RegressionPlan{Tolerances: map[string]Tolerance{"p95": {Relative: 0.5, Counts: true}, "ttd": {}}}}
+	p := &Plan{Regression: &RegressionPlan{Tolerances: map[string]Tolerance{"p95": {Relative: 0.5, Counts: true},
+		"ttd": {}}}}
 	got, defaults := TolerancesOf(p), TolerancesOf(&Plan{})
 	if got["p95"].Relative != 0.5 || got["ttd"].Counts || got["error_ratio"] != defaults["error_ratio"] {
 		t.Errorf("%+v", got)

@@ -43,7 +43,8 @@ func (b *regressionBlock) given() map[string]*string {
 // Regression is how runs of the scenario are compared.
 type Regression struct {
 	report.RegressionPlan
-	// Build is the shell command that builds what the scenario tests, run at the root of a checkout; empty when it says none.
+	// Build is the shell command that builds what the scenario tests, run at the root of a checkout; empty when it says
+	// none.
 	Build string
 	Range hcl.Range
 }
@@ -85,7 +86,8 @@ func (d *decoding) comparedPhases(out *Regression, r *regressionBlock) {
 	for _, p := range r.Phases {
 		switch {
 		case p == string(report.Ramp):
-			d.errorf(at, "Nothing stands still in the ramp", "The load changes all the time in it, so it cannot be compared. The phases are %s.", list(known))
+			d.errorf(at, "Nothing stands still in the ramp", "The load changes all the time in it, so it cannot be compared. "+
+				"The phases are %s.", list(known))
 		case !slices.Contains(known, p):
 			d.errorf(at, "Unknown phase", "There is no phase %q.%s The phases are %s.", p, suggest(p, known), list(known))
 		case slices.Contains(out.Phases, report.Phase(p)):

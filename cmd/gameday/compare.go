@@ -28,7 +28,8 @@ func (p *comparison) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&p.markdown, "markdown", false, "print it as Markdown, for a comment on a pull request")
 	c.Flags().BoolVar(&p.all, "all", false, "print every row, and not only those that count or differ")
 	c.Flags().StringVar(&p.junit, "junit", "", "also write a JUnit file for CI")
-	c.Flags().StringArrayVar(&p.tolerances, "tolerance", nil, "instead of what the scenario tolerates: p95=20%, ttd=ignore (may be given several times)")
+	c.Flags().StringArrayVar(&p.tolerances, "tolerance", nil, "instead of what the scenario tolerates: p95=20%, "+
+		"ttd=ignore (may be given several times)")
 }
 
 // check reports flags that cannot be, and files that cannot be written, before anything is done for them.
@@ -90,9 +91,9 @@ func (a *app) compareCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "compare BASE HEAD | --base RECORD… --head RECORD…",
 		Short: "Tell whether one set of runs is better or worse than another, by tests",
-		Long: `Compares two runs, or two sets of runs, from their records alone. Each side is a record's folder, a folder of records, several
-with commas between them, or a pattern in quotes. For each figure: both values, the difference with its 95 % interval, and better,
-same, worse or unknown by a test against what the scenario tolerates.
+		Long: `Compares two runs, or two sets of runs, from their records alone. Each side is a record's folder, a folder of
+records, several with commas between them, or a pattern in quotes. For each figure: both values, the difference with
+its 95 % interval, and better, same, worse or unknown by a test against what the scenario tolerates.
 
   gameday compare runs/20261120-140212-shop runs/20261121-090145-shop
   gameday compare --base runs/main-* --head runs/branch-*
@@ -181,9 +182,10 @@ func (a *app) historyCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "history [DIR]",
 		Short: "List the runs in runs/ or another folder, newest first, with their scores and times",
-		Long: `Lists the runs in a folder of records, newest first: when, scenario, verdict, score, capacity, and the longest of the times to
-detect and to recover; then each scenario's score and p95 over its runs. What is no record, or cannot be read, is named on standard
-error and skipped. It remembers what it found in each record's folder, as summary.json, which may be deleted at any time.`,
+		Long: `Lists the runs in a folder of records, newest first: when, scenario, verdict, score, capacity, and the longest of the
+times to detect and to recover; then each scenario's score, p95 and capacity over its runs. What is no record, or cannot
+be read, is named on standard error and skipped. It remembers what it found in each record's folder, as summary.json,
+which may be deleted at any time.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir := runsDir
@@ -235,8 +237,8 @@ func (a *app) history(dir string, o past.Options, asJSON bool) error {
 	return past.Text(a.out, entries)
 }
 
-// release returns the version of this program if it names what it was built from, and nothing otherwise: what two builds
-// of the same name find may differ.
+// release returns the version of this program if it names what it was built from, and nothing otherwise: what two
+// builds of the same name find may differ.
 func release() string {
 	v := versionText()
 	if v == "development" || strings.HasSuffix(v, "-dirty") {

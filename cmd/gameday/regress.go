@@ -40,12 +40,13 @@ func (a *app) regressCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "regress --base REF --head REF SCENARIO",
 		Short: "Run two builds in turn until it is known whether the second is worse",
-		Long: `Runs base and head in turn, each against a fresh world, until the answer is significant or the budget is spent. A side is a git ref,
-which is checked out into a temporary worktree and built; or a shell command that makes its world ready before each run; or both.
+		Long: `Runs base and head in turn, each against a fresh world, until the answer is significant or the budget is spent. A side
+is a git ref, which is checked out into a temporary worktree and built; or a shell command that makes its world ready
+before each run; or both.
 The scenario is that of head for both sides. Every run is kept as a record; checkouts and processes go, also on Ctrl-C.
 
-Exits 0 when head is not worse by more than the scenario tolerates, 1 when it is, 3 when the budget did not suffice to tell, 2 when
-something is wrong with the command, the scenario or a build, and 5 when a run left a fault standing.`,
+Exits 0 when head is not worse by more than the scenario tolerates, 1 when it is, 3 when the budget did not suffice to
+tell, 2 when something is wrong with the command, the scenario or a build, and 5 when a run left a fault standing.`,
 		Example: "  gameday regress --base origin/main --head HEAD --build 'make build' examples/shop/game-day.hcl\n" +
 			"  gameday regress --base-command 'IMAGE=shop:1.2 ./deploy' --head-command 'IMAGE=shop:1.3 ./deploy' shop.hcl",
 		Args: cobra.ExactArgs(1),
@@ -62,11 +63,14 @@ something is wrong with the command, the scenario or a build, and 5 when a run l
 	f.fence.flags(c)
 	c.Flags().StringVar(&f.base, "base", "", "git ref to compare with")
 	c.Flags().StringVar(&f.head, "head", "", "git ref to compare")
-	c.Flags().StringVar(&f.baseCommand, "base-command", "", "shell command that makes base's world ready before each of its runs")
+	c.Flags().StringVar(&f.baseCommand, "base-command", "", "shell command that makes base's world ready before each of "+
+		"its runs")
 	c.Flags().StringVar(&f.headCommand, "head-command", "", "the same for head")
-	c.Flags().StringVar(&f.build, "build", "", "shell command that builds a checkout, run at its root (default: the scenario's)")
+	c.Flags().StringVar(&f.build, "build", "", "shell command that builds a checkout, run at its root (default: the "+
+		"scenario's)")
 	c.Flags().StringVar(&f.from, "scenario-from", "head", "whose scenario both sides run: head or base")
-	c.Flags().StringVar(&f.ready, "ready", "", "shell command that exits 0 once a world is ready; without it the side's command must end by then")
+	c.Flags().StringVar(&f.ready, "ready", "", "shell command that exits 0 once a world is ready; without it the side's "+
+		"command must end by then")
 	c.Flags().DurationVar(&f.readyWithin, "ready-within", time.Minute, "how long --ready may take")
 	c.Flags().StringVar(&f.cleanup, "cleanup", "", "shell command after each run of either side")
 	c.Flags().IntVar(&f.pairs, "pairs", compare.DefaultPairs, "pairs of runs at most, up to 20")
@@ -110,12 +114,15 @@ func (a *app) regress(f *regressing, path string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := interrupted()
+	defer os.Remove(dir) // only when nothing was kept
+	ctx, stop := a.interrupted()
 	defer stop()
 	c, err := pairs.Run(ctx, pairs.Options{
-		Base: pairs.Side{Name: "base", Ref: f.base, Command: f.baseCommand}, Head: pairs.Side{Name: "head", Ref: f.head, Command: f.headCommand},
-		Scenario: path, FromBase: f.from == "base", Build: f.build, Ready: f.ready, ReadyWithin: f.readyWithin, Cleanup: f.cleanup,
-		Pairs: f.pairs, Budget: f.budget, Dir: dir, Compare: o,
+		Base:     pairs.Side{Name: "base", Ref: f.base, Command: f.baseCommand},
+		Head:     pairs.Side{Name: "head", Ref: f.head, Command: f.headCommand},
+		Scenario: path, FromBase: f.from == "base", Build: f.build, Ready: f.ready, ReadyWithin: f.readyWithin,
+		Cleanup: f.cleanup,
+		Pairs:   f.pairs, Budget: f.budget, Dir: dir, Compare: o,
 		Load: func(path string) (*pairs.Scenario, error) { return f.scenarioAt(a, path) },
 		Run:  f.gameDay, Say: a.say,
 	})
@@ -139,17 +146,23 @@ func (a *app) regress(f *regressing, path string) error {
 
 // keep writes what came out beside the records.
 func (f *regressing) keep(dir string, c *compare.Comparison) error {
-	return errors.Join(writeFile(filepath.Join(dir, "comparison.json"), func(w io.Writer) error { return compare.JSON(w, c) }),
-		writeFile(filepath.Join(dir, "comparison.md"), func(w io.Writer) error { return compare.Markdown(w, c) }))
+	asJSON := func(w io.Writer) error { return compare.JSON(w, c) }
+	asMarkdown := func(w io.Writer) error { return compare.Markdown(w, c) }
+	return errors.Join(writeFile(filepath.Join(dir, "comparison.json"), asJSON),
+		writeFile(filepath.Join(dir, "comparison.md"), asMarkdown))
 }
 
-// interrupted returns a context that ends with a signal to stop.
-func interrupted() (ctx context.Context, stop func()) {
+// interrupted returns a context that ends with the first signal to stop. To another one it says what is waited for: the
+// run in progress is reverting what stands.
+func (a *app) interrupted() (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
-		if sig, ok := <-c; ok {
+		for sig := range c {
+			if ctx.Err() != nil {
+				a.say("still waiting for the run in progress to undo what it did")
+			}
 			cancel(fmt.Errorf("%s: stopped; the runs so far are kept", sig))
 		}
 	}()

@@ -92,7 +92,8 @@ func (r *runner) prepare(ctx context.Context, trees *worktrees) error {
 		p := &place{Side: side, folder: here, scenario: r.Scenario}
 		if side.Ref != "" {
 			if filepath.IsAbs(r.Scenario) {
-				return fmt.Errorf("%w: name the scenario relative to this folder, for it is another file in each checkout", ErrUsage)
+				return fmt.Errorf("%w: name the scenario relative to this folder, for it is another file in each checkout",
+					ErrUsage)
 			}
 			if p.root, err = trees.add(ctx, side.Name, side.Ref); err != nil {
 				return err
@@ -132,7 +133,8 @@ func (r *runner) worthwhile(p *report.Plan) error {
 	}
 	least := compare.MinPairs(counting)
 	if need := time.Duration(2*least) * length; r.Budget > 0 && need > r.Budget {
-		return fmt.Errorf("%w: a run of this scenario takes at least %s, so that the %d pairs that an answer needs take at least %s, and the budget is %s; "+
+		return fmt.Errorf("%w: a run of this scenario takes at least %s, so that the %d pairs that an answer needs take at "+
+			"least %s, and the budget is %s; "+
 			"shorten its timeline, or allow more", ErrUsage, length, least, need, r.Budget)
 	}
 	return nil
@@ -173,8 +175,8 @@ func (r *runner) build(ctx context.Context, p *place, sc *Scenario) error {
 }
 
 // overlay puts the scenario of one side over that of the other: the files, and not the folders, that lie beside it and
-// beside its scripts, as far as they are under version control. It is done after building, so that what is tested stays the
-// side's own.
+// beside its scripts, as far as they are under version control. It is done after building, so that what is tested stays
+// the side's own.
 func overlay(ctx context.Context, from, to *place, folders []string) error {
 	if from.root == "" || to.root == "" {
 		return nil

@@ -79,7 +79,7 @@ type runner struct {
 	Options
 	sides   [2]*place
 	pairs   []compare.Pair
-	began   time.Time
+	began   time.Time     // after building
 	longest time.Duration // of a pair so far
 	most    int           // pairs, as the budget allows
 }
@@ -92,11 +92,11 @@ type place struct {
 	scenario string
 }
 
-// Run runs base and head in turn until the answer is known, the pairs or the budget are used up, or the context ends. The
-// comparison is that of the pairs that were completed; it is nil when there was none. Whatever it started and checked
-// out is gone when it returns; the records stay.
+// Run runs base and head in turn until the answer is known, the pairs or the budget are used up, or the context ends.
+// The comparison is that of the pairs that were completed; it is nil when there was none. Whatever it started and
+// checked out is gone when it returns; the records stay.
 func Run(ctx context.Context, o Options) (c *compare.Comparison, err error) {
-	r := &runner{Options: o, began: time.Now(), most: min(o.Pairs, stats.MostPairs)}
+	r := &runner{Options: o, most: min(o.Pairs, stats.MostPairs)}
 	work, err := os.MkdirTemp("", "gameday-regress-")
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for checkouts: %w", err)
@@ -106,6 +106,7 @@ func Run(ctx context.Context, o Options) (c *compare.Comparison, err error) {
 	if err := r.prepare(ctx, trees); err != nil {
 		return nil, err
 	}
+	r.began = time.Now()
 	for i := 0; i < r.most; i++ {
 		if err := r.pair(ctx, i); err != nil {
 			return c, err
@@ -122,7 +123,8 @@ func Run(ctx context.Context, o Options) (c *compare.Comparison, err error) {
 				return nil, err
 			}
 		} else if left, over := r.left(); over {
-			c.Why = append([]string{fmt.Sprintf("the budget of %s is spent (%s are left, and a pair takes %s)", o.Budget, left.Round(time.Second),
+			c.Why = append([]string{fmt.Sprintf("the budget of %s is spent (%s are left, and a pair takes %s)", o.Budget,
+				left.Round(time.Second),
 				r.longest.Round(time.Second))}, c.Why...)
 			return c, nil
 		}
@@ -145,7 +147,8 @@ func (r *runner) plan(c *compare.Comparison) error {
 		}
 	}
 	if err := (compare.Sequential{Most: r.most}).Check(counting); err != nil {
-		return fmt.Errorf("%w: a pair takes %s, so that the budget of %s has room for %d: %w", ErrUsage, r.longest.Round(time.Second), r.Budget, r.most, err)
+		return fmt.Errorf("%w: a pair takes %s, so that the budget of %s has room for %d: %w", ErrUsage,
+			r.longest.Round(time.Second), r.Budget, r.most, err)
 	}
 	return nil
 }
@@ -191,7 +194,8 @@ func (r *runner) one(ctx context.Context, s *place, i int) (run *compare.Run, er
 		return nil, fmt.Errorf("keeping a log: %w", err)
 	}
 	defer log.Close()
-	w := &world{side: s, pair: i + 1, ready: r.Ready, within: r.ReadyWithin, grace: endWithin, cleanup: r.Cleanup, log: log}
+	w := &world{side: s, pair: i + 1, ready: r.Ready, within: r.ReadyWithin, grace: endWithin, cleanup: r.Cleanup,
+		log: log}
 	defer func() { err = errors.Join(err, w.stop()) }()
 	if err := w.start(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w%s", name, err, tail(logPath))

@@ -23,8 +23,8 @@ import (
 	"gameday/report/compare"
 )
 
-// rig is a repository with two commits, and game days that never take place: how slow one is stands in the file that the
-// build of its checkout has made.
+// rig is a repository with two commits, and game days that never take place: how slow one is stands in the file that
+// the build of its checkout has made.
 type rig struct {
 	t       *testing.T
 	world   *runrig.World
@@ -53,7 +53,8 @@ func (r *rig) write(path, content string) {
 
 func (r *rig) git(dir string, args ...string) string {
 	r.t.Helper()
-	cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"}, args...)...)
+	who := []string{"-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"}
+	cmd := exec.Command("git", append(who, args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(cleanEnviron(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")
 	out, err := cmd.CombinedOutput()
@@ -63,7 +64,8 @@ func (r *rig) git(dir string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// repository makes one with the branches base and head, the second of which is so much slower, and goes into a folder of it.
+// repository makes one with the branches base and head, the second of which is so much slower, and goes into a folder
+// of it.
 func (r *rig) repository(slow string) string {
 	r.t.Helper()
 	dir := r.t.TempDir()
@@ -81,10 +83,11 @@ func (r *rig) repository(slow string) string {
 }
 
 func (r *rig) options(change func(*Options)) Options {
-	o := Options{Base: Side{Name: "base", Ref: "base"}, Head: Side{Name: "head", Ref: "head"}, Scenario: "day.hcl", Pairs: 7,
-		ReadyWithin: 30 * time.Second, Dir: filepath.Join(r.t.TempDir(), "runs"),
+	o := Options{Base: Side{Name: "base", Ref: "base"}, Head: Side{Name: "head", Ref: "head"},
+		Scenario: "day.hcl", Pairs: 7, ReadyWithin: 30 * time.Second, Dir: filepath.Join(r.t.TempDir(), "runs"),
 		Load: func(path string) (*Scenario, error) {
-			return &Scenario{Plan: r.world.Plan(), Build: "cp days/src/source built", Folders: []string{filepath.Dir(path)}}, nil
+			const build = "cp days/src/source built"
+			return &Scenario{Plan: r.world.Plan(), Build: build, Folders: []string{filepath.Dir(path)}}, nil
 		},
 		Run: r.run,
 		Say: func(format string, args ...any) { r.said = append(r.said, fmt.Sprintf(format, args...)) }}
@@ -145,10 +148,11 @@ func TestRefs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Verdict != compare.Worse || c.Pairs != 6 {
+	if c.Verdict != compare.Worse || c.Pairs != 7 {
 		t.Errorf("%s after %d pairs: %v", c.Verdict, c.Pairs, c.Why)
 	}
-	want := "01-base 01-head 02-head 02-base 03-base 03-head 04-head 04-base 05-base 05-head 06-head 06-base"
+	want := "01-base 01-head 02-head 02-base 03-base 03-head 04-head 04-base 05-base 05-head 06-head 06-base " +
+		"07-base 07-head"
 	if got := strings.Join(r.ran, " "); got != want {
 		t.Errorf("ran %s", got)
 	}
@@ -156,13 +160,13 @@ func TestRefs(t *testing.T) {
 		t.Errorf("the scenarios were %q", r.sources)
 	}
 	records, _, err := report.Folders(o.Dir)
-	if err != nil || len(records) != 12 {
+	if err != nil || len(records) != 14 {
 		t.Errorf("%d records, %v", len(records), err)
 	}
 	if left := r.leftovers(dir); left != "" {
 		t.Errorf("left: %s", left)
 	}
-	if last := r.said[len(r.said)-1]; !strings.HasPrefix(last, "after 6 of at most 7 pairs: worse") {
+	if last := r.said[len(r.said)-1]; !strings.HasPrefix(last, "after 7 of at most 7 pairs: worse") {
 		t.Errorf("said %q", r.said)
 	}
 }
@@ -192,7 +196,7 @@ func TestRefuses(t *testing.T) {
 	}{
 		{"no such ref", func(o *Options) { o.Base.Ref = "none" }, ErrUsage, `no commit "none"`},
 		{"a ref that looks like a flag", func(o *Options) { o.Base.Ref = "--all" }, ErrUsage, `no commit "--all"`},
-		{"a build that fails", func(o *Options) { o.Build = "echo cannot find it; exit 3" }, ErrUsage, "cannot find it"},
+		{"a build that fails", func(o *Options) { o.Build = "echo cannot find; exit 3" }, ErrUsage, "cannot find"},
 		{"too few pairs", func(o *Options) { o.Pairs = 6 }, ErrUsage, "at least 7 pairs"},
 		{"a budget that is too small", func(o *Options) { o.Budget = time.Minute }, ErrUsage, "the budget is 1m0s"},
 		{"an absolute scenario", func(o *Options) { o.Scenario = "/day.hcl" }, ErrUsage, "relative"},
@@ -287,7 +291,8 @@ func pidIn(t *testing.T, path string) int {
 	return pid
 }
 
-// TestInterrupted: when the context ends in the middle of a run, the world goes, its cleanup runs, and so do the checkouts.
+// TestInterrupted: when the context ends in the middle of a run, the world goes, its cleanup runs, and the checkouts
+// go.
 func TestInterrupted(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	r := newRig(t)
@@ -335,8 +340,10 @@ func TestWorlds(t *testing.T) {
 		why                  string
 	}{
 		{"prepared, with a process in the background", "sleep 1000 & echo $! > pid", "", 0, true, ""},
-		{"in the foreground until it is ready", "echo $$ > pid; touch ready; exec sleep 1000", "test -e ready", 30 * time.Second, true, ""},
-		{"deaf to being asked", "trap '' TERM; echo $$ > pid; touch ready; sleep 1000 & wait; sleep 1000", "test -e ready", 30 * time.Second, true, ""},
+		{"in the foreground until it is ready", "echo $$ > pid; touch ready; exec sleep 1000", "test -e ready",
+			30 * time.Second, true, ""},
+		{"deaf to being asked", "trap '' TERM; echo $$ > pid; touch ready; sleep 1000 & wait; sleep 1000",
+			"test -e ready", 30 * time.Second, true, ""},
 		{"prepared badly", "echo out of disk >&2; exit 7", "", 0, false, "exit status 7"},
 		{"ended before it was ready", "exit 9", "test -e never", 30 * time.Second, false, "exit status 9"},
 		{"never ready", "sleep 1000", "test -e never", 300 * time.Millisecond, false, "not ready after 300ms"},
@@ -372,9 +379,11 @@ func TestWorlds(t *testing.T) {
 	}
 }
 
-// TestBudget: how many pairs there may be follows from how long the first takes, and no pair is begun that would end too
-// late.
+// TestBudget: how many pairs there may be follows from how long the first takes, and no pair is begun that would end
+// too late.
 func TestBudget(t *testing.T) {
+	always := func(int) time.Duration { return 5 * time.Minute }
+	slower := func(run int) time.Duration { return time.Duration(5+run/4) * time.Minute }
 	for _, c := range []struct {
 		name   string
 		budget time.Duration
@@ -384,10 +393,10 @@ func TestBudget(t *testing.T) {
 		why    string
 		err    string
 	}{
-		{"room for eight", 85 * time.Minute, func(int) time.Duration { return 5 * time.Minute }, 8, 8, "p95", ""},
-		{"room for all", 24 * time.Hour, func(int) time.Duration { return 5 * time.Minute }, 16, 8, "", ""},
-		{"room for too few", 55 * time.Minute, func(int) time.Duration { return 5 * time.Minute }, 0, 0, "", "has room for 5"},
-		{"slower than at first", 85 * time.Minute, func(run int) time.Duration { return time.Duration(5+run/4) * time.Minute }, 8, 6, "the budget of 1h25m0s is spent", ""},
+		{"room for eight", 85 * time.Minute, always, 8, 8, "p95", ""},
+		{"room for all", 24 * time.Hour, always, 16, 8, "", ""},
+		{"room for too few", 55 * time.Minute, always, 0, 0, "", "has room for 5"},
+		{"slower than at first", 85 * time.Minute, slower, 8, 6, "the budget of 1h25m0s is spent", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -400,7 +409,8 @@ func TestBudget(t *testing.T) {
 				}
 				o := r.options(func(o *Options) {
 					o.Base.Ref, o.Head.Ref, o.Pairs, o.Budget = "", "", 16, c.budget
-					o.Compare.Tolerances = map[string]report.Tolerance{"p95": {Counts: true}} // so that it cannot be the same
+					// Nothing is tolerated, so that it cannot be the same.
+					o.Compare.Tolerances = map[string]report.Tolerance{"p95": {Counts: true}}
 					if c.most == 16 {
 						o.Compare.Tolerances = map[string]report.Tolerance{"p95": {Relative: 5, Counts: true}}
 					}
@@ -415,7 +425,8 @@ func TestBudget(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got.MostPairs != c.most || got.Pairs != c.pairs || !strings.Contains(strings.Join(got.Why, "\n"), c.why) {
+				why := strings.Join(got.Why, "\n")
+				if got.MostPairs != c.most || got.Pairs != c.pairs || !strings.Contains(why, c.why) {
 					t.Errorf("%d of %d pairs: %v", got.Pairs, got.MostPairs, got.Why)
 				}
 			})

@@ -13,8 +13,9 @@ import (
 // endWithin is how long processes have to end by themselves before they are killed.
 const endWithin = 10 * time.Second
 
-// process is a shell command with all that it has started. Its leader is not waited for before the end: as long as it is
-// not, the number of its group belongs to nobody else, and a signal to it reaches what was started here and nothing else.
+// process is a shell command with all that it has started. Its leader is not waited for before the end: as long as it
+// is not, the number of its group belongs to nobody else, and a signal to it reaches what was started here and nothing
+// else.
 type process struct {
 	cmd  *exec.Cmd
 	code chan int      // gets the command's exit code, −1 when it was killed

@@ -82,7 +82,8 @@ func (w *world) stop() error {
 	if w.cleanup == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), stopLimit, fmt.Errorf("it took longer than %s", stopLimit))
+	ctx, cancel := context.WithTimeoutCause(context.Background(), stopLimit, fmt.Errorf("it took longer than %s",
+		stopLimit))
 	defer cancel()
 	if err := shell(ctx, w.side, w.pair, w.cleanup, w.log); err != nil {
 		return fmt.Errorf("cleaning up after %s: %w", w.side.Name, err)

@@ -51,7 +51,8 @@ func (w *World) Capacity(slow float64) float64 {
 	return float64(w.Workers) / (w.Service.Seconds() * slow)
 }
 
-// Chance draws what one run is like: how many times as long its requests take. Drift is what the machine adds by itself.
+// Chance draws what one run is like: how many times as long its requests take. Drift is what the machine adds by
+// itself.
 func (w *World) Chance(drift float64) float64 {
 	slow := math.Exp(w.Random.NormFloat64()*w.Between) * (1 + drift)
 	if w.Outliers > 0 && w.Random.IntN(w.Outliers) == 0 {
@@ -69,22 +70,28 @@ func (w *World) Plan() *report.Plan {
 	load := w.Baseline + 2
 	p := &report.Plan{
 		Scenario: "shop", File: "shop.hcl", Score: report.ScorePlan{Pass: 80},
-		Phases: []report.PhasePlan{{Phase: report.Baseline, Length: sec(w.Baseline)}, {Phase: report.Ramp, At: sec(w.Baseline), Length: sec(2)},
-			{Phase: report.Load, At: sec(load), Length: sec(w.Load)}, {Phase: report.Recovery, At: sec(load + w.Load), Length: sec(w.Recovery)}},
+		Phases: []report.PhasePlan{
+			{Phase: report.Baseline, Length: sec(w.Baseline)},
+			{Phase: report.Ramp, At: sec(w.Baseline), Length: sec(2)},
+			{Phase: report.Load, At: sec(load), Length: sec(w.Load)},
+			{Phase: report.Recovery, At: sec(load + w.Load), Length: sec(w.Recovery)}},
 		Traffic: []report.TrafficPlan{{Name: "shoppers", Engine: "k6", Script: "shoppers.js", Rate: w.Rate, Multiple: 3}},
 		Expects: []report.ExpectPlan{
-			{ID: "steady_state.availability", Name: "availability", Part: report.PartSteady, That: limit("error_ratio", 0.05), Over: sec(2), Weight: 1}},
+			{ID: "steady_state.availability", Name: "availability", Part: report.PartSteady, That: limit("error_ratio", 0.05),
+				Over: sec(2), Weight: 1}},
 	}
 	if w.Crash {
-		p.Faults = []report.FaultPlan{{Name: "crash", Kind: "process_kill", Targets: []string{"shop"}, At: sec(load + w.Load/3), RestartsWithin: sec(15)}}
-		p.Alarms = []report.AlarmPlan{{Name: "ShopDown", Source: "prometheus.main", Match: map[string]string{"alertname": "ShopDown"},
+		p.Faults = []report.FaultPlan{{Name: "crash", Kind: "process_kill", Targets: []string{"shop"},
+			At: sec(load + w.Load/3), RestartsWithin: sec(15)}}
+		p.Alarms = []report.AlarmPlan{{Name: "ShopDown", Source: "prometheus.main",
+			Match: map[string]string{"alertname": "ShopDown"},
 			Cause: "crash", FiresWithin: sec(30), Weight: 1}}
 	}
 	return p
 }
 
-// Run makes the record of one run of that name which begins at an instant, and in which requests take slow times as long
-// as usual.
+// Run makes the record of one run of that name which begins at an instant, and in which requests take slow times as
+// long as usual.
 func (w *World) Run(name string, at time.Time, slow float64) *report.Record {
 	r := &run{World: w, slow: slow, began: at, rec: &report.Record{Plan: w.Plan()}, free: make([]float64, w.Workers)}
 	r.add(0, report.RunStarted, report.Started{Run: name, Version: "1", At: at, Host: "host"})
@@ -120,7 +127,8 @@ func (r *run) add(sec float64, kind report.EventKind, data any) {
 	if err != nil {
 		panic(err) // plain structures of the record
 	}
-	r.rec.Events = append(r.rec.Events, report.Event{At: r.at(sec), T: time.Duration(sec * float64(time.Second)), Kind: kind, Data: raw})
+	r.rec.Events = append(r.rec.Events, report.Event{At: r.at(sec), T: time.Duration(sec * float64(time.Second)),
+		Kind: kind, Data: raw})
 }
 
 // crash adds the life of the fault, and of the alarm that notices it.
@@ -138,7 +146,8 @@ func (r *run) crash(onset, end float64) {
 	whole := clock.Span{Start: r.began, End: r.at(end)}
 	r.add(end, report.AlarmHistory, report.AlarmRecord{Source: "prometheus.main", Span: whole,
 		Coverage: alarms.Coverage{Spans: []clock.Span{whole}, Resolution: time.Second},
-		Episodes: []alarms.Episode{{Source: "prometheus.main", Key: "ShopDown", Labels: map[string]string{"alertname": "ShopDown"},
+		Episodes: []alarms.Episode{{Source: "prometheus.main", Key: "ShopDown",
+			Labels:  map[string]string{"alertname": "ShopDown"},
 			Pending: about(onset + 3), Firing: about(fired), Ended: about(r.back + 8)}}})
 }
 

@@ -39,7 +39,8 @@ func (c *Comparison) blocks(r *Row, t trial, base, head []*Run) {
 		n, m := count(b), count(h)
 		switch {
 		case n < minBlocks || m < minBlocks:
-			r.Why = fmt.Sprintf("its seconds hang together, or hold too few requests: only %d and %d independent blocks of them are left "+
+			r.Why = fmt.Sprintf("its seconds hang together, or hold too few requests: only %d and %d independent blocks of "+
+				"them are left "+
 				"in base and head, and %d are needed. Let it run longer, or at least %d times", n, m, minBlocks, MinRuns)
 			return
 		case !okBase || !okHead || max(stats.Lag1(b), stats.Lag1(h)) > hangsTogether:

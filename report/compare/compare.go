@@ -132,9 +132,9 @@ func (c *Comparison) adjust() {
 	adjust(func(r *Row) (**float64, **float64) { return &r.PBetter, &r.AdjustedBetter })
 }
 
-// overall gives the verdict over all rows that count, and its reasons. It is worse when a row is, and is confirmed to be
-// so among so many; not worse when that is ruled out for every row, which needs no confirmation, as all must be so at
-// once; and better when besides a row is, confirmed. Anything else is unknown.
+// overall gives the verdict over all rows that count, and its reasons. It is worse when a row is, and is confirmed to
+// be so among so many; not worse when that is ruled out for every row, which needs no confirmation, as all must be so
+// at once; and better when besides a row is, confirmed. Anything else is unknown.
 func (c *Comparison) overall(confirmed func(i int) (yes bool, unless string)) {
 	var worse, better, open []string
 	n := 0
@@ -149,7 +149,8 @@ func (c *Comparison) overall(confirmed func(i int) (yes bool, unless string)) {
 		case r.Verdict == Worse && yes:
 			worse = append(worse, r.sentence())
 		case r.Verdict == Worse:
-			open = append(open, fmt.Sprintf("%s; but being one of several that count, it may be chance: %s", r.sentence(), unless))
+			open = append(open, fmt.Sprintf("%s; but being one of several that count, it may be chance: %s", r.sentence(),
+				unless))
 		case !r.NotWorse:
 			open = append(open, fmt.Sprintf("%s: %s", r.label(), r.Why))
 		case r.Verdict == Better && yes:
@@ -166,7 +167,8 @@ func (c *Comparison) overall(confirmed func(i int) (yes bool, unless string)) {
 	case len(better) > 0:
 		c.Verdict, c.Why = Better, better
 	default:
-		c.Verdict, c.Why = Same, []string{fmt.Sprintf("of the %d yardsticks that count, none is worse by more than is tolerated", n)}
+		c.Verdict, c.Why = Same, []string{fmt.Sprintf("of the %d yardsticks that count, none is worse by more than is "+
+			"tolerated", n)}
 	}
 	c.Exit = c.Verdict.ExitCode()
 }

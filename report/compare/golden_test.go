@@ -58,9 +58,12 @@ var pairsOfSets = map[string]func(*testing.T) *Comparison{
 		for _, r := range head {
 			r.Host, r.Started = "elsewhere|<b>", r.Started.Add(24*time.Hour)
 			r.Plan.Traffic[0].Multiple = 4
-			r.Plan.Traffic = append(r.Plan.Traffic, report.TrafficPlan{Name: "search", Engine: "k6", Script: "search.js", Rate: 1, Multiple: 3})
-			r.Samples[Metric{Yardstick: "p95", Stretch: "load", Traffic: "search"}] = Sample{State: report.FigureSeen, Reading: stats.Exactly(1)}
-			r.Plan.Regression = &report.RegressionPlan{Tolerances: map[string]report.Tolerance{"p95": {Relative: 0.5, Counts: true}}}
+			r.Plan.Traffic = append(r.Plan.Traffic, report.TrafficPlan{Name: "search", Engine: "k6", Script: "search.js",
+				Rate: 1, Multiple: 3})
+			r.Samples[Metric{Yardstick: "p95", Stretch: "load", Traffic: "search"}] = Sample{State: report.FigureSeen,
+				Reading: stats.Exactly(1)}
+			r.Plan.Regression = &report.RegressionPlan{Tolerances: map[string]report.Tolerance{"p95": {Relative: 0.5,
+				Counts: true}}}
 		}
 		return mustCompare(t, base, head)
 	},
@@ -142,8 +145,10 @@ func TestVerdicts(t *testing.T) {
 		overall Verdict
 		rows    map[string]Verdict
 	}{
-		"worse":  {Worse, map[string]Verdict{"load.p95": Worse, "capacity": Worse, "load.error_ratio": Same, "completed": Same}},
-		"single": {Unknown, map[string]Verdict{"load.error_ratio": Same, "ttd.ShopDown": Unknown, "score": Unknown, "capacity": Unknown}},
+		"worse": {Worse, map[string]Verdict{"load.p95": Worse, "capacity": Worse, "load.error_ratio": Same,
+			"completed": Same}},
+		"single": {Unknown, map[string]Verdict{"load.error_ratio": Same, "ttd.ShopDown": Unknown, "score": Unknown,
+			"capacity": Unknown}},
 		"silent": {Worse, map[string]Verdict{"ttd.ShopDown.share": Worse, "ttd.ShopDown": Unknown, "completed": Unknown}},
 		"other":  {Unknown, map[string]Verdict{"load.p95": Unknown, "load.search.p95": Unknown, "completed": Same}},
 	} {
@@ -189,7 +194,8 @@ func TestTheSameRunTwiceCountsOnce(t *testing.T) {
 		head[i].ID = "head-" + string(rune('a'+i))
 	}
 	c := mustCompare(t, base, head)
-	if len(c.Base) != 1 || len(c.Head) != 4 || c.Verdict != Unknown || !strings.Contains(strings.Join(c.Warnings, "\n"), "twice") {
+	if len(c.Base) != 1 || len(c.Head) != 4 || c.Verdict != Unknown || !strings.Contains(strings.Join(c.Warnings, "\n"),
+		"twice") {
 		t.Errorf("%d and %d runs, %s, %v", len(c.Base), len(c.Head), c.Verdict, c.Warnings)
 	}
 }

@@ -16,8 +16,8 @@ const (
 	family = 0.05
 )
 
-// MinRuns is how many runs each side must have for the U test to tell anything at these levels. With fewer, Measure must
-// keep what blocks of seconds are made of.
+// MinRuns is how many runs each side must have for the U test to tell anything at these levels. With fewer, Measure
+// must keep what blocks of seconds are made of.
 const MinRuns = 4
 
 // shift is the difference of two samples, measured in one way.
@@ -170,7 +170,8 @@ func (c *Comparison) judge(m Metric, base, head []*Run) Row {
 		r.shares(b, h)
 		return r
 	}
-	t := trial{y: m.yardstick(), tolerance: r.Tolerance, base: readings(b), head: readings(h), ofBase: total(b), ofHead: total(h)}
+	t := trial{y: m.yardstick(), tolerance: r.Tolerance, base: readings(b), head: readings(h), ofBase: total(b),
+		ofHead: total(h)}
 	switch {
 	case r.Base.Seen >= MinRuns && r.Head.Seen >= MinRuns:
 		r.Method = ByRuns
@@ -229,7 +230,8 @@ func tooFew(r Row, base, head []Sample) string {
 			}
 		}
 	}
-	return fmt.Sprintf("known in %s of base and %d of head, and %d on either side are needed", runsWords(r.Base.Seen), r.Head.Seen, MinRuns)
+	return fmt.Sprintf("known in %s of base and %d of head, and %d on either side are needed", runsWords(r.Base.Seen),
+		r.Head.Seen, MinRuns)
 }
 
 // shares compares in how many runs something came about at all, by Fisher's exact test. There is no tolerance: a change

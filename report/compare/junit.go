@@ -7,8 +7,8 @@ import (
 	"gameday/report"
 )
 
-// JUnit writes the comparison in the XML that CI systems read: a case for each row that counts, and one for the verdict.
-// What is worse is a failure; what is unknown is an error of type "unknown".
+// JUnit writes the comparison in the XML that CI systems read: a case for each row that counts, and one for the
+// verdict. What is worse is a failure; what is unknown is an error of type "unknown".
 func JUnit(w io.Writer, c *Comparison) error {
 	return report.WriteJUnit(w, c.Scenario, []report.JUnitSuite{
 		{Name: "compared", Cases: Cases(c.Scenario, c.Rows)},
@@ -26,7 +26,8 @@ func Cases(scenario string, rows []Row) []report.JUnitCase {
 		}
 		k := report.JUnitCase{Name: report.CleanText(r.label()), Class: report.CleanText(scenario) + ".compared"}
 		text := report.CleanText(strings.Join([]string{"base: " + r.Base.words(*r), "head: " + r.Head.words(*r),
-			"difference: " + r.differenceWords(), "tolerated: " + r.yardstick().Words(r.Tolerance), "tested by: " + string(r.Method)}, "\n"))
+			"difference: " + r.differenceWords(), "tolerated: " + r.yardstick().Words(r.Tolerance), "tested by: " +
+				string(r.Method)}, "\n"))
 		switch {
 		case r.Verdict == Worse:
 			k.Failure = &report.JUnitFault{Type: "worse", Message: report.CleanText(r.sentence()), Text: text}

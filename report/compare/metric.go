@@ -100,7 +100,8 @@ func (m Metric) yardstick() report.Yardstick {
 // order sorts metrics as they are printed: what a run tells once, then phases in their order, then faults; all traffic
 // before single streams; yardsticks in their order.
 func order(a, b Metric) int {
-	return cmp.Or(cmp.Compare(stretchRank(a), stretchRank(b)), cmp.Compare(a.Stretch, b.Stretch), cmp.Compare(a.Traffic, b.Traffic),
+	return cmp.Or(cmp.Compare(stretchRank(a), stretchRank(b)), cmp.Compare(a.Stretch, b.Stretch), cmp.Compare(a.Traffic,
+		b.Traffic),
 		cmp.Compare(yardstickRank(a), yardstickRank(b)), cmp.Compare(a.Of, b.Of), compareBool(b.Share, a.Share))
 }
 

@@ -25,7 +25,8 @@ func shopPlan(streams ...string) *report.Plan {
 
 // plain makes a run that says of one metric what it is given; a nil value is unknown, a negative one never came about.
 func plain(name string, m Metric, value *float64) *Run {
-	r := &Run{Name: name, ID: name, Started: epoch, End: report.EndComplete, Plan: shopPlan("shoppers"), Samples: map[Metric]Sample{}}
+	r := &Run{Name: name, ID: name, Started: epoch, End: report.EndComplete, Plan: shopPlan("shoppers"),
+		Samples: map[Metric]Sample{}}
 	r.Samples[Metric{Yardstick: report.Completed, Share: true}] = Sample{State: report.FigureSeen}
 	s := Sample{Why: "nobody looked"}
 	switch {
@@ -42,12 +43,14 @@ func plain(name string, m Metric, value *float64) *Run {
 // someMetric draws a metric of each sort.
 func someMetric() *rapid.Generator[Metric] {
 	return rapid.SampledFrom([]Metric{
-		{Yardstick: "p95", Stretch: "load"}, {Yardstick: "error_ratio", Stretch: "load"}, {Yardstick: "reached_ratio", Stretch: "load"},
+		{Yardstick: "p95", Stretch: "load"}, {Yardstick: "error_ratio", Stretch: "load"}, {Yardstick: "reached_ratio",
+			Stretch: "load"},
 		{Yardstick: report.MaxRate}, {Yardstick: report.TimeToDetect, Of: "ShopDown"}, {Yardstick: report.ScoreOfTheRun},
 	})
 }
 
-// someRuns draws a set of runs, whose values are few and often the same. Now and then one is unknown, or never came about.
+// someRuns draws a set of runs, whose values are few and often the same. Now and then one is unknown, or never came
+// about.
 func someRuns(t *rapid.T, side string, m Metric, level float64) []*Run {
 	var out []*Run
 	n := rapid.SampledFrom([]int{2, 4, 6, 7, 8, 9}).Draw(t, side+"s")

@@ -36,7 +36,8 @@ const DefaultPairs = 16
 // ErrTooFewPairs says that a sequence is too short for any answer.
 var ErrTooFewPairs = errors.New("too few pairs for an answer")
 
-// Judge returns what the pairs show, in their order. When an earlier look would have ended the sequence, it is that look.
+// Judge returns what the pairs show, in their order. When an earlier look would have ended the sequence, it is that
+// look.
 func (s Sequential) Judge(pairs []Pair) (*Comparison, error) {
 	if len(pairs) == 0 {
 		return nil, errors.New("there is no pair to judge")
@@ -89,7 +90,8 @@ func (s Sequential) look(pairs []Pair) (*Comparison, error) {
 	c.Decided = c.Verdict != Unknown || n == 0 || c.Pairs >= c.MostPairs
 	if !c.Decided && c.Pairs >= inVain && c.silent() {
 		c.Decided = true
-		c.Why = append([]string{fmt.Sprintf("%d pairs told nothing that counts, and more would not either", c.Pairs)}, c.Why...)
+		c.Why = append([]string{fmt.Sprintf("%d pairs told nothing that counts, and more would not either", c.Pairs)},
+			c.Why...)
 	}
 	return c, nil
 }
@@ -124,7 +126,8 @@ func MinPairs(rows int) int {
 // Check reports a sequence that is too short for any answer when so many yardsticks count.
 func (s Sequential) Check(rows int) error {
 	if least := MinPairs(rows); s.Most < least {
-		return fmt.Errorf("%w: with %d yardsticks that count, at least %d pairs are needed to show that one is worse, and there may be %d; "+
+		return fmt.Errorf("%w: with %d yardsticks that count, at least %d pairs are needed to show that one is worse, and "+
+			"there may be %d; "+
 			"allow more, or let fewer count", ErrTooFewPairs, rows, least, s.Most)
 	}
 	return nil

@@ -64,7 +64,8 @@ func TestSequential(t *testing.T) {
 		{"the alarm is silent", 16, pairsOf(16, ttd, 10, -1), Worse, 8, true, "ShopDown to detect: worse"},
 		{"the alarm was silent", 16, pairsOf(16, ttd, -1, 10), Better, 8, true, "ShopDown to detect: better"},
 		{"the alarm is silent on both sides", 16, pairsOf(16, ttd, -1, -1), Same, 8, true, "none is worse"},
-		{"head never comes to its end", 16, pairsOf(16, done, 0, -1), Worse, 8, true, "came to its end: worse, in 0 of 8 runs of head after 8 of 8"},
+		{"head never comes to its end", 16, pairsOf(16, done, 0, -1), Worse, 8, true,
+			"came to its end: worse, in 0 of 8 runs of head after 8 of 8"},
 		{"a third is not known", 9, sparsely(9, p95), Unknown, 9, true, "unknown in 3 of 9 pairs: nobody looked"},
 		{"nothing is known", 9, blind(9, p95), Unknown, 3, true, "3 pairs told nothing that counts"},
 	} {
@@ -73,8 +74,10 @@ func TestSequential(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		if got.Verdict != c.want || got.Pairs != c.after || got.Decided != c.decide || !strings.Contains(strings.Join(got.Why, "\n"), c.why) {
-			t.Errorf("%s: %s after %d pairs, decided %t: %q; want %s after %d, %t, %q", c.name, got.Verdict, got.Pairs, got.Decided, got.Why,
+		if got.Verdict != c.want || got.Pairs != c.after || got.Decided != c.decide ||
+			!strings.Contains(strings.Join(got.Why, "\n"), c.why) {
+			t.Errorf("%s: %s after %d pairs, decided %t: %q; want %s after %d, %t, %q", c.name, got.Verdict, got.Pairs,
+				got.Decided, got.Why,
 				c.want, c.after, c.decide, c.why)
 		}
 	}
@@ -120,8 +123,9 @@ func blind(n int, m Metric) []Pair {
 func TestCounting(t *testing.T) {
 	w := runrig.New(1)
 	for _, crash := range []bool{false, true} {
-		for _, g := range []*report.RegressionPlan{nil, {Phases: []report.Phase{report.Load, report.Recovery}, EachTraffic: true,
-			Tolerances: map[string]report.Tolerance{"score": {Counts: true}, "ttd": {}}}} {
+		for _, g := range []*report.RegressionPlan{nil, {Phases: []report.Phase{report.Load, report.Recovery},
+			EachTraffic: true,
+			Tolerances:  map[string]report.Tolerance{"score": {Counts: true}, "ttd": {}}}} {
 			w.Crash = crash
 			rec := w.Run("one", epoch, 1)
 			rec.Plan.Regression = g
@@ -154,8 +158,10 @@ func TestMinPairs(t *testing.T) {
 // A row that is worse at its own level, and not at the one it shares with the others, is no verdict yet.
 func TestSequenceConfirms(t *testing.T) {
 	p95 := Metric{Yardstick: "p95", Stretch: "load"}
-	others := []Metric{{Yardstick: "error_ratio", Stretch: "load"}, {Yardstick: "reached_ratio", Stretch: "load"}, {Yardstick: report.MaxRate},
-		{Yardstick: report.TimeToDetect, Of: "A"}, {Yardstick: report.TimeToDetect, Of: "B"}, {Yardstick: report.TimeToRecover, Of: "C"}}
+	others := []Metric{{Yardstick: "error_ratio", Stretch: "load"}, {Yardstick: "reached_ratio", Stretch: "load"},
+		{Yardstick: report.MaxRate},
+		{Yardstick: report.TimeToDetect, Of: "A"}, {Yardstick: report.TimeToDetect,
+			Of: "B"}, {Yardstick: report.TimeToRecover, Of: "C"}}
 	pairs := pairsOf(8, p95, 1, 2)
 	pairs[2] = pairOf(2, p95, new(1.5), new(1.499)) // one small step the other way
 	alone, err := Sequential{Most: 8}.Judge(pairs)
@@ -173,7 +179,8 @@ func TestSequenceConfirms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if why := strings.Join(among.Why, "\n"); among.Verdict != Unknown || !strings.Contains(why, "being one of several that count, it may be chance") {
+	if why := strings.Join(among.Why, "\n"); among.Verdict != Unknown || !strings.Contains(why,
+		"being one of several that count, it may be chance") {
 		t.Errorf("among others: %s, %s", among.Verdict, why)
 	}
 }

@@ -91,7 +91,8 @@ func (o outcome) promise(t *testing.T, what string, holds func(worse float64) bo
 	if o.pairs > 0 {
 		used = fmt.Sprintf(", %.1f pairs on average", float64(o.pairs)/float64(n))
 	}
-	t.Logf("%s, %d times: worse %d, better %d, same %d, unknown %d%s", what, n, got[Worse], got[Better], got[Same], got[Unknown], used)
+	t.Logf("%s, %d times: worse %d, better %d, same %d, unknown %d%s", what, n, got[Worse], got[Better], got[Same],
+		got[Unknown], used)
 	if share := float64(got[Worse]) / float64(n); !holds(share) {
 		t.Errorf("%s: worse in %.1f %%", what, 100*share)
 	}
@@ -103,8 +104,8 @@ func mostly(worse float64) bool { return worse >= 0.9 }
 // sometimes is all that one run a side can promise: near its limit a queue hangs together for longer than a run is.
 func sometimes(worse float64) bool { return worse >= 0.3 }
 
-// nothing tolerates nothing, so that a build compared with itself lies just where worse begins: what is left to keep the
-// rate of false alarms down is the tests.
+// nothing tolerates nothing, so that a build compared with itself lies just where worse begins: what is left to keep
+// the rate of false alarms down is the tests.
 func nothing() Options {
 	o := Options{Tolerances: map[string]report.Tolerance{}}
 	for _, y := range report.Yardsticks() {
@@ -134,8 +135,8 @@ func TestSetsFalseAlarmsAndPower(t *testing.T) {
 	got[0].promise(t, what+"a tenth of the capacity lost", mostly)
 }
 
-// The same promise of the sequence of pairs, as long as it is by default, on a machine that gets slower by a tenth while
-// it lasts. The side that goes first changes from pair to pair.
+// The same promise of the sequence of pairs, as long as it is by default, on a machine that gets slower by a tenth
+// while it lasts. The side that goes first changes from pair to pair.
 func TestSequenceFalseAlarmsAndPower(t *testing.T) {
 	const drift = 0.1
 	sequence := func(w *runrig.World, slow float64, os ...Options) ([]*Comparison, error) {

@@ -71,7 +71,8 @@ func (c *Comparison) shown(all bool) (rows []Row, hidden string) {
 		left[r.Verdict]++
 	}
 	if n := left[Same] + left[Unknown]; n > 0 {
-		hidden = fmt.Sprintf("%d more that do not count: %d the same, %d unknown. --all shows them.", n, left[Same], left[Unknown])
+		hidden = fmt.Sprintf("%d more that do not count: %d the same, %d unknown. --all shows them.", n, left[Same],
+			left[Unknown])
 	}
 	return rows, hidden
 }
@@ -94,7 +95,8 @@ func Rows(b *strings.Builder, rows []Row, color bool) error {
 			n := noteNumber(&notes, r.Why)
 			verdict = fmt.Sprintf("%s [%d]", verdict, n)
 		}
-		cells = append(cells, []string{"  " + report.PlainText(r.what()), r.Base.words(*r), r.Head.words(*r), r.differenceWords(),
+		cells = append(cells, []string{"  " + report.PlainText(r.what()), r.Base.words(*r), r.Head.words(*r),
+			r.differenceWords(),
 			strings.ReplaceAll(r.yardstick().Words(r.Tolerance), " and ", ", "), paintWords(color, r.Verdict, verdict)})
 	}
 	if err := report.Table(b, columns, cells); err != nil {

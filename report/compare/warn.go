@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,8 +41,8 @@ func (c *Comparison) warn(twice [2][]string) {
 		}
 	}
 	if len(c.Base) >= MinRuns && len(c.Head) >= MinRuns && (apart(c.Base, c.Head) || apart(c.Head, c.Base)) {
-		c.Warnings = append(c.Warnings, "all runs of one side are older than all of the other: what changed on the machine between them "+
-			"counts as a difference of the builds. Run them in turn, as `gameday regress` does")
+		c.Warnings = append(c.Warnings, "all runs of one side are older than all of the other: what changed on the machine "+
+			"between them counts as a difference of the builds. Run them in turn, as `gameday regress` does")
 	}
 }
 
@@ -55,8 +56,9 @@ func apart(a, b []*Run) bool {
 func (c *Comparison) warnBlocks() {
 	for _, r := range c.Rows {
 		if strings.HasPrefix(string(r.Method), string(ByBlocks)) {
-			c.Warnings = append(c.Warnings, fmt.Sprintf("with fewer than %d runs on a side, service levels were compared by blocks of "+
-				"seconds within the runs: variation from run to run is not in it, and what differs may be the day rather than the build", MinRuns))
+			c.Warnings = append(c.Warnings, fmt.Sprintf("with fewer than %d runs on a side, service levels were compared by "+
+				"blocks of seconds within the runs: variation from run to run is not in it, and what differs may be the day "+
+				"rather than the build", MinRuns))
 			return
 		}
 	}
@@ -116,11 +118,21 @@ func trafficWords(p *report.Plan, name string) string {
 		if t.Name != name {
 			continue
 		}
-		rate := fmt.Sprintf("%g times %g/s", t.Multiple, t.Rate)
+		words := fmt.Sprintf("%g times %g/s", t.Multiple, t.Rate)
 		if t.KeepExecutors {
-			rate = fmt.Sprintf("%g times the script's own rates", t.Multiple)
+			words = fmt.Sprintf("%g times the script's own rates", t.Multiple)
 		}
-		return fmt.Sprintf("%s by %s %s", rate, t.Engine, t.Script)
+		words += fmt.Sprintf(" by %s %s", t.Engine, cmp.Or(t.Script, t.Mix))
+		if how := t.Manner(); how != "" {
+			words += ", " + how
+		}
+		if t.Start != nil {
+			words += fmt.Sprintf(", from %s", *t.Start)
+		}
+		if len(t.Generators) > 0 {
+			words += ", sent from " + strings.Join(t.Generators, ", ")
+		}
+		return words
 	}
 	return "none"
 }
@@ -128,7 +140,8 @@ func trafficWords(p *report.Plan, name string) string {
 func faultWords(p *report.Plan) string {
 	var words []string
 	for _, f := range p.Faults {
-		words = append(words, fmt.Sprintf("%s (%s on %s at %s for %s)", f.Name, f.Kind, strings.Join(f.Targets, " and "), f.At, f.Duration))
+		words = append(words, fmt.Sprintf("%s (%s on %s at %s for %s)", f.Name, f.Kind, strings.Join(f.Targets, " and "),
+			f.At, f.Duration))
 	}
 	return orNone(words)
 }

@@ -11,8 +11,8 @@ import (
 // labels are the yardsticks in words, by name.
 var labels = map[string]string{
 	report.Completed: "came to its end", "error_ratio": "errors", "p50": "p50", "p95": "p95", "p99": "p99", "rate": "rate",
-	"reached_ratio": "rate reached", "dropped_ratio": "dropped", report.MaxRate: "capacity", report.TimeToDetect: "to detect",
-	report.TimeToAck: "to acknowledge", report.TimeToRecover: "to recover", report.ScoreOfTheRun: "score",
+	"reached_ratio": "rate reached", "dropped_ratio": "dropped", report.MaxRate: "capacity",
+	report.TimeToDetect: "to detect", report.TimeToAck: "to acknowledge", report.TimeToRecover: "to recover", report.ScoreOfTheRun: "score",
 }
 
 // what returns the metric in words, without the stretch.
@@ -25,7 +25,8 @@ func (m Metric) what() string {
 		return s + " while " + m.Of
 	}
 	if m.Share {
-		return m.Of + map[string]string{report.TimeToDetect: " fired", report.TimeToAck: " acknowledged", report.TimeToRecover: " recovered from"}[m.Yardstick]
+		return m.Of + map[string]string{report.TimeToDetect: " fired", report.TimeToAck: " acknowledged",
+			report.TimeToRecover: " recovered from"}[m.Yardstick]
 	}
 	return m.Of + " " + s
 }

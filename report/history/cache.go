@@ -15,8 +15,8 @@ import (
 	"gameday/report"
 )
 
-// CacheFile is what is remembered of a record, in its folder. It may be deleted at any time, and need not be kept: it is
-// made again from the record.
+// CacheFile is what is remembered of a record, in its folder. It may be deleted at any time, and need not be kept: it
+// is made again from the record.
 const CacheFile = "summary.json"
 
 // cacheFormat changes when an Entry does.
@@ -31,8 +31,8 @@ type cached struct {
 	Entry Entry  `json:"entry"`
 }
 
-// keyOf returns what an entry depends on and nothing else: the record's content, byte for byte, and the program's version,
-// for another one may judge otherwise. It is empty when nothing shall be remembered.
+// keyOf returns what an entry depends on and nothing else: the record's content, byte for byte, and the program's
+// version, for another one may judge otherwise. It is empty when nothing shall be remembered.
 func keyOf(folder, version string) (string, error) {
 	if version == "" {
 		return "", nil

@@ -1,6 +1,6 @@
 // Package history tells of all runs in a folder of records: one entry a run. Nothing in it depends on where the folder
-// is, on what the records' folders are called, or on the times of files, so that runs may be kept in version control, as
-// artefacts, or in a bucket that is mounted.
+// is, on what the records' folders are called, or on the times of files, so that runs may be kept in version control,
+// as artefacts, or in a bucket that is mounted.
 package history
 
 import (
@@ -52,7 +52,8 @@ type Time struct {
 // Summarise takes an entry from a record. It keeps nothing of the record.
 func Summarise(rec *report.Record) Entry {
 	c := report.Score(rec)
-	e := Entry{Search: rec.Plan.Search != nil, Run: c.Run, Scenario: c.Scenario, Started: c.Started, Length: c.Length, End: c.End, Verdict: c.Verdict,
+	e := Entry{Search: rec.Plan.Search != nil, Run: c.Run, Scenario: c.Scenario, Started: c.Started, Length: c.Length,
+		End: c.End, Verdict: c.Verdict,
 		Residue: c.Residue, Torn: c.Torn, Low: c.Low, High: c.High}
 	for _, f := range c.Figures() {
 		t := Time{Of: f.Of, Never: f.State == report.FigureNever}
@@ -145,7 +146,10 @@ func List(dir string, o Options) ([]Entry, []Skipped, error) {
 		e.Folder = relative(dir, folders[i])
 		out = append(out, *e)
 	}
-	slices.SortFunc(out, func(a, b Entry) int { return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(a.Folder, b.Folder)) })
+	slices.SortFunc(out, func(a, b Entry) int {
+		return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(a.Folder,
+			b.Folder))
+	})
 	if o.Last > 0 && len(out) > o.Last {
 		out = out[:o.Last]
 	}

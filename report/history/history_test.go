@@ -20,8 +20,8 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 var began = time.Date(2026, 11, 20, 14, 2, 0, 0, time.FixedZone("", 3600))
 
-// runs writes a folder of records as people have them: of two scenarios, a few that belong together in a folder of their
-// own, one that was killed, and what is no record or none any more.
+// runs writes a folder of records as people have them: of two scenarios, a few that belong together in a folder of
+// their own, one that was killed, and what is no record or none any more.
 func runs(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -67,7 +67,8 @@ func search(rate float64, atLeast bool) func(*report.Record) {
 			panic(err) // a plain structure
 		}
 		last := r.Events[len(r.Events)-1]
-		r.Events = append(r.Events[:len(r.Events)-1], report.Event{At: last.At, T: last.T, Kind: report.CapacityFound, Data: raw}, last)
+		r.Events = append(r.Events[:len(r.Events)-1], report.Event{At: last.At, T: last.T, Kind: report.CapacityFound,
+			Data: raw}, last)
 	}
 }
 
@@ -133,7 +134,8 @@ func TestFilters(t *testing.T) {
 	}{
 		{Options{}, "c-newest killed capacity-more capacity together/01-head together/01-base b a-oldest"},
 		{Options{Scenario: "shop"}, "c-newest b a-oldest"},
-		{Options{Since: began.Add(21 * time.Hour)}, "c-newest killed capacity-more capacity together/01-head together/01-base"},
+		{Options{Since: began.Add(21 * time.Hour)}, "c-newest killed capacity-more capacity together/01-head " +
+			"together/01-base"},
 		{Options{Last: 2}, "c-newest killed"},
 		{Options{Scenario: "shop", Last: 2}, "c-newest b"},
 		{Options{Scenario: "none"}, ""},

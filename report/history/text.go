@@ -16,12 +16,14 @@ const trendLength = 30
 // Text writes the history for a terminal: a line a run, then each scenario's score and p95 over its runs.
 func Text(w io.Writer, entries []Entry) error {
 	var b strings.Builder
-	columns := []report.Column{{Head: "BEGAN (UTC)"}, {Head: "SCENARIO", Width: 22}, {Head: "VERDICT"}, {Head: "SCORE", Right: true},
+	columns := []report.Column{{Head: "BEGAN (UTC)"}, {Head: "SCENARIO", Width: 22}, {Head: "VERDICT"}, {Head: "SCORE",
+		Right: true},
 		{Head: "CAPACITY", Right: true}, {Head: "TTD", Right: true}, {Head: "TTR", Right: true}, {Head: "RECORD"}}
 	var rows [][]string
 	for i := range entries {
 		e := &entries[i]
-		rows = append(rows, []string{e.Started.UTC().Format("2006-01-02 15:04"), report.PlainText(e.Scenario), e.verdictWords(), e.scoreWords(),
+		rows = append(rows, []string{e.Started.UTC().Format("2006-01-02 15:04"), report.PlainText(e.Scenario),
+			e.verdictWords(), e.scoreWords(),
 			e.capacityWords(), longest(e.TTD), longest(e.TTR), report.PlainText(e.Folder)})
 	}
 	if err := report.Table(&b, columns, rows); err != nil {
@@ -121,9 +123,11 @@ func trends(b *strings.Builder, entries []Entry) error {
 				capacities.add(e.Capacity, e.capacityWords())
 			}
 		}
-		rows = append(rows, append([]string{report.PlainText(name)}, slices.Concat(scores.cells(), p95s.cells(), capacities.cells())...))
+		rows = append(rows, append([]string{report.PlainText(name)}, slices.Concat(scores.cells(), p95s.cells(),
+			capacities.cells())...))
 	}
-	columns := []report.Column{{Head: "OLDEST TO NEWEST"}, {Head: "SCORE"}, {Right: true}, {Head: "P95"}, {Right: true}, {Head: "CAPACITY"}, {Right: true}}
+	columns := []report.Column{{Head: "OLDEST TO NEWEST"}, {Head: "SCORE"}, {Right: true}, {Head: "P95"}, {Right: true},
+		{Head: "CAPACITY"}, {Right: true}}
 	return report.Table(b, columns, rows)
 }
 

@@ -27,8 +27,8 @@ func (r Ranks) Above(delta float64) float64 { return Above(r.Base, r.Head, delta
 // Below returns the p-value of a shift of at least delta.
 func (r Ranks) Below(delta float64) float64 { return Below(r.Base, r.Head, delta) }
 
-// Means is Welch's t test of the means of two samples. It is for shares of blocks of seconds: most blocks hold no failed
-// request at all, so that ranks and medians would not see ten times as many failures, and means do.
+// Means is Welch's t test of the means of two samples. It is for shares of blocks of seconds: most blocks hold no
+// failed request at all, so that ranks and medians would not see ten times as many failures, and means do.
 type Means struct {
 	shift, deviation, freedom float64
 	enough                    bool

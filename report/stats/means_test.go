@@ -21,7 +21,8 @@ func TestMeans(t *testing.T) {
 		t.Errorf("p at the upper end is %g", p)
 	}
 	same := MeansOf([]float64{2, 2, 2}, []float64{3, 3, 3})
-	if same.Shift(0.025) != (Shift{1, 1, 1}) || same.Above(0.5) != 0 || same.Above(1) != 1 || same.Below(1) != 1 || same.Below(2) != 0 {
+	if same.Shift(0.025) != (Shift{1, 1, 1}) || same.Above(0.5) != 0 || same.Above(1) != 1 || same.Below(1) != 1 ||
+		same.Below(2) != 0 {
 		t.Errorf("of values that do not vary: %+v", same)
 	}
 	if few := MeansOf([]float64{1}, []float64{1, 2}); few.Above(-100) != 1 || !math.IsInf(few.Shift(0.025).Hi, 1) {

@@ -9,9 +9,10 @@ import (
 // MostPairs bounds the pairs of a sequential test: its exact bounds are computed over every pattern of signs.
 const MostPairs = 20
 
-// Spent is the share of the false alarm rate alpha that may be used up by the time t of 1: a spending function of Lan and
-// DeMets (1983, Biometrika 70:659), of the power family of Kim and DeMets (1987, Biometrika 74:149), alpha·t². It is
-// between Pocock's, which ends soonest and finds least, and O'Brien and Fleming's, which hardly ends before its time.
+// Spent is the share of the false alarm rate alpha that may be used up by the time t of 1: a spending function of Lan
+// and DeMets (1983, Biometrika 70:659), of the power family of Kim and DeMets (1987, Biometrika 74:149), alpha·t². It
+// is between Pocock's, which ends soonest and finds least, and O'Brien and Fleming's, which hardly ends before its
+// time.
 func Spent(alpha, t float64) float64 {
 	t = min(1, max(0, t))
 	return alpha * t * t
@@ -21,12 +22,12 @@ func Spent(alpha, t float64) float64 {
 // every pair and may take most of them; 0 where no sum can. The probability of ever reaching one, when the differences
 // are symmetric about the value tested, is at most alpha, and after n pairs at most Spent(alpha, n/most).
 //
-// The sums are those of Wilcoxon's signed-rank test, computed anew at each look. Their joint distribution over the looks
-// is exact and the same for every continuous symmetric distribution: the sign of a new difference is a fair coin, and
-// the rank of its size among those so far is uniform and independent of them (Rényi). So the state is the pattern of
-// signs by rank, and a new pair puts a bit in at any place. What a look does not spend, because sums are whole numbers,
-// later ones have. Looks at which a test ends for another reason only lower the rate. The result is shared: it must not
-// be changed.
+// The sums are those of Wilcoxon's signed-rank test, computed anew at each look. Their joint distribution over the
+// looks is exact and the same for every continuous symmetric distribution: the sign of a new difference is a fair coin,
+// and the rank of its size among those so far is uniform and independent of them (Rényi). So the state is the pattern
+// of signs by rank, and a new pair puts a bit in at any place. What a look does not spend, because sums are whole
+// numbers, later ones have. Looks at which a test ends for another reason only lower the rate. The result is shared: it
+// must not be changed.
 func Bounds(most int, alpha float64) []int {
 	key := boundsKey{min(most, MostPairs), alpha}
 	if known, ok := boundsOf.Load(key); ok {
@@ -107,11 +108,11 @@ func sumsOf(n int) []int {
 	return sums
 }
 
-// Paired estimates the shift within pairs from their differences: the median of the averages of all two of them, Walsh's
-// averages. Its interval holds every shift that a signed-rank sum of bound does not reject, from either side: with
-// the bound of a look it is a repeated confidence interval (Jennison and Turnbull 1989, JRSS B 51:305), which holds at
-// all looks at once. Bound 0 rejects nothing. A difference may be infinite, as when something came about on one side
-// alone.
+// Paired estimates the shift within pairs from their differences: the median of the averages of all two of them,
+// Walsh's averages. Its interval holds every shift that a signed-rank sum of bound does not reject, from either side:
+// with the bound of a look it is a repeated confidence interval (Jennison and Turnbull 1989, JRSS B 51:305), which
+// holds at all looks at once. Bound 0 rejects nothing. A difference may be infinite, as when something came about on
+// one side alone.
 func Paired(differences []float64, bound int) Shift {
 	n := len(differences)
 	var low, mid, high []float64

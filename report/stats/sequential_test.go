@@ -147,10 +147,12 @@ func TestPairedIsTheTestTurnedAbout(t *testing.T) {
 				above[i], below[i] = d-delta, delta-d
 			}
 			if got, want := s.Lo > delta, signedRanks(above) >= bound; got != want {
-				t.Fatalf("%v at %g with bound %d: the lower end %g says %t, the sum %d", ds, delta, bound, s.Lo, got, signedRanks(above))
+				t.Fatalf("%v at %g with bound %d: the lower end %g says %t, the sum %d", ds, delta, bound, s.Lo, got,
+					signedRanks(above))
 			}
 			if got, want := s.Hi < delta, signedRanks(below) >= bound; got != want {
-				t.Fatalf("%v at %g with bound %d: the upper end %g says %t, the sum %d", ds, delta, bound, s.Hi, got, signedRanks(below))
+				t.Fatalf("%v at %g with bound %d: the upper end %g says %t, the sum %d", ds, delta, bound, s.Hi, got,
+					signedRanks(below))
 			}
 		}
 	})

@@ -82,7 +82,8 @@ func TestIntervalIsTheTestTurnedAbout(t *testing.T) {
 			}
 			p := atLeast(moved, head)
 			if got, want := s.Lo > delta, p <= side+rounding; got != want {
-				t.Fatalf("%v and %v at %g: the interval from %g says %t, the test %g says %t", base, head, delta, s.Lo, got, p, want)
+				t.Fatalf("%v and %v at %g: the interval from %g says %t, the test %g says %t", base, head, delta, s.Lo, got, p,
+					want)
 			}
 		}
 	})
@@ -164,7 +165,8 @@ func TestFisher(t *testing.T) {
 	} {
 		smaller, larger := Fisher(c.a, c.as, c.b, c.bs)
 		if math.Abs(smaller-c.smaller) > 1e-9 || math.Abs(larger-c.larger) > 1e-9 {
-			t.Errorf("%d of %d and %d of %d: %g and %g, want %g and %g", c.a, c.as, c.b, c.bs, smaller, larger, c.smaller, c.larger)
+			t.Errorf("%d of %d and %d of %d: %g and %g, want %g and %g", c.a, c.as, c.b, c.bs, smaller, larger, c.smaller,
+				c.larger)
 		}
 	}
 }
@@ -190,7 +192,8 @@ func TestLag1(t *testing.T) {
 			t.Errorf("autocorrelation %g, want %g", got, want)
 		}
 	}
-	for name, pieces := range map[string][][]float64{"nothing": nil, "two": {{1, 2}}, "constant": {{3, 3, 3, 3}}, "apart": {{1}, {2}, {3}}} {
+	for name, pieces := range map[string][][]float64{"nothing": nil, "two": {{1, 2}}, "constant": {{3, 3, 3, 3}},
+		"apart": {{1}, {2}, {3}}} {
 		if got := Lag1(pieces); got != 0 {
 			t.Errorf("of %s: %g", name, got)
 		}
