@@ -6,9 +6,10 @@ export CGO_ENABLED = 0
 export GOFLAGS     = -trimpath
 LDFLAGS   := -s -w -X main.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 PACKAGES  := ./...
-# The kill matrix and most of what a virtual machine is needed for take a processor each, and what is timed beside them
-# is timed wrongly. The kernel with netem counts its own instructions for seconds, so nothing beside it disturbs it.
-ALONE     := ./internal/vm/... ./internal/killmatrix/...
+# The kill matrix, most of what a virtual machine is needed for, simulations of comparisons and k6 beside k6 take all
+# processors, and what is timed beside them is timed wrongly. The kernel with netem counts its own instructions for
+# seconds, so nothing beside it disturbs it.
+ALONE     := ./internal/vm/... ./internal/killmatrix/... ./report/compare ./loadgen/k6
 MACHINES  := ^(TestReboot|TestNetemFaultsUnderARealKernel)$$
 TOOL      := $(GO) tool -modfile=tools/go.mod
 
@@ -35,7 +36,7 @@ guards:
 
 # Installs what the tests need, then runs every one of them, and every example.
 test: setup build
-	CI=true $(GO) test -timeout 20m -skip '$(MACHINES)' $$($(GO) list $(PACKAGES) | grep -v -e /internal/vm -e /internal/killmatrix)
+	CI=true $(GO) test -timeout 20m -skip '$(MACHINES)' $$($(GO) list $(PACKAGES) | grep -v -e /internal/vm -e /internal/killmatrix -e /report/compare -e /loadgen/k6)
 	CI=true $(GO) test -timeout 20m -run '$(MACHINES)' ./cmd/gameday ./internal/vm
 	CI=true $(GO) test -timeout 20m -p 1 -skip '$(MACHINES)' $(ALONE)
 	CI=true $(MAKE) examples
