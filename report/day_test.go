@@ -77,7 +77,7 @@ func TestCostOfAWindow(t *testing.T) {
 		// A third of an allocation is for the reading of the scenario's own indicator that comes with three windows.
 		{"allocations to read", float64(long.readAllocs - short.readAllocs), 0.5},
 		{"allocations to judge and print", float64(long.judgeAllocs - short.judgeAllocs), 1},
-		{"bytes allocated to read", float64(long.readBytes - short.readBytes), 650},
+		{"bytes allocated to read", float64(long.readBytes - short.readBytes), 900},
 		{"bytes allocated to judge and print", float64(long.judgeBytes - short.judgeBytes), 250},
 		{"bytes kept", float64(long.kept - short.kept), 600},
 	} {
