@@ -177,7 +177,7 @@ func misplaced(e hcl.Expression) (at hcl.Expression, gap hcl.Traversal) {
 			inside = append(inside, item.ValueExpr)
 		}
 	case *hclsyntax.FunctionCallExpr:
-		if e.Name != "jsonencode" {
+		if e.Name != "jsonencode" && !(e.Name == "chomp" && len(e.Args) == 1 && endsPlainly(e.Args[0])) {
 			return e, e.Variables()[i]
 		}
 		inside = e.Args
@@ -190,6 +190,17 @@ func misplaced(e hcl.Expression) (at hcl.Expression, gap hcl.Traversal) {
 		}
 	}
 	return nil, nil
+}
+
+// endsPlainly reports whether a text ends in a piece that is known, as one written over several lines does: all that chomp looks
+// at.
+func endsPlainly(e hclsyntax.Expression) bool {
+	t, ok := e.(*hclsyntax.TemplateExpr)
+	if !ok || len(t.Parts) == 0 {
+		return false
+	}
+	last, ok := t.Parts[len(t.Parts)-1].(*hclsyntax.LiteralValueExpr)
+	return ok && last.Val.Type() == cty.String && last.Val.AsString() != ""
 }
 
 // inURL says of each gap of a URL where it stands: what is at its begin or in its host stays as it is, and elsewhere it is one
