@@ -154,3 +154,22 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("a binary body with a token in it was kept: %+v", r.Files)
 	}
 }
+
+// TestLiveVariables takes a variable whose value is another in each iteration, itself or by another variable, to where it is used: no
+// local can hold it.
+func TestLiveVariables(t *testing.T) {
+	doc := `{"info": {"schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json", "name": "c"},
+		"variable": [{"key": "order", "value": "o-{{$guid}}"}, {"key": "outer", "value": "x{{order}}"}],
+		"item": [{"name": "a", "request": {"method": "GET", "url": "http://127.0.0.1/{{outer}}"}}]}`
+	r, err := ReadPostman(strings.NewReader(doc), nil, Options{Name: "t"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Variables) != 0 {
+		t.Errorf("declared %+v", r.Variables)
+	}
+	q := r.Flows[0].Requests[0]
+	if url := q.URL.String(); !strings.HasSuffix(url, "/xo-${iteration.id}") {
+		t.Errorf("url %s", url)
+	}
+}

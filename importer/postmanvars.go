@@ -103,7 +103,29 @@ func (s *scope) parts(name, where string, at scenarios.Place, host bool) loadgen
 		s.p.out.add(keptOut(spot{where: where}, at, fmt.Sprintf("the variable %q", name), "its value", variable))
 		return loadgen.Text{{Ref: ref}}
 	}
+	if given && !slices.Contains(s.open, name) && s.live(name, map[string]bool{}) { // no local can hold it
+		s.open = append(s.open, name)
+		defer func() { s.open = s.open[:len(s.open)-1] }()
+		return s.text(string(v.Value), where, at, host)
+	}
 	return loadgen.Text{{Ref: s.variable(name, v, given && v.Value != "", host, where)}}
+}
+
+// live reports whether a variable's value mentions what is known only when a request is made, itself or by others.
+func (s *scope) live(name string, seen map[string]bool) bool {
+	if _, extracted := s.values[name]; extracted || strings.HasPrefix(name, "$") {
+		return true
+	}
+	if seen[name] {
+		return false
+	}
+	seen[name] = true
+	for _, m := range mention.FindAllStringSubmatch(string(s.given[name].Value), -1) {
+		if s.live(strings.TrimSpace(m[1]), seen) {
+			return true
+		}
+	}
+	return false
 }
 
 // variable returns the reference to a variable, and declares it the first time.
