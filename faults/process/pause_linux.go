@@ -296,10 +296,16 @@ func (s *stopping) Watch(ctx context.Context) (faults.Effect, error) {
 	})
 }
 
+// dying is how long a process that was killed may take until it is gone.
+const dying = 50 * time.Millisecond
+
 // watch looks at a paused process until it is gone, or over gives a reason why the pause is.
 func watch(ctx context.Context, p faults.Process, over func() string) (faults.Effect, error) {
 	for {
 		why := over()
+		if why != "" {
+			sleep(ctx, dying) // one that was killed is not stopped any more either, for as long as it takes to end
+		}
 		if !Alive(p) {
 			why = fmt.Sprintf("pid %d ended while it was paused", p.PID)
 		}
