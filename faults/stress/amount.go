@@ -3,24 +3,12 @@ package stress
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
 	"gameday/faults"
+	"gameday/sizes"
 )
-
-// units are those of sizes; the longer names come first, since each ends with a shorter one.
-var units = []struct {
-	name  string
-	bytes float64
-}{
-	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
-	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1},
-}
-
-// maxBytes is more than any machine has, and small enough for sums of a few sizes.
-const maxBytes = 1 << 60
 
 // amount is a size, or a share of something that is known on the place only.
 type amount struct {
@@ -40,7 +28,7 @@ func (a amount) of(whole uint64) uint64 {
 func parseAmount(text string) (amount, error) {
 	number, ok := strings.CutSuffix(strings.TrimSpace(text), "%")
 	if !ok {
-		n, err := parseSize(text)
+		n, err := sizes.Parse(text)
 		return amount{bytes: n}, err
 	}
 	p, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
@@ -50,57 +38,12 @@ func parseAmount(text string) (amount, error) {
 	return amount{percent: p}, nil
 }
 
-// parseSize reads a whole number of bytes with a unit: "512MB" is 512·10⁶, "512MiB" is 512·2²⁰.
-func parseSize(text string) (uint64, error) {
-	text = strings.TrimSpace(text)
-	for _, u := range units {
-		number, ok := strings.CutSuffix(text, u.name)
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-		if err != nil || math.IsNaN(n) || n <= 0 {
-			break
-		}
-		if n*u.bytes > maxBytes {
-			return 0, fmt.Errorf("%q is larger than any machine", text)
-		}
-		if n*u.bytes < 1 {
-			return 0, fmt.Errorf("%q is less than a byte", text)
-		}
-		return uint64(n * u.bytes), nil
-	}
-	return 0, fmt.Errorf("%q is not a size: write a number and a unit, such as \"512MB\" or \"2GiB\"", text)
-}
-
-// showBytes writes a size for people, with three figures: "512 MB".
-func showBytes(n uint64) string {
-	value, unit := float64(n), "B"
-	for _, next := range []string{"kB", "MB", "GB", "TB"} {
-		if value < 999.5 {
-			break
-		}
-		value, unit = value/1e3, next
-	}
-	if unit == "B" {
-		return strconv.FormatUint(n, 10) + " B"
-	}
-	decimals := 0
-	switch {
-	case value < 9.995:
-		decimals = 2
-	case value < 99.95:
-		decimals = 1
-	}
-	return strconv.FormatFloat(value, 'f', decimals, 64) + " " + unit
-}
-
 // sizeField checks a size that may be absent, from least bytes on.
 func sizeField(field, text string, least uint64) error {
 	if text == "" {
 		return nil
 	}
-	n, err := parseSize(text)
+	n, err := sizes.Parse(text)
 	return atLeast(field, text, n, least, err)
 }
 
@@ -122,7 +65,7 @@ func atLeast(field, text string, n, least uint64, err error) error {
 	}
 	if n < least {
 		return &faults.FieldError{Field: field, Summary: "Size out of range",
-			Detail: fmt.Sprintf("%s is less than %s, the least that it can be.", text, showBytes(least))}
+			Detail: fmt.Sprintf("%s is less than %s, the least that it can be.", text, sizes.Show(least))}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"gameday/faults"
+	"gameday/sizes"
 )
 
 // Limits of disk_fill.
@@ -67,7 +68,7 @@ func (d *Disk) Preview(faults.Place) string {
 	p := d.plan()
 	switch {
 	case p.size > 0:
-		return showBytes(p.size) + " under " + p.path
+		return sizes.Show(p.size) + " under " + p.path
 	case p.percent > 0:
 		return fmt.Sprintf("%v %% of the free space under %s", p.percent, p.path)
 	case d.Leave != "":
@@ -80,7 +81,7 @@ func (d *Disk) Preview(faults.Place) string {
 func (d *Disk) plan() diskPlan {
 	p := diskPlan{path: d.Path, percent: d.Percent}
 	if d.Size != "" {
-		p.size, _ = parseSize(d.Size)
+		p.size, _ = sizes.Parse(d.Size)
 	}
 	if d.Leave != "" {
 		p.leave, _ = parseAmount(d.Leave)
@@ -115,9 +116,9 @@ func (p diskPlan) job(total, free uint64) (*diskJob, error) {
 	what := "everything"
 	switch {
 	case p.size > 0:
-		j.Bytes, what = p.size, showBytes(p.size)
+		j.Bytes, what = p.size, sizes.Show(p.size)
 	case p.leave != amount{}:
-		j.Bytes, what = sub(free, p.leave.of(total)), "all but "+showBytes(p.leave.of(total))
+		j.Bytes, what = sub(free, p.leave.of(total)), "all but "+sizes.Show(p.leave.of(total))
 	default:
 		j.Bytes = sub(free, uint64(headroom*float64(j.Reserve)))
 		if p.percent > 0 {
@@ -126,7 +127,7 @@ func (p diskPlan) job(total, free uint64) (*diskJob, error) {
 	}
 	if j.Bytes < leastDisk || j.Bytes+j.Reserve > free {
 		return nil, fmt.Errorf("disk_fill: %s of %s cannot be taken: %s are free, and the reserve of %s must be left; "+
-			"ask for less, or lower the reserve", what, p.path, showBytes(free), showBytes(j.Reserve))
+			"ask for less, or lower the reserve", what, p.path, sizes.Show(free), sizes.Show(j.Reserve))
 	}
 	return j, nil
 }

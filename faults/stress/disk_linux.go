@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gameday/faults"
+	"gameday/sizes"
 )
 
 // diskSteps is in how many pieces space is taken, each with a look at what is left.
@@ -46,7 +47,7 @@ func (d *diskLoad) here() (*diskJob, error) {
 	}
 	if j.Floor = defaultFloor(m.total); j.Bytes+j.Floor > m.available {
 		return nil, fmt.Errorf("disk_fill: %s lives in memory, of which %s are available; %s cannot be taken without going below "+
-			"a floor of %s; ask for less", d.path, showBytes(m.available), showBytes(j.Bytes), showBytes(j.Floor))
+			"a floor of %s; ask for less", d.path, sizes.Show(m.available), sizes.Show(j.Bytes), sizes.Show(j.Floor))
 	}
 	return j, nil
 }
@@ -99,7 +100,7 @@ func (d *diskLoad) effect(_ context.Context, l *load) (faults.Effect, error) {
 		"free_now":    strconv.FormatUint(now.free, 10),
 	}}
 	e.Summary = fmt.Sprintf("%s allocated, of %s asked for; free space went from %s to %s",
-		showBytes(taken), showBytes(d.bytes), showBytes(d.before.free), showBytes(now.free))
+		sizes.Show(taken), sizes.Show(d.bytes), sizes.Show(d.before.free), sizes.Show(now.free))
 	return e, nil
 }
 
@@ -117,7 +118,7 @@ func (j *diskJob) run(say func(report)) error {
 			return err
 		}
 		if err := allocate(f, int64(got), int64(n)); err != nil {
-			return fmt.Errorf("the file system gave %s and no more: %w", showBytes(got), err)
+			return fmt.Errorf("the file system gave %s and no more: %w", sizes.Show(got), err)
 		}
 		got += n
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gameday/faults"
+	"gameday/sizes"
 )
 
 // Limits of io_stress.
@@ -82,7 +83,7 @@ func (i *IO) Validate() error {
 	if p.block > mostIOBlock || p.block*uint64(p.workers) > p.size {
 		return &faults.FieldError{Field: "block", Summary: "Block too large",
 			Detail: fmt.Sprintf("%s are for %s within %s. A block is at most %s, and each worker needs room for one.",
-				showBytes(p.block), plural(p.workers, "worker"), showBytes(p.size), showBytes(mostIOBlock))}
+				sizes.Show(p.block), plural(p.workers, "worker"), sizes.Show(p.size), sizes.Show(mostIOBlock))}
 	}
 	return nil
 }
@@ -99,7 +100,7 @@ func (i *IO) Bind(faults.Place) (faults.Injection, error) {
 func (i *IO) Preview(faults.Place) string {
 	p := i.plan()
 	verb := map[string]string{ioWrite: "write", ioRead: "read", ioBoth: "write and read"}[p.mode]
-	return fmt.Sprintf("%s %s up to %s/s under %s", plural(p.workers, "worker"), verb, showBytes(p.rate), p.path)
+	return fmt.Sprintf("%s %s up to %s/s under %s", plural(p.workers, "worker"), verb, sizes.Show(p.rate), p.path)
 }
 
 // plan needs valid fields.
@@ -116,7 +117,7 @@ func (i *IO) plan() ioPlan {
 		to   *uint64
 	}{{i.Rate, &p.rate}, {i.Size, &p.size}, {i.Block, &p.block}} {
 		if f.text != "" {
-			*f.to, _ = parseSize(f.text)
+			*f.to, _ = sizes.Parse(f.text)
 		}
 	}
 	if i.Reserve != "" {
@@ -151,7 +152,7 @@ func (p ioPlan) job(total, free uint64) (*ioJob, error) {
 		Reserve: reserveOf(p.reserve, total)}
 	if j.Size+j.Reserve > free {
 		return nil, fmt.Errorf("io_stress: files of %s cannot be made under %s: %s are free, and the reserve of %s must be left; "+
-			"ask for less, or lower the reserve", showBytes(j.Size), p.path, showBytes(free), showBytes(j.Reserve))
+			"ask for less, or lower the reserve", sizes.Show(j.Size), p.path, sizes.Show(free), sizes.Show(j.Reserve))
 	}
 	return j, nil
 }
@@ -163,7 +164,7 @@ func judgeIO(rate uint64, over time.Duration, moved uint64) (proven bool, summar
 		return false, "the load has not run long enough to be measured"
 	}
 	got := float64(moved) / over.Seconds()
-	text := fmt.Sprintf("%s/s reach the disk, of %s/s asked for", showBytes(uint64(got)), showBytes(rate))
+	text := fmt.Sprintf("%s/s reach the disk, of %s/s asked for", sizes.Show(uint64(got)), sizes.Show(rate))
 	switch {
 	case moved > 0 && got >= ioEnough*float64(rate):
 		return true, text

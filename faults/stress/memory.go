@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"gameday/faults"
+	"gameday/sizes"
 )
 
 // Limits of memory_stress.
@@ -61,7 +62,7 @@ func (m *Memory) Bind(faults.Place) (faults.Injection, error) {
 func (m *Memory) Preview(faults.Place) string {
 	p := m.plan()
 	if p.size > 0 {
-		return showBytes(p.size) + " of the machine's memory"
+		return sizes.Show(p.size) + " of the machine's memory"
 	}
 	return fmt.Sprintf("%v %% of the machine's available memory", p.percent)
 }
@@ -70,7 +71,7 @@ func (m *Memory) Preview(faults.Place) string {
 func (m *Memory) plan() memoryPlan {
 	p := memoryPlan{percent: m.Percent}
 	if m.Size != "" {
-		p.size, _ = parseSize(m.Size)
+		p.size, _ = sizes.Parse(m.Size)
 	} else if p.percent == 0 {
 		p.percent = defaultMemoryPercent
 	}
@@ -101,14 +102,14 @@ func (p memoryPlan) job(total, available uint64) (*memoryJob, error) {
 	}
 	// Also a percentage of a small machine must leave what it takes to let go.
 	j := &memoryJob{Bytes: p.size, Floor: max(floor, leastFloor)}
-	what := showBytes(p.size)
+	what := sizes.Show(p.size)
 	if p.size == 0 {
 		what = fmt.Sprintf("%v %%", p.percent)
 		j.Bytes = min(uint64(p.percent/100*float64(available)), sub(available, uint64(headroom*float64(j.Floor))))
 	}
 	if j.Bytes < leastMemory || j.Bytes+j.Floor > available {
 		return nil, fmt.Errorf("memory_stress: %s cannot be taken: %s are available, and the floor of %s must be left; "+
-			"ask for less, or lower the floor", what, showBytes(available), showBytes(j.Floor))
+			"ask for less, or lower the floor", what, sizes.Show(available), sizes.Show(j.Floor))
 	}
 	return j, nil
 }

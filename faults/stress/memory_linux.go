@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gameday/faults"
+	"gameday/sizes"
 )
 
 // sink keeps the compiler from leaving work out.
@@ -84,7 +85,7 @@ func (m *memoryLoad) effect(_ context.Context, l *load) (faults.Effect, error) {
 		"cgroup":           l.undo.Group,
 	}}
 	e.Summary = fmt.Sprintf("%s resident, of %s asked for; available memory went from %s to %s",
-		showBytes(resident), showBytes(m.bytes), showBytes(m.before.available), showBytes(now.available))
+		sizes.Show(resident), sizes.Show(m.bytes), sizes.Show(m.before.available), sizes.Show(now.available))
 	return e, nil
 }
 
@@ -121,7 +122,7 @@ func (j *memoryJob) run(say func(report)) error {
 		}
 		stays, err := take(int(n))
 		if err != nil {
-			return fmt.Errorf("the kernel gave %s and no more: %w", showBytes(got), err)
+			return fmt.Errorf("the kernel gave %s and no more: %w", sizes.Show(got), err)
 		}
 		locked = locked && stays
 		got += n
@@ -137,7 +138,7 @@ func (j *memoryJob) keep(g *gauge, more uint64) error {
 		return err
 	}
 	if m.available < j.Floor+more {
-		return fmt.Errorf("%s of memory are available, and the floor is %s", showBytes(m.available), showBytes(j.Floor))
+		return fmt.Errorf("%s of memory are available, and the floor is %s", sizes.Show(m.available), sizes.Show(j.Floor))
 	}
 	return nil
 }

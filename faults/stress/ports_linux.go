@@ -13,6 +13,7 @@ import (
 
 	"gameday/faults"
 	"gameday/faults/internal/netns"
+	"gameday/sizes"
 )
 
 // portsLoad is port_exhaustion on this machine.
@@ -72,7 +73,7 @@ func (p *portsLoad) measure() error {
 	}
 	if need := uint64(total) * bytesPerPort; need+defaultFloor(m.total) > m.available {
 		return fmt.Errorf("port_exhaustion: %d sockets take up to %s of the kernel's memory; %s are available, and %s must be left",
-			total, showBytes(need), showBytes(m.available), showBytes(defaultFloor(m.total)))
+			total, sizes.Show(need), sizes.Show(m.available), sizes.Show(defaultFloor(m.total)))
 	}
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"gameday/sizes"
 )
 
 // noLimit is more than any limit that somebody set: cgroup v1 says "none" with a huge number.
@@ -156,7 +158,7 @@ func readSpace(path string) (space, error) {
 // keep finds a reason to let go: too little space is free, or where files live in memory too little of that.
 func (s space) keep(reserve uint64) error {
 	if s.free < reserve {
-		return fmt.Errorf("%s are free on the file system, less than the reserve of %s", showBytes(s.free), showBytes(reserve))
+		return fmt.Errorf("%s are free on the file system, less than the reserve of %s", sizes.Show(s.free), sizes.Show(reserve))
 	}
 	return nil
 }

@@ -247,7 +247,7 @@ func TestBadHosts(t *testing.T) {
 	})
 	t.Run("another system", func(t *testing.T) {
 		r := newRig(t, sshrig.Options{Environment: []string{"PATH=" + fake(t, "uname", `echo Darwin arm64`)}})
-		r.refuses(t, "runs Darwin", "Linux hosts only")
+		r.refuses(t, "runs Darwin", "hosts with Linux only")
 	})
 	t.Run("broken on the way", func(t *testing.T) {
 		r := newRig(t, sshrig.Options{Environment: []string{"PATH=" + fake(t, "cat", `head -c 1000`)}})
