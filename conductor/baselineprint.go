@@ -81,7 +81,11 @@ func mixLines(m *baseline.Mix) []string {
 		out = append(out, strings.TrimRight(fmt.Sprintf("%5.1f %%  %-40s %s", 100*r.Share, r.Route, statusText(r.Statuses)), " "))
 	}
 	if rest.Requests > 0 {
-		out = append(out, fmt.Sprintf("%5.1f %%  %d other routes", 100*rest.Share, rest.Routes))
+		line := fmt.Sprintf("%5.1f %%  %d other routes", 100*rest.Share, rest.Routes)
+		if rest.More {
+			line += " or more"
+		}
+		out = append(out, line)
 	}
 	return out
 }

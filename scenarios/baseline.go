@@ -27,7 +27,9 @@ type Baseline struct {
 	// PerIteration is how many of the requests measured one iteration makes, on average: as the file says, or as the flows do.
 	// It is 1 for Run, which measures iterations.
 	PerIteration float64
-	Range        hcl.Range
+	// Assumed says that nobody said it, of a script.
+	Assumed bool
+	Range   hcl.Range
 }
 
 // LatestRun is the name of the newest run of the same scenario.
@@ -77,10 +79,12 @@ type accessLogBlock struct {
 const (
 	usualOver   = 14 * 24 * time.Hour
 	maxLookBack = 400 * 24 * time.Hour
-	maxLogOver  = 31 * 24 * time.Hour
 	maxStep     = 24 * time.Hour
 	manySamples = 100_000
 )
+
+// MaxRate is the highest 1x, in iterations per second.
+const MaxRate = 1_000_000
 
 // baseline decodes where 1x comes from: given, or measured when the run is planned.
 func (d *decoding) baseline(out *Traffic, b baselineBlock) {
@@ -124,9 +128,9 @@ func (d *decoding) rate(out *Traffic, b baselineBlock) {
 	}
 	switch {
 	case !d.decodes(b.Body, "rate", cty.Number): // reported
-	case b.Rate == nil || *b.Rate <= 0 || *b.Rate > 1e6:
+	case b.Rate == nil || *b.Rate <= 0 || *b.Rate > MaxRate:
 		d.errorf(attrRange(b.Body, "rate", b.DefRange), "Invalid rate", "A rate is more than 0 and at most "+
-			"1000000 iterations a second.")
+			"%d iterations a second.", MaxRate)
 	default:
 		out.Rate = *b.Rate
 	}
@@ -171,7 +175,7 @@ func (b *Baseline) perIteration(flows []loadgen.Flow) {
 		requests += f.Weight * float64(len(f.Requests))
 		weights += f.Weight
 	}
-	b.PerIteration = 1
+	b.PerIteration, b.Assumed = 1, len(flows) == 0
 	if requests > 0 && weights > 0 {
 		b.PerIteration = requests / weights
 	}
@@ -271,9 +275,13 @@ func (d *decoding) accessLog(out *Baseline, b accessLogBlock) {
 			"= \"/var/log/nginx/access.log\".")
 	}
 	before := len(d.diags)
-	l.Over = d.lookBack(b.Over, l.Over, b.Body, "over", b.DefRange, time.Second, maxLogOver)
-	l.Step = d.lookBack(b.Step, l.Step, b.Body, "step", b.DefRange, time.Second, maxLogOver)
-	l.MaxGap = d.lookBack(b.MaxGap, 0, b.Body, "max_gap", b.DefRange, time.Second, maxLogOver)
+	l.Over = d.lookBack(b.Over, l.Over, b.Body, "over", b.DefRange, time.Second, baseline.MaxLogOver)
+	l.Step = d.lookBack(b.Step, l.Step, b.Body, "step", b.DefRange, time.Second, baseline.MaxLogOver)
+	l.MaxGap = d.lookBack(b.MaxGap, 0, b.Body, "max_gap", b.DefRange, time.Second, baseline.MaxLogOver)
+	if l.Step%time.Second != 0 {
+		d.errorf(attrRange(b.Body, "step", b.DefRange), "Step not whole", "The times of most logs are whole seconds, of "+
+			"which a step of %s has now more and now fewer. Take whole seconds.", baseline.Span(l.Step))
+	}
 	if len(d.diags) == before {
 		d.samples(l.Over, l.Step, baseline.MinLogSteps, b.Body, attrRange(b.Body, "over", b.DefRange))
 	}

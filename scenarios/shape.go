@@ -64,14 +64,23 @@ func (t Traffic) Pending() bool { return t.Replay != nil && !t.Absolute }
 // Follow makes a replayed series what the load phase asks for, in arrivals per second.
 func (t *Traffic) Follow(points []loadgen.Point) error {
 	program := loadgen.Replay(points, t.Replay.Speed).Times(t.Replay.Scale)
-	switch peak := program.Peak(loadgen.Never); {
-	case peak == 0:
+	if program.Peak(loadgen.Never) == 0 {
 		return errors.New("every rate is 0, so that nothing would be sent")
-	case t.Rate > 0 && peak > maxMultiple*t.Rate:
+	}
+	if err := t.TooMuch(program); err != nil {
+		return err
+	}
+	t.Program, t.Absolute = program, true
+	return nil
+}
+
+// TooMuch refuses a program, in arrivals per second, that goes beyond what may be asked of a stream in multiples of its baseline.
+// As long as that is not known, nothing does.
+func (t *Traffic) TooMuch(program loadgen.Program) error {
+	if peak := program.Peak(loadgen.Never); t.Rate > 0 && peak > maxMultiple*t.Rate {
 		return fmt.Errorf("the highest rate is %g a second, %.0f times the baseline's %g, and %d times are the most; one "+
 			"of the two may be in another unit", peak, peak/t.Rate, t.Rate, maxMultiple)
 	}
-	t.Program, t.Absolute = program, true
 	return nil
 }
 

@@ -12,6 +12,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"gameday/clock"
 )
 
 // Log measures 1x from an access log: a quantile of the rates in its last stretch, and what was asked for.
@@ -30,6 +32,8 @@ type Log struct {
 	// MaxAge is how old the newest line may be, and MaxGap how long there may be no line. 0 are a day, and a tenth of what is
 	// covered.
 	MaxAge, MaxGap time.Duration
+	// Ours is when game days sent traffic of their own, which may be in the log.
+	Ours []clock.Span
 }
 
 // DefaultLog returns a log with what is usual: only its Path is missing.
@@ -38,8 +42,12 @@ func DefaultLog() Log {
 		Quantile: DefaultQuantile, Zone: time.UTC}
 }
 
-// MinLogSteps is how many steps Over must have: the ends of a log are lost to steps that are not whole.
-const MinLogSteps = 10
+const (
+	// MinLogSteps is how many steps Over must have: the ends of a log are lost to steps that are not whole.
+	MinLogSteps = 10
+	// MaxLogOver is how far Over may reach: what is counted of each step is held in memory.
+	MaxLogOver = 31 * day
+)
 
 const (
 	// readBuffer bounds a line: a longer one is not read.
@@ -64,17 +72,20 @@ const (
 
 // Measure reads the log. now is the time at which it is asked.
 func (l Log) Measure(ctx context.Context, now time.Time) (*Measured, error) {
-	f, err := os.Open(l.Path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	info, err := os.Stat(l.Path) // before it is opened, for a pipe that nobody writes to would not be
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", l.Path)
+	}
+	f, err := os.Open(l.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil {
+		return nil, err
 	}
 	return l.measure(ctx, io.LimitReader(f, info.Size()), now)
 }
@@ -102,6 +113,9 @@ func (l Log) measure(ctx context.Context, from io.Reader, now time.Time) (*Measu
 	m.Mix.Lines, m.Mix.Unread = r.lines, r.unread
 	if r.unread > 0 {
 		m.Notes = append(m.Notes, r.unreadable(false))
+	}
+	if note := ownTraffic(samples, l.Step, l.Ours); note != "" {
+		m.Notes = append(m.Notes, note)
 	}
 	return settled(m)
 }

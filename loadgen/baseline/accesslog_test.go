@@ -12,11 +12,14 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"gameday/clock"
 )
 
 // combined writes a line as nginx does.
@@ -267,6 +270,59 @@ func TestLogFile(t *testing.T) {
 		l.Path = other
 		if m, err := l.Measure(t.Context(), now); err == nil {
 			t.Errorf("%s is %+v", other, m)
+		}
+	}
+}
+
+// TestLogIsNoPipe refuses a pipe that nobody writes to, instead of waiting for somebody.
+func TestLogIsNoPipe(t *testing.T) {
+	l := DefaultLog()
+	l.Path = filepath.Join(t.TempDir(), "access.log")
+	if err := syscall.Mkfifo(l.Path, 0o600); err != nil {
+		t.Skip("no pipes here: ", err)
+	}
+	answered := make(chan error, 1)
+	go func() {
+		_, err := l.Measure(t.Context(), now)
+		answered <- err
+	}()
+	select {
+	case err := <-answered:
+		if err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+			t.Errorf("the error is %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it waits for somebody to write")
+	}
+}
+
+// TestGameDaysInLogs says of a log in which a game day has left lines.
+func TestGameDaysInLogs(t *testing.T) {
+	l := DefaultLog()
+	l.Ours = []clock.Span{{Start: hour.Add(10 * time.Minute), End: hour.Add(12 * time.Minute)}, {Start: hour.Add(-time.Hour), End: hour.Add(-time.Minute)}}
+	m, err := l.measure(t.Context(), strings.NewReader(written(nil)), now)
+	if err != nil || len(m.Notes) != 1 || !strings.HasPrefix(m.Notes[0], "of 12 of the 359 samples a part may be what a game day sent") {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// TestManyRoutes counts routes that are too many to be told apart: how many there are is then not known, and not made up.
+func TestManyRoutes(t *testing.T) {
+	tally := newTally(time.Hour, 10*time.Second)
+	for i := range 3 * maxRoutes {
+		method := []byte("GET")
+		if i%2 == 1 {
+			method = bytes.Repeat([]byte("G"), 1<<10) // of which nothing is kept
+		}
+		tally.add(entry{at: hour.UnixNano(), method: method, path: fmt.Appendf(nil, "/x%dy", min(i, 2*maxRoutes)), status: 200})
+	}
+	m := tally.mix()
+	if want := (Others{Routes: maxRoutes - listed, More: true, Requests: 3*maxRoutes - listed, Share: m.Others.Share}); m.Others != want || len(m.Routes) != listed {
+		t.Errorf("%d routes, and others %+v", len(m.Routes), m.Others)
+	}
+	for _, r := range m.Routes {
+		if len(r.Route) > len("GET /x1000y") {
+			t.Errorf("the route %q", r.Route)
 		}
 	}
 }

@@ -9,9 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sort"
 	"strconv"
 	"time"
 	_ "time/tzdata" // "same weekday and hour" means the same on a machine without time zones
+
+	"gameday/clock"
 )
 
 const (
@@ -62,6 +65,24 @@ func settled(m *Measured) (*Measured, error) {
 		return nil, errZero
 	}
 	return m, nil
+}
+
+// ownTraffic says of how many samples game days sent a part themselves. What they sent is no traffic of the service, and a
+// multiple of it would grow from each game day to the next.
+func ownTraffic(samples []Sample, each time.Duration, ours []clock.Span) string {
+	n, last := 0, time.Time{}
+	ours = clock.Merge(ours)
+	for _, s := range samples {
+		from := sort.Search(len(ours), func(i int) bool { return ours[i].End.After(s.At.Add(-each)) })
+		if from < len(ours) && ours[from].Start.Before(s.At) {
+			n, last = n+1, ours[from].Start
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("of %d of the %d samples a part may be what a game day sent, the last one from %s on: if it was to this "+
+		"service, leave it out in what is measured, or choose another time", n, len(samples), stamp(last))
 }
 
 // tooFew says how many samples there are, and how many are needed.

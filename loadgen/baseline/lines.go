@@ -54,6 +54,12 @@ type entry struct {
 // parser reads one line; ok is false for one that is no request.
 type parser func(line []byte) (e entry, ok bool)
 
+// Check reports a format that cannot be read, before the log is.
+func (l Log) Check() error {
+	_, err := l.parser()
+	return err
+}
+
 // parser returns the reader of the log's lines.
 func (l Log) parser() (parser, error) {
 	switch l.Format {
@@ -168,7 +174,7 @@ func closingQuote(b []byte) int {
 // request all the same, without method and path.
 func splitRequest(b []byte) (method, path []byte) {
 	method, rest, ok := bytes.Cut(b, []byte(" "))
-	if !ok || len(method) == 0 || len(method) > 20 {
+	if !ok || len(method) == 0 || len(method) > maxMethod {
 		return nil, nil
 	}
 	for _, c := range method {
@@ -285,6 +291,10 @@ func parseTime(text string, zone *time.Location) (int64, bool) {
 	}
 	for _, layout := range layouts {
 		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
+			// An abbreviation that the zone does not know is read as if it were UTC's.
+			if name, offset := t.Zone(); offset == 0 && name != "UTC" && name != "GMT" && name != "" && t.Location() != zone {
+				return 0, false
+			}
 			return t.UnixNano(), t.Year() >= 1970 && t.Year() <= lastYear
 		}
 	}

@@ -61,6 +61,9 @@ func TestLines(t *testing.T) {
 			at2000, "GET /index.html", 200},
 		{"only a time", Log{Format: Regexp, Pattern: `^(?P<time>\S+)`}, `2000-10-10T20:55:36Z something happened`, at2000, "-", 0},
 		{"an optional group", Log{Format: Regexp, Pattern: `^(?P<time>\d+)(?: (?P<path>/\S*))?`}, `971211336`, at2000, "-", 0},
+		{"an abbreviation of the log's zone", Log{Format: Regexp, Pattern: `^(?P<time>.+)$`, Zone: berlin}, `Tue, 10 Oct 2000 22:55:36 CEST`, at2000, "-", 0},
+		{"an abbreviation of another zone", Log{Format: Regexp, Pattern: `^(?P<time>.+)$`}, `Tue, 10 Oct 2000 22:55:36 CEST`, time.Time{}, "", 0},
+		{"Greenwich", Log{Format: Regexp, Pattern: `^(?P<time>.+)$`, Zone: berlin}, `Tue, 10 Oct 2000 20:55:36 GMT`, at2000, "-", 0},
 		{"no match", Log{Format: Regexp, Pattern: `^(?P<time>\d+) `}, `x`, time.Time{}, "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -98,6 +101,10 @@ func TestRoutes(t *testing.T) {
 		"/u/3f2504e0-4f89-11d3-9a0c-0305e82c3301": "/u/:id", "/c/84ba601": "/c/:id", "/c/da39a3ee5e6b4b0d3255bfef95601890afd80709.js": "/c/:id.js",
 		"/o/01ARZ3NDEKTSV4RRFFQ69G5FAV": "/o/:id", "/o/507f1f77bcf86cd799439011": "/o/:id", "/v/1.4.2": "/v/:id",
 		"/v1/users": "/v1/users", "/feedback": "/feedback", "/decade/facade": "/decade/facade", "/page2": "/page2", "/deadbeef": "/deadbeef",
+		"/reset/aGVsbG8gd29ybGQhIQ4Zx9": "/reset/:id", "/t/eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9": "/t/:id",
+		"/users/jane@example.com/orders": "/users/:id/orders", "/users/jane%40example.com": "/users/:id", "/@types/node": "/@types/node",
+		"/wiki/HowToBakeBreadIn2026WithoutAnOven":         "/wiki/HowToBakeBreadIn2026WithoutAnOven",
+		"/wiki/How-To-Bake-Bread-In-2026-Without-An-Oven": "/wiki/How-To-Bake-Bread-In-2026-Without-An-Oven",
 		"/blog/how-to-bake-bread-in-2026-without-an-oven": "/blog/how-to-bake-bread-in-2026-without-an-oven",
 		"/a?b=/c/1": "/a", "/a#b": "/a", "/a;jsessionid=1A2B": "/a", "https://h/a/1?x": "/a/:id", "http://h": "/", "/go?to=http://h/x": "/go",
 		"/1/2/3/4/5/6/7/8/9/10":           "/:id/:id/:id/:id/:id/:id/:id/:id/…",

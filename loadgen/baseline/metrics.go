@@ -27,6 +27,8 @@ type Metrics struct {
 	Zone     *time.Location // of the hours that At speaks of
 	// MaxAge is how old the newest sample may be; 0 is an hour, or two steps if that is longer.
 	MaxAge time.Duration
+	// Ours is when game days sent traffic of their own, which may be in the samples.
+	Ours []clock.Span
 }
 
 // Asker answers a query over a span: its value at the begin and after each step, up to and with the end. The calls are made
@@ -48,6 +50,8 @@ const (
 	usualAge = time.Hour
 	// uneven is by what factor weeks may differ without a word.
 	uneven = 2
+	// fewMissing is the share of samples that may be missing without a word.
+	fewMissing = 0.01
 )
 
 // ranges finds the ranges in a query: the 5m of rate(x[5m]), the 1h of a subquery [1h:1m].
@@ -77,7 +81,8 @@ func (m Metrics) Measure(ctx context.Context, ask Asker, when, now time.Time) (*
 	if err := m.fresh(ctx, ask, samples, now); err != nil {
 		return nil, err
 	}
-	if err := m.whole(samples, spans); err != nil {
+	missing, err := m.whole(samples, spans)
+	if err != nil {
 		return nil, err
 	}
 	if m.At == Peak {
@@ -92,6 +97,11 @@ func (m Metrics) Measure(ctx context.Context, ask Asker, when, now time.Time) (*
 	out.Chosen = chosen
 	if m.At == SameHour {
 		out.Notes = compared(samples, spans, m.Zone)
+	}
+	for _, note := range []string{missing, ownTraffic(samples, m.Step, m.Ours)} {
+		if note != "" {
+			out.Notes = append(out.Notes, note)
+		}
 	}
 	return settled(out)
 }
@@ -192,8 +202,8 @@ func (m Metrics) fresh(ctx context.Context, ask Asker, samples []Sample, now tim
 	return TooOld("the newest sample", newest, now, m.MaxAge, "Is it still scraped, or is the server's clock behind?")
 }
 
-// whole refuses samples that cover too little of the spans, and says what is missing.
-func (m Metrics) whole(samples []Sample, spans []clock.Span) error {
+// whole refuses samples that cover too little of the spans, and says what is missing; of less than that it returns a note.
+func (m Metrics) whole(samples []Sample, spans []clock.Span) (note string, err error) {
 	want, gap := 0, clock.Span{}
 	var without []string
 	for _, s := range spans {
@@ -206,15 +216,21 @@ func (m Metrics) whole(samples []Sample, spans []clock.Span) error {
 			without = append(without, s.Start.In(m.Zone).Format("2006-01-02"))
 		}
 	}
-	if want == 0 || float64(len(samples)) >= MinCoverage*float64(want) {
-		return nil
+	switch have := float64(len(samples)); {
+	case want == 0 || have >= (1-fewMissing)*float64(want):
+		return "", nil
+	case have >= MinCoverage*float64(want) && m.At == SameHour && len(without) > 0:
+		return "", nil // compared says which weeks
+	case have >= MinCoverage*float64(want):
+		return fmt.Sprintf("%d of %d samples are missing; the longest gap is from %s to %s", want-len(samples), want,
+			stamp(gap.Start), stamp(gap.End)), nil
 	}
 	text := fmt.Sprintf("only %d of %d samples are there, and %.0f %% are needed", len(samples), want, 100*MinCoverage)
 	if m.At == SameHour && len(without) > 0 {
-		return fmt.Errorf("%s: there are none of %s. Look back less far (over), or choose at = %q", text,
+		return "", fmt.Errorf("%s: there are none of %s. Look back less far (over), or choose at = %q", text,
 			strings.Join(without, ", "), Any)
 	}
-	return fmt.Errorf("%s; the longest gap is from %s to %s. Look back less far (over), or not as finely (step)",
+	return "", fmt.Errorf("%s; the longest gap is from %s to %s. Look back less far (over), or not as finely (step)",
 		text, stamp(gap.Start), stamp(gap.End))
 }
 

@@ -202,6 +202,36 @@ func TestWeeksDiffer(t *testing.T) {
 	}
 }
 
+// TestMissingSamplesAreNoted says of samples that are missing among enough others, but for a few.
+func TestMissingSamplesAreNoted(t *testing.T) {
+	for want, when := range map[string]func(time.Time) bool{
+		"288 of 4032 samples are missing; the longest gap is from 2026-11-19 23:55:00 UTC to 2026-11-20 23:55:00 UTC": func(at time.Time) bool { return at.Day() != 20 },
+		"": func(at time.Time) bool { return at.Day() != 20 || at.Hour() > 2 },
+	} {
+		server := metric{series: []map[string]string{{}}, at: only(when)}
+		got, err := usualMetrics().Measure(t.Context(), server.ask, now, now)
+		if err != nil || strings.Join(got.Notes, "; ") != want {
+			t.Errorf("%+v, %v; want %q", got, err, want)
+		}
+	}
+}
+
+// TestGameDaysAreNoted says of samples in which a game day had a part: a multiple of itself would be sent the week after.
+func TestGameDaysAreNoted(t *testing.T) {
+	m := usualMetrics()
+	m.At = SameHour
+	last := time.Date(2026, 11, 21, 20, 5, 0, 0, time.UTC)
+	for _, start := range []time.Time{last, last.Add(-week), last.Add(-time.Hour), last.Add(20 * time.Minute).Add(-week)} {
+		m.Ours = append(m.Ours, clock.Span{Start: start, End: start.Add(15 * time.Minute)})
+	}
+	server := metric{series: []map[string]string{{}}, at: steadily}
+	got, err := m.Measure(t.Context(), server.ask, now, now)
+	want := "of 9 of the 24 samples a part may be what a game day sent, the last one from 2026-11-21 20:05:00 UTC on"
+	if err != nil || len(got.Notes) != 1 || !strings.HasPrefix(got.Notes[0], want) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // TestClocksThatChange takes the same hour of the day by the clock on the wall, which is another one by UTC in summer.
 func TestClocksThatChange(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")

@@ -56,6 +56,9 @@ func pathOf(target []byte) []byte {
 
 // appendSegment appends a part of a path, or ":id" for one that is a key. The extension of a file stays.
 func appendSegment(to, segment []byte) []byte {
+	if isAddress(segment) {
+		return append(to, id...)
+	}
 	name, extension := segment, []byte(nil)
 	if i := bytes.LastIndexByte(segment, '.'); i > 0 && len(segment)-i <= 6 && !digitsOnly(segment[i+1:]) {
 		name, extension = segment[:i], segment[i:]
@@ -64,6 +67,11 @@ func appendSegment(to, segment []byte) []byte {
 		return append(to, segment...)
 	}
 	return append(append(to, id...), extension...)
+}
+
+// isAddress reports whether a part of a path is somebody's address of e-mail, which is nothing for a record.
+func isAddress(segment []byte) bool {
+	return bytes.IndexByte(segment, '@') > 0 || bytes.Index(segment, []byte("%40")) > 0
 }
 
 func digitsOnly(b []byte) bool {
@@ -84,8 +92,11 @@ const (
 
 // isKey reports whether a part of a path tells one thing from others of its kind: a number, a date, a UUID, a hash, a token.
 func isKey(b []byte) bool {
-	digits, hex, letters, marks := 0, 0, 0, 0
-	for _, c := range b {
+	digits, hex, letters, marks, turns := 0, 0, 0, 0, 0
+	for i, c := range b {
+		if i > 0 && turn(b[i-1], c) {
+			turns++
+		}
 		switch {
 		case c >= '0' && c <= '9':
 			digits++
@@ -107,6 +118,16 @@ func isKey(b []byte) bool {
 	case letters == 0:
 		return digits+hex >= shortestHash && digits > 1
 	}
-	// Words joined by marks, with a year among them, are the name of a page; a token has digits all over.
-	return digits+hex+letters >= shortestToken && digits*6 >= digits+hex+letters
+	// Words joined by marks, with a year among them, are the name of a page; a token has digits all over, or large letters.
+	all := digits + hex + letters
+	return all >= shortestToken && (digits*6 >= all || turns*4 >= all)
+}
+
+// turn reports whether two letters or digits that follow upon each other are rarely neighbours in a word: a digit and a letter,
+// or a large letter behind a small one.
+func turn(a, b byte) bool {
+	digit := func(c byte) bool { return c >= '0' && c <= '9' }
+	small := func(c byte) bool { return c >= 'a' && c <= 'z' }
+	large := func(c byte) bool { return c >= 'A' && c <= 'Z' }
+	return digit(a) && (small(b) || large(b)) || digit(b) && (small(a) || large(a)) || small(a) && large(b)
 }

@@ -34,7 +34,9 @@ type Route struct {
 
 // Others are the routes that are not listed.
 type Others struct {
-	Routes   int     `json:"routes"` // how many, or at least so many
+	Routes int `json:"routes"` // how many
+	// More says that there may be more of them: they were too many to be told apart.
+	More     bool    `json:"more,omitempty"`
 	Requests uint64  `json:"requests"`
 	Share    float64 `json:"share"`
 }
@@ -47,6 +49,8 @@ const (
 	maxRoutes = 1000
 	// listed is how many routes are listed.
 	listed = 20
+	// maxMethod is how long a method may be; what is longer was never one.
+	maxMethod = 20
 )
 
 // classes are those of status: unknown, 1xx, and so on.
@@ -56,7 +60,6 @@ type classes [6]uint64
 type piece struct {
 	routes map[string]*classes
 	others classes // requests of routes beyond maxRoutes
-	past   int     // how many there were, those of the same route counted each time
 }
 
 // tally counts the requests of the last stretch of a log while it is read: rings of steps and of longer pieces, the oldest of
@@ -115,6 +118,9 @@ func (t *tally) advance(to int64) {
 
 // route returns the key of a request's route, which is good until the next one.
 func (t *tally) route(e entry) []byte {
+	if len(e.method) > maxMethod {
+		e.method = nil
+	}
 	t.key = append(t.key[:0], e.method...)
 	if len(e.method) > 0 {
 		t.key = append(t.key, ' ')
@@ -133,7 +139,6 @@ func (p *piece) add(route []byte, class int) {
 		c[class]++
 	case len(p.routes) >= maxRoutes:
 		p.others[class]++
-		p.past++
 	default:
 		if p.routes == nil {
 			p.routes = map[string]*classes{}
@@ -194,7 +199,7 @@ func (t *tally) requests() uint64 {
 
 // mix returns what was asked for.
 func (t *tally) mix() *Mix {
-	routes, others, past := map[string]*classes{}, classes{}, 0
+	routes, others := map[string]*classes{}, classes{}
 	for _, p := range t.pieces {
 		for name, c := range p.routes {
 			if routes[name] == nil {
@@ -203,8 +208,8 @@ func (t *tally) mix() *Mix {
 			routes[name].add(c)
 		}
 		others.add(&p.others)
-		past = max(past, p.past)
 	}
+	more := others.sum() > 0
 	names := slices.SortedFunc(maps.Keys(routes), func(a, b string) int {
 		return cmp.Or(-cmp.Compare(routes[a].sum(), routes[b].sum()), cmp.Compare(a, b))
 	})
@@ -221,7 +226,8 @@ func (t *tally) mix() *Mix {
 		}
 		m.Routes = append(m.Routes, Route{Route: printable(name), Requests: c.sum(), Share: float64(c.sum()) / float64(m.Requests), Statuses: c.shares()})
 	}
-	m.Others = Others{Routes: len(names) - len(m.Routes) + past, Requests: others.sum(), Share: float64(others.sum()) / float64(m.Requests)}
+	m.Others = Others{Routes: len(names) - len(m.Routes), More: more, Requests: others.sum(),
+		Share: float64(others.sum()) / float64(m.Requests)}
 	return m
 }
 

@@ -130,6 +130,15 @@ scenario "s" {
       }
     }
   }
+  traffic "uneven" {
+    script = "shoppers.js"
+    baseline {
+      access_log {
+        path = "x"
+        step = "2500ms"
+      }
+    }
+  }
   traffic "fields" {
     script = "shoppers.js"
     baseline {
