@@ -42,14 +42,39 @@ func MeasureBaselines(ctx context.Context, s *scenarios.Scenario, m Measuring) e
 			continue
 		}
 		p := &report.BaselinePlan{PerIteration: t.Baseline.PerIteration, At: m.Now.UTC().Truncate(time.Second)}
-		if err := m.measure(ctx, s, t, p); err != nil {
+		err := m.measure(ctx, s, t, p)
+		if err == nil {
+			err = fits(*t, p.Rate())
+		}
+		if err != nil {
 			p.Measured, p.Error = nil, s.Redact(err.Error())
 			errs = append(errs, fmt.Errorf("traffic %s: 1x from %s is not known: %s", t.Name,
 				s.Redact(p.Origin()), p.Error))
 		}
+		if p.Measured != nil && t.Baseline.Assumed {
+			p.Measured.Notes = append(p.Measured.Notes, "an iteration of the script is taken for one request: if it makes more, "+
+				"1x is less; requests_per_iteration says how many")
+		}
 		t.Measured, t.Rate = p, p.Rate()
 	}
 	return errors.Join(errs...)
+}
+
+// fits refuses a rate that was measured and cannot be meant: one that could not be given either, or one of which a series
+// that is replayed is too large a multiple.
+func fits(t scenarios.Traffic, rate float64) error {
+	if rate > scenarios.MaxRate {
+		return fmt.Errorf("it would be %g iterations a second, and %d are the most. Is what was measured in another unit?",
+			rate, scenarios.MaxRate)
+	}
+	if !t.Absolute {
+		return nil
+	}
+	t.Rate = rate
+	if err := t.TooMuch(t.Program); err != nil {
+		return fmt.Errorf("it would be %g/s, and of what is replayed %w", rate, err)
+	}
+	return nil
 }
 
 // measure measures one stream's baseline.
@@ -65,10 +90,15 @@ func (m Measuring) measure(ctx context.Context, s *scenarios.Scenario, t *scenar
 		defer shut()
 		ctx, cancel := context.WithTimeout(ctx, askLimit)
 		defer cancel()
-		p.Measured, err = b.Metrics.Measure(ctx, asker(src), m.When, m.Now)
+		metrics := *b.Metrics
+		metrics.Ours = m.ours()
+		p.Measured, err = metrics.Measure(ctx, asker(src), m.When, m.Now)
+		err = outside(s, err)
 	case b.Log != nil:
 		p.Kind, p.Source = "access_log", shown(b.Log.Path)
-		p.Measured, err = b.Log.Measure(ctx, m.Now)
+		log := *b.Log
+		log.Ours = m.ours()
+		p.Measured, err = log.Measure(ctx, m.Now)
 	default:
 		p.Kind = "run"
 		p.Source, p.Measured, err = m.earlier(s, t)
@@ -168,8 +198,8 @@ func (m Measuring) latest(s *scenarios.Scenario, t *scenarios.Traffic) (string, 
 			continue
 		}
 		dir := filepath.Join(m.Runs, e.Name())
-		if name, at := began(dir); name == s.Name {
-			found = append(found, candidate{dir, at})
+		if b := beginOf(dir); b.scenario == s.Name && !b.at.IsZero() {
+			found = append(found, candidate{dir, b.at})
 		}
 	}
 	slices.SortStableFunc(found, func(a, b candidate) int { return b.at.Compare(a.at) })
@@ -186,28 +216,50 @@ func (m Measuring) latest(s *scenarios.Scenario, t *scenarios.Traffic) (string, 
 		"baseline { rate = … }", m.Runs, s.Name, passed)
 }
 
-// began returns which scenario a record is of, and when its run began, from the first lines alone.
-func began(dir string) (scenario string, at time.Time) {
-	var plan struct{ Scenario string }
+// begin is what the first lines of a record tell: what ran, from when on, how long at most, and whether in a lab.
+type begin struct {
+	scenario string
+	at       time.Time // zero when there is no such record
+	length   time.Duration
+	lab      bool
+}
+
+// beginOf reads the first lines of a record.
+func beginOf(dir string) (out begin) {
+	var plan struct {
+		Scenario string
+		Phases   []report.PhasePlan
+	}
 	b, err := os.ReadFile(filepath.Join(dir, report.PlanFile))
 	if err != nil || json.Unmarshal(b, &plan) != nil {
-		return "", time.Time{}
+		return begin{}
 	}
 	f, err := os.Open(filepath.Join(dir, report.EventsFile))
 	if err != nil {
-		return "", time.Time{}
+		return begin{}
 	}
 	defer f.Close()
 	var first report.Event
 	if json.NewDecoder(f).Decode(&first) != nil {
-		return "", time.Time{}
+		return begin{}
 	}
-	return plan.Scenario, first.At
+	out.scenario, out.at = plan.Scenario, first.At
+	for _, p := range plan.Phases {
+		out.length = max(out.length, p.At+p.Length)
+	}
+	var started report.Started
+	if first.Kind == report.RunStarted && json.Unmarshal(first.Data, &started) == nil {
+		out.lab = started.Lab
+	}
+	return out
 }
 
 // minReached is the share of what was due in a baseline phase that must have been started: what was sent because no more could
 // be is not what the service is asked for.
 const minReached = 0.95
+
+// edgeSlack is what may be missing at either end of a phase, which begins and ends within a second.
+const edgeSlack = 2 * time.Second
 
 // reached measures what a stream reached in the baseline phase of a record.
 func reached(dir, stream string) (*baseline.Measured, error) {
@@ -222,7 +274,7 @@ func reached(dir, stream string) (*baseline.Measured, error) {
 		return nil, errUnfinished
 	}
 	var counts []float64
-	var from, last time.Time
+	from, known, slack := phase.Start, phase.Start, edgeSlack // known is up to where it is
 	var due, started uint64
 	names := []string{}
 	for _, w := range rec.Windows {
@@ -232,21 +284,24 @@ func reached(dir, stream string) (*baseline.Measured, error) {
 		if w.Stream != stream || w.Start.Before(phase.Start) || w.Start.Add(time.Second).After(phase.End) {
 			continue
 		}
+		if w.Start.Sub(known) > slack {
+			return nil, unseen(known, w.Start)
+		}
 		if len(counts) == 0 {
-			from, last = w.Start, w.Start.Add(-time.Second)
+			from = w.Start
 		}
-		if w.Start.Sub(last) > 3*time.Second/2 {
-			return nil, fmt.Errorf("nothing is known of the seconds from %s to %s",
-				last.Add(time.Second).UTC().Format(time.TimeOnly),
-				w.Start.UTC().Format(time.TimeOnly))
-		}
-		counts, last = append(counts, float64(w.Started)), w.Start
+		counts, known, slack = append(counts, float64(w.Started)), w.Start.Add(time.Second), time.Second/2
 		due, started = due+w.Due, started+w.Started
 	}
 	switch {
 	case len(counts) == 0:
 		return nil, fmt.Errorf("it has no traffic %q in its baseline phase; it has %s", stream,
 			strings.Join(names, ", "))
+	case phase.End.Sub(known) > edgeSlack:
+		return nil, unseen(known, phase.End)
+	case len(counts) < baseline.MinSamples:
+		return nil, fmt.Errorf("its baseline phase has %d whole seconds, and %d are needed: make the phase longer, and run "+
+			"it again", len(counts), baseline.MinSamples)
 	case float64(started) < minReached*float64(due):
 		return nil, fmt.Errorf("it started only %d of the %d iterations that were due in its baseline phase: "+
 			"what it reached is what its generator "+
@@ -257,14 +312,33 @@ func reached(dir, stream string) (*baseline.Measured, error) {
 		return nil, err
 	}
 	out.Chosen = fmt.Sprintf("of its baseline phase of %s", baseline.Span(phase.Length().Round(time.Second)))
+	for _, p := range rec.Plan.Traffic {
+		if p.Name == stream && p.Rate > 0 && out.Low <= p.Rate && p.Rate <= out.High {
+			out.Rate = p.Rate // what it was told to send: 1x is not to wander by chance from each run to the next
+		}
+	}
 	return out, nil
 }
 
-// forBaselines reports whether a source is there for baselines alone: no alarm and no indicator comes from it.
-func forBaselines(s *scenarios.Scenario, id string) bool {
-	return slices.ContainsFunc(s.Traffic, func(t scenarios.Traffic) bool { return t.Baseline != nil && t.Baseline.Source == id }) &&
-		!slices.ContainsFunc(s.Alarms, func(a scenarios.Alarm) bool { return a.Source == id || a.PagesVia == id }) &&
-		!slices.ContainsFunc(s.SLIs, func(o scenarios.OwnSLI) bool { return o.Source == id })
+// unseen says of which seconds of a record nothing is known.
+func unseen(from, to time.Time) error {
+	return fmt.Errorf("nothing is known of the seconds from %s to %s", from.UTC().Format(time.TimeOnly),
+		to.UTC().Format(time.TimeOnly))
+}
+
+// ours returns when the game days ran whose records are in the folder of runs, also those that were compared, but for those in a
+// lab, which nobody outside saw. A run that ended before its time counts as long as it was to last.
+func (m Measuring) ours() []clock.Span {
+	var out []clock.Span
+	for _, pattern := range []string{"*", "*/*"} {
+		plans, _ := filepath.Glob(filepath.Join(m.Runs, pattern, report.PlanFile)) // the pattern is a good one
+		for _, plan := range plans {
+			if b := beginOf(filepath.Dir(plan)); !b.at.IsZero() && !b.lab {
+				out = append(out, clock.Span{Start: b.at, End: b.at.Add(b.length)})
+			}
+		}
+	}
+	return out
 }
 
 // unmeasured names the streams whose 1x is to be measured and was not.
@@ -276,35 +350,4 @@ func unmeasured(s *scenarios.Scenario) []string {
 		}
 	}
 	return out
-}
-
-// Baselines returns what was measured, for a process that goes on with the same scenario: inside a lab nobody outside of it
-// can be asked.
-func Baselines(s *scenarios.Scenario) (string, error) {
-	measured := map[string]*report.BaselinePlan{}
-	for _, t := range s.Traffic {
-		if t.Measured != nil {
-			measured[t.Name] = t.Measured
-		}
-	}
-	b, err := json.Marshal(measured)
-	if err != nil {
-		return "", fmt.Errorf("handing on the baselines: %w", err)
-	}
-	return string(b), nil
-}
-
-// TakeBaselines takes what Baselines returned.
-func TakeBaselines(s *scenarios.Scenario, text string) error {
-	var measured map[string]*report.BaselinePlan
-	if err := json.Unmarshal([]byte(text), &measured); err != nil {
-		return fmt.Errorf("taking the baselines: %w", err)
-	}
-	for i := range s.Traffic {
-		t := &s.Traffic[i]
-		if p := measured[t.Name]; t.Baseline != nil && p != nil {
-			t.Measured, t.Rate = p, p.Rate()
-		}
-	}
-	return nil
 }

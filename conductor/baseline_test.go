@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,6 +23,7 @@ import (
 	"gameday/loadgen/baseline"
 	"gameday/report"
 	"gameday/scenarios"
+	"gameday/targets/lab"
 )
 
 // saturday is when the plans of these tests are made.
@@ -91,6 +94,14 @@ func measuredText(url string, baselines ...string) string {
 	return b.String() + "}\n"
 }
 
+// replayed ends a baseline block, and begins the shape of its stream.
+func replayed(from string) string {
+	if from == "file" {
+		return "\n}\nshape \"replay\" {\n file = \"rates.csv\""
+	}
+	return "\n}\nshape \"replay\" {\n prometheus {\n source = alarms.prometheus.main\n query = \"sum(y)\"\n over = \"1h\"\n }\n speed = 600"
+}
+
 // loadMeasured loads a scenario whose alarm source is a Prometheus.
 func loadMeasured(t *testing.T, dir, text string) *scenarios.Scenario {
 	t.Helper()
@@ -157,27 +168,78 @@ func TestMeasuredPlan(t *testing.T) {
 
 // TestHandedOn takes what was measured over to another process: its plan is the same, and it asks nobody.
 func TestHandedOn(t *testing.T) {
-	dir, text := t.TempDir(), measuredText(metric(t), "prometheus {\n source = alarms.prometheus.main\n query = \"sum(x)\"\n}", "rate = 12")
+	dir, text := t.TempDir(), measuredText(metric(t), "prometheus {\n source = alarms.prometheus.main\n query = \"sum(x)\"\n}", "rate = 12",
+		"rate = 10\n"+replayed("prometheus"))
 	outside := loadMeasured(t, dir, text)
 	if err := MeasureBaselines(t.Context(), outside, Measuring{Now: saturday}); err != nil {
 		t.Fatal(err)
 	}
-	told, err := Baselines(outside)
-	if err != nil {
+	if err := AskReplays(t.Context(), outside); err != nil {
 		t.Fatal(err)
 	}
+	told, err := Asked(outside)
+	if err != nil || len(told) != 2 {
+		t.Fatalf("%q, %v", told, err)
+	}
 	inside := loadMeasured(t, dir, text)
-	if err := TakeBaselines(inside, told); err != nil {
+	inside.AlarmSources = nil // nobody is asked
+	if err := TakeAsked(inside, told); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(MakePlan(outside), MakePlan(inside)); diff != "" || inside.Traffic[0].Rate < 38 || inside.Traffic[1].Rate != 12 {
 		t.Errorf("inside it is another plan:\n%s", diff)
 	}
+	if p := MakePlan(inside).Traffic[2]; p.Program == nil || p.Multiple < 3 || inside.Traffic[2].Pending() {
+		t.Errorf("what is replayed is not known inside: %+v", p)
+	}
 	if err := (Options{Scenario: inside}).Check(); err != nil {
 		t.Error(err)
 	}
-	if err := TakeBaselines(inside, ""); err == nil {
+	if err := TakeAsked(inside, []string{""}); err == nil {
 		t.Error("nothing is taken for baselines")
+	}
+}
+
+// TestOutsideOfALab says of a source that cannot be asked, and of one that is asked in two places, where the lab is.
+func TestOutsideOfALab(t *testing.T) {
+	s := loadMeasured(t, t.TempDir(), measuredText("http://127.0.0.1:1", "prometheus {\n source = alarms.prometheus.main\n query = \"sum(x)\"\n}",
+		"rate = 10\n"+replayed("prometheus")))
+	s.Lab = &lab.Config{}
+	err := errors.Join(MeasureBaselines(t.Context(), s, Measuring{Now: saturday}), AskReplays(t.Context(), s))
+	if err == nil || strings.Count(err.Error(), "connection refused. It is asked from outside of the lab") != 2 {
+		t.Errorf("the error is %v", err)
+	}
+	const twice = "Source prometheus.main is asked for the past outside of the lab, and during the run inside of it"
+	if w := strings.Join(warnings(s), "\n"); strings.Contains(w, twice) {
+		t.Errorf("of a source that is asked before the run it warns %q", w)
+	}
+	s.SLIs = []scenarios.OwnSLI{{Name: "queue", Source: "prometheus.main"}}
+	if w := strings.Join(warnings(s), "\n"); !strings.Contains(w, twice) {
+		t.Errorf("it warns %q", w)
+	}
+}
+
+// TestMeasuredFits refuses a rate that could not be given, and one of which what is replayed is no multiple.
+func TestMeasuredFits(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "rates.csv"), []byte("0,50\n60,90000\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const query = "prometheus {\n source = alarms.prometheus.main\n query = \"sum(x)\"\n}"
+	s := loadMeasured(t, dir, measuredText(metric(t), "requests_per_iteration = 0.00001\n"+query, query+replayed("file"), query))
+	err := MeasureBaselines(t.Context(), s, Measuring{Now: saturday, When: saturday.Add(time.Hour)})
+	for _, want := range []string{"traffic t1: 1x from prometheus.main: sum(x) is not known: it would be 4.172e+06 iterations a second, and 1000000 are the most",
+		"traffic t2: 1x from prometheus.main: sum(x) is not known: it would be 41.72/s, and of what is replayed the highest rate is 90000 a second, 2157 times"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v, want %s", err, want)
+		}
+	}
+	if t3 := s.Traffic[2]; t3.Rate != 41.72 || len(unmeasured(s)) != 2 {
+		t.Errorf("the third is %g/s, and unmeasured are %q", t3.Rate, unmeasured(s))
+	}
+	notes := strings.Join(s.Traffic[2].Measured.Measured.Notes, "; ")
+	if !strings.Contains(notes, "an iteration of the script is taken for one request") {
+		t.Errorf("the notes are %q", notes)
 	}
 }
 
@@ -198,19 +260,25 @@ func TestBaselineKeepsSecrets(t *testing.T) {
 	}
 }
 
-// TestForBaselines tells sources that only baselines name.
-func TestForBaselines(t *testing.T) {
-	s := loadMeasured(t, t.TempDir(), measuredText("http://127.0.0.1:9", "prometheus {\n source = alarms.prometheus.main\n query = \"sum(x)\"\n}"))
-	if !forBaselines(s, "prometheus.main") || forBaselines(s, "prometheus.other") {
-		t.Error("a source that a baseline names, or one that it does not name")
-	}
-	s.SLIs = []scenarios.OwnSLI{{Name: "queue", Source: "prometheus.main"}}
-	if forBaselines(s, "prometheus.main") {
-		t.Error("an indicator is asked of it")
-	}
-	s.SLIs, s.Alarms = nil, []scenarios.Alarm{{AlarmPlan: report.AlarmPlan{PagesVia: "prometheus.main"}}}
-	if forBaselines(s, "prometheus.main") {
-		t.Error("pages are seen there")
+// TestOnlyBefore tells sources that only baselines and replays name.
+func TestOnlyBefore(t *testing.T) {
+	for _, block := range []string{"prometheus {\n source = alarms.prometheus.main\n query = \"sum(x)\"\n}", "rate = 10\n" + replayed("prometheus")} {
+		s := loadMeasured(t, t.TempDir(), measuredText("http://127.0.0.1:9", block))
+		if !onlyBefore(s, "prometheus.main") || onlyBefore(s, "prometheus.other") {
+			t.Error("a source that a stream names, or one that it does not name")
+		}
+		s.Expects = []scenarios.Expect{{Name: "fast", Part: report.PartCapacity}}
+		if searched, err := ForSearch(s, &Search{MaxDuration: time.Minute}); err != nil || len(searched.AlarmSources) != 0 || len(s.AlarmSources) != 1 {
+			t.Errorf("a search asks it: %v", err)
+		}
+		s.SLIs = []scenarios.OwnSLI{{Name: "queue", Source: "prometheus.main"}}
+		if onlyBefore(s, "prometheus.main") {
+			t.Error("an indicator is asked of it")
+		}
+		s.SLIs, s.Alarms = nil, []scenarios.Alarm{{AlarmPlan: report.AlarmPlan{PagesVia: "prometheus.main"}}}
+		if onlyBefore(s, "prometheus.main") {
+			t.Error("pages are seen there")
+		}
 	}
 }
 
@@ -249,6 +317,23 @@ func rewrite(t *testing.T, dir, old, replacement string) {
 	}
 }
 
+// rewriteOne changes the first place that a text has in a file.
+func rewriteOne(t *testing.T, path, old, replacement string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := bytes.Index(b, []byte(old))
+	if i < 0 {
+		t.Fatalf("%s has no %s", path, old)
+	}
+	b = slices.Concat(b[:i], []byte(replacement), b[i+len(old):])
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestBaselineOfRuns measures what real runs reached in their baseline phase, and refuses those that tell nothing.
 func TestBaselineOfRuns(t *testing.T) {
 	runs := t.TempDir()
@@ -265,6 +350,20 @@ func TestBaselineOfRuns(t *testing.T) {
 	record(t, runs, "4-slow", nil)
 	rewrite(t, filepath.Join(runs, "4-slow"), `"started":10`, `"started":9`)
 	record(t, runs, "5-other", nil)
+	record(t, runs, "6-short", func(d *day) {
+		d.sender.errors = func(n int) float64 {
+			if n == 0 {
+				return -1
+			}
+			return 0
+		}
+	})
+	// Chance: 11 and 9 in the first two seconds, of a stream that was told to send 10.25.
+	record(t, runs, "7-chance", nil)
+	for _, started := range []string{"11", "9"} {
+		rewriteOne(t, filepath.Join(runs, "7-chance", report.EventsFile), `"started":10`, `"started":`+started)
+	}
+	rewriteOne(t, filepath.Join(runs, "7-chance", report.PlanFile), `"rate": 10,`, `"rate": 10.25,`)
 	plan := filepath.Join(runs, "5-other", report.PlanFile)
 	b, err := os.ReadFile(plan)
 	if err != nil {
@@ -292,7 +391,8 @@ func TestBaselineOfRuns(t *testing.T) {
 		{"another stream", "1-steady", "search", time.Hour, 0, `it has no traffic "search" in its baseline phase; it has shop`},
 		{"old", "1-steady", "shop", 31 * 24 * time.Hour, 0, "the run is 30d23h59m"},
 		{"older than allowed", "1-steady", "shop", time.Hour, time.Minute, "1m is the most that is allowed"},
-		{"no such run", "6-none", "shop", time.Hour, 0, "not a record of a run"},
+		{"too short", "6-short", "shop", time.Hour, 0, "its baseline phase has 2 whole seconds, and 3 are needed"},
+		{"no such run", "9-none", "shop", time.Hour, 0, "not a record of a run"},
 		{"no such folder", filepath.Join(runs, "nowhere", "none"), "shop", time.Hour, 0, "not a record of a run"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -302,8 +402,17 @@ func TestBaselineOfRuns(t *testing.T) {
 			}
 		})
 	}
+	if _, m, err := at("7-chance", "shop", time.Hour, 0); err != nil || m.Rate != 10.25 || !(m.Low < 10) || !(m.High > 10.25) {
+		t.Errorf("by chance a stream sent 30 in three seconds: %+v, %v", m, err)
+	}
+	if ours := (Measuring{Runs: runs}).ours(); len(ours) != 7 || !ours[0].Start.Equal(began) || ours[0].Length() != 30*time.Second {
+		t.Errorf("the game days were %v", ours)
+	}
+	if ours := (Measuring{Runs: filepath.Dir(runs)}).ours(); len(ours) != 7 {
+		t.Errorf("one folder further up they were %v", ours)
+	}
 	// The clock of every run begins at the same instant, so the order of the folder decides between them.
-	for _, name := range []string{"3-holed", "4-slow"} {
+	for _, name := range []string{"3-holed", "4-slow", "6-short", "7-chance"} {
 		if err := os.RemoveAll(filepath.Join(runs, name)); err != nil {
 			t.Fatal(err)
 		}

@@ -153,6 +153,12 @@ func warnings(s *scenarios.Scenario) []string {
 				short(left))
 		}
 	}
+	for _, a := range s.AlarmSources {
+		if id := a.ID(); s.Lab != nil && asksBefore(s, id) && asksMeanwhile(s, id) {
+			warn("Source %s is asked for the past outside of the lab, and during the run inside of it: under its one "+
+				"address there are two servers, or one that is missing. Declare a source for each.", id)
+		}
+	}
 	for _, f := range s.Faults {
 		if begins := s.Begins(f.Name); begins > s.Timeline.Load {
 			warn("Fault %s is due %s into a load phase of %s: it will not be injected.", f.Name, short(begins),

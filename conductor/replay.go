@@ -32,7 +32,7 @@ func (o Options) replays(ctx context.Context) error {
 		limited, cancel := context.WithTimeout(ctx, askLimit)
 		err := replay(limited, t, ask, time.Now())
 		cancel()
-		if err != nil {
+		if err = outside(o.Scenario, err); err != nil {
 			errs = append(errs, fmt.Errorf("traffic %s replays the last %s of %s: %w", t.Name, short(t.Replay.Over), t.Replay.Source, err))
 		}
 	}

@@ -2,6 +2,7 @@ package conductor
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"gameday/clock"
@@ -44,6 +45,9 @@ func ForSearch(s *scenarios.Scenario, search *Search) (*scenarios.Scenario, erro
 	out := *s
 	out.Timeline.Ramp, out.Timeline.Load, out.Timeline.Recovery = 0, search.MaxDuration, 0
 	out.Faults, out.Alarms, out.Responses, out.Noise = nil, nil, nil, nil
+	out.AlarmSources = slices.DeleteFunc(slices.Clone(s.AlarmSources), func(a scenarios.AlarmSource) bool {
+		return onlyBefore(s, a.ID()) // it was asked for 1x, and what it replays is not sent
+	})
 	out.Traffic = nil
 	for _, t := range s.Traffic {
 		out.Traffic = append(out.Traffic, t.Steady())

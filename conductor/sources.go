@@ -63,7 +63,7 @@ func (s *sources) open() bool {
 		noise = n.Watch
 	}
 	for _, decl := range s.run.Scenario.AlarmSources {
-		if s.run.Lab != nil && forBaselines(s.run.Scenario, decl.ID()) {
+		if s.run.Lab != nil && onlyBefore(s.run.Scenario, decl.ID()) {
 			continue // it was asked outside, and cannot be reached from in here
 		}
 		config := decl.Config

@@ -74,6 +74,14 @@ func (b *BaselinePlan) age() string {
 	return newest + " to " + oldest
 }
 
+// doubts are the notes on what was measured, to be put behind it.
+func (b *BaselinePlan) doubts() string {
+	if b.Measured == nil || len(b.Measured.Notes) == 0 {
+		return ""
+	}
+	return "; note: " + strings.Join(b.Measured.Notes, "; note: ")
+}
+
 // Origin says where it comes from.
 func (b *BaselinePlan) Origin() string {
 	switch b.Kind {

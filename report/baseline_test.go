@@ -61,7 +61,7 @@ func TestReportTellsBaseline(t *testing.T) {
 	plan := calmPlan(nil)
 	plan.Traffic[0].Baseline = &BaselinePlan{Kind: "access_log", Source: "<access>.log", At: plan12, PerIteration: 1, Measured: &baseline.Measured{
 		Rate: 10, Low: 9, High: 11, Statistic: "0.95 quantile", Samples: 359, Worth: 359, Each: 10 * time.Second, Chosen: "the last 1h of the log",
-		From: plan12.Add(-time.Hour), To: plan12}}
+		From: plan12.Add(-time.Hour), To: plan12, Notes: []string{"a doubt", "another"}}}
 	card := Score(calm(t, plan).record())
 	var page, raw bytes.Buffer
 	if err := HTML(&page, card); err != nil {
@@ -71,11 +71,11 @@ func TestReportTellsBaseline(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = "10/s, between 9 and 11 (95 %); the 0.95 quantile of 359 samples of 10s, the last 1h of the log, 0s to 1h old; from access log "
-	if !strings.Contains(page.String(), "<br>1x: "+want+"&lt;access&gt;.log</small>") {
+	if !strings.Contains(page.String(), "<br>1x: "+want+"&lt;access&gt;.log; note: a doubt; note: another</small>") {
 		t.Errorf("the page does not say %q", want)
 	}
 	var told struct{ Engines []Engine }
-	if err := json.Unmarshal(raw.Bytes(), &told); err != nil || len(told.Engines) != 1 || told.Engines[0].Baseline != want+"<access>.log" {
+	if err := json.Unmarshal(raw.Bytes(), &told); err != nil || len(told.Engines) != 1 || told.Engines[0].Baseline != want+"<access>.log; note: a doubt; note: another" {
 		t.Errorf("the scorecard says %+v, %v", told.Engines, err)
 	}
 }

@@ -395,7 +395,7 @@ func (j *judge) engine(name string) Engine {
 		if p.Name == name {
 			e.Engine, e.Script, e.Rate, e.Multiple, e.Manner = p.Engine, p.Script, p.Rate, p.Multiple, p.Manner()
 			if b := p.Baseline; b != nil {
-				e.Baseline = b.Words() + "; from " + b.Origin()
+				e.Baseline = b.Words() + "; from " + b.Origin() + b.doubts()
 			}
 		}
 	}

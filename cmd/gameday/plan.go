@@ -37,7 +37,7 @@ func (a *app) planCmd() *cobra.Command {
 					return usage("--at %q is not an instant such as 2026-12-21T10:00:00Z", at)
 				}
 			}
-			unknown := measure(s, o.At)
+			unknown := measure(context.Background(), s, o.At)
 			p := conductor.Plan(context.Background(), o)
 			if asJSON {
 				e := json.NewEncoder(a.out)

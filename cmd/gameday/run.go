@@ -85,7 +85,7 @@ func (a *app) run(f *runFlags, path string) error {
 		return err
 	}
 	inside, isInside := lab.Inside()
-	if err := a.measured(s, isInside); err != nil { // a search begins at 1x
+	if err := a.measured(s, isInside, f.search != nil); err != nil { // a search begins at 1x
 		return err
 	}
 	if f.search != nil {
