@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"gameday/conductor/pairs"
 	"gameday/report"
 	"gameday/report/compare"
+	"gameday/scenarios"
 )
 
 // regressing are the flags of `gameday regress`.
@@ -33,6 +35,8 @@ type regressing struct {
 	ready, cleanup, dir      string
 	readyWithin, budget      time.Duration
 	pairs                    int
+	unasked                  *scenarios.Scenario // until 1x and what is replayed are known
+	asked                    []string            // what came of it, for every run
 }
 
 func (a *app) regressCmd() *cobra.Command {
@@ -124,7 +128,13 @@ func (a *app) regress(f *regressing, path string) error {
 		Cleanup: f.cleanup,
 		Pairs:   f.pairs, Budget: f.budget, Dir: dir, Compare: o,
 		Load: func(path string) (*pairs.Scenario, error) { return f.scenarioAt(a, path) },
-		Run:  f.gameDay, Say: a.say,
+		Run: func(ctx context.Context, folder, scenario, record string, log io.Writer) (int, error) {
+			if err := f.ask(ctx, a); err != nil {
+				return 0, err
+			}
+			return f.gameDay(ctx, folder, scenario, record, log)
+		},
+		Say: a.say,
 	})
 	if c != nil {
 		err = errors.Join(err, f.keep(dir, c))
@@ -179,6 +189,7 @@ func (f *regressing) scenarioAt(a *app, path string) (*pairs.Scenario, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.unasked = s
 	out := &pairs.Scenario{Plan: conductor.MakePlan(s), Folders: []string{s.Dir}}
 	if s.Regression != nil {
 		out.Build = s.Regression.Build
@@ -191,6 +202,20 @@ func (f *regressing) scenarioAt(a *app, path string) (*pairs.Scenario, error) {
 	return out, nil
 }
 
+// ask finds out, when the first world is ready, what 1x is and what is replayed. All runs shall send the same: two answers would
+// make a difference that no build has made.
+func (f *regressing) ask(ctx context.Context, a *app) (err error) {
+	if f.unasked == nil {
+		return nil
+	}
+	if err := a.askBefore(ctx, f.unasked, true); err != nil {
+		return err
+	}
+	f.asked, err = conductor.Asked(f.unasked)
+	f.unasked = nil
+	return err
+}
+
 // gameDay runs the scenario by this same program.
 func (f *regressing) gameDay(ctx context.Context, folder, scenario, record string, log io.Writer) (int, error) {
 	self, err := os.Executable()
@@ -198,6 +223,10 @@ func (f *regressing) gameDay(ctx context.Context, folder, scenario, record strin
 		return 0, fmt.Errorf("finding gameday itself: %w", err)
 	}
 	args := []string{"run", "--record", record}
+	asked := os.Environ()
+	for i, text := range f.asked {
+		asked = append(asked, askedVariable+strconv.Itoa(i)+"="+text)
+	}
 	for _, v := range f.vars {
 		args = append(args, "--var", v)
 	}
@@ -217,7 +246,7 @@ func (f *regressing) gameDay(ctx context.Context, folder, scenario, record strin
 		}
 	}
 	cmd := exec.CommandContext(ctx, self, append(args, scenario)...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = folder, log, log
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = folder, asked, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C reaches it once, from here
 	// It reverts what stands and reports, however long that takes: nothing may be left because somebody was impatient.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
