@@ -334,6 +334,28 @@ func rewriteOne(t *testing.T, path, old, replacement string) {
 	}
 }
 
+// TestBaselineOfAPartOfAPhase refuses a run of whose baseline phase the beginning or the end is not known.
+func TestBaselineOfAPartOfAPhase(t *testing.T) {
+	runs := t.TempDir()
+	for name, c := range map[string]struct{ old, replacement, want string }{
+		"begin": {`"at":"2000-01-01T00:00:00Z","t":0,"kind":"phase_started"`, `"at":"1999-12-31T23:59:55Z","t":-5000000000,"kind":"phase_started"`,
+			"nothing is known of the seconds from 23:59:55 to 00:00:00"},
+		"end": {`"at":"2000-01-01T00:00:03.01Z","t":3010000000,"kind":"phase_ended"`, `"at":"2000-01-01T00:00:08Z","t":8000000000,"kind":"phase_ended"`,
+			"nothing is known of the seconds from 00:00:03 to 00:00:08"},
+	} {
+		dir := filepath.Join(runs, name)
+		record(t, runs, name, nil)
+		rewrite(t, dir, c.old, c.replacement)
+		for _, second := range "34567" { // what came later belongs to something else
+			start := fmt.Sprintf(`"start":"2000-01-01T00:00:0%cZ"`, second)
+			rewrite(t, dir, `"stream":"shop",`+start, `"stream":"other",`+start)
+		}
+		if m, err := reached(dir, "shop"); err == nil || err.Error() != c.want {
+			t.Errorf("%s: %+v, %v", name, m, err)
+		}
+	}
+}
+
 // TestBaselineOfRuns measures what real runs reached in their baseline phase, and refuses those that tell nothing.
 func TestBaselineOfRuns(t *testing.T) {
 	runs := t.TempDir()

@@ -114,10 +114,38 @@ func (l Log) measure(ctx context.Context, from io.Reader, now time.Time) (*Measu
 	if r.unread > 0 {
 		m.Notes = append(m.Notes, r.unreadable(false))
 	}
-	if note := ownTraffic(samples, l.Step, l.Ours); note != "" {
-		m.Notes = append(m.Notes, note)
+	for _, note := range []string{ownTraffic(samples, l.Step, l.Ours), chanceAlone(samples, m)} {
+		if note != "" {
+			m.Notes = append(m.Notes, note)
+		}
 	}
 	return settled(m)
+}
+
+const (
+	// aboveMean is by what share 1x may be above the mean of steps that differ by chance alone, without a word.
+	aboveMean = 0.1
+	// dispersion is up to what variance, in means, counts are taken for those of a Poisson process, which has 1.
+	dispersion = 1.5
+)
+
+// chanceAlone says of steps with few requests that what they differ by is chance: the highest of them are no rate that the
+// service was asked for on purpose.
+func chanceAlone(samples []Sample, m *Measured) string {
+	mean, variance := 0.0, 0.0 // of the counts
+	for _, s := range samples {
+		mean += s.Value * m.Each.Seconds() / float64(len(samples))
+	}
+	for _, s := range samples {
+		d := s.Value*m.Each.Seconds() - mean
+		variance += d * d / float64(len(samples))
+	}
+	usual := mean / m.Each.Seconds()
+	if m.Rate <= (1+aboveMean)*usual || variance > dispersion*mean {
+		return ""
+	}
+	return fmt.Sprintf("the steps differ by no more than chance: each has %.3g requests on average, and the %s is %.0f %% more "+
+		"than their mean, %.3g/s. Take a longer step", mean, m.Statistic, 100*(m.Rate/usual-1), usual)
 }
 
 // reading is a log as it is read.

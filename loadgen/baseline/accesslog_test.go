@@ -306,6 +306,32 @@ func TestGameDaysInLogs(t *testing.T) {
 	}
 }
 
+// TestChanceIsNoted says of a log with few requests a step that its quantile is made by chance, and of one with many nothing.
+func TestChanceIsNoted(t *testing.T) {
+	note := func(rate float64, set func(*Log)) string {
+		var b strings.Builder
+		r := rand.New(rand.NewPCG(1, 2))
+		for at := hour; at.Before(now); at = at.Add(time.Duration(r.ExpFloat64() / rate * float64(time.Second))) {
+			b.WriteString(combined(at, "GET / HTTP/1.1", 200))
+		}
+		l := DefaultLog()
+		set(&l)
+		m, err := l.measure(t.Context(), strings.NewReader(b.String()), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(m.Notes, "; ")
+	}
+	if got := note(1, func(*Log) {}); !strings.HasPrefix(got, "the steps differ by no more than chance: each has ") || !strings.Contains(got, "the 0.95 quantile is 5") {
+		t.Errorf("of ten requests a step: %q", got)
+	}
+	for name, got := range map[string]string{"40 a second": note(40, func(*Log) {}), "the median": note(1, func(l *Log) { l.Quantile = 0.5 })} {
+		if got != "" {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 // TestManyRoutes counts routes that are too many to be told apart: how many there are is then not known, and not made up.
 func TestManyRoutes(t *testing.T) {
 	tally := newTally(time.Hour, 10*time.Second)
