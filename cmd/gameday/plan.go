@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"gameday/conductor"
+	"gameday/scenarios"
 )
 
 func (a *app) planCmd() *cobra.Command {
@@ -52,6 +54,9 @@ func (a *app) planCmd() *cobra.Command {
 			}
 			if err == nil && unknown != nil {
 				err = errUnmeasured
+			}
+			if err == nil && slices.ContainsFunc(s.Traffic, scenarios.Traffic.Pending) {
+				err = errUnasked
 			}
 			return err
 		},
