@@ -14,7 +14,7 @@ type BaselinePlan struct {
 	Kind   string `json:"kind"`            // "prometheus", "run", "access_log"
 	Source string `json:"source"`          // "prometheus.main", "runs/20261120-140212-checkout", "/var/log/nginx/access.log"
 	Query  string `json:"query,omitempty"` // of prometheus
-	// At is when it was measured. Of a run that begins inside a lab that is shortly before.
+	// At is when it was measured: before a run that begins inside a lab, and before the first of those that are compared.
 	At time.Time `json:"at"`
 	// Measured is in requests per second, of which an iteration makes PerIteration; a run's is in iterations, and then that is 1.
 	PerIteration float64            `json:"requests_per_iteration"`
