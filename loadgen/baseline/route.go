@@ -92,11 +92,8 @@ const (
 
 // isKey reports whether a part of a path tells one thing from others of its kind: a number, a date, a UUID, a hash, a token.
 func isKey(b []byte) bool {
-	digits, hex, letters, marks, turns := 0, 0, 0, 0, 0
-	for i, c := range b {
-		if i > 0 && turn(b[i-1], c) {
-			turns++
-		}
+	digits, hex, letters, marks := 0, 0, 0, 0
+	for _, c := range b {
 		switch {
 		case c >= '0' && c <= '9':
 			digits++
@@ -120,7 +117,17 @@ func isKey(b []byte) bool {
 	}
 	// Words joined by marks, with a year among them, are the name of a page; a token has digits all over, or large letters.
 	all := digits + hex + letters
-	return all >= shortestToken && (digits*6 >= all || turns*4 >= all)
+	return all >= shortestToken && (digits*6 >= all || turns(b)*4 >= all)
+}
+
+// turns counts the letters and digits that stand behind one which is rarely their neighbour in a word.
+func turns(b []byte) (n int) {
+	for i := 1; i < len(b); i++ {
+		if turn(b[i-1], b[i]) {
+			n++
+		}
+	}
+	return n
 }
 
 // turn reports whether two letters or digits that follow upon each other are rarely neighbours in a word: a digit and a letter,
