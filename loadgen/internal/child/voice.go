@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"os"
+	"os/signal"
 	"sync"
 	"syscall"
 	"time"
@@ -32,6 +33,8 @@ func Speak() (*Voice, error) {
 	if err := os.Unsetenv(variable); err != nil {
 		return nil, err
 	}
+	// What this process prints goes to its parent too: one that is gone must not end it in the midst of a teardown.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	syscall.CloseOnExec(EventsFD)
 	syscall.CloseOnExec(CommandsFD)
 	v := NewVoice(os.NewFile(EventsFD, "events"))
