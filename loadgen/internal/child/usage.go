@@ -29,7 +29,8 @@ func newUsage() *usage {
 // since returns what was used since the last call, and the memory now.
 func (u *usage) since() loadgen.Load {
 	cpu, gc := processorTime(), pauses()
-	l := loadgen.Load{CPU: cpu - u.cpu, GCPause: gc - u.gc, RunQueue: u.runQueue(), Memory: resident()}
+	l := loadgen.Load{CPU: cpu - u.cpu, GCPause: gc - u.gc, RunQueue: u.runQueue(), Memory: resident(),
+		Cores: runtime.GOMAXPROCS(0)}
 	u.cpu, u.gc = cpu, gc
 	return l
 }
