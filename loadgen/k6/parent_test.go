@@ -160,6 +160,51 @@ export function teardown() {
 	gone(t, dir, 10*time.Second)
 }
 
+// TestStoppedParent stops the process that started a script: the script ends, with its teardown, and the parent says so when it goes on.
+func TestStoppedParent(t *testing.T) {
+	t.Parallel()
+	torn := make(chan struct{}, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { torn <- struct{}{} }))
+	t.Cleanup(s.Close)
+	dir := filepath.Dir(write(t, "s.js", `
+import http from 'k6/http';
+import { sleep } from 'k6';
+export default function () { sleep(0.2); }
+export function teardown() { http.get('`+s.URL+`'); }
+`))
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), parentVariable+"="+dir)
+	pipe, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer parent.Wait()
+	defer parent.Process.Kill()
+	out := bufio.NewReader(pipe)
+	if line, err := out.ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("the parent says %q: %v", line, err)
+	}
+	if err := parent.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-torn:
+	case <-time.After(30 * time.Second):
+		t.Fatal("it goes on")
+	}
+	if err := parent.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	line, err := out.ReadString('\n')
+	if err != nil || !strings.Contains(line, "s.js: it heard nothing of the gameday that started it for 10s") {
+		t.Errorf("the parent says %q: %v", line, err)
+	}
+	gone(t, dir, 10*time.Second)
+}
+
 func TestKilledGeneratorIsAnError(t *testing.T) {
 	t.Parallel()
 	dir := ""
