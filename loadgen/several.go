@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -212,7 +213,7 @@ func (s *seconds) add(from int, w Window, now time.Time) {
 	i := int(w.Start.Sub(s.first).Round(time.Second) / time.Second)
 	if i < 0 {
 		w.Due = 0
-		s.cell(0).Merge(w)
+		s.cell(0).merge(w)
 		return
 	}
 	c := s.cell(i)
@@ -220,6 +221,16 @@ func (s *seconds) add(from int, w Window, now time.Time) {
 		c.told = now
 	}
 	c.from[from] = true
+	c.merge(w)
+}
+
+// merge adds a part's window. What a generator used is of one second, also where several of its windows come together: added up it
+// would look like more than it has.
+func (c *second) merge(w Window) {
+	if slices.ContainsFunc(c.Generators, func(l NamedLoad) bool { return l.Name == w.Generators[0].Name }) {
+		w.Generator = Load{Lateness: w.Generator.Lateness}
+		w.Generators[0].Load = w.Generator
+	}
 	c.Merge(w)
 }
 

@@ -233,6 +233,9 @@ func TestSeveralWhenOneIsSlow(t *testing.T) {
 			if w.Due != 90 {
 				t.Errorf("second %d: %d were due", i, w.Due)
 			}
+			if w.Generator.CPU > 3*time.Millisecond {
+				t.Errorf("second %d: three generators of 1 ms each used %s", i, w.Generator.CPU)
+			}
 			if late := f.when[i].Sub(w.Start.Add(time.Second)); late > 2*time.Second {
 				t.Errorf("second %d came %s after its end", i, late)
 			}
