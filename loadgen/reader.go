@@ -230,7 +230,7 @@ func (s *scan) load(begin string) (g Load) {
 	g.MaxVUs = int(s.duration(`,"max_vus":`))
 	g.Memory = s.count(`,"memory":`)
 	if !s.bad && s.has(`,"cores":`) {
-		g.Cores = int(s.duration(""))
+		g.Cores = s.float("")
 	}
 	return g
 }

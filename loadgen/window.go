@@ -64,7 +64,7 @@ type Load struct {
 	VUs      int           `json:"vus"`       // virtual users busy at the end of the window
 	MaxVUs   int           `json:"max_vus"`
 	Memory   uint64        `json:"memory"`          // resident, bytes
-	Cores    int           `json:"cores,omitempty"` // how many it may use at once; 0 in records of before that was said
+	Cores    float64       `json:"cores,omitempty"` // how many it may use at once; 0 in records of before that was said
 }
 
 // Merge adds o, of the same second, to w, exactly: counts and times add up and histograms merge. Of the multiple and

@@ -28,7 +28,7 @@ type usage struct {
 	full, late     int // windows with all virtual users busy; windows with late starts although some were free
 	windows        int
 	vus, maxVUs    int
-	given          int // cores that it may use, or 0
+	given          float64 // cores that it may use, or 0
 	memory         uint64
 }
 
@@ -134,8 +134,8 @@ func (u usage) hungry() string {
 	switch {
 	case u.cores >= busyCores && u.waiting >= busyWaiting:
 		return fmt.Sprintf("%.1f cores busy, its threads waited %s of the time", u.cores, percent(u.waiting))
-	case u.given > 0 && u.cores >= busyAll*float64(u.given):
-		return fmt.Sprintf("%.1f of the %d cores that it may use busy", u.cores, u.given)
+	case u.given > 0 && u.cores >= busyAll*u.given:
+		return fmt.Sprintf("%.3g of the %.3g cores that it may use busy", u.cores, u.given)
 	case u.paused >= busyPauses:
 		return fmt.Sprintf("its garbage collector had it stopped %s of the time", percent(u.paused))
 	}

@@ -28,7 +28,8 @@ func TestSaturationNamesTheGenerator(t *testing.T) {
 		{"web2: its garbage", loadgen.Load{GCPause: 80 * time.Millisecond, MaxVUs: 50}},
 		{"web2: starts were ", loadgen.Load{Lateness: time.Second, VUs: 3, MaxVUs: 50}},
 		// On a machine of its own no thread has to wait for a core, however busy all are.
-		{"web2: 2.0 of the 2 cores", loadgen.Load{CPU: 1960 * time.Millisecond, RunQueue: time.Millisecond, Cores: 2, MaxVUs: 50}},
+		{"web2: 0.49 of the 0.5 cores", loadgen.Load{CPU: 490 * time.Millisecond, Cores: 0.5, MaxVUs: 50}},
+		{"web2: 1.96 of the 2 cores", loadgen.Load{CPU: 1960 * time.Millisecond, RunQueue: time.Millisecond, Cores: 2, MaxVUs: 50}},
 		{"", loadgen.Load{CPU: 1800 * time.Millisecond, RunQueue: time.Millisecond, Cores: 2, MaxVUs: 50}},
 	} {
 		w := window(c.load)
