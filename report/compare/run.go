@@ -67,6 +67,12 @@ func Measure(name string, rec *report.Record, keep bool) *Run {
 	return r
 }
 
+// Unharmed reports whether it is known that no request of the load phase failed.
+func (r *Run) Unharmed() bool {
+	s := r.Samples[Metric{Yardstick: "error_ratio", Stretch: string(report.Load)}]
+	return s.State == report.FigureSeen && s.Of > 0 && s.Reading.Hi == 0
+}
+
 // streamsOf returns what traffic is told of: all of it, and each stream.
 func streamsOf(p *report.Plan) []string {
 	out := []string{""}
