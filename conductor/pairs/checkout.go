@@ -234,9 +234,10 @@ func sameContent(a, b string) bool {
 	return errA == nil && errB == nil && bytes.Equal(contentA, contentB)
 }
 
-// copyFile copies a regular file; anything else, and one that is not there any more, is left as it is.
+// copyFile copies a regular file, or what a link leads to; anything else, and one that is not there any more, is left as
+// it is. A link in its place is replaced: what it leads to is not the checkout's.
 func copyFile(from, to string) (copied bool, err error) {
-	info, err := os.Lstat(from)
+	info, err := os.Stat(from)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -245,6 +246,11 @@ func copyFile(from, to string) (copied bool, err error) {
 	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return false, err
+	}
+	if there, err := os.Lstat(to); err == nil && there.Mode()&fs.ModeSymlink != 0 {
+		if err := os.Remove(to); err != nil {
+			return false, err
+		}
 	}
 	in, err := os.Open(from)
 	if err != nil {

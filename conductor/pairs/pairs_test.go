@@ -337,6 +337,65 @@ func TestTakenOverIsSaid(t *testing.T) {
 	}
 }
 
+// A scenario may be a link, and what a link leads to in the other checkout is left alone.
+func TestLinksAreNotFollowed(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	r := newRig(t)
+	dir := r.repository("1")
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	r.write(elsewhere, "of somebody else")
+	link := func(branch, to string) {
+		r.git(dir, "checkout", "-q", branch)
+		day := filepath.Join(dir, "days/day.hcl")
+		if err := errors.Join(os.Remove(day), os.Symlink(to, day)); err != nil {
+			t.Fatal(err)
+		}
+		r.write(filepath.Join(dir, "days/src/linked"), "day of "+branch)
+		r.git(dir, "add", ".")
+		r.git(dir, "commit", "-q", "-a", "-m", "link")
+	}
+	link("base", elsewhere)
+	link("head", "src/linked")
+	if _, err := Run(t.Context(), r.options(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if slices.ContainsFunc(r.sources, func(s string) bool { return s != "day of head" }) {
+		t.Errorf("the scenarios were %q", r.sources)
+	}
+	if b, err := os.ReadFile(elsewhere); err != nil || string(b) != "of somebody else" {
+		t.Errorf("elsewhere it says %q now, %v", b, err)
+	}
+}
+
+// A command that does not end is waited for, and that is said.
+func TestLongCommandIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	said := 0
+	w := &world{side: &place{Side: Side{Name: "base", Command: "until test -e go; do sleep 0.05; done"}, folder: dir},
+		within: 50 * time.Millisecond, grace: time.Second, say: func(format string, args ...any) {
+			if said++; !strings.Contains(fmt.Sprintf(format, args...), "command of base has not ended after 50ms") {
+				t.Errorf(format, args...)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o644); err != nil {
+				t.Error(err)
+			}
+		}}
+	if err := errors.Join(w.start(t.Context()), w.stop()); err != nil || said != 1 {
+		t.Errorf("said %d times, %v", said, err)
+	}
+}
+
+// However much a world has written, its end alone is shown.
+func TestTailOfMuch(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, []byte(strings.Repeat("x", 1<<20)+"\nthe end\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := tail(path); len(got) > tailBytes+1000 || !strings.HasSuffix(got, "x\nthe end") {
+		t.Errorf("%d bytes, ending %q", len(got), got[max(0, len(got)-20):])
+	}
+}
+
 // TestWorldOfAnother: when a side's command fails during the run and no request does, something else has answered, and
 // what was measured is not the side's. When requests fail, it is.
 func TestWorldOfAnother(t *testing.T) {

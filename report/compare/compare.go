@@ -218,7 +218,8 @@ func (c *Comparison) comparable() error {
 		c.incomparable[""] = fmt.Sprintf("the traffic is not the same: not every run has %s", strings.Join(partly, ", "))
 	}
 	if len(names) > 0 && len(partly) == len(names) {
-		return fmt.Errorf("%w: no traffic is in all of them (%s)", ErrNothingInCommon, strings.Join(partly, ", "))
+		return fmt.Errorf("%w: no traffic is in all of them (%s)", ErrNothingInCommon,
+			report.PlainText(strings.Join(partly, ", ")))
 	}
 	return nil
 }

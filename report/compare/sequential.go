@@ -302,5 +302,6 @@ func (c *Comparison) Progress() string {
 	if len(words) == 0 {
 		words = append(words, "nothing that counts is known yet")
 	}
-	return fmt.Sprintf("after %d of at most %d pairs: %s; %s", c.Pairs, c.MostPairs, c.Verdict, strings.Join(words, ", "))
+	return fmt.Sprintf("after %d of at most %d pairs: %s; %s", c.Pairs, c.MostPairs, c.Verdict,
+		report.PlainText(strings.Join(words, ", ")))
 }

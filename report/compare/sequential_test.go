@@ -230,9 +230,10 @@ func TestSequentialRefuses(t *testing.T) {
 		t.Errorf("five pairs: %v", err)
 	}
 	pairs := pairsOf(1, m, 1, 1)
-	pairs[0].Head.Plan = shopPlan("robots")
-	if _, err := (Sequential{Most: 16}).Judge(pairs); !errors.Is(err, ErrNothingInCommon) {
-		t.Errorf("other traffic: %v", err)
+	pairs[0].Head.Plan = shopPlan("robots\x1b[2J")
+	if _, err := (Sequential{Most: 16}).Judge(pairs); !errors.Is(err, ErrNothingInCommon) ||
+		strings.Contains(err.Error(), "\x1b") {
+		t.Errorf("other traffic: %q", err)
 	}
 }
 
