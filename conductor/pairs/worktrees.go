@@ -30,12 +30,12 @@ func newWorktrees() (*worktrees, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for checkouts: %w", err)
 	}
-	// Under its name it is locked from the first instant.
+	// Under its name it is locked from the first instant. Where files cannot be locked it never gets it, and what is killed
+	// there leaves its checkouts to people.
 	unnamed := filepath.Join(dir, "."+lockFile)
 	lock, err := os.OpenFile(unnamed, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err == nil {
-		err = errors.Join(syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB),
-			os.Rename(unnamed, filepath.Join(dir, lockFile)))
+	if err == nil && syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		err = os.Rename(unnamed, filepath.Join(dir, lockFile))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("locking the folder for checkouts: %w", err), os.RemoveAll(dir))
