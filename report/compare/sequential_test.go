@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -375,5 +376,19 @@ func TestAnotherLoad(t *testing.T) {
 		if why := strings.Join(set.Why, "\n"); c.want == Unknown && !strings.Contains(why, "0.6667 times as much in head") {
 			t.Errorf("%s: %s", c.name, why)
 		}
+	}
+}
+
+// What a run left standing may stand in those after it.
+func TestResidueIsSaid(t *testing.T) {
+	m := Metric{Yardstick: "p95", Stretch: "load"}
+	one := 1.0
+	base, head := plain("base-1", m, &one), plain("head-1", m, &one)
+	base.Residue = true
+	c := mustCompare(t, []*Run{base}, []*Run{head})
+	if !slices.ContainsFunc(c.Warnings, func(w string) bool {
+		return strings.HasPrefix(w, "base-1 of base left a fault standing")
+	}) {
+		t.Errorf("%q", c.Warnings)
 	}
 }
