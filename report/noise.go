@@ -29,7 +29,13 @@ func (j *judge) noise() (Item, bool) {
 	}
 	it := Item{ID: "noise", Title: "nothing else paged", Weight: weight(plan.Weight), Limit: count(plan.AtMost, "page"),
 		Expected: "no alarm fires that nobody expected: at most " + count(plan.AtMost, "page")}
-	perName := map[string]map[string]int{}
+	perName, surely := map[string]map[string]int{}, map[string]map[string]int{}
+	add := func(to map[string]map[string]int, name, source string) {
+		if to[name] == nil {
+			to[name] = map[string]int{}
+		}
+		to[name][source]++
+	}
 	for _, a := range j.tl.Alarms {
 		for i := range a.Episodes {
 			e := &a.Episodes[i]
@@ -44,24 +50,49 @@ func (j *judge) noise() (Item, bool) {
 				continue
 			}
 			j.episodeSeen(&it, e)
-			if perName[e.name()] == nil {
-				perName[e.name()] = map[string]int{}
+			add(perName, e.name(), a.Source)
+			if !j.perhapsNoise(e) {
+				add(surely, e.name(), a.Source)
 			}
-			perName[e.name()][a.Source]++
 		}
 		j.sourceOfAlarms(&it, &a)
 	}
-	n := 0
-	names := sortedKeys(perName)
-	for _, name := range names {
-		most := 0
-		for _, k := range perName[name] {
-			most = max(most, k)
-		}
-		n += most
+	n, sure := most(perName), most(surely)
+	j.judgeNoise(&it, plan, n, sortedKeys(perName))
+	if it.Outcome == clock.Missed && sure <= plan.AtMost {
+		it.unknown("it cannot be told of all of them that they fired after the onset, and paged")
+	} else if it.Outcome == clock.Missed && sure < n && !j.null() {
+		it.best = max(0, 1-float64(sure-plan.AtMost)/float64(1+len(j.plan.Alarms)))
 	}
-	j.judgeNoise(&it, plan, n, names)
 	return it, true
+}
+
+// most adds up, for each alarm name, the most episodes that any one source has.
+func most(perName map[string]map[string]int) (n int) {
+	for _, by := range perName {
+		one := 0
+		for _, k := range by {
+			one = max(one, k)
+		}
+		n += one
+	}
+	return n
+}
+
+// perhapsNoise reports whether nobody can tell that an episode was noise: it may have fired before the onset, or been held
+// back by another source, which was not watched.
+func (j *judge) perhapsNoise(e *episode) bool {
+	if e.Firing.Lo.Before(j.noiseFrom()) {
+		return true
+	}
+	for i := range j.tl.Alarms {
+		a := &j.tl.Alarms[i]
+		life := clock.Span{Start: e.Firing.Lo, End: earlierOf(cmpTime(e.Ended.Hi, j.tl.End), a.End)}
+		if e.Paged.IsZero() && a.Source != e.Source && !a.watch().all(life) {
+			return true
+		}
+	}
+	return false
 }
 
 func (j *judge) judgeNoise(it *Item, plan *NoisePlan, n int, names []string) {
@@ -117,7 +148,7 @@ func (j *judge) unexpected(e *episode, plan *NoisePlan) Class {
 	if !e.Ended.IsZero() && e.Ended.Hi.Before(j.tl.Start) {
 		return ""
 	}
-	if e.Firing.Lo.Before(j.noiseFrom()) {
+	if e.Firing.Hi.Before(j.noiseFrom()) {
 		return ClassBackground
 	}
 	for _, labels := range plan.Collateral {
@@ -193,7 +224,9 @@ func (j *judge) unwatched() string {
 		}
 	}
 	for _, a := range j.tl.Alarms {
-		if clock.Share(a.Coverage.Spans, need) < covered {
+		need := need
+		need.End = laterOf(need.Start, earlierOf(need.End, a.End)) // the run is over when sources are asked about it
+		if !a.watch().all(need) {
 			return gap(a.Source, a.Coverage.Spans, a.Coverage.Why, laterOf(a.End, j.tl.End), need, true)
 		}
 	}

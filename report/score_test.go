@@ -247,6 +247,10 @@ func TestPagedViaResponders(t *testing.T) {
 	failed.Delivered, sent.Delivered = "no", "unknown"
 	b := smallRun(t, plan, nil).alarms("prometheus.main", 100, smallWhole).responses(100, smallWhole, failed, sent)
 	it := item(t, Score(b.record()), "alarm.Down.paged")
+	check(t, it, clock.Unknown, 0, "whether it reached anybody is not known")
+	b = smallRun(t, plan, nil).alarms("prometheus.main", 100, smallWhole).responses(100, smallWhole, failed, sent,
+		did(40, responders.Acknowledged, responders.Human, "ann", 1)) // who answers was reached
+	it = item(t, Score(b.record()), "alarm.Down.paged")
 	check(t, it, clock.Met, 1, "")
 	if it.Latency.Mid().Round(time.Second) != sec(13) {
 		t.Errorf("the page counts from %v, want that of 33 s: one that was not delivered is none", it.Latency)
