@@ -233,7 +233,7 @@ func (j *judge) cleared(f *alarmFinding) Item {
 // clearedAt judges by the episode that ended last. One of which nobody can tell whether the fault raised it counts only
 // when it makes no difference.
 func (j *judge) clearedAt(it *Item, f *alarmFinding, last episode) {
-	judge := func(e episode) {
+	by := func(e episode) {
 		l := e.Ended.Sub(f.gone)
 		it.within(l)
 		if l.Hi < 0 {
@@ -247,14 +247,14 @@ func (j *judge) clearedAt(it *Item, f *alarmFinding, last episode) {
 		}
 	}
 	if before := lastToEnd(sure); before.id() != last.id() && !before.Ended.IsZero() {
-		judge(before)
+		by(before)
 		other := it.Outcome
-		judge(last)
+		by(last)
 		if it.Outcome != other {
 			it.unknown("it came back so late that nobody can tell whether " + f.plan.Cause + " is why")
 		}
 	} else {
-		judge(last)
+		by(last)
 	}
 	if it.Outcome == clock.Missed {
 		it.Class = ClassStuck

@@ -3,8 +3,10 @@ package truth
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"gameday/clock"
@@ -56,13 +58,7 @@ func TestTruthTable(t *testing.T) {
 		}
 	}
 	t.Logf("%d worlds judged", n)
-	for _, k := range slices.Sorted(func(yield func(string) bool) {
-		for k := range sum.table {
-			if !yield(k) {
-				return
-			}
-		}
-	}) {
+	for _, k := range slices.Sorted(maps.Keys(sum.table)) {
 		t.Logf("%7d %s", sum.table[k], k)
 	}
 	share := float64(sum.avoidable) / math.Max(1, float64(sum.plain))
@@ -103,7 +99,7 @@ func judge(t *testing.T, dir string, seed uint64, sum *tally) (wrong []string) {
 			wrong = append(wrong, fmt.Sprintf("%s is %s and called %s: %s %s", it.ID, f.Answer, it.Outcome, it.Measured, it.Why))
 		case it.Outcome == clock.Unknown && f.Plain:
 			sum.avoidable++
-			sum.by[it.ID[:5]+lastWord(it.ID)]++
+			sum.by[promise(it.ID)]++
 		}
 		if f.Plain {
 			sum.plain++
@@ -130,11 +126,10 @@ func judge(t *testing.T, dir string, seed uint64, sum *tally) (wrong []string) {
 	return wrong
 }
 
-func lastWord(id string) string {
-	for i := len(id) - 1; i >= 0; i-- {
-		if id[i] == '.' {
-			return id[i:]
-		}
+// promise returns what is promised by an item, without whose alarm or page it is: "alarm.fired".
+func promise(id string) string {
+	if first, rest, ok := strings.Cut(id, "."); ok {
+		return first + rest[strings.LastIndex(rest, "."):]
 	}
 	return id
 }
