@@ -153,7 +153,7 @@ func (w *World) accounts(add func(report.EventKind, any)) {
 			continue
 		}
 		r.Coverage = alarms.Coverage{Spans: s.covered(w.ended, false), Resolution: s.every, Offset: s.offset()}
-		r.Episodes = w.episodes(s)
+		r.Episodes = mix(w, w.episodes(s))
 		if s.late { // first it knew only half of it, and said so
 			half := r
 			half.Episodes = slices.Clone(r.Episodes[:len(r.Episodes)/2])
@@ -180,7 +180,16 @@ func (w *World) accounts(add func(report.EventKind, any)) {
 		}
 		r.Events = append(r.Events, e.Event)
 	}
+	r.Events = mix(w, r.Events)
 	add(report.ResponseRecord, r)
+}
+
+// mix puts what a source tells in another order, when that was asked for.
+func mix[T any](w *World, told []T) []T {
+	if w.shuffle != nil {
+		w.shuffle.Shuffle(len(told), func(i, j int) { told[i], told[j] = told[j], told[i] })
+	}
+	return told
 }
 
 func (s *source) offset() clock.Offset { return clock.Offset{Ahead: s.claimed, Err: s.err} }

@@ -30,6 +30,8 @@ type World struct {
 
 	rules, router, desk *source
 	pages               []*page
+	// shuffle, when it is set, puts what sources tell afterwards in another order.
+	shuffle *rand.Rand
 }
 
 // span is a stretch of true time.
