@@ -145,8 +145,8 @@ func (j *judge) unexpected(e *episode, plan *NoisePlan) Class {
 	if expected && !j.null() || !expected && !matches(plan.Watch, e.Labels) {
 		return ""
 	}
-	if !e.Ended.IsZero() && e.Ended.Hi.Before(j.tl.Start) {
-		return ""
+	if !e.Ended.IsZero() && e.Ended.Hi.Before(j.tl.Start) || e.Firing.Lo.After(j.tl.End) {
+		return "" // a source that is asked later tells of what came after the run as well
 	}
 	if e.Firing.Hi.Before(j.noiseFrom()) {
 		return ClassBackground

@@ -202,6 +202,24 @@ type ResponsePlan struct {
 	Resolve     *DeadlinePlan `json:"resolve,omitempty"`
 }
 
+// Deadlines returns all that the response asks for.
+func (r ResponsePlan) Deadlines() []DeadlinePlan {
+	var out []DeadlinePlan
+	if r.Acknowledge != nil {
+		out = append(out, r.Acknowledge.DeadlinePlan)
+	}
+	if r.Escalate != nil {
+		out = append(out, r.Escalate.DeadlinePlan)
+	}
+	for _, m := range r.Marks {
+		out = append(out, m.DeadlinePlan)
+	}
+	if r.Resolve != nil {
+		out = append(out, *r.Resolve)
+	}
+	return out
+}
+
 // DeadlinePlan is a limit from the page's delivery.
 type DeadlinePlan struct {
 	Within   time.Duration `json:"within"`
