@@ -13,10 +13,13 @@ import (
 func (j *judge) detection() []Item {
 	var out []Item
 	for i := range j.plan.Alarms {
-		if j.null() {
-			break
-		}
 		a := &j.plan.Alarms[i]
+		if a.Quiet {
+			out = append(out, j.quietAlarm(a))
+		}
+		if a.Quiet || j.null() {
+			continue
+		}
 		f := j.alarms[a.Name]
 		if a.FiresWithin > 0 {
 			out = append(out, j.fired(f))
@@ -30,6 +33,7 @@ func (j *judge) detection() []Item {
 		if a.MaxFlaps != nil {
 			out = append(out, j.flaps(f))
 		}
+		out = append(out, j.carried(f)...)
 	}
 	if it, ok := j.noise(); ok {
 		out = append(out, it)

@@ -22,7 +22,7 @@ import (
 func (j *judge) noise() (Item, bool) {
 	plan := j.plan.Noise
 	if plan == nil {
-		if !j.null() || len(j.plan.Alarms) == 0 {
+		if !j.null() || j.mustFire() == 0 {
 			return Item{}, false
 		}
 		plan = &NoisePlan{}
@@ -62,7 +62,7 @@ func (j *judge) noise() (Item, bool) {
 	if it.Outcome == clock.Missed && sure <= plan.AtMost {
 		it.unknown("it cannot be told of all of them that they fired after the onset, and paged")
 	} else if it.Outcome == clock.Missed && sure < n && !j.null() {
-		it.best = max(0, 1-float64(sure-plan.AtMost)/float64(1+len(j.plan.Alarms)))
+		it.best = max(0, 1-float64(sure-plan.AtMost)/float64(1+j.mustFire()))
 	}
 	return it, true
 }
@@ -82,7 +82,7 @@ func most(perName map[string]map[string]int) (n int) {
 // perhapsNoise reports whether nobody can tell that an episode was noise: it may have fired before the onset, or been held
 // back by another source, which was not watched.
 func (j *judge) perhapsNoise(e *episode) bool {
-	if e.Firing.Lo.Before(j.noiseFrom()) {
+	if e.Firing.Lo.Before(j.firstOnset().Hi) {
 		return true
 	}
 	for i := range j.tl.Alarms {
@@ -93,6 +93,16 @@ func (j *judge) perhapsNoise(e *episode) bool {
 		}
 	}
 	return false
+}
+
+// mustFire counts the alarms that the plan expects to fire.
+func (j *judge) mustFire() (n int) {
+	for _, a := range j.plan.Alarms {
+		if !a.Quiet {
+			n++
+		}
+	}
+	return n
 }
 
 func (j *judge) judgeNoise(it *Item, plan *NoisePlan, n int, names []string) {
@@ -107,7 +117,7 @@ func (j *judge) judgeNoise(it *Item, plan *NoisePlan, n int, names []string) {
 		it.Class = ClassFalseAlarm
 		it.missed(fmt.Sprintf("%s fired, and nobody expected it", list(names)))
 		if !j.null() {
-			it.Value = max(0, 1-float64(n-plan.AtMost)/float64(1+len(j.plan.Alarms)))
+			it.Value = max(0, 1-float64(n-plan.AtMost)/float64(1+j.mustFire()))
 		}
 		it.Hint = j.noiseHint(names)
 		return
@@ -142,6 +152,10 @@ func (j *judge) unexpected(e *episode, plan *NoisePlan) Class {
 		return ""
 	}
 	expected := slices.ContainsFunc(j.plan.Alarms, func(a AlarmPlan) bool { return matches(a.Match, e.Labels) })
+	quiet := slices.ContainsFunc(j.plan.Alarms, func(a AlarmPlan) bool { return a.Quiet && matches(a.Match, e.Labels) })
+	if quiet { // it is judged for itself
+		return ""
+	}
 	if expected && !j.null() || !expected && !matches(plan.Watch, e.Labels) {
 		return ""
 	}
@@ -164,13 +178,16 @@ func (j *judge) unexpected(e *episode, plan *NoisePlan) Class {
 
 // noiseFrom returns the instant before which an alarm is background: the first onset, or in a scenario without faults
 // the begin of the baseline phase.
-func (j *judge) noiseFrom() (at time.Time) {
-	at = j.tl.Start
-	if p, ok := j.tl.Phase(Baseline); ok {
-		at = p.Start
-	}
+func (j *judge) noiseFrom() time.Time { return j.firstOnset().Lo }
+
+// firstOnset returns when the first fault took effect, the end of the run when none did, and in a scenario without faults
+// the begin of the baseline phase.
+func (j *judge) firstOnset() clock.Interval {
 	if j.null() {
-		return at
+		if p, ok := j.tl.Phase(Baseline); ok {
+			return clock.At(p.Start)
+		}
+		return clock.At(j.tl.Start)
 	}
 	var first clock.Interval
 	for _, f := range j.tl.Faults {
@@ -179,9 +196,9 @@ func (j *judge) noiseFrom() (at time.Time) {
 		}
 	}
 	if first.IsZero() {
-		return j.tl.End
+		return clock.At(j.tl.End)
 	}
-	return first.Lo
+	return first
 }
 
 // silent reports whether an episode was held back and paged nobody, in its own source or in another that knows the same

@@ -177,8 +177,14 @@ type AlarmPlan struct {
 	PagesWithin  time.Duration `json:"pages_within,omitempty"`
 	ClearsWithin time.Duration `json:"clears_within,omitempty"`
 	MaxFlaps     *int          `json:"max_flaps,omitempty"`
-	Weight       float64       `json:"weight"`
-	Required     bool          `json:"required,omitempty"`
+	// Quiet says that the alarm must not fire at all. It has no cause and no limits then.
+	Quiet bool `json:"quiet,omitempty"`
+	// Labels are those that the alarm must have when it fires, beside those it is known by, and Annotations the names of those
+	// that must not be empty.
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations []string          `json:"annotations,omitempty"`
+	Weight      float64           `json:"weight"`
+	Required    bool              `json:"required,omitempty"`
 }
 
 // NoisePlan says which alarms count as noise when nobody expects them.

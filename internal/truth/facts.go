@@ -50,7 +50,52 @@ func (w *World) Facts() map[string]Fact {
 	if f, ok := w.noiseFact(); ok {
 		out["noise"] = f
 	}
+	for _, a := range w.strangers {
+		if a.quiet() {
+			out["alarm."+a.plan.Name+".quiet"] = w.quietFact(a)
+		}
+	}
 	return out
+}
+
+// first is when the first fault took effect, 0 in a control run, forever when none did; and how closely that is known.
+func (w *World) first() (at, told time.Duration) {
+	if len(w.faults) == 0 {
+		return 0, 0
+	}
+	at = forever
+	for _, f := range w.faults {
+		if f.fate != refused && f.onset < at {
+			at, told = f.onset, f.told.to-f.told.from
+		}
+	}
+	return at, told
+}
+
+// quietFact is about an alarm that must not fire once something was done.
+func (w *World) quietFact(a *alarm) Fact {
+	from, told := w.first()
+	f := Fact{Part: report.Detection, Weight: a.plan.Weight, Required: a.plan.Required, Plain: w.rules.whole(), Answer: Kept, Value: 1}
+	if from == forever {
+		return Fact{Part: f.Part, Weight: f.Weight, Required: f.Required}
+	}
+	margin := w.rules.blur() + told + 50*time.Millisecond
+	for _, b := range a.bouts {
+		if !b.firing() || b.fired >= w.ended {
+			continue
+		}
+		near := !apartBy(b.fired, from, margin) || !apartBy(b.ended, from, margin+w.rules.every)
+		f.Plain = f.Plain && !near
+		f.Open = f.Open || near || b.fired > w.ended-w.rules.every
+		switch {
+		case b.fired >= from:
+			f.Answer, f.Value = Broken, 0
+		case b.ended >= from && f.Answer == Kept:
+			f.Answer, f.Value = Moot, 0
+		}
+	}
+	f.Plain = f.Plain && f.Answer != Moot
+	return f
 }
 
 func (w *World) fault(name string) *fault {
@@ -245,15 +290,7 @@ func (w *World) noiseFact() (Fact, bool) {
 		}
 		plan = &report.NoisePlan{}
 	}
-	from, told := time.Duration(0), time.Duration(0)
-	if !null {
-		from = forever
-		for _, f := range w.faults {
-			if f.fate != refused && f.onset < from {
-				from, told = f.onset, f.told.to-f.told.from
-			}
-		}
-	}
+	from, told := w.first()
 	f := Fact{Part: report.Detection, Weight: 1, Plain: w.rules.whole() && w.router.whole()}
 	if from == forever {
 		return f, true
@@ -276,7 +313,7 @@ func (w *World) noiseFact() (Fact, bool) {
 		}
 	}
 	for _, a := range w.strangers {
-		if a.labels["severity"] == "page" && a.labels["alertname"] != "Watchdog" && plan.Watch != nil {
+		if !a.quiet() && a.labels["severity"] == "page" && a.labels["alertname"] != "Watchdog" && plan.Watch != nil {
 			count(a)
 		}
 	}

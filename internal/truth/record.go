@@ -60,6 +60,11 @@ func (w *World) plan() *report.Plan {
 	for _, a := range w.alarms {
 		p.Alarms = append(p.Alarms, a.plan)
 	}
+	for _, a := range w.strangers {
+		if a.quiet() {
+			p.Alarms = append(p.Alarms, a.plan)
+		}
+	}
 	for _, r := range w.responses {
 		p.Responses = append(p.Responses, *r)
 	}

@@ -290,6 +290,11 @@ func (w *World) strange(i int) {
 		a.labels["severity"] = "info"
 	case 1:
 		a.labels["alertname"] = "Watchdog"
+		for _, o := range w.strangers {
+			if o.labels["alertname"] == "Watchdog" {
+				a.labels["alertname"] = "Heartbeat"
+			}
+		}
 	}
 	if w.rules.pending {
 		a.wait = []time.Duration{0, 5 * time.Second}[w.IntN(2)]
@@ -298,5 +303,12 @@ func (w *World) strange(i int) {
 	if w.chance(0.2) {
 		a.hushed = []span{{0, forever}}
 	}
+	if w.chance(0.3) {
+		a.plan = report.AlarmPlan{Name: a.labels["alertname"], Source: w.rules.name, Quiet: true, Weight: 1, Required: w.chance(0.4),
+			Match: map[string]string{"alertname": a.labels["alertname"]}}
+	}
 	w.strangers = append(w.strangers, a)
 }
+
+// quiet reports whether the plan says that the alarm must not fire.
+func (a *alarm) quiet() bool { return a.plan.Quiet }
