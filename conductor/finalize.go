@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"gameday/alarms"
 	"gameday/clock"
 	"gameday/report"
 	"gameday/responders"
@@ -82,6 +83,9 @@ func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more [
 		src, err := decl.Kind.Open(decl.ID(), decl.Config, watched(s))
 		if err != nil {
 			return nil, nil, fmt.Errorf("opening %s: %w", decl.ID(), err)
+		}
+		if _, here := src.(alarms.Server); here {
+			continue // what it was told ended with the run
 		}
 		episodes, coverage, err := src.History(ctx, span)
 		a := report.AlarmRecord{Source: decl.ID(), Span: span, Episodes: episodes, Coverage: coverage}

@@ -65,7 +65,7 @@ func (j *judge) quietAlarm(p *AlarmPlan) Item {
 func (j *judge) carried(f *alarmFinding) []Item {
 	var out []Item
 	if len(f.plan.Labels) > 0 {
-		out = append(out, j.says(f, "labels", "is labelled as it must be", "is "+pairs(f.plan.Labels), func(e episode) []string {
+		out = append(out, j.says(f, "labels", "has its labels", "is "+pairs(f.plan.Labels), func(e episode) []string {
 			var wrong []string
 			for _, k := range sortedKeys(f.plan.Labels) {
 				switch got, ok := e.Labels[k]; {
