@@ -126,3 +126,11 @@ type Sample struct {
 	At    time.Time
 	Value float64
 }
+
+// Server is implemented by sources that are told of alarms: they must be started before they can be.
+type Server interface {
+	// Start listens until Stop is called, and returns the address.
+	Start(ctx context.Context) (address string, err error)
+	// Stop ends listening and releases everything; it waits for what is under way.
+	Stop() error
+}

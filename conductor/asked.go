@@ -26,9 +26,9 @@ type findings struct {
 	Program *loadgen.Program `json:"program,omitempty"`
 }
 
-// Asked returns what was found out before a run, a text for each stream of which something was: for a process that goes on
+// Answers returns what was found out before a run, a text for each stream of which something was: for a process that goes on
 // with the same scenario. Inside a lab nobody outside of it can be asked, and runs that are compared want the same answers.
-func Asked(s *scenarios.Scenario) ([]string, error) {
+func Answers(s *scenarios.Scenario) ([]string, error) {
 	var out []string
 	for _, t := range s.Traffic {
 		a := findings{Stream: t.Name, Baseline: t.Measured}
@@ -47,8 +47,8 @@ func Asked(s *scenarios.Scenario) ([]string, error) {
 	return out, nil
 }
 
-// TakeAsked takes what Asked returned.
-func TakeAsked(s *scenarios.Scenario, texts []string) error {
+// TakeAnswers takes what Answers returned.
+func TakeAnswers(s *scenarios.Scenario, texts []string) error {
 	for _, text := range texts {
 		var a findings
 		if err := json.Unmarshal([]byte(text), &a); err != nil {

@@ -177,13 +177,13 @@ func TestHandedOn(t *testing.T) {
 	if err := AskReplays(t.Context(), outside); err != nil {
 		t.Fatal(err)
 	}
-	told, err := Asked(outside)
+	told, err := Answers(outside)
 	if err != nil || len(told) != 2 {
 		t.Fatalf("%q, %v", told, err)
 	}
 	inside := loadMeasured(t, dir, text)
 	inside.AlarmSources = nil // nobody is asked
-	if err := TakeAsked(inside, told); err != nil {
+	if err := TakeAnswers(inside, told); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(MakePlan(outside), MakePlan(inside)); diff != "" || inside.Traffic[0].Rate < 38 || inside.Traffic[1].Rate != 12 {
@@ -195,7 +195,7 @@ func TestHandedOn(t *testing.T) {
 	if err := (Options{Scenario: inside}).Check(); err != nil {
 		t.Error(err)
 	}
-	if err := TakeAsked(inside, []string{""}); err == nil {
+	if err := TakeAnswers(inside, []string{""}); err == nil {
 		t.Error("nothing is taken for baselines")
 	}
 }

@@ -174,7 +174,7 @@ func warnings(s *scenarios.Scenario) []string {
 	for _, r := range s.Responses {
 		warnResponse(s, r, warn)
 	}
-	if len(s.Faults) == 0 && len(s.Alarms) > 0 {
+	if len(s.Faults) == 0 && slices.ContainsFunc(s.Alarms, func(a scenarios.Alarm) bool { return !a.Quiet }) {
 		warn("There is no fault, so no alarm can be detected: alarms that fire count as noise.")
 	}
 	if longest := longestSteady(s); len(s.Faults) > 0 && longest > 0 && s.Timeline.Recovery < longest+settle {

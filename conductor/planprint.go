@@ -275,6 +275,15 @@ func (t *planText) expected(p *report.Plan) {
 				limits = append(limits, fmt.Sprintf("%s ≤ %s", l.what, short(l.within)))
 			}
 		}
+		if a.Quiet {
+			limits = append(limits, "stays quiet")
+		}
+		for _, k := range sortedKeys(a.Labels) {
+			limits = append(limits, k+" "+a.Labels[k])
+		}
+		if len(a.Annotations) > 0 {
+			limits = append(limits, "with "+strings.Join(a.Annotations, ", "))
+		}
 		cause := ""
 		if a.Cause != "" {
 			cause = " after " + a.Cause

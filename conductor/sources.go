@@ -83,6 +83,12 @@ func (s *sources) open() bool {
 			return false
 		}
 		s.alarms = append(s.alarms, namedAlarms{decl.ID(), src})
+		if server, ok := src.(alarms.Server); ok {
+			if _, err := server.Start(context.WithoutCancel(s.run.ctx)); err != nil {
+				s.run.found("alarms "+decl.ID(), true, "cannot listen", err.Error())
+				return false
+			}
+		}
 	}
 	return true
 }
@@ -272,11 +278,17 @@ func (s *sources) accounts() {
 func (s *sources) close() {
 	s.stop()
 	s.watching.Wait()
-	for _, src := range s.responders {
-		if server, ok := src.Source.(responders.Server); ok {
+	stop := func(id string, source any) {
+		if server, ok := source.(interface{ Stop() error }); ok {
 			if err := server.Stop(); err != nil {
-				s.run.rec.add(report.Noted, report.Note{Text: fmt.Sprintf("stopping %s: %v", src.id, err)})
+				s.run.rec.add(report.Noted, report.Note{Text: fmt.Sprintf("stopping %s: %v", id, err)})
 			}
 		}
+	}
+	for _, src := range s.alarms {
+		stop(src.id, src.Source)
+	}
+	for _, src := range s.responders {
+		stop(src.id, src.Source)
 	}
 }

@@ -229,6 +229,9 @@ func (s *scan) load(begin string) (g Load) {
 	g.VUs = int(s.duration(`,"vus":`))
 	g.MaxVUs = int(s.duration(`,"max_vus":`))
 	g.Memory = s.count(`,"memory":`)
+	if !s.bad && s.has(`,"cores":`) {
+		g.Cores = s.float("")
+	}
 	return g
 }
 

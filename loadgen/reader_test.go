@@ -29,6 +29,7 @@ func strangeWindow(t *rapid.T) Window {
 	w.Multiple = multiples.Draw(t, "multiple")
 	w.Requests = rapid.Uint64().Draw(t, "requests")
 	w.Generator.RunQueue = time.Duration(rapid.Int64().Draw(t, "run queue"))
+	w.Generator.Cores = rapid.SampledFrom([]float64{0, 0.5, 1, 1.0 / 3, 64}).Draw(t, "cores")
 	if rapid.Bool().Draw(t, "queue") {
 		w.Begin(time.Duration(rapid.Int64Range(0, 1e9).Draw(t, "delay")))
 	}
@@ -73,6 +74,7 @@ func TestReaderReadsWhatIsWritten(t *testing.T) {
 func TestReaderKnowsEveryField(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := window(t)
+		w.Generator.Cores = rapid.SampledFrom([]float64{0, 0.5, 1, 1.0 / 3, 64}).Draw(t, "cores")
 		w.Begin(time.Millisecond)
 		text, err := json.Marshal(w)
 		if err != nil {

@@ -68,16 +68,32 @@ func (s *Schedule) Multiple(at time.Time) float64 {
 	return s.pacer.Multiple(min(at.Sub(s.start), s.end))
 }
 
+// The last of a wait is a nap, and none is shorter than shortNap: at a high rate, what is due in one comes at once.
+const (
+	longNap  = 1500 * time.Microsecond
+	shortNap = 200 * time.Microsecond
+)
+
 // Run calls arrive for each arrival when it is due, with the instant it was due, until the schedule is stopped or ctx
 // ends. Arrivals missed while arrive was busy are made up for at once. It returns how many were due and not made.
 func (s *Schedule) Run(ctx context.Context, arrive func(intended time.Time)) (owed uint64) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	still := false // the clock is a test's, which stands still while anybody is awake
 	for ctx.Err() == nil {
 		wait, at := s.take()
 		if wait <= 0 {
 			arrive(at)
 			continue
+		}
+		if wait <= longNap && !still {
+			before := time.Now()
+			nap(max(wait, shortNap))
+			still = time.Since(before) == 0
+			continue
+		}
+		if !still {
+			wait -= longNap / 2
 		}
 		timer.Reset(wait)
 		select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -14,6 +15,9 @@ const (
 	commandLead = 100 * time.Millisecond
 	// partPatience is how long after its end a second waits for a generator that has not said what it did.
 	partPatience = 1500 * time.Millisecond
+	// partTogether is how long a second waits at least for the others once one has told of it: what a network has held up comes
+	// from all of them, at about the same time.
+	partTogether = 300 * time.Millisecond
 	partBacklog  = 256 // commands
 )
 
@@ -98,7 +102,7 @@ func (s *several) hear(ctx context.Context, n news) {
 	p := s.parts[n.part]
 	switch {
 	case n.window != nil:
-		s.add(n.part, *n.window)
+		s.add(n.part, *n.window, time.Now())
 	case n.prepared:
 		p.prepared = true
 	case n.ready:
@@ -121,8 +125,9 @@ func (s *several) hear(ctx context.Context, n news) {
 
 // begin gives everybody the same first instant, a whole second of this machine's clock.
 func (s *several) begin() {
-	s.start = time.Now().Add(beginLead).Truncate(time.Second).Add(time.Second)
-	s.first = s.start.Round(0)
+	now := time.Now()
+	s.start = now.Add(now.Add(beginLead).Truncate(time.Second).Add(time.Second).Sub(now)) // not touched when the clock is set
+	s.first = s.start
 	for _, p := range s.parts {
 		p.begin <- s.start
 	}
@@ -190,28 +195,42 @@ func (s *several) lose(ctx context.Context, p *part, err error) {
 type seconds struct {
 	emit  func(Window)
 	parts []*part
-	first time.Time // of the oldest second that was not emitted
+	first time.Time // of the oldest second that was not emitted; like all of them by the monotonic clock too
 	cells []*second
 }
 
 // second is one that was not emitted yet.
 type second struct {
 	Window
-	from []bool // by part
+	from []bool    // by part
+	told time.Time // when the first one told of it
 }
 
 // add takes a part's window. What comes too late for a second that was emitted counts in the oldest one still open, but
 // for what was due then: that is counted.
-func (s *seconds) add(from int, w Window) {
+func (s *seconds) add(from int, w Window, now time.Time) {
 	w.Generators = []NamedLoad{{Name: s.parts[from].name, Load: w.Generator}}
 	i := int(w.Start.Sub(s.first).Round(time.Second) / time.Second)
 	if i < 0 {
 		w.Due = 0
-		s.cell(0).Merge(w)
+		s.cell(0).merge(w)
 		return
 	}
 	c := s.cell(i)
+	if c.told.IsZero() {
+		c.told = now
+	}
 	c.from[from] = true
+	c.merge(w)
+}
+
+// merge adds a part's window. What a generator used is of one second, also where several of its windows come together: added up it
+// would look like more than it has.
+func (c *second) merge(w Window) {
+	if slices.ContainsFunc(c.Generators, func(l NamedLoad) bool { return l.Name == w.Generators[0].Name }) {
+		w.Generator = Load{Lateness: w.Generator.Lateness}
+		w.Generators[0].Load = w.Generator
+	}
 	c.Merge(w)
 }
 
@@ -227,7 +246,7 @@ func (s *seconds) cell(i int) *second {
 func (s *seconds) flush(now time.Time) {
 	for len(s.cells) > 0 {
 		c := s.cells[0]
-		late := now.After(c.Start.Add(time.Second + partPatience))
+		late := now.After(c.Start.Add(time.Second+partPatience)) && now.After(c.told.Add(partTogether))
 		told, missing := 0, 0
 		for i, p := range s.parts {
 			switch {
@@ -245,6 +264,7 @@ func (s *seconds) flush(now time.Time) {
 		}
 		s.cells, s.first = s.cells[1:], s.first.Add(time.Second)
 		if told > 0 || c.Stream != "" { // else nothing is known of it
+			c.Start = c.Start.Round(0)
 			s.emit(c.Window)
 		}
 	}

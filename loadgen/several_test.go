@@ -233,6 +233,9 @@ func TestSeveralWhenOneIsSlow(t *testing.T) {
 			if w.Due != 90 {
 				t.Errorf("second %d: %d were due", i, w.Due)
 			}
+			if w.Generator.CPU > 3*time.Millisecond {
+				t.Errorf("second %d: three generators of 1 ms each used %s", i, w.Generator.CPU)
+			}
 			if late := f.when[i].Sub(w.Start.Add(time.Second)); late > 2*time.Second {
 				t.Errorf("second %d came %s after its end", i, late)
 			}
@@ -241,6 +244,44 @@ func TestSeveralWhenOneIsSlow(t *testing.T) {
 			t.Errorf("%d of %d were begun", started, due)
 		}
 	})
+}
+
+// TestSeveralBehindOneNetwork checks that what a network has held up for a while, of all generators, is still merged second by
+// second: they do not all come in the same moment.
+func TestSeveralBehindOneNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		held := func(until time.Duration) *paced {
+			return &paced{lag: func(second int) time.Duration {
+				if second == 2 {
+					return until
+				}
+				return 0
+			}}
+		}
+		f := begin(t, Spec{Rate: 90}, held(5*time.Second), held(5200*time.Millisecond), held(5100*time.Millisecond))
+		<-f.ready
+		time.Sleep(12005 * time.Millisecond)
+		f.commands <- Command{Stop: true}
+		if err := <-f.result; err != nil {
+			t.Fatal(err)
+		}
+		f.inOrder(t)
+		for i, w := range f.windows[:12] {
+			if w.Due != 90 || w.Started != 90 && i > 0 { // the first arrival is due after the first instant
+				t.Errorf("second %d: %d of %d were begun", i, w.Started, w.Due)
+			}
+		}
+	})
+}
+
+// TestSeveralGoByTheMonotonicClock checks that the first instant of all has a reading of it: else a command would come at another
+// time when somebody sets the clock.
+func TestSeveralGoByTheMonotonicClock(t *testing.T) {
+	s := newSeveral(Spec{}, nil)
+	s.begin()
+	if !strings.Contains(s.start.String(), " m=") || s.start.Nanosecond() != 0 {
+		t.Errorf("all begin at %s", s.start)
+	}
 }
 
 func TestSeveralStoppedBeforeTheyBegin(t *testing.T) {

@@ -63,7 +63,8 @@ type Load struct {
 	Lateness time.Duration `json:"lateness"`  // largest delay from intended to actual start, nanoseconds
 	VUs      int           `json:"vus"`       // virtual users busy at the end of the window
 	MaxVUs   int           `json:"max_vus"`
-	Memory   uint64        `json:"memory"` // resident, bytes
+	Memory   uint64        `json:"memory"`          // resident, bytes
+	Cores    float64       `json:"cores,omitempty"` // how many it may use at once; 0 in records of before that was said
 }
 
 // Merge adds o, of the same second, to w, exactly: counts and times add up and histograms merge. Of the multiple and
@@ -152,4 +153,5 @@ func (l *Load) Merge(o Load) {
 	l.VUs += o.VUs
 	l.MaxVUs += o.MaxVUs
 	l.Memory += o.Memory
+	l.Cores += o.Cores
 }

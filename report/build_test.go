@@ -70,6 +70,7 @@ type tick struct {
 	errors       float64       // share of the requests
 	fast, slow   time.Duration // response time of nine in ten, and of the rest
 	load         loadgen.Load
+	apart        []loadgen.NamedLoad // of several generators, instead
 }
 
 // traffic adds a window for each second in [from, to).
@@ -79,6 +80,12 @@ func (b *builder) traffic(stream string, from, to int, shape func(sec int) tick)
 		w := loadgen.Window{Stream: stream, Start: at(float64(s)), Multiple: 1, Due: uint64(k.due),
 			Started: uint64(k.started), Dropped: uint64(k.due - k.started),
 			Completed: uint64(k.started), Generator: k.load}
+		if len(k.apart) > 0 {
+			w.Generator = loadgen.Load{}
+		}
+		for _, l := range k.apart {
+			w.Merge(loadgen.Window{Generator: l.Load, Generators: []loadgen.NamedLoad{l}})
+		}
 		w.OK.Response, w.Failed.Response = &loadgen.Histogram{}, &loadgen.Histogram{}
 		failed := int(float64(k.started)*k.errors + 0.5)
 		for i := range k.started {

@@ -29,8 +29,10 @@ type alarmFinding struct {
 	class    Class
 	first    *episode // the first episode that the cause can have raised, and that fired
 	masked   *episode // the one that was there before, which hides whether the alarm works
+	doubtful bool     // it may only have been there before: its source was not watched then
 	waiting  *episode // an episode that began after the onset and never fired
 	window   clock.Span
+	surely   time.Time // what began by then began in the window, however the clocks are read
 	own      []episode // all episodes that the cause can have raised, and that fired
 	// fired is whether the alarm fired in time at all, for those who wait for its page.
 	fired clock.Outcome
@@ -50,10 +52,13 @@ func (j *judge) find(p *AlarmPlan) *alarmFinding {
 	f.t0, f.gone = f.cause.Onset(), f.cause.Gone()
 	limit := max(p.FiresWithin, p.PagesWithin)
 	f.window = clock.Span{Start: f.t0.Lo, End: f.t0.Hi.Add(2 * limit)}
+	f.surely = f.t0.Lo.Add(2 * limit)
 	if f.gone.IsZero() {
 		f.window.End = laterOf(f.window.End, j.tl.End)
+		f.surely = f.window.End
 	} else {
 		f.window.End = laterOf(f.window.End, f.gone.Hi.Add(max(limit, p.ClearsWithin)))
+		f.surely = laterOf(f.surely, f.gone.Lo.Add(max(limit, p.ClearsWithin)))
 	}
 	if f.account != nil {
 		f.sort(f.account.Episodes)
@@ -89,6 +94,7 @@ func (f *alarmFinding) sort(episodes []episode) {
 			hidden[e.Key] = e
 		}
 	}
+	f.doubt(episodes, hidden)
 	for i := range episodes {
 		e := &episodes[i]
 		if !matches(f.plan.Match, e.Labels) || e.begin().Before(f.t0) || hidden[e.Key] != nil ||
@@ -115,6 +121,26 @@ func (f *alarmFinding) sort(episodes []episode) {
 	}
 }
 
+// doubt hides the episodes whose begin was not watched, so that they may have been there before the onset. An episode
+// that a look found begun, after one that did not, counts as begun after an onset that lies between the two: the doubt is
+// about longer times.
+func (f *alarmFinding) doubt(episodes []episode, hidden map[string]*episode) {
+	for i := range episodes {
+		e := &episodes[i]
+		if !matches(f.plan.Match, e.Labels) || !e.fired() || e.begin().Before(f.t0) || hidden[e.Key] != nil {
+			continue
+		}
+		if f.t0.Lo.Sub(e.begin().Lo) > f.account.blur() {
+			hidden[e.Key], f.doubtful = e, true
+		}
+	}
+}
+
+// blur is how long before its end the begin of an instant may lie that the source tells of, when it was watched.
+func (a *alarmAccount) blur() time.Duration {
+	return 2*max(a.Coverage.Resolution, second) + 2*a.Coverage.Offset.Err
+}
+
 // judge sets the class and whether it fired in time.
 func (f *alarmFinding) judge(limit time.Duration) {
 	// Without a limit to fire in, an absence shows by the limit to page in, or by the end of the window.
@@ -132,6 +158,8 @@ func (f *alarmFinding) judge(limit time.Duration) {
 				f.class, f.fired = ClassUnobserved, clock.Unknown
 			}
 		}
+	case f.masked != nil && f.doubtful && !f.masked.begin().Before(f.t0):
+		f.class = ClassUnobserved
 	case f.masked != nil && f.masked.Firing.Before(f.t0):
 		f.class = ClassPreexisting
 	case f.masked != nil:
@@ -145,7 +173,7 @@ func (f *alarmFinding) judge(limit time.Duration) {
 
 // watched reports whether the source was watched well enough over [t0, t0 + limit] for an absence to count.
 func (f *alarmFinding) watched(limit time.Duration) bool {
-	return f.account != nil && clock.Share(f.account.Coverage.Spans, f.need(limit)) >= covered
+	return f.account != nil && f.account.watch().all(f.need(limit))
 }
 
 // need returns the span that must be watched for a limit from the onset.
@@ -153,14 +181,17 @@ func (f *alarmFinding) need(limit time.Duration) clock.Span {
 	return clock.Span{Start: f.t0.Lo, End: f.t0.Hi.Add(max(limit, second))}
 }
 
-func (f *alarmFinding) gap(limit time.Duration) string {
+func (f *alarmFinding) gap(limit time.Duration) string { return f.gapIn(f.need(limit)) }
+
+// gapIn says why what was not seen in a span does not count.
+func (f *alarmFinding) gapIn(need clock.Span) string {
 	a := f.account
 	if a == nil {
-		return gap(f.plan.Source, nil, nil, time.Time{}, f.need(limit), false)
+		return gap(f.plan.Source, nil, nil, time.Time{}, need, false)
 	}
 	why := a.Coverage.Why
 	if len(why) == 0 && a.Error != "" {
 		why = []string{a.Error}
 	}
-	return gap(a.Source, a.Coverage.Spans, why, a.End, f.need(limit), true)
+	return gap(a.Source, a.Coverage.Spans, why, a.End, need, true)
 }

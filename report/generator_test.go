@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/clock"
 	"gameday/loadgen"
 )
 
@@ -18,16 +19,74 @@ func TestSaturationNamesTheGenerator(t *testing.T) {
 		}
 		return w
 	}
-	for want, load := range map[string]loadgen.Load{
-		"":                   {CPU: 800 * time.Millisecond, RunQueue: 500 * time.Millisecond, MaxVUs: 50},
-		"web2: 1.0 cores":    {CPU: time.Second, RunQueue: 500 * time.Millisecond, MaxVUs: 50},
-		"web2: its garbage":  {GCPause: 80 * time.Millisecond, MaxVUs: 50},
-		"web2: starts were ": {Lateness: time.Second, VUs: 3, MaxVUs: 50},
+	for _, c := range []struct {
+		want string
+		load loadgen.Load
+	}{
+		{"", loadgen.Load{CPU: 800 * time.Millisecond, RunQueue: 500 * time.Millisecond, MaxVUs: 50}},
+		{"web2: 1.0 cores", loadgen.Load{CPU: time.Second, RunQueue: 500 * time.Millisecond, MaxVUs: 50}},
+		{"web2: its garbage", loadgen.Load{GCPause: 80 * time.Millisecond, MaxVUs: 50}},
+		{"web2: starts were ", loadgen.Load{Lateness: time.Second, VUs: 3, MaxVUs: 50}},
+		// On a machine of its own no thread has to wait for a core, however busy all are.
+		{"web2: 0.49 of the 0.5 cores", loadgen.Load{CPU: 490 * time.Millisecond, Cores: 0.5, MaxVUs: 50}},
+		{"web2: 1.96 of the 2 cores", loadgen.Load{CPU: 1960 * time.Millisecond, RunQueue: time.Millisecond, Cores: 2, MaxVUs: 50}},
+		{"", loadgen.Load{CPU: 1800 * time.Millisecond, RunQueue: time.Millisecond, Cores: 2, MaxVUs: 50}},
 	} {
-		w := window(load)
+		w := window(c.load)
 		got := Saturation([]loadgen.Window{w, w, w})
-		if !strings.HasPrefix(got, want) || (want == "") != (got == "") {
-			t.Errorf("%+v: %q, want %q", load, got, want)
+		if !strings.HasPrefix(got, c.want) || (c.want == "") != (got == "") {
+			t.Errorf("%+v: %q, want %q", c.load, got, c.want)
 		}
+	}
+}
+
+// TestSaturatedAtThePeak checks that a short time at its own limit, which is lost in the average, makes unknown what it alone has spoilt,
+// and nothing else.
+func TestSaturatedAtThePeak(t *testing.T) {
+	plan := smallPlan(func(p *Plan) {
+		p.Expects = []ExpectPlan{{ID: "capacity", Name: "holds", Part: PartCapacity, That: less("p95", 0.5), Over: sec(2)}}
+	})
+	for _, c := range []struct {
+		name       string
+		slow, busy func(s int) bool
+		want       clock.Outcome
+	}{
+		{"slow while the generator is busy", func(s int) bool { return s >= 50 && s < 57 }, func(s int) bool { return s >= 49 && s < 58 }, clock.Unknown},
+		{"slow at other times", func(s int) bool { return s >= 50 && s < 57 }, func(s int) bool { return s >= 60 && s < 68 }, clock.Missed},
+		{"slow all the time", func(int) bool { return true }, func(s int) bool { return s >= 49 && s < 58 }, clock.Missed},
+		{"busy for a moment", func(s int) bool { return s >= 50 && s < 57 }, func(s int) bool { return s == 51 }, clock.Missed},
+	} {
+		r := smallRun(t, plan, func(s int) tick {
+			k := steady(100)(s)
+			if c.slow(s) {
+				k.fast, k.slow = time.Second, time.Second
+			}
+			if c.busy(s) {
+				k.load.CPU, k.load.RunQueue = sec(0.95), sec(0.4)
+			}
+			return k
+		})
+		it := item(t, Score(r.record()), "capacity")
+		if said := strings.Contains(it.Why, "without the 9s in which the generator of users"); it.Outcome != c.want || said != (c.want == clock.Unknown) {
+			t.Errorf("%s: %v because %q, want %v", c.name, it.Outcome, it.Why, c.want)
+		}
+	}
+}
+
+// TestLimitOfOneMachine checks that the load is said to be held up on the machine whose virtual users all wait, although all
+// machines together have some free.
+func TestLimitOfOneMachine(t *testing.T) {
+	plan := smallPlan(func(p *Plan) {
+		p.Expects = []ExpectPlan{{ID: "capacity", Name: "holds", Part: PartCapacity, That: less("p95", 0.5), Over: sec(2)}}
+	})
+	r := smallRun(t, plan, func(s int) tick {
+		k := steady(100)(s)
+		k.started = 90
+		k.apart = []loadgen.NamedLoad{{Name: "here", Load: loadgen.Load{VUs: 2, MaxVUs: 25}}, {Name: "web2", Load: loadgen.Load{VUs: 25, MaxVUs: 25}}}
+		return k
+	})
+	it := item(t, Score(r.record()), "capacity")
+	if want := "the way to it from web2, was the limit: all 25 virtual users"; it.Outcome != clock.Unknown || !strings.Contains(it.Why, want) {
+		t.Errorf("%v because %q, want %q", it.Outcome, it.Why, want)
 	}
 }

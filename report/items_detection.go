@@ -13,10 +13,13 @@ import (
 func (j *judge) detection() []Item {
 	var out []Item
 	for i := range j.plan.Alarms {
-		if j.null() {
-			break
-		}
 		a := &j.plan.Alarms[i]
+		if a.Quiet {
+			out = append(out, j.quietAlarm(a))
+		}
+		if a.Quiet || j.null() {
+			continue
+		}
 		f := j.alarms[a.Name]
 		if a.FiresWithin > 0 {
 			out = append(out, j.fired(f))
@@ -30,6 +33,7 @@ func (j *judge) detection() []Item {
 		if a.MaxFlaps != nil {
 			out = append(out, j.flaps(f))
 		}
+		out = append(out, j.carried(f)...)
 	}
 	if it, ok := j.noise(); ok {
 		out = append(out, it)
@@ -69,6 +73,11 @@ func (j *judge) fired(f *alarmFinding) Item {
 	}
 	switch f.class {
 	case ClassHit, ClassLate, ClassUnobserved:
+		if f.first == nil && f.masked != nil {
+			j.episodeSeen(&it, f.masked)
+			it.unknown(f.maskedWhy())
+			return it
+		}
 		if f.first == nil {
 			it.unknown(f.gap(p.FiresWithin))
 			it.Hint = fmt.Sprintf("%s could not be watched through the deadline, so nobody knows whether %s fired: mend "+
@@ -113,6 +122,9 @@ func (j *judge) absent(alarm string) (*Found, int) {
 }
 
 func (f *alarmFinding) maskedWhy() string {
+	if f.class == ClassUnobserved {
+		return "it may have been there before " + f.plan.Cause + " took effect: " + f.plan.Source + " was not watched then"
+	}
 	if f.class == ClassPreexisting {
 		return "it was firing before " + f.plan.Cause + " took effect"
 	}
@@ -196,24 +208,23 @@ func (j *judge) cleared(f *alarmFinding) Item {
 	}
 	it.saw("guard", fmt.Sprintf("%s was gone at %s", p.Cause, j.tl.around(f.gone)), f.cause.lines()...)
 	defer j.sourceOfAlarms(&it, f.account)
-	last := f.lastToEnd()
+	last := lastToEnd(f.own)
 	j.episodeSeen(&it, &last)
+	need := clock.Span{Start: f.gone.Lo, End: f.gone.Hi.Add(p.ClearsWithin)}
 	if !last.Ended.IsZero() {
-		l := last.Ended.Sub(f.gone)
-		it.within(l)
-		if l.Hi < 0 {
-			it.Measured = "before the fault was gone"
+		j.clearedAt(&it, f, last)
+		if it.Outcome == clock.Met {
+			need.Start, need.End = last.Ended.Lo, earlierOf(f.window.End, f.account.End)
 		}
-		if it.Outcome == clock.Missed {
-			it.Class = ClassStuck
-			it.Hint = p.Name + " stays long after the fault is gone: shorten its range or `keep_firing_for`."
+		// Quiet once is not quiet for good: it may have come back unseen.
+		if it.Outcome == clock.Met && need.Length() > 0 && !f.account.watch().all(need) {
+			it.unknown("it cleared, but it may have come back unseen: " + f.gapIn(need))
 		}
 		return it
 	}
-	need := clock.Span{Start: f.gone.Lo, End: f.gone.Hi.Add(p.ClearsWithin)}
-	if clock.Share(f.account.Coverage.Spans, need) < covered {
+	if !f.account.watch().all(need) {
 		it.Measured = "not seen"
-		it.unknown(gap(f.account.Source, f.account.Coverage.Spans, f.account.Coverage.Why, f.account.End, need, true))
+		it.unknown(f.gapIn(need))
 		return it
 	}
 	it.Class, it.Measured = ClassStuck, "never"
@@ -223,10 +234,42 @@ func (j *judge) cleared(f *alarmFinding) Item {
 	return it
 }
 
-// lastToEnd returns the episode that ended last, one that did not end before all others.
-func (f *alarmFinding) lastToEnd() episode {
-	last := f.own[0]
+// clearedAt judges by the episode that ended last. One of which nobody can tell whether the fault raised it counts only
+// when it makes no difference.
+func (j *judge) clearedAt(it *Item, f *alarmFinding, last episode) {
+	by := func(e episode) {
+		l := e.Ended.Sub(f.gone)
+		it.within(l)
+		if l.Hi < 0 {
+			it.Measured = "before the fault was gone"
+		}
+	}
+	sure := f.own[:1:1]
 	for _, e := range f.own[1:] {
+		if !e.begin().Hi.After(f.surely) {
+			sure = append(sure, e)
+		}
+	}
+	if before := lastToEnd(sure); before.id() != last.id() && !before.Ended.IsZero() {
+		by(before)
+		other := it.Outcome
+		by(last)
+		if it.Outcome != other {
+			it.unknown("it came back so late that nobody can tell whether " + f.plan.Cause + " is why")
+		}
+	} else {
+		by(last)
+	}
+	if it.Outcome == clock.Missed {
+		it.Class = ClassStuck
+		it.Hint = f.plan.Name + " stays long after the fault is gone: shorten its range or `keep_firing_for`."
+	}
+}
+
+// lastToEnd returns the episode that ended last, one that did not end before all others.
+func lastToEnd(own []episode) episode {
+	last := own[0]
+	for _, e := range own[1:] {
 		if last.Ended.IsZero() {
 			break
 		}
@@ -256,23 +299,30 @@ func (j *judge) flaps(f *alarmFinding) Item {
 		it.unknown("it was not seen to fire, so it could not flap")
 		return it
 	}
-	episodes := map[string]int{}
-	n := 0
+	episodes, surely := map[string]int{}, map[string]int{}
+	n, sure := 0, 0
 	for i := range f.own {
-		j.episodeSeen(&it, &f.own[i])
-		episodes[f.own[i].Key]++
-		n = max(n, episodes[f.own[i].Key]-1)
+		e := &f.own[i]
+		j.episodeSeen(&it, e)
+		episodes[e.Key]++
+		n = max(n, episodes[e.Key]-1)
+		if !e.begin().Hi.After(f.surely) {
+			surely[e.Key]++
+			sure = max(sure, surely[e.Key]-1)
+		}
 	}
 	it.Count, it.Measured = &n, count(n, "flap")
 	need := f.window
-	need.End = laterOf(need.Start, earlierOf(need.End, j.tl.End))
+	need.End = laterOf(need.Start, earlierOf(need.End, f.account.End))
 	switch {
+	case sure <= *p.MaxFlaps && n > *p.MaxFlaps:
+		it.unknown("it came back so late that nobody can tell whether " + p.Cause + " is why")
 	case n > *p.MaxFlaps:
 		it.Class = ClassFlapping
 		it.missed(fmt.Sprintf("it fired %d times", n+1))
 		it.Hint = p.Name + " flaps: give its rule a longer `for` or `keep_firing_for`, or a lower threshold to clear at."
-	case clock.Share(f.account.Coverage.Spans, need) < covered:
-		it.unknown(gap(p.Source, f.account.Coverage.Spans, f.account.Coverage.Why, f.account.End, need, true))
+	case !f.account.watch().all(need):
+		it.unknown(f.gapIn(need))
 	default:
 		it.met()
 	}

@@ -44,7 +44,9 @@ type paging struct {
 	skip    string // why nothing can be judged
 	none    string // why it is missed that there was no page
 	account *responseAccount
+	pages   *delivered
 	first   *responseEvent  // the delivery that starts the clock
+	since   clock.Interval  // when that was, and from when on it may have been
 	events  []responseEvent // of the pages, by time
 }
 
@@ -52,8 +54,7 @@ type paging struct {
 func (j *judge) pageOf(r *ResponsePlan) *paging {
 	p := &paging{plan: r, account: j.tl.responseSource(r.Source)}
 	f := j.alarms[r.To]
-	switch {
-	case f == nil:
+	if f == nil {
 		p.skip = r.To + " is not an alarm of the plan"
 		return p
 	}
@@ -61,33 +62,32 @@ func (j *judge) pageOf(r *ResponsePlan) *paging {
 	switch {
 	case f.skip != "":
 		p.skip = f.skip
-		return p
 	case p.account == nil:
 		p.skip = "the record has nothing from " + r.Source
+	}
+	if p.skip != "" {
 		return p
 	}
-	pages := map[string]bool{}
-	for _, e := range p.account.Events {
-		if matches(f.plan.Match, e.Labels) && !e.At.Before(f.t0) {
-			pages[e.Page] = true
-		}
+	p.pages = j.deliveries(p.account, f)
+	p.events, p.first, p.since = p.pages.events, p.pages.first(), p.pages.at
+	if p.pages.age != "" {
+		p.skip = p.pages.age
+		return p
 	}
-	for _, e := range p.account.Events {
-		if pages[e.Page] {
-			p.events = append(p.events, e)
-		}
-	}
-	p.first = firstPage(p.account, f.plan.Match, f.t0)
 	if p.first != nil {
 		return p
 	}
 	need := f.need(max(f.plan.FiresWithin, f.plan.PagesWithin))
+	need.End = laterOf(need.End, earlierOf(f.window.End, p.account.End))
+	if len(p.events) > 0 {
+		need.End = laterOf(need.End, p.account.End) // a page was opened, and of whom it told nothing was seen yet
+	}
 	switch {
 	case f.masked != nil:
 		p.skip = "the alarm cannot be judged: " + f.maskedWhy()
 	case f.fired == clock.Unknown:
 		p.skip = "nobody was paged, and whether the alarm should have is unknown"
-	case clock.Share(p.account.Coverage.Spans, need) < covered:
+	case !p.account.watch().all(need):
 		p.skip = "no page was seen, but " + p.gap(need)
 	default:
 		p.none = "nobody was paged"
@@ -115,12 +115,21 @@ func (j *judge) begin(p *paging, it *Item) bool {
 	switch {
 	case p.skip != "":
 		it.unknown(p.skip)
+		if p.pages != nil && p.pages.aged != nil {
+			j.responseSeen(it, *p.pages.aged)
+			it.Hint = fmt.Sprintf("%s was not seen all through the run: mend the way to it, then run `gameday finalize`.",
+				p.plan.Source)
+		}
 	case p.none != "":
 		it.Measured = "never"
 		it.missed(p.none)
 	default:
 		text := fmt.Sprintf("page %s delivered %s", p.first.Page, j.tl.around(p.first.At))
-		if p.first.Delivered != "yes" {
+		switch p.first.Delivered {
+		case "yes":
+		case "no":
+			text = fmt.Sprintf("page %s sent %s (not delivered)", p.first.Page, j.tl.around(p.first.At))
+		default:
 			text = fmt.Sprintf("page %s sent %s (delivery not confirmed)", p.first.Page, j.tl.around(p.first.At))
 		}
 		if len(p.first.Targets) > 0 {
@@ -180,10 +189,10 @@ func (j *judge) sourceOfResponses(it *Item, a *responseAccount) {
 // source was watched; that something was not seen, or not seen earlier, is proof only where the source was watched.
 func (j *judge) finish(p *paging, it *Item, at *clock.Interval, what string) {
 	defer j.sourceOfResponses(it, p.account)
-	need := clock.Span{Start: p.first.At.Lo, End: p.first.At.Hi.Add(it.Within)}
-	watched := clock.Share(p.account.Coverage.Spans, need) >= covered
+	need := clock.Span{Start: p.since.Lo, End: p.since.Hi.Add(it.Within)}
+	watched := p.account.watch().all(need)
 	if at != nil {
-		l := at.Sub(p.first.At)
+		l := at.Sub(p.since)
 		l.Lo = max(0, l.Lo)
 		it.within(l)
 		if it.Outcome == clock.Missed && !watched {
@@ -227,7 +236,7 @@ func (j *judge) acknowledged(p *paging) Item {
 		if e.Kind == responders.Unacknowledged {
 			j.responseSeen(&it, e)
 		}
-		if e.Kind != responders.Acknowledged || e.At.Before(p.first.At) {
+		if e.Kind != responders.Acknowledged || e.At.Before(p.since) {
 			continue
 		}
 		j.responseSeen(&it, e)
@@ -244,7 +253,7 @@ func (j *judge) acknowledged(p *paging) Item {
 		}
 	}
 	j.finish(p, &it, at, "acknowledged")
-	if at == nil && unplaced {
+	if it.Outcome != clock.Met && unplaced {
 		it.Measured = "level unknown"
 		it.unknown("a human being acknowledged, but at which level cannot be told")
 	}
@@ -298,12 +307,18 @@ func (j *judge) escalated(p *paging) Item {
 		it.Expected += fmt.Sprintf(", but not before %s, and not at all when it was acknowledged by then",
 			span(esc.OnlyAfter))
 	}
+	if p.pages != nil && p.pages.tried != nil && p.skip == "" {
+		// The policy's time runs whether it reached anybody or not.
+		sent := *p
+		p = &sent
+		p.none, p.first, p.since = "", p.pages.tried, p.pages.sent
+	}
 	if !j.begin(p, &it) {
 		return it
 	}
 	var ack, up *clock.Interval
 	for _, e := range p.events {
-		if e.At.Before(p.first.At) {
+		if e.At.Before(p.since) {
 			continue
 		}
 		switch {
@@ -317,14 +332,24 @@ func (j *judge) escalated(p *paging) Item {
 	}
 	if done := p.early(&it, ack, up, esc.OnlyAfter); done {
 		j.sourceOfResponses(&it, p.account)
+		p.notEarlier(&it, esc.OnlyAfter)
 		return it
 	}
 	j.finish(p, &it, up, "escalated")
+	p.notEarlier(&it, esc.OnlyAfter)
 	if it.Outcome == clock.Missed {
 		it.Hint = fmt.Sprintf("The page did not reach level %d in time: look at the delay of the escalation policy.",
 			esc.ToLevel)
 	}
 	return it
+}
+
+// notEarlier takes back that an escalation was kept, when one that was too early may have gone unseen.
+func (p *paging) notEarlier(it *Item, after time.Duration) {
+	need := clock.Span{Start: p.since.Lo, End: p.since.Hi.Add(after)}
+	if it.Outcome == clock.Met && after > 0 && !p.account.watch().all(need) {
+		it.unknown("an escalation that was too early may have gone unseen: " + p.gap(need))
+	}
 }
 
 // early judges what happened before an escalation was due: an escalation was too early, an acknowledgement made it
@@ -334,7 +359,7 @@ func (p *paging) early(it *Item, ack, up *clock.Interval, after time.Duration) (
 		return false
 	}
 	if up != nil {
-		l := up.Sub(p.first.At)
+		l := up.Sub(p.since)
 		switch {
 		case l.Hi < after:
 			it.Latency, it.Measured = &l, latency(l)
@@ -351,7 +376,7 @@ func (p *paging) early(it *Item, ack, up *clock.Interval, after time.Duration) (
 	if ack == nil {
 		return false
 	}
-	switch l := ack.Sub(p.first.At); {
+	switch l := ack.Sub(p.since); {
 	case l.Hi < after:
 		it.Measured = "not needed"
 		it.met()
@@ -374,7 +399,7 @@ func (j *judge) marked(p *paging, m MarkPlan) Item {
 	}
 	var at *clock.Interval
 	consider := func(i clock.Interval) {
-		if !i.Before(p.first.At) && (at == nil || i.Hi.Before(at.Hi)) {
+		if !i.Before(p.since) && (at == nil || i.Hi.Before(at.Hi)) {
 			at = &i
 		}
 	}
@@ -411,13 +436,19 @@ func (j *judge) resolved(p *paging) Item {
 	}
 	var at *clock.Interval
 	for _, e := range p.events {
-		if e.Kind == responders.Resolved && !e.At.Before(p.first.At) {
+		if e.Kind == responders.Resolved && e.Page == p.first.Page {
 			j.responseSeen(&it, e)
 			at = &e.At
 			break
 		}
 	}
 	j.finish(p, &it, at, "resolved it")
+	if it.Outcome == clock.Met && p.pages.doubt != "" {
+		it.unknown(p.pages.doubt)
+	}
+	if p.pages.unseen || p.pages.perhaps != nil && p.pages.perhaps.Page != p.first.Page {
+		it.unknown("another page may have been the first to reach somebody, and whether that was resolved is not known")
+	}
 	if it.Outcome == clock.Missed {
 		it.Hint = "The page stayed open: close it when the service is back, or let the alarm's own end resolve it."
 	}

@@ -22,14 +22,20 @@ import (
 func (j *judge) noise() (Item, bool) {
 	plan := j.plan.Noise
 	if plan == nil {
-		if !j.null() || len(j.plan.Alarms) == 0 {
+		if !j.null() || j.mustFire() == 0 {
 			return Item{}, false
 		}
 		plan = &NoisePlan{}
 	}
 	it := Item{ID: "noise", Title: "nothing else paged", Weight: weight(plan.Weight), Limit: count(plan.AtMost, "page"),
 		Expected: "no alarm fires that nobody expected: at most " + count(plan.AtMost, "page")}
-	perName := map[string]map[string]int{}
+	perName, surely := map[string]map[string]int{}, map[string]map[string]int{}
+	add := func(to map[string]map[string]int, name, source string) {
+		if to[name] == nil {
+			to[name] = map[string]int{}
+		}
+		to[name][source]++
+	}
 	for _, a := range j.tl.Alarms {
 		for i := range a.Episodes {
 			e := &a.Episodes[i]
@@ -44,24 +50,59 @@ func (j *judge) noise() (Item, bool) {
 				continue
 			}
 			j.episodeSeen(&it, e)
-			if perName[e.name()] == nil {
-				perName[e.name()] = map[string]int{}
+			add(perName, e.name(), a.Source)
+			if !j.perhapsNoise(e) {
+				add(surely, e.name(), a.Source)
 			}
-			perName[e.name()][a.Source]++
 		}
 		j.sourceOfAlarms(&it, &a)
 	}
-	n := 0
-	names := sortedKeys(perName)
-	for _, name := range names {
-		most := 0
-		for _, k := range perName[name] {
-			most = max(most, k)
-		}
-		n += most
+	n, sure := most(perName), most(surely)
+	j.judgeNoise(&it, plan, n, sortedKeys(perName))
+	if it.Outcome == clock.Missed && sure <= plan.AtMost {
+		it.unknown("it cannot be told of all of them that they fired after the onset, and paged")
+	} else if it.Outcome == clock.Missed && sure < n && !j.null() {
+		it.best = max(0, 1-float64(sure-plan.AtMost)/float64(1+j.mustFire()))
 	}
-	j.judgeNoise(&it, plan, n, names)
 	return it, true
+}
+
+// most adds up, for each alarm name, the most episodes that any one source has.
+func most(perName map[string]map[string]int) (n int) {
+	for _, by := range perName {
+		one := 0
+		for _, k := range by {
+			one = max(one, k)
+		}
+		n += one
+	}
+	return n
+}
+
+// perhapsNoise reports whether nobody can tell that an episode was noise: it may have fired before the onset, or been held
+// back by another source, which was not watched.
+func (j *judge) perhapsNoise(e *episode) bool {
+	if e.Firing.Lo.Before(j.firstOnset().Hi) {
+		return true
+	}
+	for i := range j.tl.Alarms {
+		a := &j.tl.Alarms[i]
+		life := clock.Span{Start: e.Firing.Lo, End: earlierOf(cmpTime(e.Ended.Hi, j.tl.End), a.End)}
+		if e.Paged.IsZero() && a.Source != e.Source && !a.watch().all(life) {
+			return true
+		}
+	}
+	return false
+}
+
+// mustFire counts the alarms that the plan expects to fire.
+func (j *judge) mustFire() (n int) {
+	for _, a := range j.plan.Alarms {
+		if !a.Quiet {
+			n++
+		}
+	}
+	return n
 }
 
 func (j *judge) judgeNoise(it *Item, plan *NoisePlan, n int, names []string) {
@@ -76,7 +117,7 @@ func (j *judge) judgeNoise(it *Item, plan *NoisePlan, n int, names []string) {
 		it.Class = ClassFalseAlarm
 		it.missed(fmt.Sprintf("%s fired, and nobody expected it", list(names)))
 		if !j.null() {
-			it.Value = max(0, 1-float64(n-plan.AtMost)/float64(1+len(j.plan.Alarms)))
+			it.Value = max(0, 1-float64(n-plan.AtMost)/float64(1+j.mustFire()))
 		}
 		it.Hint = j.noiseHint(names)
 		return
@@ -111,13 +152,17 @@ func (j *judge) unexpected(e *episode, plan *NoisePlan) Class {
 		return ""
 	}
 	expected := slices.ContainsFunc(j.plan.Alarms, func(a AlarmPlan) bool { return matches(a.Match, e.Labels) })
+	quiet := slices.ContainsFunc(j.plan.Alarms, func(a AlarmPlan) bool { return a.Quiet && matches(a.Match, e.Labels) })
+	if quiet { // it is judged for itself
+		return ""
+	}
 	if expected && !j.null() || !expected && !matches(plan.Watch, e.Labels) {
 		return ""
 	}
-	if !e.Ended.IsZero() && e.Ended.Hi.Before(j.tl.Start) {
-		return ""
+	if !e.Ended.IsZero() && e.Ended.Hi.Before(j.tl.Start) || e.Firing.Lo.After(j.tl.End) {
+		return "" // a source that is asked later tells of what came after the run as well
 	}
-	if e.Firing.Lo.Before(j.noiseFrom()) {
+	if e.Firing.Hi.Before(j.noiseFrom()) {
 		return ClassBackground
 	}
 	for _, labels := range plan.Collateral {
@@ -133,13 +178,16 @@ func (j *judge) unexpected(e *episode, plan *NoisePlan) Class {
 
 // noiseFrom returns the instant before which an alarm is background: the first onset, or in a scenario without faults
 // the begin of the baseline phase.
-func (j *judge) noiseFrom() (at time.Time) {
-	at = j.tl.Start
-	if p, ok := j.tl.Phase(Baseline); ok {
-		at = p.Start
-	}
+func (j *judge) noiseFrom() time.Time { return j.firstOnset().Lo }
+
+// firstOnset returns when the first fault took effect, the end of the run when none did, and in a scenario without faults
+// the begin of the baseline phase.
+func (j *judge) firstOnset() clock.Interval {
 	if j.null() {
-		return at
+		if p, ok := j.tl.Phase(Baseline); ok {
+			return clock.At(p.Start)
+		}
+		return clock.At(j.tl.Start)
 	}
 	var first clock.Interval
 	for _, f := range j.tl.Faults {
@@ -148,9 +196,9 @@ func (j *judge) noiseFrom() (at time.Time) {
 		}
 	}
 	if first.IsZero() {
-		return j.tl.End
+		return clock.At(j.tl.End)
 	}
-	return first.Lo
+	return first
 }
 
 // silent reports whether an episode was held back and paged nobody, in its own source or in another that knows the same
@@ -193,7 +241,9 @@ func (j *judge) unwatched() string {
 		}
 	}
 	for _, a := range j.tl.Alarms {
-		if clock.Share(a.Coverage.Spans, need) < covered {
+		need := need
+		need.End = laterOf(need.Start, earlierOf(need.End, a.End)) // the run is over when sources are asked about it
+		if !a.watch().all(need) {
 			return gap(a.Source, a.Coverage.Spans, a.Coverage.Why, laterOf(a.End, j.tl.End), need, true)
 		}
 	}

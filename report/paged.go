@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"gameday/clock"
-	"gameday/responders"
 )
 
 // paged judges that a notification about the alarm left for a human. Firing is not paging: silences, inhibitions and
@@ -25,11 +24,18 @@ func (j *judge) paged(f *alarmFinding) Item {
 		it.unknown(f.maskedWhy())
 		return it
 	}
+	if f.first == nil && f.class == ClassUnobserved {
+		it.unknown("whether it was there before " + p.Cause + " cannot be told: " + f.gap(p.PagesWithin))
+		return it
+	}
 	via := j.route(f)
 	if via.page != nil {
 		via.evidence(&it)
 		it.within(via.at.Sub(f.t0))
-		if it.Outcome == clock.Missed && clock.Share(via.spans, f.need(p.PagesWithin)) < covered {
+		if via.doubt != "" {
+			it.unknown(via.doubt)
+		}
+		if it.Outcome == clock.Missed && !via.all(f.need(p.PagesWithin)) {
 			it.unknown("it paged late, but an earlier page may have gone unseen: " + via.gap(f.need(p.PagesWithin)))
 		}
 		if it.Outcome == clock.Missed {
@@ -42,14 +48,18 @@ func (j *judge) paged(f *alarmFinding) Item {
 		return it
 	}
 	via.evidence(&it)
+	if via.doubt != "" {
+		it.unknown(via.doubt)
+		return it
+	}
+	if !via.all(f.need(p.PagesWithin)) {
+		it.unknown(via.gap(f.need(p.PagesWithin)))
+		return it
+	}
 	if held := j.heldBack(f, via); held != "" {
 		it.Measured, it.Class = "held back", ClassSuppressed
 		it.missed("it fired, but its page was held back by " + held)
 		it.Hint = fmt.Sprintf("%s was held back by %s: remove it, or let the game day's alarms pass it.", p.Name, held)
-		return it
-	}
-	if clock.Share(via.spans, f.need(p.PagesWithin)) < covered {
-		it.unknown(via.gap(f.need(p.PagesWithin)))
 		return it
 	}
 	it.Measured, it.Class = "never", ClassMissed
@@ -67,12 +77,13 @@ func (j *judge) paged(f *alarmFinding) Item {
 type route struct {
 	source string
 	asked  bool // the record has something from it
-	spans  []clock.Span
-	why    []string
-	end    time.Time
-	page   any            // *episode or *responseEvent; nil without a page
-	at     clock.Interval // of the page
-	show   func(*Item)
+	watch
+	why   []string
+	end   time.Time
+	page  any            // *episode or *responseEvent; nil without a page
+	at    clock.Interval // of the page
+	show  func(*Item)
+	doubt string // why the page may not be one about the fault, or have reached nobody
 }
 
 func (r *route) evidence(it *Item) {
@@ -89,11 +100,12 @@ func (r *route) gap(need clock.Span) string {
 func (j *judge) route(f *alarmFinding) *route {
 	r := &route{source: f.plan.PagesVia}
 	if a := j.tl.alarmSource(f.plan.PagesVia); a != nil {
-		r.asked, r.spans, r.why, r.end = true, a.Coverage.Spans, a.Coverage.Why, a.End
+		r.asked, r.watch, r.why, r.end = true, a.watch(), a.Coverage.Why, a.End
 		var first *episode
 		for i := range a.Episodes {
 			e := &a.Episodes[i]
-			if !matches(f.plan.Match, e.Labels) || e.Paged.IsZero() || e.Paged.Before(f.t0) {
+			// A page that is sent after the onset about an alarm that was there before says nothing of the fault.
+			if !matches(f.plan.Match, e.Labels) || e.Paged.IsZero() || e.Paged.Before(f.t0) || e.begin().Before(f.t0) {
 				continue
 			}
 			if first == nil || e.Paged.Hi.Before(first.Paged.Hi) {
@@ -112,11 +124,13 @@ func (j *judge) route(f *alarmFinding) *route {
 		return r
 	}
 	if a := j.tl.responseSource(f.plan.PagesVia); a != nil {
-		r.asked, r.spans, r.why, r.end = true, a.Coverage.Spans, a.Coverage.Why, a.End
-		page := firstPage(a, f.plan.Match, f.t0)
+		r.asked, r.watch, r.why, r.end = true, a.watch(), a.Coverage.Why, a.End
+		d := j.deliveries(a, f)
+		page := d.first()
 		if page != nil {
-			r.page, r.at = page, page.At
+			r.page, r.at = page, d.at
 		}
+		r.doubt = cmp.Or(d.age, d.doubt)
 		r.show = func(it *Item) {
 			if page != nil {
 				j.responseSeen(it, *page)
@@ -125,26 +139,6 @@ func (j *judge) route(f *alarmFinding) *route {
 		}
 	}
 	return r
-}
-
-// firstPage returns the first notification about an alarm that was delivered after an instant. One whose delivery is
-// not known counts only when there is none whose delivery is; one that is known to have failed never counts.
-func firstPage(a *responseAccount, match map[string]string, after clock.Interval) *responseEvent {
-	var sure, perhaps *responseEvent
-	for i := range a.Events {
-		e := &a.Events[i]
-		if e.Kind != responders.Notified || e.Delivered == "no" || !matches(match, e.Labels) || e.At.Before(after) {
-			continue
-		}
-		if e.Delivered == "yes" {
-			if sure == nil {
-				sure = e
-			}
-		} else if perhaps == nil {
-			perhaps = e
-		}
-	}
-	return cmp.Or(sure, perhaps)
 }
 
 // heldBack names what held a page back, in the alarm's own source or in the one that pages.

@@ -177,8 +177,14 @@ type AlarmPlan struct {
 	PagesWithin  time.Duration `json:"pages_within,omitempty"`
 	ClearsWithin time.Duration `json:"clears_within,omitempty"`
 	MaxFlaps     *int          `json:"max_flaps,omitempty"`
-	Weight       float64       `json:"weight"`
-	Required     bool          `json:"required,omitempty"`
+	// Quiet says that the alarm must not fire at all. It has no cause and no limits then.
+	Quiet bool `json:"quiet,omitempty"`
+	// Labels are those that the alarm must have when it fires, beside those it is known by, and Annotations the names of those
+	// that must not be empty.
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations []string          `json:"annotations,omitempty"`
+	Weight      float64           `json:"weight"`
+	Required    bool              `json:"required,omitempty"`
 }
 
 // NoisePlan says which alarms count as noise when nobody expects them.
@@ -200,6 +206,24 @@ type ResponsePlan struct {
 	Escalate    *EscalatePlan `json:"escalate,omitempty"`
 	Marks       []MarkPlan    `json:"marks,omitempty"`
 	Resolve     *DeadlinePlan `json:"resolve,omitempty"`
+}
+
+// Deadlines returns all that the response asks for.
+func (r ResponsePlan) Deadlines() []DeadlinePlan {
+	var out []DeadlinePlan
+	if r.Acknowledge != nil {
+		out = append(out, r.Acknowledge.DeadlinePlan)
+	}
+	if r.Escalate != nil {
+		out = append(out, r.Escalate.DeadlinePlan)
+	}
+	for _, m := range r.Marks {
+		out = append(out, m.DeadlinePlan)
+	}
+	if r.Resolve != nil {
+		out = append(out, *r.Resolve)
+	}
+	return out
 }
 
 // DeadlinePlan is a limit from the page's delivery.

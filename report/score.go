@@ -15,10 +15,10 @@ import (
 // Items have three outcomes, and what is unknown never counts as met. Over all items with a weight,
 //
 //	low      = 100 · Σ known weight·value / Σ weight
-//	high     = low + 100 · Σ unknown weight / Σ weight
+//	high     = low + 100 · (Σ unknown weight + Σ late weight·(best − value)) / Σ weight
 //	coverage = Σ known weight / Σ weight
 //
-// where an item's weight is its part's weight, shared among the part's items by their own weights. A part without items
+// where best is what a late item would be worth by its shortest reading, and an item's weight is its part's weight, shared among the part's items by their own weights. A part without items
 // is left out, which scales the others to 100.
 func Score(rec *Record) *Scorecard {
 	j := newJudge(rec)
@@ -126,7 +126,7 @@ func tally(parts []PartScore, weights map[Part]float64) []PartScore {
 // share gives the part's items their points, and adds up what they earned.
 func (p *PartScore) share() {
 	sum := p.weight()
-	var known, missing float64
+	var known, missing, blurred float64
 	for i := range p.Items {
 		it := &p.Items[i]
 		it.Part = p.Part
@@ -141,9 +141,10 @@ func (p *PartScore) share() {
 		}
 		known += it.Weight
 		p.Low += it.Points * it.Value
+		blurred += it.Points * max(0, it.best-it.Value)
 	}
 	if sum > 0 {
-		p.High = min(p.Points, p.Low+p.Points*missing/sum)
+		p.High = min(p.Points, p.Low+p.Points*missing/sum+blurred)
 		p.Coverage = known / sum
 	}
 }
@@ -241,15 +242,19 @@ func verdictOf(l clock.Latency, limit time.Duration) (clock.Outcome, float64) {
 // met, missed and unknown set an item's outcome with its reason.
 func (i *Item) met() { i.Outcome, i.Value = clock.Met, 1 }
 
-func (i *Item) missed(why string) { i.Outcome, i.Value, i.Why = clock.Missed, 0, why }
+func (i *Item) missed(why string) { i.Outcome, i.Value, i.best, i.Why = clock.Missed, 0, 0, why }
 
-func (i *Item) unknown(why string) { i.Outcome, i.Value, i.Why = clock.Unknown, 0, why }
+func (i *Item) unknown(why string) { i.Outcome, i.Value, i.best, i.Why = clock.Unknown, 0, 0, why }
 
 // within judges the item by a latency and its limit, and says why in the words of late and blurred.
 func (i *Item) within(l clock.Latency) {
 	i.Latency = &l
 	i.Measured = latency(l)
 	i.Outcome, i.Value = verdictOf(l, i.Within)
+	i.best = 0
+	if i.Outcome == clock.Missed && i.Within > 0 {
+		i.best = max(0, min(1, 1-float64(l.Lo-i.Within)/float64(i.Within)))
+	}
 	switch i.Outcome {
 	case clock.Missed:
 		i.Why = "it took " + latency(l) + ", and the limit is " + span(i.Within)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"strings"
@@ -247,6 +248,10 @@ func TestPagedViaResponders(t *testing.T) {
 	failed.Delivered, sent.Delivered = "no", "unknown"
 	b := smallRun(t, plan, nil).alarms("prometheus.main", 100, smallWhole).responses(100, smallWhole, failed, sent)
 	it := item(t, Score(b.record()), "alarm.Down.paged")
+	check(t, it, clock.Unknown, 0, "whether it reached anybody is not known")
+	b = smallRun(t, plan, nil).alarms("prometheus.main", 100, smallWhole).responses(100, smallWhole, failed, sent,
+		did(40, responders.Acknowledged, responders.Human, "ann", 1)) // who answers was reached
+	it = item(t, Score(b.record()), "alarm.Down.paged")
 	check(t, it, clock.Met, 1, "")
 	if it.Latency.Mid().Round(time.Second) != sec(13) {
 		t.Errorf("the page counts from %v, want that of 33 s: one that was not delivered is none", it.Latency)
@@ -586,4 +591,75 @@ func TestIndicatorsHaveWords(t *testing.T) {
 	if len(sli.Names()) != len(indicators) {
 		t.Errorf("%d indicators have words, there are %d", len(indicators), len(sli.Names()))
 	}
+}
+
+func TestQuietAlarm(t *testing.T) {
+	plan := smallPlan(func(p *Plan) {
+		p.Alarms = []AlarmPlan{{Name: "Other", Source: "prometheus.main", Match: map[string]string{"alertname": "Other"}, Quiet: true,
+			Weight: 1}}
+		p.Noise = &NoisePlan{Watch: map[string]string{"severity": "page"}}
+	})
+	for _, c := range []struct {
+		name    string
+		seen    []alarm
+		covered []clock.Span
+		outcome clock.Outcome
+		why     string
+	}{
+		{"quiet", nil, smallWhole, clock.Met, ""},
+		{"pending is quiet", []alarm{{name: "Other", pending: 30, ends: 35}}, smallWhole, clock.Met, ""},
+		{"it fired", []alarm{{name: "Other", firing: 30, ends: 35}}, smallWhole, clock.Missed, "was not to"},
+		{"long before", []alarm{{name: "Other", firing: 2, ends: 8}}, smallWhole, clock.Met, ""},
+		{"before, and still", []alarm{{name: "Other", firing: 2, ends: 28}}, smallWhole, clock.Unknown, "before any fault"},
+		{"unseen for five seconds", nil, []clock.Span{during(0, 50), during(55, 100)}, clock.Unknown, "93.8 % of the time"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			card := Score(smallRun(t, plan, nil).alarms("prometheus.main", 100, c.covered, c.seen...).record())
+			it := item(t, card, "alarm.Other.quiet")
+			if it.Outcome != c.outcome || !strings.Contains(it.Why, c.why) {
+				t.Errorf("%v: %q", it.Outcome, it.Why)
+			}
+			if noise := item(t, card, "noise"); noise.Outcome == clock.Missed {
+				t.Errorf("it is noise too: %s", noise.Why)
+			}
+		})
+	}
+}
+
+func TestCarried(t *testing.T) {
+	plan := smallPlan(func(p *Plan) {
+		a := downAlarm
+		a.Labels, a.Annotations = map[string]string{"severity": "page", "team": "shop"}, []string{"summary", "runbook_url"}
+		p.Alarms = []AlarmPlan{a}
+	})
+	fired := alarm{name: "Down", pending: 22, firing: 30, ends: 45}
+	b := smallRun(t, plan, nil)
+	b.alarms("prometheus.main", 100, smallWhole)
+	check(t, item(t, Score(b.record()), "alarm.Down.labels"), clock.Unknown, 0, "not seen to fire")
+
+	told := func(labels, notes map[string]string) *Scorecard {
+		b := smallRun(t, plan, nil).alarms("prometheus.main", 100, smallWhole, fired)
+		rec := b.record()
+		for i, e := range rec.Events {
+			if e.Kind != AlarmHistory {
+				continue
+			}
+			a, err := decode[AlarmRecord](e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			labels["alertname"] = "Down"
+			a.Episodes[0].Labels, a.Episodes[0].Notes = labels, notes
+			if rec.Events[i].Data, err = json.Marshal(a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return Score(rec)
+	}
+	good := told(map[string]string{"severity": "page", "team": "shop"}, map[string]string{"summary": "no payments", "runbook_url": "https://r"})
+	check(t, item(t, good, "alarm.Down.labels"), clock.Met, 1, "")
+	check(t, item(t, good, "alarm.Down.annotations"), clock.Met, 1, "")
+	bad := told(map[string]string{"severity": "chat"}, map[string]string{"summary": " "})
+	check(t, item(t, bad, "alarm.Down.labels"), clock.Missed, 0, `it has no label team; its severity is "chat", not "page"`)
+	check(t, item(t, bad, "alarm.Down.annotations"), clock.Missed, 0, "it has no runbook_url; it has no summary")
 }

@@ -100,9 +100,10 @@ type Item struct {
 	Hint     string     `json:"hint,omitempty"`
 	Evidence []Evidence `json:"evidence,omitempty"`
 
-	cause   string // the fault that the item is about; empty when it is about none
-	absence bool   // met when something is not seen
-	broken  bool   // an expectation of users while the fault stands
+	cause   string  // the fault that the item is about; empty when it is about none
+	best    float64 // of something late: its value by the shortest reading of the clocks
+	absence bool    // met when something is not seen
+	broken  bool    // an expectation of users while the fault stands
 }
 
 // Lost returns the points that were not earned for certain: those missed, and those of an unknown.

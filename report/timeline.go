@@ -406,7 +406,26 @@ func sameResponse(a, b responders.Event) bool {
 	return a.ID != "" && a.ID == b.ID && a.Page == b.Page && a.Kind == b.Kind
 }
 
-// source returns the account of a source of responses, or nil when the record has nothing from it.
+// AlarmCoverage and ResponseCoverage return the share of the run for which the record has what a source saw, from 0 to 1; 0
+// when it has nothing from it.
+func (t *Timeline) AlarmCoverage(source string) float64 {
+	a := t.alarmSource(source)
+	if a == nil {
+		return 0
+	}
+	return clock.Share(a.Coverage.Spans, clock.Span{Start: t.Start, End: earlierOf(t.End, a.End)})
+}
+
+// ResponseCoverage is AlarmCoverage for a source of responses.
+func (t *Timeline) ResponseCoverage(source string) float64 {
+	a := t.responseSource(source)
+	if a == nil || a.Line == 0 {
+		return 0
+	}
+	return clock.Share(a.Coverage.Spans, clock.Span{Start: t.Start, End: earlierOf(t.End, a.End)})
+}
+
+// responseSource returns the account of a source of responses, or nil when the record has nothing from it.
 func (t *Timeline) responseSource(name string) *responseAccount {
 	for i := range t.Responses {
 		if t.Responses[i].Source == name {

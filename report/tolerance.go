@@ -40,6 +40,7 @@ const (
 	ignoreWord     = "ignore"
 	bothWord       = " and "
 	mostTolerance  = 10.0 // of a relative one: eleven times as slow
+	mostLost       = 0.99 // of a relative one where more is better: all of it would be no limit
 	mostDifference = 3600 // of an absolute one, in seconds
 )
 
@@ -80,6 +81,15 @@ type Tolerance struct {
 	Absolute float64 `json:"absolute,omitempty"` // in the yardstick's unit
 	// Counts makes it a part of the overall verdict.
 	Counts bool `json:"counts"`
+}
+
+// InLogarithms returns the relative limit as a difference of logarithms. Where more is better, what may be lost is a
+// share of what there was: with a half, two become one.
+func (y Yardstick) InLogarithms(t Tolerance) float64 {
+	if y.Higher {
+		return -math.Log1p(-min(t.Relative, mostLost))
+	}
+	return math.Log1p(t.Relative)
 }
 
 // RegressionPlan is what a scenario says of comparing its runs.
@@ -147,6 +157,9 @@ func (y Yardstick) limit(text string) (v float64, relative, ok bool) {
 		if y.Unit == UnitShare {
 			return v / 100, false, v <= 100
 		}
+		if y.Higher {
+			return v / 100, true, v/100 <= mostLost
+		}
 		return v / 100, true, v/100 <= mostTolerance
 	}
 	switch y.Unit {
@@ -170,7 +183,7 @@ func (y Yardstick) forms() string {
 	case UnitSeconds:
 		return `a share of what it was before ("10%"), a time ("5ms"), both ("10% and 5ms", worse when both are passed)`
 	case UnitRate:
-		return `a share of what it was before ("5%"), a rate ("10/s"), both ("5% and 10/s", worse when both are passed)`
+		return `a share of what it was before ("5%", under 100), a rate ("10/s"), both ("5% and 10/s", worse when both are passed)`
 	default:
 		return `points of 100 ("5 points")`
 	}

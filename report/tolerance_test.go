@@ -26,7 +26,7 @@ func TestParseTolerance(t *testing.T) {
 		{yardstick: "p95", text: "5ms and"}, {yardstick: "p95", text: "-5ms"}, {yardstick: "p95", text: "NaN%"},
 		{yardstick: "p95", text: "2000%"}, {yardstick: "p95", text: "48h"}, {yardstick: "error_ratio", text: "5ms"},
 		{yardstick: "error_ratio", text: "101%"}, {yardstick: "rate", text: "5"}, {yardstick: "rate", text: "Inf/s"},
-		{yardstick: "score", text: "10%"}, {yardstick: "score", text: "5"}, {yardstick: "completed", text: "10%"},
+		{yardstick: "capacity", text: "100%"}, {yardstick: "score", text: "10%"}, {yardstick: "score", text: "5"}, {yardstick: "completed", text: "10%"},
 	} {
 		y, ok := YardstickOf(c.yardstick)
 		if !ok {
@@ -43,6 +43,25 @@ func TestParseTolerance(t *testing.T) {
 			t.Errorf("%s = %q: %v", c.yardstick, c.text, err)
 		case got != c.want || y.Words(got) != c.words:
 			t.Errorf("%s = %q was read as %+v, %q; want %+v, %q", c.yardstick, c.text, got, y.Words(got), c.want, c.words)
+		}
+	}
+}
+
+// What may be lost is a share of what there was: of 100/s, 20 % tolerate 80/s and not 100/1.2.
+func TestToleranceInLogarithms(t *testing.T) {
+	for _, c := range []struct {
+		yardstick string
+		relative  float64
+		want      float64 // how many times as much is just tolerated
+	}{{"p95", 0.2, 1.2}, {"p95", 0, 1}, {"capacity", 0.2, 0.8}, {"rate", 0.5, 0.5}, {"capacity", 0, 1},
+		{"capacity", 3, 0.01}} {
+		y, _ := YardstickOf(c.yardstick)
+		got := math.Exp(y.InLogarithms(Tolerance{Relative: c.relative}))
+		if y.Higher {
+			got = 1 / got
+		}
+		if math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%s by %g: %g times as much, want %g", c.yardstick, c.relative, got, c.want)
 		}
 	}
 }

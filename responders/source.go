@@ -28,7 +28,8 @@ type Finding struct {
 // Kind is what happened to a page.
 type Kind string
 
-// The kinds of event.
+// The kinds of event. A source that can tells of every page that it was opened: without that, a page which was not watched
+// from its beginning may be an old one.
 const (
 	Opened         Kind = "opened"         // a page exists
 	Notified       Kind = "notified"       // somebody was told

@@ -29,6 +29,11 @@ func (d *decoding) alarm(a alarmBlock, faults []string) {
 	if len(a.Match) == 0 {
 		out.Match = map[string]string{"alertname": a.Name}
 	}
+	if a.Expect != nil {
+		d.quiet(&out, a)
+		return
+	}
+	out.Labels, out.Annotations = a.Labels, a.Annotations
 	switch {
 	case given(a.Cause):
 		out.Cause = d.reference(a.Cause, "fault", "a fault", faults)
@@ -47,7 +52,7 @@ func (d *decoding) alarm(a alarmBlock, faults []string) {
 		d.errorf(a.DefRange, "Half an expectation", "pages_within says how soon, pages_via says where the page is seen: they go together.")
 	}
 	if !present(a.Body, "fires_within", "pages_within", "clears_within") {
-		d.errorf(a.DefRange, "Nothing expected", "Say what the alarm must do: fires_within = \"30s\", pages_within, clears_within.")
+		d.errorf(a.DefRange, "Nothing expected", "Say what the alarm must do: fires_within = \"30s\", pages_within, clears_within; or expect = \"quiet\".")
 	}
 	if a.MaxFlaps != nil {
 		if *a.MaxFlaps < 0 {
@@ -58,6 +63,23 @@ func (d *decoding) alarm(a alarmBlock, faults []string) {
 	out.Weight = d.weight(a.Weight, a.Body, a.DefRange)
 	out.Required = a.Required
 	d.out.Alarms = append(d.out.Alarms, out)
+}
+
+// quiet decodes an alarm that must not fire. Nothing else can be asked of it.
+func (d *decoding) quiet(out *Alarm, a alarmBlock) {
+	if *a.Expect != "quiet" {
+		d.errorf(attrRange(a.Body, "expect", a.DefRange), "Invalid expectation", "What can be expected in a word is expect = \"quiet\": the alarm must not fire. "+
+			"Without it the alarm must fire: fires_within says how soon.")
+		return
+	}
+	for _, name := range []string{"cause", "fires_within", "pages_via", "pages_within", "clears_within", "max_flaps", "labels", "annotations"} {
+		if present(a.Body, name) {
+			d.errorf(attrRange(a.Body, name, a.DefRange), "Two expectations", "An alarm that must stay quiet has no %s. Use another alarm block for when it must fire.", name)
+		}
+	}
+	out.Quiet, out.Required = true, a.Required
+	out.Weight = d.weight(a.Weight, a.Body, a.DefRange)
+	d.out.Alarms = append(d.out.Alarms, *out)
 }
 
 func (d *decoding) noise(b *scenarioBlock) {
@@ -79,7 +101,9 @@ func (d *decoding) noise(b *scenarioBlock) {
 func (d *decoding) responses(b *scenarioBlock) {
 	var names []string
 	for _, a := range d.out.Alarms {
-		names = append(names, a.Name)
+		if !a.Quiet { // it pages nobody
+			names = append(names, a.Name)
+		}
 	}
 	seen := map[string]hcl.Range{}
 	for _, r := range b.Responses {

@@ -90,6 +90,9 @@ func (d *decoding) comparedPhases(out *Regression, r *regressionBlock) {
 				"The phases are %s.", list(known))
 		case !slices.Contains(known, p):
 			d.errorf(at, "Unknown phase", "There is no phase %q.%s The phases are %s.", p, suggest(p, known), list(known))
+		case p == string(report.Recovery) && d.loadLasts > 0 && d.out.Timeline.Recovery == 0:
+			d.errorf(at, "A phase without length", "The recovery phase lasts 0s in this timeline, so that there is nothing in "+
+				"it to compare. Leave it out of phases, or let it last.")
 		case slices.Contains(out.Phases, report.Phase(p)):
 			d.errorf(at, "Phase named twice", "%q stands twice in phases.", p)
 		default:

@@ -171,6 +171,9 @@ type alarmBlock struct {
 	PagesWithin  *string           `hcl:"pages_within,optional"`
 	ClearsWithin *string           `hcl:"clears_within,optional"`
 	MaxFlaps     *int              `hcl:"max_flaps,optional"`
+	Expect       *string           `hcl:"expect,optional"`
+	Labels       map[string]string `hcl:"labels,optional"`
+	Annotations  []string          `hcl:"annotations,optional"`
 	Weight       *float64          `hcl:"weight,optional"`
 	Required     bool              `hcl:"required,optional"`
 	DefRange     hcl.Range         `hcl:",def_range"`

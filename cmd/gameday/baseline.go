@@ -46,12 +46,12 @@ func (a *app) measured(s *scenarios.Scenario, isInside, search bool) error {
 		}
 	}
 	if isInside || len(texts) > 0 {
-		return conductor.TakeAsked(s, texts)
+		return conductor.TakeAnswers(s, texts)
 	}
 	if err := a.askBefore(context.Background(), s, s.Lab != nil && !search); err != nil || s.Lab == nil {
 		return err
 	}
-	told, err := conductor.Asked(s)
+	told, err := conductor.Answers(s)
 	for i, text := range told {
 		err = errors.Join(err, os.Setenv(askedVariable+strconv.Itoa(i), text))
 	}

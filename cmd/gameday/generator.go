@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +17,11 @@ func (a *app) generatorCmd() *cobra.Command {
 		Use: "generator", Hidden: true, Args: cobra.NoArgs,
 		Short: "Send traffic for a game day on another machine, over standard input and output",
 		RunE: func(*cobra.Command, []string) error {
-			return remote.Serve(versionText(), engine(), os.Stdin, os.Stdout)
+			// A connection that is cut, or a session that ends, must leave the time to take away what the stream was read from.
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+			defer stop()
+			return remote.Serve(ctx, versionText(), engine(), os.Stdin, os.Stdout)
 		},
 	}
 }

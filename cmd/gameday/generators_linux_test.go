@@ -111,7 +111,7 @@ func TestGeneratorKilled(t *testing.T) {
 			done := make(chan error, 1)
 			go func() { done <- c.Wait() }()
 			record := filepath.Join(r.dir, "rec-"+name, "record.jsonl")
-			await(t, func() bool {
+			r.await(time.Minute, "the load phase", func() bool {
 				b, err := os.ReadFile(record)
 				return err == nil && strings.Contains(string(b), `"phase":"load"`)
 			})
@@ -136,7 +136,7 @@ func TestGeneratorKilled(t *testing.T) {
 			if name == "program" {
 				r.wants(out.String(), "generator web1: it ended without a word")
 			}
-			await(t, func() bool { return len(r.running()) == 0 })
+			r.await(time.Minute, "nothing left on the host", func() bool { return len(r.running()) == 0 })
 		})
 	}
 }
@@ -174,16 +174,4 @@ func (r *hostRig) running() []int {
 		out[0], out[1] = out[1], out[0]
 	}
 	return out
-}
-
-// await waits for something, at most a minute.
-func await(t *testing.T, is func() bool) {
-	t.Helper()
-	for range 3000 {
-		if is() {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	t.Fatal("it did not come to pass within a minute")
 }

@@ -168,6 +168,9 @@ func (a *app) interrupted() (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// Somebody who stops reading what we say must not stop the cleaning up, nor change the exit code. It is not ignored, for
+	// what is started would ignore it too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	go func() {
 		for sig := range c {
 			if ctx.Err() != nil {
@@ -190,12 +193,16 @@ func (f *regressing) scenarioAt(a *app, path string) (*pairs.Scenario, error) {
 		return nil, err
 	}
 	f.unasked = s
-	out := &pairs.Scenario{Plan: conductor.MakePlan(s), Folders: []string{s.Dir}}
+	out := &pairs.Scenario{Plan: conductor.MakePlan(s), Files: []string{path}, Folders: []string{s.Dir}}
 	if s.Regression != nil {
 		out.Build = s.Regression.Build
 	}
 	for _, t := range s.Traffic {
-		if folder := filepath.Dir(t.Script); t.Script != "" && !slices.Contains(out.Folders, folder) {
+		if t.Script == "" {
+			continue
+		}
+		out.Files = append(out.Files, t.Script)
+		if folder := filepath.Dir(t.Script); !slices.Contains(out.Folders, folder) {
 			out.Folders = append(out.Folders, folder)
 		}
 	}
@@ -211,7 +218,7 @@ func (f *regressing) ask(ctx context.Context, a *app) (err error) {
 	if err := a.askBefore(ctx, f.unasked, true); err != nil {
 		return err
 	}
-	f.asked, err = conductor.Asked(f.unasked)
+	f.asked, err = conductor.Answers(f.unasked)
 	f.unasked = nil
 	return err
 }
@@ -247,7 +254,8 @@ func (f *regressing) gameDay(ctx context.Context, folder, scenario, record strin
 	}
 	cmd := exec.CommandContext(ctx, self, append(args, scenario)...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = folder, asked, log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C reaches it once, from here
+	// A Ctrl-C reaches it once, from here; and when this program is killed, it is stopped as well, where that can be told.
+	cmd.SysProcAttr = pairs.Group()
 	// It reverts what stands and reports, however long that takes: nothing may be left because somebody was impatient.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	err = cmd.Run()

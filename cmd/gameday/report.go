@@ -22,7 +22,7 @@ type output struct {
 func (o *output) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&o.json, "json", false, "print the scorecard as JSON")
 	c.Flags().StringVar(&o.junit, "junit", "", "also write a JUnit file for CI")
-	c.Flags().StringVar(&o.html, "html", "", "also write the report as one HTML file (always kept in the record's folder too)")
+	c.Flags().StringVar(&o.html, "html", "", "also write the report as one HTML file")
 }
 
 // htmlFile is the report's name in the record's folder.
@@ -46,9 +46,14 @@ func (o *output) write(a *app, dir string, card *report.Scorecard) error {
 	html := func(w io.Writer) error { return report.HTML(w, card) }
 	// The folder may be read-only, as in an archive of old runs: then there is no file and no complaint.
 	kept := writeFile(filepath.Join(dir, htmlFile), html) == nil
-	errs := []error{o.print(a, dir, card, kept)}
+	return errors.Join(o.print(a, dir, card, kept), o.files(card))
+}
+
+// files writes the files that were asked for.
+func (o *output) files(card *report.Scorecard) error {
+	var errs []error
 	if o.html != "" {
-		errs = append(errs, writeFile(o.html, html))
+		errs = append(errs, writeFile(o.html, func(w io.Writer) error { return report.HTML(w, card) }))
 	}
 	if o.junit != "" {
 		errs = append(errs, writeFile(o.junit, func(w io.Writer) error { return report.JUnit(w, card) }))

@@ -16,6 +16,7 @@ import (
 	"gameday/alarms/alertmanager"
 	"gameday/alarms/builtin"
 	"gameday/alarms/prometheus"
+	"gameday/alarms/webhook"
 	"gameday/faults/kinds"
 	"gameday/loadgen"
 	"gameday/loadgen/k6"
@@ -30,7 +31,7 @@ func catalogue() scenarios.Catalogue {
 	engine := engine()
 	return scenarios.Catalogue{
 		Faults:     kinds.All(),
-		Alarms:     []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), prometheus.Kind()},
+		Alarms:     []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), prometheus.Kind(), webhook.Kind()},
 		Responders: []responders.SourceKind{desk.Kind()},
 		CheckScript: func(s loadgen.Spec) []loadgen.Problem {
 			return engine.Check(context.Background(), s)

@@ -2,35 +2,38 @@ package pairs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"gameday/report"
 	"gameday/report/compare"
 )
 
-// worktrees are the checkouts that were made, in a temporary folder.
-type worktrees struct {
-	dir, repo string
-	made      []string
-}
-
-// git runs git in a folder and returns what it prints.
+// git runs git in a folder and returns what it prints. When the context ends, git is asked to end, and takes away what
+// it has not finished.
 func git(ctx context.Context, folder string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = folder
 	cmd.Env = cleanEnviron()
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = endWithin
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
 		return "", fmt.Errorf("git %s: %w: %s", args[0], err, strings.TrimSpace(said.String()))
 	}
 	return strings.TrimSpace(out.String()), nil
@@ -44,35 +47,6 @@ func cleanEnviron() []string {
 	})
 }
 
-// add checks a ref out into a worktree of its own, without touching any branch.
-func (w *worktrees) add(ctx context.Context, name, ref string) (root string, err error) {
-	commit, err := git(ctx, w.repo, "rev-parse", "--verify", "--quiet", "--end-of-options", ref+"^{commit}")
-	if err != nil {
-		return "", fmt.Errorf("%w: there is no commit %q here; in CI, fetch the whole history", ErrUsage, ref)
-	}
-	root = filepath.Join(w.dir, name)
-	w.made = append(w.made, root)
-	if _, err := git(ctx, w.repo, "worktree", "add", "--detach", "--force", root, commit); err != nil {
-		return "", fmt.Errorf("checking %s out: %w", ref, err)
-	}
-	return root, nil
-}
-
-// remove takes all checkouts away, also when the context has ended.
-func (w *worktrees) remove() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
-	defer cancel()
-	var errs []error
-	for _, root := range w.made {
-		if _, err := git(ctx, w.repo, "worktree", "remove", "--force", "--force", root); err != nil {
-			// It may not have come to be one; the folder goes anyway, and git forgets what has none.
-			errs = append(errs, os.RemoveAll(root))
-			_, _ = git(ctx, w.repo, "worktree", "prune")
-		}
-	}
-	return errors.Join(append(errs, os.RemoveAll(w.dir))...)
-}
-
 // prepare makes the places of both sides: checked out, built, and with the same scenario.
 func (r *runner) prepare(ctx context.Context, trees *worktrees) error {
 	here, err := filepath.Abs(".")
@@ -81,8 +55,12 @@ func (r *runner) prepare(ctx context.Context, trees *worktrees) error {
 	}
 	below := "."
 	if r.Base.Ref != "" || r.Head.Ref != "" {
-		if trees.repo, err = git(ctx, here, "rev-parse", "--show-toplevel"); err != nil {
-			return fmt.Errorf("%w: a ref needs a git checkout to run in: %w", ErrUsage, err)
+		repo, err := git(ctx, here, "rev-parse", "--show-toplevel")
+		if err != nil {
+			return unlessEnded(ctx, fmt.Errorf("%w: a ref needs a git checkout to run in: %w", ErrUsage, err))
+		}
+		if err := trees.of(repo); err != nil {
+			return err
 		}
 		if below, err = filepath.Rel(trees.repo, realPath(here)); err != nil || !filepath.IsLocal(below) {
 			return fmt.Errorf("%w: %s is not inside of %s", ErrUsage, here, trees.repo)
@@ -118,7 +96,15 @@ func (r *runner) prepare(ctx context.Context, trees *worktrees) error {
 			return err
 		}
 	}
-	return overlay(ctx, from, to, sc.Folders)
+	return r.share(ctx, trees.repo, from, to, sc)
+}
+
+// unlessEnded returns the error, or why the context has ended when it has: then that is why.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // worthwhile reports a sequence that could have no answer, before anything is built for it.
@@ -174,52 +160,107 @@ func (r *runner) build(ctx context.Context, p *place, sc *Scenario) error {
 	return nil
 }
 
-// overlay puts the scenario of one side over that of the other: the files, and not the folders, that lie beside it and
-// beside its scripts, as far as they are under version control. It is done after building, so that what is tested stays
-// the side's own.
-func overlay(ctx context.Context, from, to *place, folders []string) error {
-	if from.root == "" || to.root == "" {
+// share makes both sides run the same scenario. A side that was not checked out is the folder that regress runs in, and
+// is not written to: where the other's scenario is not the same as the one in it, that is an error.
+func (r *runner) share(ctx context.Context, repo string, from, to *place, sc *Scenario) error {
+	if from.root == "" && to.root == "" {
 		return nil
 	}
-	for _, folder := range folders {
-		rel, err := filepath.Rel(realPath(from.root), realPath(folder))
-		if err != nil || !filepath.IsLocal(rel) {
-			continue // outside of the checkout: the same for both
-		}
-		files, err := git(ctx, folder, "ls-files", "-z", "--", ".")
-		if err != nil {
-			return fmt.Errorf("taking the scenario of %s: %w", from.Name, err)
-		}
-		for name := range strings.SplitSeq(files, "\x00") {
-			if name == "" || strings.Contains(name, "/") {
-				continue
-			}
-			if err := copyFile(filepath.Join(folder, name), filepath.Join(to.root, rel, name)); err != nil {
-				return fmt.Errorf("taking the scenario of %s: %w", from.Name, err)
+	fromRoot, toRoot := realPath(cmp.Or(from.root, repo)), realPath(cmp.Or(to.root, repo))
+	if to.root == "" {
+		for _, path := range sc.Files {
+			rel, err := filepath.Rel(fromRoot, realPath(path))
+			if err == nil && filepath.IsLocal(rel) && !sameContent(path, filepath.Join(toRoot, rel)) {
+				return fmt.Errorf("%w: %s is not the same in %s (%s) and in this folder, where %s runs; name a ref for both "+
+					"sides, or take the scenario of this folder with --scenario-from %s", ErrUsage, rel, from.Name, from.Ref,
+					to.Name, to.Name)
 			}
 		}
+		return nil
+	}
+	taken, err := overlay(ctx, fromRoot, toRoot, sc)
+	if err != nil {
+		return unlessEnded(ctx, fmt.Errorf("taking the scenario of %s: %w", from.Name, err))
+	}
+	if len(taken) > 0 {
+		r.Say("%s runs the scenario of %s, and takes from it: %s", to.Name, from.Name, strings.Join(taken, ", "))
 	}
 	return nil
 }
 
-// copyFile copies a regular file; anything else is left as it is.
-func copyFile(from, to string) error {
-	info, err := os.Lstat(from)
+// overlay puts the scenario of one side over that of the other: its file, its scripts, and the files, not the folders,
+// that lie beside them, as far as they are under version control. It is done after building, so that what is tested
+// stays the side's own. It returns those that were not the same before.
+func overlay(ctx context.Context, fromRoot, toRoot string, sc *Scenario) (taken []string, err error) {
+	paths := slices.Clone(sc.Files)
+	for _, folder := range sc.Folders {
+		if rel, err := filepath.Rel(fromRoot, realPath(folder)); err != nil || !filepath.IsLocal(rel) {
+			continue // outside of the checkout: the same for both
+		}
+		files, err := git(ctx, folder, "ls-files", "-z", "--", ".")
+		if err != nil {
+			return taken, err
+		}
+		for name := range strings.SplitSeq(files, "\x00") {
+			if name != "" && !strings.Contains(name, "/") {
+				paths = append(paths, filepath.Join(folder, name))
+			}
+		}
+	}
+	for _, from := range paths {
+		rel, err := filepath.Rel(fromRoot, filepath.Join(realPath(filepath.Dir(from)), filepath.Base(from)))
+		if err != nil || !filepath.IsLocal(rel) || sameContent(from, filepath.Join(toRoot, rel)) {
+			continue
+		}
+		switch copied, err := copyFile(from, filepath.Join(toRoot, rel)); {
+		case err != nil:
+			return taken, err
+		case copied:
+			taken = append(taken, rel)
+		}
+	}
+	return taken, nil
+}
+
+// sameContent reports whether two files hold the same.
+func sameContent(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	if errA != nil || errB != nil || infoA.Size() != infoB.Size() {
+		return false
+	}
+	contentA, errA := os.ReadFile(a)
+	contentB, errB := os.ReadFile(b)
+	return errA == nil && errB == nil && bytes.Equal(contentA, contentB)
+}
+
+// copyFile copies a regular file, or what a link leads to; anything else, and one that is not there any more, is left as
+// it is. A link in its place is replaced: what it leads to is not the checkout's.
+func copyFile(from, to string) (copied bool, err error) {
+	info, err := os.Stat(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
 	if err != nil || !info.Mode().IsRegular() {
-		return err
+		return false, err
 	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
+		return false, err
+	}
+	if there, err := os.Lstat(to); err == nil && there.Mode()&fs.ModeSymlink != 0 {
+		if err := os.Remove(to); err != nil {
+			return false, err
+		}
 	}
 	in, err := os.Open(from)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer in.Close()
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, info.Mode().Perm())
 	if err != nil {
-		return err
+		return false, err
 	}
 	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	return true, errors.Join(err, out.Close())
 }

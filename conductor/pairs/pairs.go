@@ -31,8 +31,8 @@ type Scenario struct {
 	Plan *report.Plan
 	// Build is the command that builds a checkout, as the scenario says; empty for none.
 	Build string
-	// Folders are those of its file and its scripts, absolute.
-	Folders []string
+	// Files are its file and its scripts, and Folders those in which they lie, absolute.
+	Files, Folders []string
 }
 
 // Options say what runs. Load, Run and Say are given by the caller: this package knows no language and no terminal.
@@ -97,12 +97,17 @@ type place struct {
 // checked out is gone when it returns; the records stay.
 func Run(ctx context.Context, o Options) (c *compare.Comparison, err error) {
 	r := &runner{Options: o, most: min(o.Pairs, stats.MostPairs)}
-	work, err := os.MkdirTemp("", "gameday-regress-")
+	sweep(o.Say)
+	trees, err := newWorktrees()
 	if err != nil {
-		return nil, fmt.Errorf("making a folder for checkouts: %w", err)
+		return nil, err
 	}
-	trees := &worktrees{dir: work}
-	defer func() { err = errors.Join(err, trees.remove()) }()
+	defer func() {
+		// It is no reason to keep the answer back, nor to change it.
+		if err := trees.remove(); err != nil {
+			o.Say("the checkouts in %s cannot be removed; remove them, and run `git worktree prune`: %v", trees.dir, err)
+		}
+	}()
 	if err := r.prepare(ctx, trees); err != nil {
 		return nil, err
 	}
@@ -195,7 +200,7 @@ func (r *runner) one(ctx context.Context, s *place, i int) (run *compare.Run, er
 	}
 	defer log.Close()
 	w := &world{side: s, pair: i + 1, ready: r.Ready, within: r.ReadyWithin, grace: endWithin, cleanup: r.Cleanup,
-		log: log}
+		log: log, say: r.Say}
 	defer func() { err = errors.Join(err, w.stop()) }()
 	if err := w.start(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w%s", name, err, tail(logPath))
@@ -203,12 +208,12 @@ func (r *runner) one(ctx context.Context, s *place, i int) (run *compare.Run, er
 	began := time.Now()
 	code, err := r.Options.Run(ctx, s.folder, s.scenario, record, log)
 	switch {
+	case code == codeResidue: // also of a run that was stopped
+		return nil, errors.Join(fmt.Errorf("%s: %w", name, ErrResidue), context.Cause(ctx))
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w%s", name, err, tail(logPath))
-	case code == codeResidue:
-		return nil, fmt.Errorf("%s: %w", name, ErrResidue)
 	case code == codeUsage:
 		return nil, fmt.Errorf("%w: %s could not begin%s", ErrUsage, name, tail(logPath))
 	}
@@ -217,6 +222,10 @@ func (r *runner) one(ctx context.Context, s *place, i int) (run *compare.Run, er
 		return nil, fmt.Errorf("%s: %w%s", name, err, tail(logPath))
 	}
 	run = compare.Measure(shown(record), rec, false)
+	if err := w.failed(); err != nil && run.Unharmed() {
+		return nil, fmt.Errorf("%s: the world ended during the run (%w), and yet no request failed: something else answers "+
+			"in its place; end that first, with --cleanup if a run leaves it%s", name, err, tail(logPath))
+	}
 	r.Say("%s: %s, %s", name, run.Verdict, time.Since(began).Round(time.Second))
 	return run, nil
 }
@@ -234,9 +243,20 @@ func shown(path string) string {
 // tailLines is how much of a log is shown with an error.
 const tailLines = 15
 
+// tailBytes is how much of it is looked at: a world may have written a lot.
+const tailBytes = 64 << 10
+
 // tail returns the end of a log, to be put behind an error.
 func tail(path string) string {
-	b, err := os.ReadFile(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Size() > tailBytes {
+		_, _ = f.Seek(-tailBytes, io.SeekEnd)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, tailBytes))
 	if err != nil || len(strings.TrimSpace(string(b))) == 0 {
 		return ""
 	}

@@ -87,7 +87,7 @@ func (r *rig) options(change func(*Options)) Options {
 		Scenario: "day.hcl", Pairs: 7, ReadyWithin: 30 * time.Second, Dir: filepath.Join(r.t.TempDir(), "runs"),
 		Load: func(path string) (*Scenario, error) {
 			const build = "cp days/src/source built"
-			return &Scenario{Plan: r.world.Plan(), Build: build, Folders: []string{filepath.Dir(path)}}, nil
+			return &Scenario{Plan: r.world.Plan(), Build: build, Files: []string{path}, Folders: []string{filepath.Dir(path)}}, nil
 		},
 		Run: r.run,
 		Say: func(format string, args ...any) { r.said = append(r.said, fmt.Sprintf(format, args...)) }}
@@ -256,6 +256,289 @@ func TestRunsThatEndIt(t *testing.T) {
 	}
 }
 
+// A run that is stopped and leaves a fault standing says so: that somebody was impatient hides nothing.
+func TestResidueOfAStoppedRun(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	r := newRig(t)
+	r.repository("1")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	interrupted := errors.New("interrupted")
+	r.hook = func(context.Context, string, string) (int, error) {
+		cancel(interrupted)
+		return codeResidue, nil
+	}
+	if _, err := Run(ctx, r.options(nil)); !errors.Is(err, ErrResidue) || !errors.Is(err, interrupted) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestOneRef: where only one side is checked out, both run the same scenario all the same, and the folder that people
+// work in is not written to.
+func TestOneRef(t *testing.T) {
+	for _, c := range []struct {
+		name, base, head string
+		change           bool // the scenario in the folder
+		fromBase         bool
+		want             string // that all runs see; empty when it is refused
+	}{
+		{"base checked out, head as it is", "base", "", false, false, "day of head"},
+		{"base checked out, head changed", "base", "", true, false, "day of today"},
+		{"head checked out, base as it is", "", "head", false, false, "day of head"},
+		{"head checked out, base changed", "", "head", true, false, ""},
+		{"head checked out, base changed, whose scenario it is", "", "head", true, true, "day of today"},
+		{"an older head checked out, base as it is", "", "base", false, false, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("TMPDIR", t.TempDir())
+			r := newRig(t)
+			dir := r.repository("1")
+			day := filepath.Join(dir, "days/day.hcl")
+			if c.change {
+				r.write(day, "day of today")
+			}
+			before, err := os.ReadFile(day)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = Run(t.Context(), r.options(func(o *Options) {
+				o.Base.Ref, o.Head.Ref, o.FromBase = c.base, c.head, c.fromBase
+				o.Compare.Tolerances = map[string]report.Tolerance{"p95": {Relative: 2, Counts: true}}
+			}))
+			if c.want == "" {
+				if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "days/day.hcl is not the same in head") {
+					t.Errorf("%v", err)
+				}
+			} else if err != nil {
+				t.Error(err)
+			}
+			if slices.ContainsFunc(r.sources, func(s string) bool { return s != c.want }) {
+				t.Errorf("the scenarios were %q", r.sources)
+			}
+			if after, err := os.ReadFile(day); err != nil || string(after) != string(before) {
+				t.Errorf("the folder's scenario is now %q, %v", after, err)
+			}
+			if left := r.leftovers(dir); left != "" {
+				t.Errorf("left: %s", left)
+			}
+		})
+	}
+}
+
+// What is taken over from the other side is said: a program that needs no building must not be among it.
+func TestTakenOverIsSaid(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	r := newRig(t)
+	r.repository("1.4")
+	if _, err := Run(t.Context(), r.options(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if want := "base runs the scenario of head, and takes from it: days/day.hcl"; !slices.Contains(r.said, want) {
+		t.Errorf("said %q", r.said)
+	}
+}
+
+// A scenario may be a link, and what a link leads to in the other checkout is left alone.
+func TestLinksAreNotFollowed(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	r := newRig(t)
+	dir := r.repository("1")
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	r.write(elsewhere, "of somebody else")
+	link := func(branch, to string) {
+		r.git(dir, "checkout", "-q", branch)
+		day := filepath.Join(dir, "days/day.hcl")
+		if err := errors.Join(os.Remove(day), os.Symlink(to, day)); err != nil {
+			t.Fatal(err)
+		}
+		r.write(filepath.Join(dir, "days/src/linked"), "day of "+branch)
+		r.git(dir, "add", ".")
+		r.git(dir, "commit", "-q", "-a", "-m", "link")
+	}
+	link("base", elsewhere)
+	link("head", "src/linked")
+	if _, err := Run(t.Context(), r.options(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if slices.ContainsFunc(r.sources, func(s string) bool { return s != "day of head" }) {
+		t.Errorf("the scenarios were %q", r.sources)
+	}
+	if b, err := os.ReadFile(elsewhere); err != nil || string(b) != "of somebody else" {
+		t.Errorf("elsewhere it says %q now, %v", b, err)
+	}
+}
+
+// A command that does not end is waited for, and that is said.
+func TestLongCommandIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	said := 0
+	w := &world{side: &place{Side: Side{Name: "base", Command: "until test -e go; do sleep 0.05; done"}, folder: dir},
+		within: 50 * time.Millisecond, grace: time.Second, say: func(format string, args ...any) {
+			if said++; !strings.Contains(fmt.Sprintf(format, args...), "command of base has not ended after 50ms") {
+				t.Errorf(format, args...)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o644); err != nil {
+				t.Error(err)
+			}
+		}}
+	if err := errors.Join(w.start(t.Context()), w.stop()); err != nil || said != 1 {
+		t.Errorf("said %d times, %v", said, err)
+	}
+}
+
+// However much a world has written, its end alone is shown.
+func TestTailOfMuch(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, []byte(strings.Repeat("x", 1<<20)+"\nthe end\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := tail(path); len(got) > tailBytes+1000 || !strings.HasSuffix(got, "x\nthe end") {
+		t.Errorf("%d bytes, ending %q", len(got), got[max(0, len(got)-20):])
+	}
+}
+
+// TestWorldOfAnother: when a side's command fails during the run and no request does, something else has answered, and
+// what was measured is not the side's. When requests fail, it is.
+func TestWorldOfAnother(t *testing.T) {
+	for _, errs := range []float64{0, 0.05} {
+		t.Run(fmt.Sprint(errs), func(t *testing.T) {
+			t.Setenv("TMPDIR", t.TempDir())
+			r := newRig(t)
+			r.repository("1")
+			r.world.Errors = errs
+			ended := filepath.Join(t.TempDir(), "ended")
+			r.hook = func(_ context.Context, name, _ string) (int, error) {
+				if name == "01-head" {
+					awaitFile(t, ended)
+					if leader := pidIn(t, ended); left(leader) {
+						t.Errorf("process %d, which runs the command, is left", leader)
+					}
+				}
+				return 0, nil
+			}
+			_, err := Run(t.Context(), r.options(func(o *Options) {
+				o.Ready, o.Pairs = "true", 7
+				o.Base.Command = "sleep 1000"
+				o.Head.Command = "until test -e " + ended + ".go; do sleep 0.05; done; echo $PPID >" + ended + "~; mv " + ended + "~ " + ended +
+					"; exit 98"
+			}))
+			wrong := err != nil && strings.Contains(err.Error(), "something else answers") &&
+				strings.Contains(err.Error(), "exit status 98")
+			if wrong != (errs == 0) {
+				t.Errorf("with errors of %g: %v", errs, err)
+			}
+		})
+	}
+}
+
+// awaitFile lets a command go on, and waits until it says that it has.
+func awaitFile(t *testing.T, path string) {
+	t.Helper()
+	if err := os.WriteFile(path+".go", nil, 0o644); err != nil {
+		t.Error(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+	}
+	t.Errorf("%s does not come", path)
+}
+
+// TestKilledWhileCheckingOut: git is stopped in the middle of a checkout, and nothing of it is left.
+func TestKilledWhileCheckingOut(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	r := newRig(t)
+	dir := r.repository("1")
+	begun := filepath.Join(t.TempDir(), "begun")
+	r.git(dir, "config", "filter.slow.smudge", "touch "+begun+"; sleep 3; cat")
+	r.write(filepath.Join(dir, ".git/info/attributes"), "*.hcl filter=slow")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	interrupted := errors.New("interrupted")
+	go func() {
+		awaitFile(t, begun)
+		cancel(interrupted)
+	}()
+	if _, err := Run(ctx, r.options(nil)); !errors.Is(err, interrupted) || errors.Is(err, ErrUsage) {
+		t.Errorf("%v", err)
+	}
+	if left := r.leftovers(dir); left != "" {
+		t.Errorf("left: %s", left)
+	}
+}
+
+// TestSweep: what a call left that was killed goes with the next one, and what belongs to one that is there stays.
+func TestSweep(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	r := newRig(t)
+	dir := r.repository("1")
+	var made [2]*worktrees
+	for i := range made {
+		w, err := newWorktrees()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.of(dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.add(t.Context(), "base", "base"); err != nil {
+			t.Fatal(err)
+		}
+		made[i] = w
+	}
+	killed, going := made[0], made[1]
+	r.git(dir, "worktree", "lock", "--reason", "initializing", killed.made[0]) // as git does while it checks out
+	killed.lock.Close()
+	other := filepath.Join(os.TempDir(), folderPrefix+"of-something-else")
+	r.write(filepath.Join(other, "file"), "")
+	sweep(func(format string, args ...any) { r.said = append(r.said, fmt.Sprintf(format, args...)) })
+	if len(r.said) != 1 || !strings.Contains(r.said[0], killed.dir) {
+		t.Errorf("said %q", r.said)
+	}
+	if _, err := os.Stat(killed.dir); err == nil {
+		t.Error("the checkouts of a call that was killed are left")
+	}
+	list := r.git(dir, "worktree", "list", "--porcelain")
+	if strings.Contains(list, killed.dir) || !strings.Contains(list, going.dir) {
+		t.Errorf("git knows of\n%s", list)
+	}
+	for _, path := range []string{going.made[0], other} {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := going.remove(); err != nil {
+		t.Error(err)
+	}
+}
+
+// An answer is an answer, also when a checkout cannot be removed because somebody else owns a part of it.
+func TestCheckoutThatStays(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root can remove everything")
+	}
+	t.Setenv("TMPDIR", t.TempDir())
+	r := newRig(t)
+	r.repository("1")
+	var shut string
+	r.hook = func(_ context.Context, name, folder string) (int, error) {
+		if shut = filepath.Join(folder, "shut"); name == "01-base" {
+			r.write(filepath.Join(shut, "file"), "")
+			t.Cleanup(func() { os.Chmod(shut, 0o755) })
+			return 0, os.Chmod(shut, 0o555)
+		}
+		return 0, nil
+	}
+	c, err := Run(t.Context(), r.options(func(o *Options) {
+		o.Compare.Tolerances = map[string]report.Tolerance{"p95": {Relative: 2, Counts: true}}
+	}))
+	if err != nil || c == nil || c.Verdict != compare.Same {
+		t.Errorf("%v, %v", c, err)
+	}
+	if last := r.said[len(r.said)-1]; !strings.Contains(last, "cannot be removed") {
+		t.Errorf("said %q", r.said)
+	}
+}
+
 // alive reports whether a process is there and no zombie.
 func alive(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -348,6 +631,7 @@ func TestWorlds(t *testing.T) {
 		{"ended before it was ready", "exit 9", "test -e never", 30 * time.Second, false, "exit status 9"},
 		{"never ready", "sleep 1000", "test -e never", 300 * time.Millisecond, false, "not ready after 300ms"},
 		{"ready without a command", "", "true", 30 * time.Second, true, ""},
+		{"ended although something else is ready", "exit 9", "sleep 0.3", 30 * time.Second, false, "exit status 9"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

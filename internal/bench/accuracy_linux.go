@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +22,8 @@ import (
 )
 
 // The servers whose latency is known: all answer after slowBase; the bimodal one every tenth request after slowRare; and the
-// one that freezes answers nothing for freezeLength after it was told to.
+// one that freezes answers nothing for freezeLength after it was told to. As timers are late by a millisecond or two now and
+// then, each server keeps how long it really took for each answer: that is the truth.
 const (
 	slowBase      = 100 * time.Millisecond
 	slowRare      = 400 * time.Millisecond
@@ -30,7 +33,7 @@ const (
 	accuracyLimit = 1.0 // per cent
 )
 
-// accuracy compares response times with the truth, which is known: for a constant latency, for two, and for a server that
+// accuracy compares response times with the truth, which the server knows: for a constant latency, for two, and for a server that
 // freezes for two seconds. The last is shown to a closed loop as well, which hides it.
 func (b *bench) accuracy(ctx context.Context) (rows []row, err error) {
 	length := b.length(20*time.Second, 10*time.Second)
@@ -39,11 +42,11 @@ func (b *bench) accuracy(ctx context.Context) (rows []row, err error) {
 		worst := spread{}
 		var p99 spread
 		for range b.rounds {
-			got, err := b.measured(ctx, kind, length, freezeAt)
+			got, truth, err := b.measured(ctx, kind, length, freezeAt)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", kind, err)
 			}
-			off, at := farthest(got.OK.Response, answers(kind, length, freezeAt))
+			off, at := farthest(got.OK.Response, truth)
 			worst = append(worst, off)
 			p99 = append(p99, got.OK.Response.Quantile(0.99).Seconds()*1000)
 			b.say("%s: the quantile %g is off by %.2f %%, p99 %.0f ms", kind, at, off, p99[len(p99)-1])
@@ -62,11 +65,12 @@ func (b *bench) accuracy(ctx context.Context) (rows []row, err error) {
 		figure: closed}), nil
 }
 
-// measured sends to a server of a kind.
-func (b *bench) measured(ctx context.Context, kind string, length, freezeAt time.Duration) (sum loadgen.Window, err error) {
+// measured sends to a server of a kind, and asks it afterwards how long each answer took, in order of length.
+func (b *bench) measured(ctx context.Context, kind string, length, freezeAt time.Duration) (sum loadgen.Window,
+	truth []time.Duration, err error) {
 	server, err := b.start(roleSlow, kind)
 	if err != nil {
-		return sum, err
+		return sum, nil, err
 	}
 	defer func() { err = errors.Join(err, server.stop()) }()
 	commands := make(chan loadgen.Command)
@@ -82,28 +86,31 @@ func (b *bench) measured(ctx context.Context, kind string, length, freezeAt time
 			})
 		}}
 	err = (&native.Engine{}).Run(ctx, spec, func(w loadgen.Window) { sum.Merge(w) })
-	if err == nil && (sum.Failed.Count > 0 || sum.Dropped > 0) {
-		err = fmt.Errorf("%d failed, %d dropped", sum.Failed.Count, sum.Dropped)
+	if err != nil {
+		return sum, nil, err
 	}
-	return sum, err
+	if truth, err = asked(server.said); err != nil {
+		return sum, nil, err
+	}
+	if n := uint64(len(truth)); sum.Failed.Count > 0 || sum.Dropped > 0 || sum.OK.Count != n || sum.Due != n {
+		err = fmt.Errorf("%d due, %d dropped, %d good, %d failed, and the server answered %d", sum.Due, sum.Dropped,
+			sum.OK.Count, sum.Failed.Count, n)
+	}
+	return sum, truth, err
 }
 
-// answers are the response times that users must have had.
-func answers(kind string, length, freezeAt time.Duration) []time.Duration {
-	var out []time.Duration
-	for n := range int(accuracyRate * length.Seconds()) {
-		due := time.Duration(float64(n+1) / accuracyRate * float64(time.Second))
-		end := due + slowBase
-		if kind == "bimodal" && n%10 == 9 {
-			end = due + slowRare
-		}
-		if kind == "freeze" && end >= freezeAt && end < freezeAt+freezeLength {
-			end = freezeAt + freezeLength
-		}
-		out = append(out, end-due)
+// asked asks a server how long each of its answers took.
+func asked(address string) (took []time.Duration, err error) {
+	r, err := http.Get("http://" + address + "/took")
+	if err != nil {
+		return nil, err
 	}
-	slices.Sort(out)
-	return out
+	defer r.Body.Close()
+	if err := json.NewDecoder(r.Body).Decode(&took); err != nil {
+		return nil, fmt.Errorf("reading what the server took: %w", err)
+	}
+	slices.Sort(took)
+	return took, nil
 }
 
 // farthest returns by how many per cent the worst of the quantiles is off, and which it is.
@@ -157,10 +164,19 @@ func serveSlowly() error {
 	}
 	fmt.Println(l.Addr())
 	var count, thaw atomic.Int64
+	var mu sync.Mutex
+	var took []time.Duration
 	s := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter,
 		r *http.Request) {
-		if r.Method == http.MethodPost {
-			thaw.Store(time.Now().Add(freezeLength).UnixNano())
+		begun := time.Now()
+		switch {
+		case r.Method == http.MethodPost:
+			thaw.Store(begun.Add(freezeLength).UnixNano())
+			return
+		case r.URL.Path == "/took":
+			mu.Lock()
+			defer mu.Unlock()
+			_ = json.NewEncoder(w).Encode(took)
 			return
 		}
 		wait := slowBase
@@ -171,6 +187,9 @@ func serveSlowly() error {
 		if kind == "freeze" {
 			time.Sleep(time.Until(time.Unix(0, thaw.Load())))
 		}
+		mu.Lock()
+		took = append(took, time.Since(begun))
+		mu.Unlock()
 		_, _ = io.WriteString(w, "ok")
 	})}
 	go func() {

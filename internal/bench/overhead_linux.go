@@ -16,7 +16,7 @@ import (
 const (
 	overheadRate  = 1000 // iterations per second
 	overheadUsers = 100
-	overheadLimit = 1.05
+	overheadLimit = 1.03
 	baseline      = 2 * time.Second
 )
 

@@ -76,7 +76,7 @@ var fences = []struct {
 	{"go.k6.io/k6", []string{"loadgen/k6"}},
 	{"github.com/evanw/esbuild", []string{"loadgen/k6"}},
 	{"github.com/valyala/fasthttp", []string{"loadgen/native"}},
-	{"github.com/tidwall/gjson", []string{"importer", "loadgen/baseline", "loadgen/native"}},
+	{"github.com/tidwall/gjson", []string{"alarms/webhook", "importer", "loadgen/baseline", "loadgen/native"}},
 	{"github.com/getkin/kin-openapi", []string{"importer"}},
 	{"github.com/grafana/sobek", []string{"importer"}},
 	{"golang.org/x/text", []string{"importer"}},

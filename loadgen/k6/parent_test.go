@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -114,6 +116,91 @@ export default function () { sleep(0.2); }
 	}
 	if err := parent.Process.Kill(); err != nil {
 		t.Fatal(err)
+	}
+	gone(t, dir, 10*time.Second)
+}
+
+// TestTeardownWithoutAParent checks that a script's teardown is done when the parent was killed, although nobody takes any more
+// what it prints.
+func TestTeardownWithoutAParent(t *testing.T) {
+	t.Parallel()
+	torn := make(chan struct{}, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { torn <- struct{}{} }))
+	t.Cleanup(s.Close)
+	dir := filepath.Dir(write(t, "s.js", `
+import http from 'k6/http';
+import { sleep } from 'k6';
+export default function () { sleep(0.2); }
+export function teardown() {
+  console.error('tearing down');
+  http.get('`+s.URL+`');
+}
+`))
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), parentVariable+"="+dir)
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer parent.Wait()
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("the parent says %q: %v", line, err)
+	}
+	if err := parent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-torn:
+	case <-time.After(20 * time.Second):
+		t.Error("no teardown")
+	}
+	gone(t, dir, 10*time.Second)
+}
+
+// TestStoppedParent stops the process that started a script: the script ends, with its teardown, and the parent says so when it goes on.
+func TestStoppedParent(t *testing.T) {
+	t.Parallel()
+	torn := make(chan struct{}, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { torn <- struct{}{} }))
+	t.Cleanup(s.Close)
+	dir := filepath.Dir(write(t, "s.js", `
+import http from 'k6/http';
+import { sleep } from 'k6';
+export default function () { sleep(0.2); }
+export function teardown() { http.get('`+s.URL+`'); }
+`))
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), parentVariable+"="+dir)
+	pipe, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer parent.Wait()
+	defer parent.Process.Kill()
+	out := bufio.NewReader(pipe)
+	if line, err := out.ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("the parent says %q: %v", line, err)
+	}
+	if err := parent.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-torn:
+	case <-time.After(30 * time.Second):
+		t.Fatal("it goes on")
+	}
+	if err := parent.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	line, err := out.ReadString('\n')
+	if err != nil || !strings.Contains(line, "s.js: it heard nothing of the gameday that started it for 10s") {
+		t.Errorf("the parent says %q: %v", line, err)
 	}
 	gone(t, dir, 10*time.Second)
 }

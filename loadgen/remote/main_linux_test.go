@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(os.Getpid())), nil, 0o600); err != nil {
 			panic(err)
 		}
-		if err := remote.Serve(version, engines(), os.Stdin, os.Stdout); err != nil {
+		if err := remote.Serve(context.Background(), version, engines(), os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,8 +10,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gameday/clock"
@@ -21,8 +24,17 @@ import (
 // vague is an uncertainty about another clock that makes its windows' seconds those of their neighbours.
 const vague = 200 * time.Millisecond
 
-// firstWord is how long the far end may take until it is heard: the stream has to get there.
+// firstWord is how long the far end may take until it is heard, once the stream is on its way and no more of it is taken.
 const firstWord = 90 * time.Second
+
+const (
+	// gap is how far the other clock may have drifted away from a whole number of seconds until seconds are counted anew.
+	gap = 750 * time.Millisecond
+	// future is how far ahead a second may be that the far end tells of: one without bounds would take memory without bounds.
+	future = time.Minute
+	// chunk is how much of a line is written at a time.
+	chunk = 64 << 10
+)
 
 // maxSaid bounds what is kept of what the far end says on standard error.
 const maxSaid = 4 << 10
@@ -64,8 +76,7 @@ func (g *Generator) Run(ctx context.Context, spec loadgen.Spec, emit func(loadge
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting the generator: %w", err)
 	}
-	n := &near{spec: spec, emit: emit, lines: make(chan toNear, 64),
-		orders: make(chan []byte, 256), broken: make(chan error, 1)}
+	n := newNear(spec, emit)
 	done := make(chan struct{})
 	go n.read(out, done)
 	go n.write(in, done)
@@ -107,15 +118,31 @@ type near struct {
 	emit   func(loadgen.Window)
 	orders chan []byte // lines to the far end
 	lines  chan toNear
-	broken chan error // why lines was closed, if it was not the end
+	broken chan error    // why lines was closed, if it was not the end
+	moving atomic.Uint64 // chunks of a long line that were taken
 
-	probes   []clock.Probe
-	probe    int // number of the question that is not answered yet, or 0
-	asked    time.Time
-	offset   clock.Offset
-	prepared bool // the far end is
-	passed   bool // that was passed on
+	heard    bool
+	quiet    int    // beats since something was heard
+	moved    uint64 // moving at the last beat
+	prepared bool   // the far end is
+	passed   bool   // that was passed on
 	ending   *child.Ending
+
+	clock  steady
+	probes []clock.Probe // the last ones
+	probe  int           // number of the question that is not answered yet, or 0
+	asks   int
+	asked  time.Time
+	begin  time.Time     // the first instant by the machine's clock, and by the steady one
+	began  time.Time     // zero before it is known
+	offset clock.Offset  // of the other clock, when the first instant was given out
+	drift  time.Duration // since then, as whole seconds: what makes up for it
+	told   bool          // of the drift
+}
+
+func newNear(spec loadgen.Spec, emit func(loadgen.Window)) *near {
+	return &near{spec: spec, emit: emit, lines: make(chan toNear, 64), orders: make(chan []byte, 256), broken: make(chan error, 1),
+		clock: newSteady()}
 }
 
 // read decodes what the far end says, until its end.
@@ -148,17 +175,28 @@ func (n *near) read(out io.Reader, done <-chan struct{}) {
 	}
 }
 
-// write sends lines to the far end; closing its input at the end stops it, if nothing else did.
+// write sends lines to the far end, and an empty one each second, whatever keeps this end from asking; closing its input at the
+// end stops it, if nothing else did.
 func (n *near) write(in io.WriteCloser, done <-chan struct{}) {
 	defer in.Close()
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
 	for {
+		line := []byte{'\n'}
 		select {
-		case line := <-n.orders:
-			if _, err := in.Write(line); err != nil {
-				return // its end is noticed by what it says
-			}
+		case line = <-n.orders:
+		case <-ticker.C:
 		case <-done:
 			return
+		}
+		for ; len(line) > chunk; line = line[chunk:] {
+			if _, err := in.Write(line[:chunk]); err != nil {
+				return
+			}
+			n.moving.Add(1)
+		}
+		if _, err := in.Write(line); err != nil {
+			return // its end is noticed by what it says
 		}
 	}
 }
@@ -167,6 +205,10 @@ func (n *near) tell(l toFar) error {
 	line, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("telling the generator: %w", err)
+	}
+	if len(line) > maxStream {
+		return fmt.Errorf("the stream takes %d MB with all that it reads from files, and a generator on another machine takes %d MB: "+
+			"let the script read less", len(line)>>20, maxStream>>20)
 	}
 	select {
 	case n.orders <- append(line, '\n'):
@@ -183,9 +225,6 @@ func (n *near) follow(ctx context.Context, version string) error {
 	}
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
-	silence := time.NewTimer(firstWord)
-	defer silence.Stop()
-	limit := firstWord
 	commands := n.spec.Commands
 	err := n.ask()
 	for err == nil {
@@ -194,8 +233,7 @@ func (n *near) follow(ctx context.Context, version string) error {
 			if !ok {
 				return n.outcome()
 			}
-			limit = Silence
-			silence.Reset(limit)
+			n.heard, n.quiet = true, 0
 			err = n.hear(l)
 		case c, ok := <-commands:
 			if c.Stop = c.Stop || !ok; c.Stop {
@@ -203,12 +241,11 @@ func (n *near) follow(ctx context.Context, version string) error {
 			}
 			err = n.tell(toFar{Order: &child.Command{At: c.At, To: c.To, Over: c.Over, Then: c.Then, Stop: c.Stop}})
 		case at := <-n.spec.Begin:
-			theirs := at.Round(0).Add(n.offset.Ahead)
-			err = n.tell(toFar{Order: &child.Command{Begin: &theirs}})
+			err = n.fire(at)
 		case <-ticker.C:
-			err = n.ask()
-		case <-silence.C:
-			err = fmt.Errorf("nothing was heard of it for %s", limit)
+			if err = n.silent(); err == nil {
+				err = n.ask()
+			}
 		case <-ctx.Done():
 			err = context.Cause(ctx)
 		}
@@ -216,12 +253,36 @@ func (n *near) follow(ctx context.Context, version string) error {
 	return err
 }
 
+// fire tells the far end the first instant, by its clock as it is now: preparing may have taken a while.
+func (n *near) fire(at time.Time) error {
+	n.begin, n.began, n.offset = at.Round(0), n.clock.at(at), n.measured()
+	theirs := n.began.Add(n.offset.Ahead)
+	return n.tell(toFar{Order: &child.Command{Begin: &theirs}})
+}
+
+// silent counts another beat, and says when the far end is dead. It counts beats and not time: what came while this end was held
+// up itself has not been looked at yet.
+func (n *near) silent() error {
+	if moving := n.moving.Load(); moving != n.moved {
+		n.moved, n.quiet = moving, 0
+	}
+	n.quiet++
+	switch quiet := time.Duration(n.quiet) * beat; {
+	case n.heard && quiet > Silence:
+		return fmt.Errorf("nothing was heard of it for %s: the network to it is cut, or it stands still", Silence)
+	case quiet > firstWord:
+		return fmt.Errorf("nothing was heard of it for %s after the stream was sent to it", firstWord)
+	}
+	return nil
+}
+
 // ask puts another question, unless one is open.
 func (n *near) ask() error {
 	if n.probe != 0 {
 		return nil
 	}
-	n.probe, n.asked = len(n.probes)+1, time.Now()
+	n.asks++
+	n.probe, n.asked = n.asks, n.clock.now()
 	return n.tell(toFar{Probe: n.probe})
 }
 
@@ -229,23 +290,13 @@ func (n *near) ask() error {
 func (n *near) hear(l toNear) error {
 	switch e := l.Event; {
 	case l.Answer != nil && l.Answer.Probe == n.probe:
-		n.probe = 0
-		if n.passed {
-			return nil
-		}
-		n.probes = append(n.probes, clock.Probe{Sent: n.asked, Stamp: l.Answer.Now, Received: time.Now()})
-		if len(n.probes) < clockProbes {
-			return n.ask()
-		}
-		n.ready()
+		return n.answered(l.Answer.Now)
 	case e == nil:
 	case e.Prepared:
 		n.prepared = true
 		n.ready()
 	case e.Window != nil:
-		e.Window.Stream = n.spec.Stream
-		e.Window.Start = e.Window.Start.Add(-n.offset.Ahead)
-		n.emit(*e.Window)
+		return n.window(*e.Window)
 	case e.Ready != nil && n.spec.Ready != nil:
 		n.spec.Ready()
 	case e.Log != nil && n.spec.Log != nil:
@@ -256,16 +307,69 @@ func (n *near) hear(l toNear) error {
 	return nil
 }
 
+// window passes a second on.
+func (n *near) window(w loadgen.Window) error {
+	start := w.Start.Add(-n.offset.Ahead - n.drift)
+	if n.began.IsZero() || start.Before(n.began.Add(-future)) || start.After(n.clock.now().Add(future)) {
+		return fmt.Errorf("reading what the generator says: it tells of the second that began at %s by its clock, which is none of the stream",
+			w.Start.Format(time.RFC3339))
+	}
+	w.Stream, w.Start = n.spec.Stream, n.begin.Add(start.Sub(n.began))
+	n.emit(w)
+	return nil
+}
+
+// answered takes an answer to the open question: what the other clock says.
+func (n *near) answered(now time.Time) error {
+	n.probe = 0
+	n.probes = append(n.probes, clock.Probe{Sent: n.asked, Stamp: now, Received: n.clock.now()})
+	if len(n.probes) < clockProbes {
+		return n.ask()
+	}
+	n.probes = n.probes[len(n.probes)-clockProbes:]
+	if n.began.IsZero() {
+		n.ready()
+		return nil
+	}
+	n.follows()
+	return nil
+}
+
+// measured returns how far the other clock is ahead, by the quickest of the last answers, which leaves the least room.
+func (n *near) measured() clock.Offset {
+	o, _ := clock.EstimateOffset([]clock.Probe{slices.MinFunc(n.probes, func(a, b clock.Probe) int {
+		return cmp.Compare(a.Received.Sub(a.Sent), b.Received.Sub(b.Sent))
+	})}, 0)
+	return o
+}
+
+// follows sees how the other clock has drifted since the stream began. The stream over there goes by that clock, so its seconds
+// begin earlier or later by ours: they are counted with those of ours that they are in by more than half.
+func (n *near) follows() {
+	o := n.measured()
+	if o.Err > vague {
+		return // nothing new is known
+	}
+	drift := o.Ahead - n.offset.Ahead
+	if (drift - n.drift).Abs() > gap {
+		n.drift = drift.Round(time.Second)
+	}
+	if drift.Abs() > vague+o.Err+n.offset.Err && !n.told && n.spec.Log != nil {
+		n.told = true
+		n.spec.Log("warning", fmt.Sprintf("its clock and this one's have come apart by %s since the stream began: what it does in one "+
+			"second may count in the next", drift.Abs().Round(time.Millisecond)))
+	}
+}
+
 // ready passes on that the far end is prepared, once its clock is known.
 func (n *near) ready() {
 	if n.passed || !n.prepared || len(n.probes) < clockProbes {
 		return
 	}
 	n.passed = true
-	n.offset, _ = clock.EstimateOffset(n.probes, 0)
-	if n.offset.Err > vague && n.spec.Log != nil {
+	if o := n.measured(); o.Err > vague && n.spec.Log != nil {
 		n.spec.Log("warning", fmt.Sprintf("its clock is known to ±%s only: what it does in one second may count in the next",
-			n.offset.Err.Round(time.Millisecond)))
+			o.Err.Round(time.Millisecond)))
 	}
 	if n.spec.Prepared != nil {
 		n.spec.Prepared()

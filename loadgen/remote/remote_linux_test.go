@@ -116,15 +116,24 @@ func folders(t *testing.T) []string {
 	return out
 }
 
-// TestNothingOutlives kills what sends on one of two hosts, and the connection to it: the stream ends and says which one it
-// was, and nothing is left on either.
+// TestNothingOutlives kills or stops what sends on one of two hosts, and the connection to it: the stream ends and says which one
+// it was, and nothing is left on either; but for what is stopped, which sends nothing.
 func TestNothingOutlives(t *testing.T) {
-	for name, kill := range map[string]func(t *testing.T, m *machine) int{
-		"program":    func(t *testing.T, m *machine) int { return m.pid(t) },
-		"connection": func(_ *testing.T, m *machine) int { return m.ssh[0].Process.Pid },
-		"engine":     func(t *testing.T, m *machine) int { return family(t, m.pid(t))[1] },
+	program := func(t *testing.T, m *machine) int { return m.pid(t) }
+	connection := func(_ *testing.T, m *machine) int { return m.ssh[0].Process.Pid }
+	for name, how := range map[string]struct {
+		whom   func(t *testing.T, m *machine) int
+		signal syscall.Signal
+		left   int // processes that stay until they are continued
+	}{
+		"program":            {program, syscall.SIGKILL, 0},
+		"connection":         {connection, syscall.SIGKILL, 0},
+		"engine":             {func(t *testing.T, m *machine) int { return family(t, m.pid(t))[1] }, syscall.SIGKILL, 0},
+		"program stopped":    {program, syscall.SIGSTOP, 1},
+		"connection stopped": {connection, syscall.SIGSTOP, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			shop, a, b := newShop(t), newMachine(t), newMachine(t)
 			s := begin(t, loadgen.Spec{Flows: numbers(shop), Rate: 40, Generators: []loadgen.Node{{SSH: "a"}, {SSH: "b"}}},
 				map[string]loadgen.Generator{"a": a.generator(self(t)), "b": b.generator(self(t))})
@@ -133,7 +142,7 @@ func TestNothingOutlives(t *testing.T) {
 				t.Fatalf("processes %v", all)
 			}
 			time.Sleep(1500 * time.Millisecond)
-			if err := syscall.Kill(kill(t, a), syscall.SIGKILL); err != nil {
+			if err := syscall.Kill(how.whom(t, a), how.signal); err != nil {
 				t.Fatal(err)
 			}
 			err := s.ends(t)
@@ -143,7 +152,7 @@ func TestNothingOutlives(t *testing.T) {
 			if len(s.said) != 1 || !strings.HasPrefix(s.said[0], "warning: generator a: ") {
 				t.Errorf("said %q", s.said)
 			}
-			gone(t, all)
+			gone(t, all[how.left:])
 			hits := shop.hits()
 			time.Sleep(500 * time.Millisecond)
 			if more := shop.hits() - hits; more > 0 {
@@ -151,6 +160,12 @@ func TestNothingOutlives(t *testing.T) {
 			}
 			if due, started, _ := s.whole(t); due <= started {
 				t.Errorf("%d were due and %d begun, although one died", due, started)
+			}
+			if how.left > 0 {
+				if err := syscall.Kill(all[0], syscall.SIGCONT); err != nil {
+					t.Fatal(err)
+				}
+				gone(t, all)
 			}
 			t.Log(err)
 		})

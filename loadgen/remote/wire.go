@@ -4,8 +4,8 @@
 //	gameday ──the stream, then commands and questions, a line each──▶ stdin   gameday generator ──▶ engine's child
 //	        ◀──answers and events, a line each─────────────────────── stdout
 //
-// Each end asks or answers every second. The far end stops when its input ends, and when it has heard nothing for a while,
-// so that no traffic outlives the run; the near end takes a silent far end for dead.
+// The near end asks every second, and the far end answers. The far end stops when its input ends, and when it has heard
+// nothing for a while, so that no traffic outlives the run; the near end takes a silent far end for dead.
 package remote
 
 import (
@@ -19,14 +19,14 @@ const (
 	// beat is how often the near end asks, and Silence after how long without a word each takes the other for dead.
 	beat    = time.Second
 	Silence = 10 * time.Second
-	// clockProbes are how many questions tell the other clock.
+	// clockProbes are how many questions tell the other clock: the last ones.
 	clockProbes = 8
 	// maxStream bounds the line with the stream: a script's archive in base64, and tables of data.
 	maxStream = 512 << 20
 	maxLine   = 16 << 20
 )
 
-// toFar is one line to the far end. Exactly one field is set.
+// toFar is one line to the far end. Exactly one field is set. A line may be empty: then it only says that the near end is there.
 type toFar struct {
 	Stream *stream        `json:"stream,omitempty"` // the first
 	Order  *child.Command `json:"order,omitempty"`
@@ -39,7 +39,8 @@ type stream struct {
 	Spec    loadgen.Spec `json:"spec"`
 }
 
-// toNear is one line from the far end. Exactly one field is set.
+// toNear is one line from the far end. Exactly one field is set. All instants, here and in orders, are by the far end's steady
+// clock.
 type toNear struct {
 	Answer *answer      `json:"answer,omitempty"`
 	Event  *child.Event `json:"event,omitempty"`
@@ -50,3 +51,13 @@ type answer struct {
 	Probe int       `json:"probe"`
 	Now   time.Time `json:"now"`
 }
+
+// steady is a clock that says what the machine's said when it was made, and goes on from there whatever is done to that one.
+type steady struct{ made time.Time }
+
+func newSteady() steady { return steady{time.Now()} }
+
+// at returns an instant of the machine's clock by this one.
+func (s steady) at(t time.Time) time.Time { return s.made.Add(t.Sub(s.made)).Round(0) }
+
+func (s steady) now() time.Time { return s.at(time.Now()) }

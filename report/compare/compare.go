@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -36,6 +37,7 @@ type Comparison struct {
 	each         bool
 	streams      int               // of all runs together
 	incomparable map[string]string // by stream: why its traffic cannot be compared
+	otherLoad    map[loadKey]string
 	cuts         map[cutKey][][]*sli.Aggregate
 }
 
@@ -211,11 +213,74 @@ func (c *Comparison) comparable() error {
 			partly = append(partly, name)
 		}
 	}
+	c.loads(slices.Sorted(maps.Keys(names)))
 	if len(partly) > 0 {
 		c.incomparable[""] = fmt.Sprintf("the traffic is not the same: not every run has %s", strings.Join(partly, ", "))
 	}
 	if len(names) > 0 && len(partly) == len(names) {
-		return fmt.Errorf("%w: no traffic is in all of them (%s)", ErrNothingInCommon, strings.Join(partly, ", "))
+		return fmt.Errorf("%w: no traffic is in all of them (%s)", ErrNothingInCommon,
+			report.PlainText(strings.Join(partly, ", ")))
 	}
 	return nil
+}
+
+// loadKey names the traffic of a stream in the baseline phase, or in what comes after it.
+type loadKey struct {
+	traffic  string
+	baseline bool
+}
+
+// otherRate is the share by which rates may differ, where the tolerance of the rate is not larger: baselines that are
+// measured are never quite the same.
+const otherRate = 0.05
+
+// loads finds out which traffic was to be sent at another rate in head than in base. It is the load that differs then,
+// and a lighter one makes no better build.
+func (c *Comparison) loads(streams []string) {
+	c.otherLoad = map[loadKey]string{}
+	most := math.Log1p(max(otherRate, c.tolerances["rate"].Relative))
+	for _, name := range streams {
+		for _, baseline := range []bool{true, false} {
+			base, head := plannedRate(c.Base, name, baseline), plannedRate(c.Head, name, baseline)
+			if !(math.Abs(math.Log(head/base)) > most+1e-9) { // also where there is none
+				continue
+			}
+			key := loadKey{name, baseline}
+			c.otherLoad[key] = fmt.Sprintf("%s was to be sent at %.4g times as much in head as in base, so that the load "+
+				"differs, whatever the builds do", name, head/base)
+			c.otherLoad[loadKey{"", baseline}] = c.otherLoad[key]
+		}
+	}
+}
+
+// plannedRate returns the median of the rates at which runs were to send a stream's traffic; NaN when none has it. Of
+// one with a script's own rates it is the multiple.
+func plannedRate(runs []*Run, stream string, baseline bool) float64 {
+	var rates []float64
+	for _, r := range runs {
+		for _, t := range r.Plan.Traffic {
+			rate := t.Rate
+			if t.KeepExecutors {
+				rate = 1
+			}
+			if !baseline {
+				rate *= t.Multiple
+			}
+			if t.Name == stream && rate > 0 {
+				rates = append(rates, rate)
+			}
+		}
+	}
+	return stats.Median(rates)
+}
+
+// unlike says why a metric's traffic cannot be compared.
+func (c *Comparison) unlike(m Metric) string {
+	if m.Stretch == "" {
+		return ""
+	}
+	if why := c.incomparable[m.Traffic]; why != "" {
+		return why
+	}
+	return c.otherLoad[loadKey{m.Traffic, !m.Fault && m.Stretch == string(report.Baseline)}]
 }

@@ -109,7 +109,7 @@ func (t trial) limits(r *Row) (limits []shift, why string) {
 	base, okBase := logs(t.base)
 	head, okHead := logs(t.head)
 	if okBase && okHead {
-		relative := newShift(stats.Ranks{Base: base, Head: head}, math.Log1p(t.tolerance.Relative))
+		relative := newShift(stats.Ranks{Base: base, Head: head}, t.y.InLogarithms(t.tolerance))
 		r.Relative = &Interval{math.Expm1(relative.Est), math.Expm1(relative.Lo), math.Expm1(relative.Hi)}
 		if t.tolerance.Relative > 0 {
 			limits = append(limits, relative)
@@ -162,7 +162,7 @@ func (c *Comparison) judge(m Metric, base, head []*Run) Row {
 	r.Base, r.Head = valuesOf(b, m), valuesOf(h, m)
 	// Where a side has no value because it never came about, how often it does says all there is.
 	r.Counts = c.counts(m) && (m.Share || !r.Base.never() && !r.Head.never())
-	if why := c.incomparable[m.Traffic]; why != "" && m.Stretch != "" {
+	if why := c.unlike(m); why != "" {
 		r.Why = why
 		return r
 	}
@@ -180,7 +180,9 @@ func (c *Comparison) judge(m Metric, base, head []*Run) Row {
 			r.Verdict, r.NotWorse, r.Why = Unknown, false, why
 		}
 	case m.Stretch != "" && r.Base.Seen > 0 && r.Head.Seen > 0 && len(base[0].Levels) > 0 && len(head[0].Levels) > 0:
-		c.blocks(&r, t, base, head)
+		if r.Why = tooManyUnknown(b, h); r.Why == "" {
+			c.blocks(&r, t, base, head)
+		}
 	default:
 		r.Why = tooFew(r, b, h)
 	}

@@ -19,6 +19,7 @@ type Run struct {
 
 	End     report.EndReason  `json:"end"`
 	Verdict report.Verdict    `json:"verdict"`
+	Residue bool              `json:"residue,omitempty"` // it left a fault standing
 	Plan    *report.Plan      `json:"-"`
 	Samples map[Metric]Sample `json:"-"`
 	Levels  []*report.Levels  `json:"-"` // kept only where there may be too few runs
@@ -43,7 +44,7 @@ var indicators = []string{"error_ratio", "p50", "p95", "p99", "rate", "reached_r
 func Measure(name string, rec *report.Record, keep bool) *Run {
 	card := report.Score(rec)
 	r := &Run{Name: name, ID: card.Run, Started: card.Started, Host: card.Host(), Version: card.Version, End: card.End,
-		Verdict: card.Verdict, Plan: rec.Plan, Samples: map[Metric]Sample{}, ended: card.Ended()}
+		Verdict: card.Verdict, Residue: card.Residue, Plan: rec.Plan, Samples: map[Metric]Sample{}, ended: card.Ended()}
 	levels := card.Levels()
 	for _, l := range levels {
 		for _, stream := range streamsOf(rec.Plan) {
@@ -65,6 +66,12 @@ func Measure(name string, rec *report.Record, keep bool) *Run {
 		r.Levels = levels
 	}
 	return r
+}
+
+// Unharmed reports whether it is known that no request of the load phase failed.
+func (r *Run) Unharmed() bool {
+	s := r.Samples[Metric{Yardstick: "error_ratio", Stretch: string(report.Load)}]
+	return s.State == report.FigureSeen && s.Of > 0 && s.Reading.Hi == 0
 }
 
 // streamsOf returns what traffic is told of: all of it, and each stream.

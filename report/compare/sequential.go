@@ -194,7 +194,7 @@ func (c *Comparison) pairedRow(m Metric, own, shared []int) (r Row, confirmed bo
 	r = Row{ID: m.String(), Metric: m, Tolerance: c.tolerances[m.Yardstick], Counts: c.counts(m)}
 	b, h := samples(c.Base, m), samples(c.Head, m)
 	r.Base, r.Head = valuesOf(b, m), valuesOf(h, m)
-	if why := c.incomparable[m.Traffic]; why != "" && m.Stretch != "" {
+	if why := c.unlike(m); why != "" {
 		r.Why = why
 		return r, false
 	}
@@ -252,14 +252,15 @@ func differences(base, head []Sample) (absolute, relative []float64, why string)
 	return absolute, relative, why
 }
 
-// partly is why a reading that is not exact is none: it is the score of a run in which something is unknown.
+// partly is why a reading that is not exact is none: it is the score of a run in which something is unknown, or a
+// capacity that the generator has limited.
 const partly = "a part of it is unknown"
 
 // value returns the sample as one number.
 func (s Sample) value() (v float64, ok bool) {
 	switch s.State {
 	case report.FigureSeen:
-		return s.Reading.Mid(), s.Reading.Lo == s.Reading.Hi || math.IsInf(s.Reading.Hi, 1)
+		return s.Reading.Mid(), s.Reading.Lo == s.Reading.Hi
 	case report.FigureNever:
 		return math.Inf(1), true
 	}
@@ -279,7 +280,7 @@ func (r *Row) within(absolute, relative []float64, looks []int, ofBase, ofHead u
 		l := stats.Paired(relative, at)
 		r.Relative = &Interval{math.Expm1(l.Est), math.Expm1(l.Lo), math.Expm1(l.Hi)}
 		if r.Tolerance.Relative > 0 {
-			bounds = append(bounds, bound{l.Lo, l.Hi, math.Log1p(r.Tolerance.Relative)})
+			bounds = append(bounds, bound{l.Lo, l.Hi, r.yardstick().InLogarithms(r.Tolerance)})
 		}
 	} else if r.Tolerance.Relative > 0 && r.Tolerance.Absolute == 0 {
 		return nil, noShareOfNothing
@@ -301,5 +302,6 @@ func (c *Comparison) Progress() string {
 	if len(words) == 0 {
 		words = append(words, "nothing that counts is known yet")
 	}
-	return fmt.Sprintf("after %d of at most %d pairs: %s; %s", c.Pairs, c.MostPairs, c.Verdict, strings.Join(words, ", "))
+	return fmt.Sprintf("after %d of at most %d pairs: %s; %s", c.Pairs, c.MostPairs, c.Verdict,
+		report.PlainText(strings.Join(words, ", ")))
 }

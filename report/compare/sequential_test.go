@@ -3,7 +3,9 @@ package compare
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +82,41 @@ func TestSequential(t *testing.T) {
 				got.Decided, got.Why,
 				c.want, c.after, c.decide, c.why)
 		}
+	}
+}
+
+// Of what more is better, a share that may be lost is one of what there was: 20 % of 100/s are gone at 80/s.
+func TestToleratedLoss(t *testing.T) {
+	capacity := Metric{Yardstick: report.MaxRate}
+	o := Options{Tolerances: map[string]report.Tolerance{report.MaxRate: {Relative: 0.2, Counts: true}}}
+	for left, want := range map[float64]Verdict{0.82: Same, 0.78: Worse} {
+		pairs := pairsOf(8, capacity, 1, left)
+		c, err := Sequential{Most: 8, Options: o}.Judge(pairs)
+		if err != nil || c.Verdict != want {
+			t.Errorf("pairs, of which %g is left: %v, %v; want %s", left, c, err, want)
+		}
+		var base, head []*Run
+		for _, p := range pairs {
+			base, head = append(base, p.Base), append(head, p.Head)
+		}
+		if c, err = Compare(base, head, o); err != nil || c.Verdict != want {
+			t.Errorf("sets, of which %g is left: %v, %v; want %s", left, c, err, want)
+		}
+	}
+}
+
+// Where the generator was the limit, nobody knows how much more it would have been: head may be worse all the same.
+func TestSequenceOfWhatIsOpenAbove(t *testing.T) {
+	pairs := pairsOf(16, Metric{Yardstick: report.MaxRate}, 100, 100)
+	for _, p := range pairs {
+		for _, r := range []*Run{p.Base, p.Head} {
+			r.Samples[Metric{Yardstick: report.MaxRate}] = Sample{State: report.FigureSeen,
+				Reading: stats.Reading{Lo: 100, Hi: math.Inf(1)}}
+		}
+	}
+	c, err := Sequential{Most: 16}.Judge(pairs)
+	if err != nil || c.Verdict != Unknown {
+		t.Errorf("%v, %v", c, err)
 	}
 }
 
@@ -194,9 +231,10 @@ func TestSequentialRefuses(t *testing.T) {
 		t.Errorf("five pairs: %v", err)
 	}
 	pairs := pairsOf(1, m, 1, 1)
-	pairs[0].Head.Plan = shopPlan("robots")
-	if _, err := (Sequential{Most: 16}).Judge(pairs); !errors.Is(err, ErrNothingInCommon) {
-		t.Errorf("other traffic: %v", err)
+	pairs[0].Head.Plan = shopPlan("robots\x1b[2J")
+	if _, err := (Sequential{Most: 16}).Judge(pairs); !errors.Is(err, ErrNothingInCommon) ||
+		strings.Contains(err.Error(), "\x1b") {
+		t.Errorf("other traffic: %q", err)
 	}
 }
 
@@ -267,5 +305,90 @@ func TestSequenceGolden(t *testing.T) {
 	golden(t, filepath.Join("testdata", "sequence.md"), md.Bytes())
 	if got := c.Progress(); !strings.HasPrefix(got, "after 10 of at most 16 pairs: worse; ShopDown to detect") {
 		t.Errorf("progress: %s", got)
+	}
+}
+
+// Runs that tell nothing are seldom the good ones: the few that are left do not speak for them, in blocks of seconds
+// either.
+func TestBlocksOfWhatIsLeft(t *testing.T) {
+	w := runrig.New(5)
+	w.Between, w.Outliers, w.Load = 0, 0, 120
+	base, head := two(w, 3, 1, 0, true)
+	p95 := Metric{Yardstick: "p95", Stretch: "load"}
+	row := func() Row {
+		c, err := Compare(base, head, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range c.Rows {
+			if r.Metric == p95 {
+				return r
+			}
+		}
+		t.Fatal("no p95")
+		return Row{}
+	}
+	if r := row(); !strings.HasPrefix(string(r.Method), string(ByBlocks)) {
+		t.Fatalf("of all: %s, %s", r.Method, r.Why)
+	}
+	for _, r := range head[:2] {
+		r.Samples[p95] = Sample{Why: "the generator of shoppers was at its own limit"}
+	}
+	if r := row(); r.Verdict != Unknown || r.NotWorse || !strings.Contains(r.Why, "unknown in 2 of 3 runs of head") {
+		t.Errorf("of one in three: %s, not worse %t, %q", r.Verdict, r.NotWorse, r.Why)
+	}
+}
+
+// What was sent at another rate tells nothing of the build: head is no better for having had less to do.
+func TestAnotherLoad(t *testing.T) {
+	p95 := Metric{Yardstick: "p95", Stretch: "load"}
+	for _, c := range []struct {
+		name     string
+		multiple float64
+		metric   Metric
+		o        Options
+		want     Verdict
+	}{
+		{"the same", 3, p95, Options{}, Better},
+		{"as good as the same", 3.1, p95, Options{}, Better},
+		{"less", 2, p95, Options{}, Unknown},
+		{"less, and that is tolerated", 2, p95, Options{Tolerances: map[string]report.Tolerance{"rate": {Relative: 0.6}}},
+			Better},
+		{"less, but not in the baseline phase", 2, Metric{Yardstick: "p95", Stretch: "baseline"}, Options{}, Better},
+	} {
+		pairs := pairsOf(8, c.metric, 2, 1)
+		var base, head []*Run
+		for _, p := range pairs {
+			p.Head.Plan = shopPlan("shoppers")
+			p.Head.Plan.Traffic[0].Multiple = c.multiple
+			p.Head.Plan.Regression = &report.RegressionPlan{Phases: []report.Phase{report.Load, report.Baseline}}
+			base, head = append(base, p.Base), append(head, p.Head)
+		}
+		set, err := Compare(base, head, c.o)
+		sequence, errSequence := Sequential{Most: 8, Options: c.o}.Judge(pairs)
+		if err != nil || errSequence != nil {
+			t.Errorf("%s: %v, %v", c.name, err, errSequence)
+			continue
+		}
+		if set.Verdict != c.want || sequence.Verdict != c.want {
+			t.Errorf("%s: %s by sets and %s by pairs, want %s: %q", c.name, set.Verdict, sequence.Verdict, c.want, set.Why)
+		}
+		if why := strings.Join(set.Why, "\n"); c.want == Unknown && !strings.Contains(why, "0.6667 times as much in head") {
+			t.Errorf("%s: %s", c.name, why)
+		}
+	}
+}
+
+// What a run left standing may stand in those after it.
+func TestResidueIsSaid(t *testing.T) {
+	m := Metric{Yardstick: "p95", Stretch: "load"}
+	one := 1.0
+	base, head := plain("base-1", m, &one), plain("head-1", m, &one)
+	base.Residue = true
+	c := mustCompare(t, []*Run{base}, []*Run{head})
+	if !slices.ContainsFunc(c.Warnings, func(w string) bool {
+		return strings.HasPrefix(w, "base-1 of base left a fault standing")
+	}) {
+		t.Errorf("%q", c.Warnings)
 	}
 }

@@ -38,6 +38,10 @@ func (c *Comparison) warn(twice [2][]string) {
 			if r.End != report.EndComplete {
 				c.Warnings = append(c.Warnings, fmt.Sprintf("%s of %s did not come to its planned end", r.Name, sideNames[i]))
 			}
+			if r.Residue {
+				c.Warnings = append(c.Warnings, fmt.Sprintf("%s of %s left a fault standing: what ran after it may have run with "+
+					"it", r.Name, sideNames[i]))
+			}
 		}
 	}
 	if len(c.Base) >= MinRuns && len(c.Head) >= MinRuns && (apart(c.Base, c.Head) || apart(c.Head, c.Base)) {

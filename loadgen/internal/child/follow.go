@@ -131,6 +131,8 @@ func (f *Follower) outcome() error {
 		}
 	case EndEnded:
 		return fmt.Errorf("running %s: %w", f.Subject, loadgen.ErrEnded)
+	case EndOrphan: // said to one who is there all the same
+		return fmt.Errorf("running %s: %s", f.Subject, silent())
 	case EndAborted:
 		return fmt.Errorf("running %s: %s: %w", f.Subject, f.words(f.ending.Error), loadgen.ErrEnded)
 	}

@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"strconv"
-	"strings"
 	"time"
 
 	"gameday/loadgen"
@@ -32,41 +31,22 @@ func Bound(spec loadgen.Spec) uint64 {
 	if spec.Memory > 0 {
 		return spec.Memory
 	}
-	return min(machineMemory(), groupMemory("/proc/self/cgroup", "/sys/fs/cgroup")) / 2 / uint64(max(1, spec.Sharing))
+	return min(machineMemory(), groupMemory(ownGroups, groupRoot)) / 2 / uint64(max(1, spec.Sharing))
 }
 
 // groupMemory returns the lowest limit of this process's control group and those above it, which in a container is the
 // container's: the kernel would end what is in it, and there may be more in it than a generator.
 func groupMemory(own, root string) uint64 {
-	text, err := os.ReadFile(own)
-	if err != nil {
-		return sizes.Max
-	}
 	least := uint64(sizes.Max)
-	for line := range strings.Lines(string(text)) { // "4:memory:/system.slice", or "0::/system.slice" for version 2
-		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(parts) < 3 {
-			continue
+	groups(own, root, "memory", func(dir string, version int) {
+		file := "memory.max"
+		if version == 1 {
+			file = "memory.limit_in_bytes"
 		}
-		top, file := root, "memory.max"
-		switch parts[1] {
-		case "":
-		case "memory":
-			top, file = filepath.Join(root, "memory"), "memory.limit_in_bytes"
-		default:
-			continue
+		if n, ok := number(filepath.Join(dir, file)); ok {
+			least = min(least, n)
 		}
-		for dir := filepath.Join("/", parts[2]); ; dir = filepath.Dir(dir) {
-			if b, err := os.ReadFile(filepath.Join(top, dir, file)); err == nil {
-				if n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64); err == nil { // not "max"
-					least = min(least, n)
-				}
-			}
-			if dir == "/" {
-				break
-			}
-		}
-	}
+	})
 	return least
 }
 

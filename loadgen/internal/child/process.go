@@ -73,6 +73,7 @@ func (s Start) Run() (*Process, error) {
 		p.Close()
 		return nil, fmt.Errorf("starting the traffic generator %s: %w", self, err)
 	}
+	go p.pulse()
 	return p, nil
 }
 

@@ -17,11 +17,12 @@ import (
 type usage struct {
 	cpu     time.Duration
 	gc      time.Duration
+	cores   float64                  // how many it may use
 	waiting map[string]time.Duration // by thread
 }
 
 func newUsage() *usage {
-	u := &usage{waiting: map[string]time.Duration{}}
+	u := &usage{waiting: map[string]time.Duration{}, cores: cores()}
 	u.since()
 	return u
 }
@@ -29,7 +30,8 @@ func newUsage() *usage {
 // since returns what was used since the last call, and the memory now.
 func (u *usage) since() loadgen.Load {
 	cpu, gc := processorTime(), pauses()
-	l := loadgen.Load{CPU: cpu - u.cpu, GCPause: gc - u.gc, RunQueue: u.runQueue(), Memory: resident()}
+	l := loadgen.Load{CPU: cpu - u.cpu, GCPause: gc - u.gc, RunQueue: u.runQueue(), Memory: resident(),
+		Cores: u.cores}
 	u.cpu, u.gc = cpu, gc
 	return l
 }

@@ -3,7 +3,9 @@ package child
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"os"
+	"os/signal"
 	"sync"
 	"syscall"
 	"time"
@@ -32,6 +34,8 @@ func Speak() (*Voice, error) {
 	if err := os.Unsetenv(variable); err != nil {
 		return nil, err
 	}
+	// What this process prints goes to its parent too: one that is gone must not end it in the midst of a teardown.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	syscall.CloseOnExec(EventsFD)
 	syscall.CloseOnExec(CommandsFD)
 	v := NewVoice(os.NewFile(EventsFD, "events"))
@@ -45,12 +49,26 @@ func NewVoice(events *os.File) *Voice {
 	return &Voice{events: json.NewEncoder(events), logged: map[string]bool{}}
 }
 
-// Hear calls do with each command, until the parent is gone; then gone with the exit code that the process should end
-// with at once if it has nothing to clean up. Whatever happens, the process ends after orphanLimit.
+// Hear calls do with each command, until the parent is gone or has fallen silent; then gone, once. Whatever happens, the
+// process ends after orphanLimit, with the exit code.
 func (v *Voice) Hear(do func(Command), exit int, gone func()) {
+	leave := sync.OnceFunc(func() {
+		time.AfterFunc(orphanLimit, func() { os.Exit(exit) })
+		gone()
+	})
+	var l listener
+	over := make(chan struct{})
+	go l.watch(over, func() {
+		go fmt.Fprintln(os.Stderr, wordPrefix+silent()) // which nobody may take
+		leave()
+	})
 	lines := bufio.NewScanner(v.commands)
 	lines.Buffer(nil, maxCommandBytes)
 	for lines.Scan() {
+		l.heard()
+		if len(lines.Bytes()) == 0 {
+			continue
+		}
 		var c Command
 		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
 			v.Log("error", "a command that cannot be read: "+err.Error())
@@ -58,8 +76,8 @@ func (v *Voice) Hear(do func(Command), exit int, gone func()) {
 		}
 		do(c)
 	}
-	time.AfterFunc(orphanLimit, func() { os.Exit(exit) })
-	gone()
+	close(over)
+	leave()
 }
 
 // Send writes one line to the parent. A parent that is gone is noticed on the other descriptor.

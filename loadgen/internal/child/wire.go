@@ -5,7 +5,8 @@
 //	        ◀──events, a line each──── fd 3
 //
 // A generator that runs out of memory or panics must not take along the process that reverts the faults, and its own
-// processor time must be told from gameday's. End of file on fd 4 means that gameday is gone: stop.
+// processor time must be told from gameday's. End of file on fd 4 means that gameday is gone, and ten seconds without a line,
+// which may be empty, that it is stopped: stop.
 package child
 
 import (
@@ -54,7 +55,7 @@ const (
 	EndStopped EndReason = "stopped" // it was told to
 	EndEnded   EndReason = "ended"   // the script had no more to do
 	EndAborted EndReason = "aborted" // the script said so
-	EndOrphan  EndReason = "orphan"  // the parent is gone
+	EndOrphan  EndReason = "orphan"  // the parent is gone, or silent
 	EndFailed  EndReason = "failed"
 )
 

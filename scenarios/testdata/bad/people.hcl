@@ -33,6 +33,17 @@ scenario "s" {
     max_flaps    = -1
     weight       = 0
   }
+  alarm "C" {
+    source       = alarms.builtin.main
+    expect       = "quiet"
+    cause        = fault.crash
+    fires_within = "10s"
+    labels       = { severity = "page" }
+  }
+  alarm "D" {
+    source = alarms.builtin.main
+    expect = "silence"
+  }
   response "r" {
     source = responders.desk.ops
     to     = alarm.B

@@ -82,7 +82,13 @@ scenario "checkout-loses-payments" {
     pages_via     = alarms.alertmanager.main
     pages_within  = "60s"
     clears_within = "2m"
+    labels        = { team = "payments" }
+    annotations   = ["summary", "runbook_url"]
     required      = true
+  }
+  alarm "ShopDown" {
+    source = alarms.prometheus.main
+    expect = "quiet"
   }
   noise {
     watch = { severity = "page" } # any other page is noise

@@ -1,0 +1,159 @@
+package webhook
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"gameday/alarms"
+	"gameday/alarms/internal/fold"
+	"gameday/clock"
+)
+
+const (
+	mostAlarms = 1_000   // of one posting
+	mostText   = 4 << 10 // bytes of one label or annotation
+)
+
+// posted is one alarm as it was posted.
+type posted struct {
+	key    string
+	labels map[string]string
+	notes  map[string]string
+	firing bool
+	at     clock.Interval
+}
+
+// read takes the alarms out of what was posted. Its errors are for the sender; nothing of a posting counts that has one.
+func (s *settings) read(body []byte, received time.Time) ([]posted, error) {
+	if !gjson.ValidBytes(body) {
+		return nil, errors.New("the body is not JSON")
+	}
+	whole := gjson.ParseBytes(body)
+	list := []gjson.Result{whole}
+	if s.Each != "" {
+		each := whole.Get(s.Each)
+		if !each.IsArray() {
+			return nil, fmt.Errorf("there is no list at %q", s.Each)
+		}
+		if list = each.Array(); len(list) > mostAlarms {
+			return nil, fmt.Errorf("there are %d alarms at %q, and at most %d are read", len(list), s.Each, mostAlarms)
+		}
+	} else if whole.IsArray() {
+		return nil, errors.New("the body is a list: say with each = \"@this\" that its members are alarms")
+	}
+	var out []posted
+	for i, v := range list {
+		p, err := s.one(v, received)
+		if err != nil {
+			return nil, fmt.Errorf("alarm %d: %w", i, err)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// one reads one alarm.
+func (s *settings) one(v gjson.Result, received time.Time) (p posted, err error) {
+	p.labels, p.notes = map[string]string{}, map[string]string{}
+	for _, of := range []struct {
+		to    map[string]string
+		from  string
+		paths map[string]string
+	}{{p.labels, s.From, s.Labels}, {p.notes, s.NotesIn, s.Notes}} {
+		if of.from != "" {
+			v.Get(of.from).ForEach(func(k, v gjson.Result) bool {
+				of.to[k.String()] = clip(v.String())
+				return true
+			})
+		}
+		for _, name := range slices.Sorted(maps.Keys(of.paths)) {
+			if found := v.Get(of.paths[name]); found.Exists() {
+				of.to[name] = clip(found.String())
+			}
+		}
+	}
+	name := v.Get(s.Name)
+	if name.String() == "" {
+		return p, fmt.Errorf("there is no name at %q", s.Name)
+	}
+	p.labels["alertname"] = clip(name.String())
+	p.key = fold.Key(p.labels)
+	state := v.Get(s.State).String()
+	switch {
+	case slices.Contains(s.Firing, state):
+		p.firing = true
+	case slices.Contains(s.Quiet, state):
+	default:
+		return p, fmt.Errorf("its state at %q is %q, which is neither firing (%q) nor quiet (%q)", s.State, clip(state), s.Firing, s.Quiet)
+	}
+	path := s.ended
+	if p.firing {
+		path = s.started
+	}
+	p.at, err = s.when(v, path, received)
+	return p, err
+}
+
+// when says when an alarm changed. Its own time is by the sender's clock, which nobody can measure from here: it is as good as
+// clock_error says. Without one, it was at most delay ago. It was never after it was posted.
+func (s *settings) when(v gjson.Result, path string, received time.Time) (clock.Interval, error) {
+	stamp := v.Get(path)
+	if path == "" || stamp.String() == "" {
+		return clock.Between(received.Add(-s.delay), received), nil
+	}
+	at, err := instant(stamp)
+	if err != nil {
+		return clock.Interval{}, fmt.Errorf("its time at %q: %w", path, err)
+	}
+	lo, hi := at.Add(-s.slack), at.Add(s.slack)
+	if hi.After(received) {
+		hi = received
+	}
+	if lo.After(hi) {
+		return clock.Interval{}, fmt.Errorf("its time %s is %s after it was posted: the sender's clock is wrong by more than clock_error", at.Format(time.RFC3339),
+			at.Sub(received).Round(time.Second))
+	}
+	return clock.Between(lo, hi), nil
+}
+
+// instant reads a time: RFC 3339, or Unix seconds, or milliseconds.
+func instant(v gjson.Result) (time.Time, error) {
+	text := v.String()
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return t, nil
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	switch {
+	case err != nil || n < 1e8 || n > 1e14:
+		return time.Time{}, fmt.Errorf("%q is neither RFC 3339 nor Unix seconds or milliseconds", clip(text))
+	case n > 1e11:
+		return time.UnixMilli(int64(n)), nil
+	}
+	return time.UnixMilli(int64(n * 1000)), nil
+}
+
+// clip bounds a text that others wrote.
+func clip(s string) string {
+	if len(s) > mostText {
+		return s[:mostText]
+	}
+	return s
+}
+
+// observations are what a posting shows.
+func (p posted) observations(pages bool, received time.Time) []alarms.Observation {
+	if !p.firing {
+		return []alarms.Observation{{At: p.at, Key: p.key, Labels: p.labels, State: alarms.StateInactive}}
+	}
+	out := []alarms.Observation{{At: p.at, Key: p.key, Labels: p.labels, State: alarms.StateFiring}}
+	if pages {
+		out = append(out, alarms.Observation{At: clock.At(received), Key: p.key, Labels: p.labels, State: alarms.StatePaged})
+	}
+	return out
+}

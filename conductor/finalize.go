@@ -1,0 +1,216 @@
+package conductor
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"gameday/alarms"
+	"gameday/clock"
+	"gameday/report"
+	"gameday/responders"
+	"gameday/scenarios"
+)
+
+// Asked is what came of asking one source again about a run that is over.
+type Asked struct {
+	Source string
+	Seen   int  // episodes or events
+	Kept   bool // its answer is in the record now
+	// Why says why it is not: it does not answer, or knows less than the record does.
+	Why string
+}
+
+// finalSpan is for how long after its last deadline a run is asked about.
+const finalSpan = time.Minute
+
+// Finalize asks the sources of a run that is over for its whole time once more, and for the time since, as far as the
+// deadlines of its plan go, and adds what they answer to the record in dir. An answer that covers less of the run than what
+// the record has is left out: it would make something unknown that is known. s are the sources, from the scenario that was
+// run; its faults must be those of the record. A last line that was cut off is taken away. An error means that the record is
+// as it was.
+func Finalize(ctx context.Context, dir string, s *scenarios.Scenario) ([]Asked, error) {
+	rec, err := report.Read(dir)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := rec.Under(MakePlan(s)); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, report.EventsFile), os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		return nil, fmt.Errorf("opening the record: %w", err)
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, fmt.Errorf("locking the record: %w: somebody else is finalizing it", err)
+	}
+	more, asked, err := ask(ctx, rec, s)
+	if err != nil {
+		return nil, err
+	}
+	return asked, extend(f, rec, more, s.Redact)
+}
+
+// answer is an event that is to be added to a record.
+type answer struct {
+	kind report.EventKind
+	data any
+}
+
+// ask asks every source that can be opened again.
+func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more []answer, asked []Asked, err error) {
+	tl := report.NewTimeline(rec)
+	span := clock.Span{Start: tl.Start, End: tl.End.Add(longestDeadline(rec.Plan) + finalSpan)}
+	if now := time.Now(); now.Before(span.End) {
+		span.End = now
+	}
+	run := clock.Span{Start: tl.Start, End: tl.End}
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	for _, decl := range s.AlarmSources {
+		if decl.Rules != nil {
+			continue // its rules were gameday's own, and ended with it
+		}
+		src, err := decl.Kind.Open(decl.ID(), decl.Config, watched(s))
+		if err != nil {
+			return nil, nil, fmt.Errorf("opening %s: %w", decl.ID(), err)
+		}
+		if _, here := src.(alarms.Server); here {
+			continue // what it was told ended with the run
+		}
+		episodes, coverage, err := src.History(ctx, span)
+		a := report.AlarmRecord{Source: decl.ID(), Span: span, Episodes: episodes, Coverage: coverage}
+		one := judgeAnswer(decl.ID(), len(episodes), err, clock.Share(coverage.Spans, run), tl.AlarmCoverage(decl.ID()))
+		if one.Kept {
+			more = append(more, answer{report.AlarmHistory, a})
+		}
+		asked = append(asked, one)
+	}
+	for _, decl := range s.Responders {
+		src, err := decl.Kind.Open(decl.ID(), decl.Config)
+		if err != nil {
+			return nil, nil, fmt.Errorf("opening %s: %w", decl.ID(), err)
+		}
+		if _, here := src.(responders.Server); here {
+			continue // what it knew ended with the run
+		}
+		events, coverage, err := src.History(ctx, span)
+		a := report.ResponseAccount{Source: decl.ID(), Span: span, Events: events, Coverage: coverage}
+		one := judgeAnswer(decl.ID(), len(events), err, clock.Share(coverage.Spans, run), tl.ResponseCoverage(decl.ID()))
+		if one.Kept {
+			more = append(more, answer{report.ResponseRecord, a})
+		}
+		asked = append(asked, one)
+	}
+	return more, asked, nil
+}
+
+// watched are the labels of alarms that count as noise, which sources tell of too.
+func watched(s *scenarios.Scenario) map[string]string {
+	if s.Noise == nil {
+		return nil
+	}
+	return s.Noise.Watch
+}
+
+// judgeAnswer decides whether an answer is worth more than what the record has; both by their share of the run.
+func judgeAnswer(source string, seen int, err error, now, before float64) Asked {
+	a := Asked{Source: source, Seen: seen}
+	switch {
+	case err != nil:
+		a.Why = err.Error()
+	case now+1e-3 < before:
+		a.Why = fmt.Sprintf("it tells of %.0f %% of the run now, and the record has %.0f %%", 100*now, 100*before)
+	default:
+		a.Kept = true
+	}
+	return a
+}
+
+// longestDeadline returns the longest time after the end of a run in which something may still be kept.
+func longestDeadline(p *report.Plan) time.Duration {
+	longest := time.Duration(0)
+	for _, a := range p.Alarms {
+		longest = max(longest, 2*a.FiresWithin, 2*a.PagesWithin, a.ClearsWithin)
+	}
+	page := longest
+	for _, r := range p.Responses {
+		for _, d := range r.Deadlines() {
+			longest = max(longest, page+d.Within)
+		}
+	}
+	return longest
+}
+
+// extend adds events to a record that is over.
+func extend(f *os.File, rec *report.Record, more []answer, redact func(string) string) error {
+	if len(more) == 0 {
+		return nil
+	}
+	whole, lines, err := intact(f)
+	if err != nil {
+		return fmt.Errorf("reading the record: %w", err)
+	}
+	start, now := report.NewTimeline(rec).Start, time.Now()
+	var text bytes.Buffer
+	for i, a := range more {
+		data, err := json.Marshal(a.data)
+		if err != nil {
+			return fmt.Errorf("recording %s: %w", a.kind, err)
+		}
+		line, err := json.Marshal(report.Event{Seq: lines + uint64(i) + 1, At: now.UTC().Round(0), T: now.Sub(start), Kind: a.kind,
+			Data: redactStrings(data, redact)})
+		if err != nil {
+			return fmt.Errorf("recording %s: %w", a.kind, err)
+		}
+		text.Write(append(line, '\n'))
+	}
+	if rec.Torn {
+		if err := f.Truncate(whole); err != nil {
+			return fmt.Errorf("taking away the record's last line, which was cut off: %w", err)
+		}
+	}
+	if _, err := f.Write(text.Bytes()); err != nil { // nothing may be left of half of it
+		return errors.Join(fmt.Errorf("writing the record: %w", err), f.Truncate(whole))
+	}
+	return f.Sync()
+}
+
+// intact returns the length of a record up to the end of its last whole line, and how many lines that is.
+func intact(f *os.File) (length int64, lines uint64, err error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return 0, 0, err
+	}
+	part, at := make([]byte, 1<<20), int64(0)
+	for {
+		n, err := f.Read(part)
+		lines += uint64(bytes.Count(part[:n], []byte("\n")))
+		if i := bytes.LastIndexByte(part[:n], '\n'); i >= 0 {
+			length = at + int64(i) + 1
+		}
+		at += int64(n)
+		if errors.Is(err, io.EOF) {
+			return length, lines, nil
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+	}
+}
+
+// String says in words what came of it.
+func (a Asked) String() string {
+	if a.Kept {
+		return fmt.Sprintf("%s: %d seen, kept", a.Source, a.Seen)
+	}
+	return strings.TrimSpace(a.Source + ": left out: " + a.Why)
+}
