@@ -21,6 +21,10 @@ func TestBounds(t *testing.T) {
 	for i := range 70_000 {
 		secrets = append(secrets, fmt.Sprintf("token=%07d", i))
 	}
+	var values []string
+	for i := range 4000 {
+		values = append(values, fmt.Sprintf(`"v%06d"`, i))
+	}
 	key := strings.Repeat("k", 1<<20)
 	var members []string
 	for i := range 4000 {
@@ -32,7 +36,9 @@ func TestBounds(t *testing.T) {
 	}{
 		{"many requests of one name", recordingOf(strings.Repeat(entryOf("GET", "http://a.test/poll", "", "")+",", maxRequests+4) + entryOf("GET", "http://a.test/poll", "", "")),
 			"5 requests behind the first 20,000"},
-		{"many secrets", recordingOf(entryOf("POST", "http://a.test/", "application/x-www-form-urlencoded", strings.Join(secrets, "&"))), "TOKEN_70000"},
+		{"many secrets", recordingOf(entryOf("POST", "http://a.test/", "application/x-www-form-urlencoded", strings.Join(secrets, "&"))), "more than 20000 different secrets"},
+		{"many values of an answer", recordingOf(fmt.Sprintf(`{"request":{"url":"http://a.test/"},"response":{"content":{"text":%s}}}`, jsonText("["+strings.Join(values, ",")+"]")),
+			entryOf("POST", "http://a.test/", "text/plain", strings.Repeat(strings.Join(values, " ")+" ", 20))), "values in the body beyond the first 1000"},
 		{"long paths", recordingOf(fmt.Sprintf(`{"request":{"url":"http://a.test/"},"response":{"content":{"text":%s}}}`, jsonText(`{"`+key+`":{`+strings.Join(members, ",")+`}}`))), ""},
 		{"many values", recordingOf(`{"request":{"url":"http://a.test/","headers":[`+strings.Repeat(`{},`, maxValuesRead)+`{}]}}`, entryOf("GET", "http://a.test/", "", "")), "millions of values"},
 		{"many items", `{"info":{},"item":[` + strings.Repeat(`{},`, maxValuesRead) + `{}]}`, "more than 3000000 values"},

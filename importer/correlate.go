@@ -31,6 +31,9 @@ const (
 	maxValues = 300_000
 )
 
+// maxGaps is how many values of earlier answers are looked for in one text.
+const maxGaps = 1000
+
 // maxExtracts is how many values a flow takes out of its answers. More are no plan of anybody's.
 const maxExtracts = 200
 
@@ -211,9 +214,11 @@ func (v *visit) texts(body string) []string {
 // answer: then the request would have had it first. Of a secret it takes all or nothing: the rest would stand there in clear.
 func (t *threads) gaps(request int, text, where string, secret spans) spans {
 	var out spans
+	noted, more := 0, false
 	words(text, func(from, to int) {
 		s, v := t.values[text[from:to]], t.visits[request]
-		if b, ok := t.strays[text[from:to]]; s == nil && ok && v.start.After(b.from.start) && !secret.hit(from, to) {
+		if b, ok := t.strays[text[from:to]]; s == nil && ok && v.start.After(b.from.start) && !secret.hit(from, to) && noted < maxGaps {
+			noted++
 			t.losses = append(t.losses, Loss{Class: Guess, Where: v.where() + ".request", Line: v.line,
 				What: fmt.Sprintf("a value in the %s, out of the answer to %s", where, b.from.where()),
 				Why:  b.why + ", so it was left as it was recorded", Do: b.do})
@@ -221,7 +226,12 @@ func (t *threads) gaps(request int, text, where string, secret spans) spans {
 		if s == nil || out.hit(from, to) || secret.cut(from, to) {
 			return
 		}
+		if len(out)+noted >= maxGaps {
+			more = true
+			return
+		}
 		if s.several {
+			noted++
 			t.losses = append(t.losses, Loss{Class: Guess, Where: v.where() + ".request", Line: v.line,
 				What: fmt.Sprintf("a value in the %s, out of the answer to %s", where, t.visits[s.request].where()),
 				Why:  "that has it at several places, so it was left as it was recorded",
@@ -229,6 +239,7 @@ func (t *threads) gaps(request int, text, where string, secret spans) spans {
 			return
 		}
 		if s.name == "" && len(t.taken) >= maxExtracts {
+			noted++
 			t.losses = append(t.losses, Loss{Class: Guess, Where: v.where() + ".request", Line: v.line, What: "a value in the " + where,
 				Why: fmt.Sprintf("the flow takes %d values already, so it was left as it was recorded", maxExtracts),
 				Do:  "take it with an extract block if it must be a new one each time"})
@@ -243,6 +254,11 @@ func (t *threads) gaps(request int, text, where string, secret spans) spans {
 			Why:  "the same text was at both places", Do: "check that the one is made of the other"})
 		out.add(gap{from, to, "value." + s.name})
 	})
+	if v := t.visits[request]; more {
+		t.losses = append(t.losses, Loss{Class: Guess, Where: v.where() + ".request", Line: v.line,
+			What: fmt.Sprintf("values in the %s beyond the first %d", where, maxGaps), Why: "that is how many are looked for, so they were left as they were recorded",
+			Do: "take them with an extract block if they must be new ones each time"})
+	}
 	return out
 }
 

@@ -32,6 +32,9 @@ func (rec *recording) result(o Options) (*Result, error) {
 	for _, group := range rec.groups(o) {
 		r.Flows = append(r.Flows, s.flow(flowNames.unique(group.name), group.visits))
 	}
+	if err := s.vault.trouble(); err != nil {
+		return nil, err
+	}
 	s.sums()
 	r.Wire = rec.wire(r)
 	r.finish(o, s.vault)

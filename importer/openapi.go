@@ -52,6 +52,9 @@ func ReadOpenAPI(r io.Reader, path string, o Options) (*Result, error) {
 	}
 	d.links()
 	d.flows()
+	if err := d.vault.trouble(); err != nil {
+		return nil, err
+	}
 	if n := len(doc.Webhooks); n > 0 {
 		d.out.add(Loss{Class: Lost, Where: "webhooks", What: Counted(n, "webhook"),
 			Why: "they are requests to you, and not to the service", Do: "leave it so"})

@@ -304,6 +304,9 @@ func ReadPostman(r io.Reader, env []byte, o Options) (*Result, error) {
 	case p.requests > maxRequests:
 		return nil, &Error{What: fmt.Sprintf("it has %d requests, and %d are read", p.requests, maxRequests), Do: "split it"}
 	}
+	if err := p.vault.trouble(); err != nil {
+		return nil, err
+	}
 	p.scope.declare()
 	p.base()
 	p.out.finish(o, p.vault)

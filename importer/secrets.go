@@ -18,6 +18,7 @@ type vault struct {
 	byValue map[string]string
 	untold  map[string]bool // names of those that nobody has been asked for
 	finder  *strings.Replacer
+	over    bool // there are more than are kept
 }
 
 func newVault() *vault {
@@ -28,12 +29,26 @@ func newVault() *vault {
 // field that held it.
 func (v *vault) ref(hint, value string) (ref, name string) {
 	name, known := v.byValue[value]
-	if !known {
+	switch {
+	case !known && len(v.byValue) >= maxSecrets:
+		v.over, name = true, "SECRET"
+	case !known:
 		name = v.names.identifier(variableName(hint))
 		v.byValue[value], v.finder = name, nil
 	}
 	delete(v.untold, name)
 	return secretRef(name), name
+}
+
+// maxSecrets is how many different secrets a file may have. Nobody gives as many, and the search for each takes its time.
+const maxSecrets = 20_000
+
+// trouble is an error when there were too many secrets.
+func (v *vault) trouble() error {
+	if !v.over {
+		return nil
+	}
+	return &Error{What: fmt.Sprintf("it has more than %d different secrets", maxSecrets), Do: "record less at once, or split it"}
 }
 
 // know remembers a secret that is not written anywhere for itself. Whoever needs it is told where else it stands.
