@@ -415,7 +415,7 @@ func (s *sender) body(q *loadgen.Request, v *visit, b recordedBody, t *threads, 
 	case b.data != nil:
 		s.binary(q, v, b.data, at)
 	case len(b.text) > fileBody: // it goes nowhere
-		q.Body = loadgen.Literal(b.text)
+		s.out.tooLong(at, len(b.text), true, s.o)
 	case b.text != "":
 		s.whole(q, v, b, at)
 		fields := fieldsOf(b.text, contentType)

@@ -117,6 +117,9 @@ func readBeside(root *os.Root, dir string, u *url.URL) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if info, err := root.Stat(rel); err == nil && !info.Mode().IsRegular() { // to open a pipe would wait
+		return nil, &Error{What: fmt.Sprintf("it refers to %s, which is not a regular file", rel), Do: "name a document there"}
+	}
 	f, err := root.Open(rel)
 	if err != nil {
 		return nil, &Error{What: fmt.Sprintf("it refers to %s: %v", rel, errors.Unwrap(err)),
