@@ -9,6 +9,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -100,6 +101,8 @@ func (v *visit) body() recordedBody {
 	switch {
 	case p.Text == "" && len(p.Params) > 0:
 		return v.bodyOfParams(lost)
+	case p.Text == "" && v.sent > 0:
+		return lost(fmt.Sprintf("a body of %d bytes", v.sent), "it was sent, and not recorded")
 	case strings.ContainsRune(p.Text, utf8.RuneError):
 		return lost("the body", "it held bytes that were recorded as text, and are gone")
 	}
@@ -174,18 +177,48 @@ type field struct {
 	from, to int // of the value
 }
 
-// fieldsOf finds the named values in a body of a known form: JSON (texts only), a form, multipart.
-func fieldsOf(body string) []field {
+// fieldsOf finds the named values in a body of a known form: JSON, XML, a form, multipart. The media type may be empty.
+func fieldsOf(body, contentType string) []field {
 	trimmed := strings.TrimSpace(body)
+	form := strings.Contains(strings.ToLower(contentType), "x-www-form-urlencoded")
 	switch {
-	case strings.HasPrefix(trimmed, "{"), strings.HasPrefix(trimmed, "["):
+	case strings.HasPrefix(trimmed, "{"), strings.HasPrefix(trimmed, "[") && !form:
 		return jsonFields(body)
+	case strings.HasPrefix(trimmed, "<") && !form:
+		return xmlFields(body)
 	case strings.HasPrefix(trimmed, "--") && strings.Contains(trimmed, "form-data"):
 		return partFields(body)
-	case strings.Contains(body, "=") && !strings.ContainsAny(body, " \n<{"):
+	case form, strings.Contains(body, "=") && !strings.ContainsAny(body, " \n<{"):
 		return formFields(body, 0)
 	}
 	return nil
+}
+
+var (
+	xmlElement   = regexp.MustCompile(`<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)(?:\s[^<>]*)?>\s*(?:<!\[CDATA\[)?([^<\]]+)`)
+	xmlAttribute = regexp.MustCompile(`\s(?:[\w.-]+:)?([A-Za-z_][\w.-]*)\s*=\s*(?:"([^"<]*)"|\x27([^\x27<]*)\x27)`)
+	matrixField  = regexp.MustCompile(`;([A-Za-z_][\w.-]*)=([^;/]+)`)
+)
+
+// xmlFields finds the texts of elements and attributes.
+func xmlFields(body string) []field {
+	return append(matched(xmlElement, body), matched(xmlAttribute, body)...)
+}
+
+// matrixFields finds the parameters in the segments of a path: "/x;jsessionid=1".
+func matrixFields(path string) []field { return matched(matrixField, path) }
+
+// matched finds fields by an expression whose first group is their name, and one of whose others is their value.
+func matched(p *regexp.Regexp, text string) []field {
+	var out []field
+	for _, m := range p.FindAllStringSubmatchIndex(text, -1) {
+		for i := 4; i < len(m); i += 2 {
+			if m[i] >= 0 && strings.TrimSpace(text[m[i]:m[i+1]]) != "" {
+				out = append(out, field{text[m[2]:m[3]], m[i], m[i+1]})
+			}
+		}
+	}
+	return out
 }
 
 // formFields finds the values of "a=1&b=2". base is added to the places.

@@ -25,9 +25,14 @@ const (
 	maxAnswer = 16 << 20 // bytes
 	maxFound  = 5000     // values
 	maxNested = 32       // levels
+	maxPath   = 500      // bytes of the names that lead to a value
+	maxTried  = 300      // paths that have to be tried, each of which goes through the answer
 	// And of all answers together: a value takes some hundred bytes.
 	maxValues = 300_000
 )
+
+// maxGaps is how many values of earlier answers are looked for in one text.
+const maxGaps = 1000
 
 // maxExtracts is how many values a flow takes out of its answers. More are no plan of anybody's.
 const maxExtracts = 200
@@ -55,13 +60,14 @@ func answers(r *harResponse) []found {
 }
 
 type search struct {
-	text string
-	out  []found
+	text  string
+	out   []found
+	tried int
 }
 
 // look goes through a value and all below it.
 func (s *search) look(r gjson.Result, path string, depth int) {
-	if depth > maxNested || len(s.out) >= maxFound {
+	if depth > maxNested || len(path) > maxPath || len(s.out) >= maxFound {
 		return
 	}
 	if r.IsObject() || r.IsArray() {
@@ -85,9 +91,15 @@ func (s *search) look(r gjson.Result, path string, depth int) {
 		return
 	}
 	// The text is not kept, nor may a part of it keep it.
-	if v := r.String(); made(r) && (plainPath.MatchString(path) || gjson.Get(s.text, path).String() == v) {
+	if v := r.String(); made(r) && (plainPath.MatchString(path) || s.leads(path, v)) {
 		s.out = append(s.out, found{value: strings.Clone(v), path: strings.Clone(path)})
 	}
+}
+
+// leads tries whether a path leads to a value.
+func (s *search) leads(path, value string) bool {
+	s.tried++
+	return s.tried <= maxTried && gjson.Get(s.text, path).String() == value
 }
 
 // plainPath is a path that leads where it should; one with escapes in it is tried.
@@ -199,20 +211,27 @@ func (v *visit) texts(body string) []string {
 }
 
 // gaps returns where a text of a request has values of earlier answers, and makes their extracts. No value comes from a later
-// answer: then the request would have had it first.
-func (t *threads) gaps(request int, text, where string) []gap {
-	var out []gap
+// answer: then the request would have had it first. Of a secret it takes all or nothing: the rest would stand there in clear.
+func (t *threads) gaps(request int, text, where string, secret spans) spans {
+	var out spans
+	noted, more := 0, false
 	words(text, func(from, to int) {
 		s, v := t.values[text[from:to]], t.visits[request]
-		if b, ok := t.strays[text[from:to]]; s == nil && ok && v.start.After(b.from.start) {
+		if b, ok := t.strays[text[from:to]]; s == nil && ok && v.start.After(b.from.start) && !secret.hit(from, to) && noted < maxGaps {
+			noted++
 			t.losses = append(t.losses, Loss{Class: Guess, Where: v.where() + ".request", Line: v.line,
 				What: fmt.Sprintf("a value in the %s, out of the answer to %s", where, b.from.where()),
 				Why:  b.why + ", so it was left as it was recorded", Do: b.do})
 		}
-		if s == nil || overlaps(out, from, to) {
+		if s == nil || out.hit(from, to) || secret.cut(from, to) {
+			return
+		}
+		if len(out)+noted >= maxGaps {
+			more = true
 			return
 		}
 		if s.several {
+			noted++
 			t.losses = append(t.losses, Loss{Class: Guess, Where: v.where() + ".request", Line: v.line,
 				What: fmt.Sprintf("a value in the %s, out of the answer to %s", where, t.visits[s.request].where()),
 				Why:  "that has it at several places, so it was left as it was recorded",
@@ -220,6 +239,7 @@ func (t *threads) gaps(request int, text, where string) []gap {
 			return
 		}
 		if s.name == "" && len(t.taken) >= maxExtracts {
+			noted++
 			t.losses = append(t.losses, Loss{Class: Guess, Where: v.where() + ".request", Line: v.line, What: "a value in the " + where,
 				Why: fmt.Sprintf("the flow takes %d values already, so it was left as it was recorded", maxExtracts),
 				Do:  "take it with an extract block if it must be a new one each time"})
@@ -232,8 +252,13 @@ func (t *threads) gaps(request int, text, where string) []gap {
 		t.losses = append(t.losses, Loss{Class: Guess, Where: v.where() + ".request", Line: v.line,
 			What: fmt.Sprintf("${value.%s} in the %s, out of %q of the answer to %s", s.name, where, s.path, t.visits[s.request].where()),
 			Why:  "the same text was at both places", Do: "check that the one is made of the other"})
-		out = append(out, gap{from, to, "value." + s.name})
+		out.add(gap{from, to, "value." + s.name})
 	})
+	if v := t.visits[request]; more {
+		t.losses = append(t.losses, Loss{Class: Guess, Where: v.where() + ".request", Line: v.line,
+			What: fmt.Sprintf("values in the %s beyond the first %d", where, maxGaps), Why: "that is how many are looked for, so they were left as they were recorded",
+			Do: "take them with an extract block if they must be new ones each time"})
+	}
 	return out
 }
 

@@ -54,6 +54,7 @@ func TestErrors(t *testing.T) {
 		{"OpenAPI that refers to a server", "openapi: 3.0.0\ninfo: {title: a, version: \"1\"}\npaths:\n  /a:\n    $ref: http://127.0.0.1:1/x.yaml#/a\n", "",
 			[]string{"http://127.0.0.1:1/x.yaml", "contacts nobody", "bundle"}},
 		{"OpenAPI that refers outside", "openapi: 3.0.0\ninfo: {title: a, version: \"1\"}\npaths:\n  /a:\n    $ref: ../../etc/passwd\n", "", []string{"escapes"}},
+		{"OpenAPI that refers to a folder", "openapi: 3.0.0\ninfo: {title: a, version: \"1\"}\npaths:\n  /a:\n    $ref: './#/a'\n", "", []string{"not a regular file", "name a document"}},
 		{"OpenAPI that refers to nothing", "openapi: 3.0.0\ninfo: {title: a, version: \"1\"}\npaths:\n  /a:\n    $ref: 'gone.yaml#/a'\n", "", []string{"gone.yaml", "no such file", "put that file there"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -216,10 +216,10 @@ func (rec *recording) log(d *json.Decoder, lines *lineReader, o Options) error {
 		case "pages":
 			err = each(d, lines, func(raw json.RawMessage, _ int) error {
 				var p harPage
-				if err := json.Unmarshal(raw, &p); err != nil && p.ID == "" {
-					return nil // a page only gives its name to a flow
+				_ = json.Unmarshal(raw, &p) // a page only gives its name to a flow
+				if p.ID != "" && len(rec.pages) < maxRequests {
+					rec.pages[p.ID] = &p
 				}
-				rec.pages[p.ID] = &p
 				return nil
 			})
 		default:
@@ -259,6 +259,10 @@ func each(d *json.Decoder, lines *lineReader, f func(raw json.RawMessage, line i
 func (rec *recording) entry(raw json.RawMessage, line int, o Options) error {
 	v := &visit{at: rec.total, line: line}
 	rec.total++
+	if crowded(raw) {
+		rec.left.count(reasonCrowded, v, "")
+		return nil
+	}
 	var e harEntry
 	// A field of the wrong type is left empty, and the rest of the entry is read all the same.
 	if err := json.Unmarshal(raw, &e); err != nil {
@@ -266,18 +270,22 @@ func (rec *recording) entry(raw json.RawMessage, line int, o Options) error {
 		if !ok {
 			return err
 		}
-		rec.losses = append(rec.losses, Loss{Class: Lost, Where: v.where(), Line: line,
-			What: fmt.Sprintf("the field %q", typ.Field),
-			Why:  "it is not of the type that the format has there", Do: "look whether the request lacks something"})
+		if len(rec.losses) < maxRequests {
+			rec.losses = append(rec.losses, Loss{Class: Lost, Where: v.where(), Line: line,
+				What: fmt.Sprintf("the field %q", typ.Field),
+				Why:  "it is not of the type that the format has there", Do: "look whether the request lacks something"})
+		}
 	}
 	if e.Request == nil || e.Request.URL == "" {
-		rec.losses = append(rec.losses, Loss{Class: Lost, Where: v.where(), Line: line,
-			What: "an entry without a request",
-			Why:  "it has no URL", Do: "record it again if it was one"})
+		rec.left.count(reasonEmpty, v, "")
 		return nil
 	}
 	v.fill(&e)
 	if rec.left.out(v, &e, o) {
+		return nil
+	}
+	if len(rec.visits) == maxRequests {
+		rec.left.count(reasonMany, v, "")
 		return nil
 	}
 	if rec.values < maxValues {
@@ -308,6 +316,9 @@ func (v *visit) fill(e *harEntry) {
 		v.headers = append(v.headers, &harPair{Name: "Cookie", Value: pairs(e.Request.Cookies)})
 	}
 	v.post, v.sent = e.Request.Post, int64(e.Request.BodySize)
+	if n, err := strconv.ParseInt(v.header("Content-Length"), 10, 64); err == nil && v.sent <= 0 {
+		v.sent = n
+	}
 	if c := e.Request.Content; v.post == nil && c != nil {
 		v.post = &harPost{Text: c.Text, Encoding: c.Encoding}
 	}

@@ -146,6 +146,70 @@ func TestNoSecrets(t *testing.T) {
 	}
 }
 
+// TestCookies sends the cookies that are older than the flow beside those that its answers set, and none of a request that is left
+// out.
+func TestCookies(t *testing.T) {
+	const set = `"response":{"status":200,"headers":[{"name":"Set-Cookie","value":"%s=1; Path=/"}]}`
+	entry := func(url, cookies, body, sets string) string {
+		return fmt.Sprintf(`{"request":{"method":"POST","url":"http://a.test/%s","headers":[{"name":"Cookie","value":"%s"}]%s},`+set+`}`, url, cookies, body, sets)
+	}
+	doc := `{"log":{"entries":[` + strings.Join([]string{
+		entry("old", "session=s", "", "lb"),
+		entry("both", "session=s; lb=1", "", "lb"),
+		entry("own", "lb=1;", "", "lb"),
+		entry("left-out", "lb=1", `,"postData":{"encoding":"base64","text":"/w=="}`, "login"),
+		entry("then", "lb=1; login=1", "", "lb"),
+	}, ",") + `]}}`
+	r, err := importer.ReadHAR(strings.NewReader(doc), importer.Options{Name: "t"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, q := range r.Flows[0].Requests {
+		for _, h := range q.Headers {
+			if h.Name == "Cookie" {
+				got = append(got, q.URL.String())
+			}
+		}
+	}
+	if want := []string{"/old", "/both", "/then"}; !cmp.Equal(want, got) {
+		t.Errorf("cookies are sent with %v, want %v", got, want)
+	}
+}
+
+// TestUnrecorded says which bodies were sent and are not in the recording, or not all of them, or not as they were.
+func TestUnrecorded(t *testing.T) {
+	for _, c := range []struct {
+		name, request, note string
+		off                 bool
+	}{
+		{"none", `"bodySize":0,"postData":{"mimeType":"text/plain","text":""}`, "", false},
+		{"no text", `"bodySize":7,"postData":{"mimeType":"text/plain","text":""}`, "a body of 7 bytes: it was sent, and not recorded", true},
+		{"no text, by the header", `"bodySize":-1,"headers":[{"name":"content-length","value":"7"}],"postData":{"mimeType":"text/plain","text":""}`, "a body of 7 bytes", true},
+		{"a part", `"bodySize":900,"postData":{"mimeType":"text/plain","text":"abc"}`, "3 of 900 bytes were recorded", false},
+		{"all", `"bodySize":3,"postData":{"mimeType":"text/plain","text":"abc"}`, "", false},
+		{"compressed", `"bodySize":2,"headers":[{"name":"content-encoding","value":"gzip"}],"postData":{"mimeType":"text/plain","text":"abc"}`, "the header Content-Encoding: gzip", false},
+	} {
+		doc := `{"log":{"entries":[{"request":{"method":"POST","url":"http://a.test/x",` + c.request + `},"response":{"status":200}}]}}`
+		r, err := importer.ReadHAR(strings.NewReader(doc), importer.Options{Name: "t"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if off := len(r.Off) > 0; off != c.off {
+			t.Errorf("%s: it is off: %v, want %v", c.name, off, c.off)
+		}
+		text := fmt.Sprint(r.Losses)
+		if !strings.Contains(text, c.note) || c.note == "" && strings.Contains(text, "body") {
+			t.Errorf("%s: %q is not what is said in %s", c.name, c.note, text)
+		}
+		for _, h := range r.Flows[0].Requests[0].Headers {
+			if strings.EqualFold(h.Name, "Content-Encoding") {
+				t.Errorf("%s: it is sent with %s", c.name, h.Value)
+			}
+		}
+	}
+}
+
 // TestOptions changes what is kept.
 func TestOptions(t *testing.T) {
 	list := []exchange{{url: "http://a.test/"}, {url: "http://a.test/x.css"}, {url: "http://b.test/api"}, {url: "http://a.test/api", page: "2"}}
@@ -196,6 +260,17 @@ func TestThink(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("at most %s:\n%s", limit, diff)
 		}
+	}
+	var minutes []string
+	for i := range 8 {
+		minutes = append(minutes, entry(float64(10*i), 0))
+	}
+	r, err := importer.ReadHAR(strings.NewReader(`{"log":{"entries":[`+strings.Join(minutes, ",")+`]}}`), importer.Options{MaxThink: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := fmt.Sprint(r.Losses); !strings.Contains(said, "pauses of 1m10s in each run of the flow") {
+		t.Errorf("a long flow: %s", said)
 	}
 }
 

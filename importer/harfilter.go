@@ -42,6 +42,12 @@ var (
 		why: "their answers do not end", do: "use a k6 script for them"}
 	reasonUnnamed = leftReason{one: "request whose URL is not absolute", what: "requests whose URL is not absolute",
 		why: "nothing says where they went", do: "record them again"}
+	reasonEmpty = leftReason{one: "entry without a request", what: "entries without a request",
+		why: "there is no URL", do: "record again if it was one"}
+	reasonCrowded = leftReason{one: "entry with millions of values", what: "entries with millions of values",
+		why: "that is no request of anybody's", do: "look at what recorded it"}
+	reasonMany = leftReason{one: "request behind the first 20,000", what: "requests behind the first 20,000",
+		why: "more do not go into a scenario", do: "record less at once"}
 	reasonElsewhere = leftReason{one: "request to another origin", what: "requests to other origins",
 		why: "--base-only leaves them out", do: "leave it so"}
 )

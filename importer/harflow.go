@@ -32,6 +32,9 @@ func (rec *recording) result(o Options) (*Result, error) {
 	for _, group := range rec.groups(o) {
 		r.Flows = append(r.Flows, s.flow(flowNames.unique(group.name), group.visits))
 	}
+	if err := s.vault.trouble(); err != nil {
+		return nil, err
+	}
 	s.sums()
 	r.Wire = rec.wire(r)
 	r.finish(o, s.vault)
@@ -113,7 +116,7 @@ func (rec *recording) flowName(page string) string {
 	if u, err := url.Parse(strings.TrimSpace(p.Title)); err == nil && u.Host != "" {
 		return requestName("GET", u.Path)
 	}
-	if name := slug(strings.ToLower(p.Title)); name != "" && !jwt.MatchString(p.Title) {
+	if name := slug(strings.ToLower(p.Title)); name != "" && !shaped.MatchString(p.Title) {
 		return name
 	}
 	return "page"
@@ -173,7 +176,9 @@ func (s *sender) flow(name string, visits []*visit) loadgen.Flow {
 	texts := make([]string, len(visits))
 	for i, v := range visits {
 		bodies[i] = v.body()
-		texts[i] = bodies[i].text
+		if texts[i] = bodies[i].text; len(texts[i]) > fileBody {
+			texts[i] = ""
+		}
 		if bodies[i].trouble != nil || bodies[i].data != nil {
 			s.stray(v, "the request of that answer is left out", "put one there that works")
 			v.found = nil
@@ -196,15 +201,32 @@ func (s *sender) flow(name string, visits []*visit) loadgen.Flow {
 		if i+1 < len(visits) {
 			q.Think = s.pause(v, visits[i+1])
 		}
-		s.jar[origin] = append(s.jar[origin], v.sets...)
+		if surelySent(bodies[i]) {
+			s.jar[origin] = append(s.jar[origin], v.sets...)
+		}
 		s.lose(at, threads.losses...)
 		f.Requests = append(f.Requests, q)
 	}
+	s.long(f, visits[0])
 	for i, v := range visits {
 		f.Requests[i].Extract = threads.extract[i]
 		s.stray(v, "that answer is in another flow", "import with --one-flow, if it must be a new one each time")
 	}
 	return f
+}
+
+// long says how long a run of a flow takes by its pauses alone, when that is longer than phases of a run often are.
+func (s *sender) long(f loadgen.Flow, first *visit) {
+	pauses := time.Duration(0)
+	for _, q := range f.Requests {
+		pauses += q.Think.Max
+	}
+	if pauses >= time.Minute {
+		s.lose(scenarios.Place{Flow: f.Name}, Loss{Class: Guess, Where: first.where(), Line: first.line,
+			What: "pauses of " + pauses.Round(time.Second).String() + " in each run of the flow",
+			Why:  "they were recorded, so a phase that is shorter never sees its end, and that many seconds times the rate is how many users are at it at once",
+			Do:   "make the phases longer, or the pauses shorter with --max-think"})
+	}
 }
 
 // stray remembers the values of an answer that later requests cannot have.
@@ -225,9 +247,10 @@ func (s *sender) lose(at scenarios.Place, losses ...Loss) {
 func (s *sender) url(q *loadgen.Request, v *visit, t *threads, i int, at scenarios.Place) {
 	origin, rest := v.origin()
 	rest, _, _ = strings.Cut(rest, "#")
-	gaps := t.gaps(i, rest, "URL")
 	path, query, _ := strings.Cut(rest, "?")
-	gaps = append(gaps, s.secretFields(formFields(query, len(path)+1), rest, gaps, v, at, "query parameter")...)
+	fields := append(matrixFields(path), formFields(query, len(path)+1)...)
+	gaps := t.gaps(i, rest, "URL", secretSpans(fields))
+	s.secretFields(&gaps, fields, rest, v, at, "parameter", "one that works (encoded for URLs)")
 	if origin == s.from {
 		q.URL = fill(rest, gaps)
 	} else {
@@ -248,18 +271,27 @@ func (s *sender) secret(v *visit, at scenarios.Place, what, content, variable st
 	s.lose(at, l)
 }
 
-// secretFields makes gaps of the fields whose names say that they are secret. Those that are filled already stay so.
-func (s *sender) secretFields(fields []field, text string, have []gap, v *visit, at scenarios.Place, what string) []gap {
-	var out []gap
+// secretSpans are where the fields stand whose names say that they are secret.
+func secretSpans(fields []field) spans {
+	var out spans
 	for _, f := range fields {
-		if overlaps(have, f.from, f.to) || !secretName(f.name) {
+		if secretName(f.name) {
+			out.add(gap{from: f.from, to: f.to})
+		}
+	}
+	return out
+}
+
+// secretFields makes gaps of the fields whose names say that they are secret. Those that are filled already stay so.
+func (s *sender) secretFields(gaps *spans, fields []field, text string, v *visit, at scenarios.Place, what, content string) {
+	for _, f := range fields {
+		if gaps.hit(f.from, f.to) || !secretName(f.name) {
 			continue
 		}
 		ref, name := s.vault.ref(f.name, text[f.from:f.to])
-		out = append(out, gap{f.from, f.to, ref})
-		s.secret(v, at, fmt.Sprintf("the %s %q", what, f.name), "one that works", name)
+		gaps.add(gap{f.from, f.to, ref})
+		s.secret(v, at, fmt.Sprintf("the %s %q", what, f.name), content, name)
 	}
-	return out
 }
 
 // noisy are headers that the client sends by itself, that are about one connection or the browser's cache, or that only
@@ -310,47 +342,60 @@ func (s *sender) moved(name string, value loadgen.Text) loadgen.Text {
 }
 
 // headerGaps are what a header's value must not hold, or takes from earlier answers.
-func (s *sender) headerGaps(name, value string, v *visit, t *threads, i int, at scenarios.Place) []gap {
-	gaps := t.gaps(i, value, "header "+name)
-	if len(gaps) == 0 && secretName(name) && value != "" {
-		scheme, credential := credentials(value)
-		ref, variable := s.vault.ref(name, credential)
-		s.secret(v, at, "the header "+name, whatFollows(scheme), variable)
-		return []gap{{len(scheme), len(value), ref}}
+func (s *sender) headerGaps(name, value string, v *visit, t *threads, i int, at scenarios.Place) spans {
+	var fields []field
+	scheme := ""
+	if secretName(name) && value != "" {
+		scheme, _ = credentials(value)
+		fields = []field{{name, len(scheme), len(value)}}
+	} else if _, query, ok := strings.Cut(value, "?"); ok { // a Referer may hold the secrets of another URL
+		fields = formFields(query, len(value)-len(query))
 	}
-	// A Referer may hold the secrets of another URL.
-	if _, query, ok := strings.Cut(value, "?"); ok && strings.Contains(value, "://") {
-		gaps = append(gaps, s.secretFields(formFields(query, len(value)-len(query)), value, gaps, v, at, "query parameter")...)
+	gaps := t.gaps(i, value, "header "+name, secretSpans(fields))
+	switch {
+	case len(fields) == 0:
+	case secretName(name):
+		if !gaps.hit(len(scheme), len(value)) {
+			ref, variable := s.vault.ref(name, value[len(scheme):])
+			s.secret(v, at, "the header "+name, whatFollows(scheme), variable)
+			gaps.add(gap{len(scheme), len(value), ref})
+		}
+	default:
+		s.secretFields(&gaps, fields, value, v, at, "query parameter", "one that works (encoded for URLs)")
 	}
 	return gaps
 }
 
-// cookie gives a request the cookies of its origin, which are one secret. Those that an answer of the flow has set the
-// engine keeps, and sends instead.
+// surelySent reports whether a request will be sent as far as its body goes: one that is a comment is answered with no cookies.
+func surelySent(b recordedBody) bool {
+	return b.trouble == nil && b.data == nil && len(b.text) <= inlineBody
+}
+
+// cookie gives a request the cookies of its origin, which are one secret, unless answers of the flow have set all of them. Those
+// that an answer has set the engine keeps, and they count where both have a name.
 func (s *sender) cookie(q *loadgen.Request, v *visit, value string, at scenarios.Place) {
 	origin, _ := v.origin()
-	set, other := s.jar[origin], []string(nil)
+	older := false
 	for pair := range strings.SplitSeq(value, ";") {
-		if name, _, _ := strings.Cut(strings.TrimSpace(pair), "="); !slices.Contains(set, name) && !slices.Contains(other, name) {
-			other = append(other, name)
+		name, content, _ := strings.Cut(strings.TrimSpace(pair), "=")
+		if name == "" {
+			continue
+		}
+		older = older || !slices.Contains(s.jar[origin], name)
+		if secretName(name) {
+			s.vault.know("cookie_"+name, content)
 		}
 	}
-	switch {
-	case header(q, "Cookie") != nil || len(other) == 0:
-	case len(set) > 0:
-		s.lose(at, Loss{Class: Lost, Where: v.where() + ".request.cookies", Line: v.line,
-			What: "the cookies " + strings.Join(other, ", "),
-			Why:  "they are older than the flow, and once its answers set cookies, these are sent and no others",
-			Do:   "look whether the service needs them"})
-	default:
-		hint := "cookie"
-		if origin != s.from {
-			hint += "_" + origin[strings.Index(origin, "://"):]
-		}
-		ref, name := s.vault.ref(hint, "cookies of "+origin)
-		q.Headers = append(q.Headers, loadgen.Header{Name: "Cookie", Value: loadgen.Text{{Ref: ref}}})
-		s.secret(v, at, "the cookies for "+origin, "a Cookie header's value", name)
+	if header(q, "Cookie") != nil || !older {
+		return
 	}
+	hint := "cookie"
+	if origin != s.from {
+		hint += "_" + origin[strings.Index(origin, "://"):]
+	}
+	ref, name := s.vault.ref(hint, "cookies of "+origin)
+	q.Headers = append(q.Headers, loadgen.Header{Name: "Cookie", Value: loadgen.Text{{Ref: ref}}})
+	s.secret(v, at, "the cookies for "+origin, "a Cookie header's value", name)
 }
 
 func (s *sender) body(q *loadgen.Request, v *visit, b recordedBody, t *threads, i int, at scenarios.Place) {
@@ -362,16 +407,41 @@ func (s *sender) body(q *loadgen.Request, v *visit, b recordedBody, t *threads, 
 		q.Headers = slices.DeleteFunc(q.Headers, func(h loadgen.Header) bool { return strings.EqualFold(h.Name, "Content-Type") })
 		q.Headers = append(q.Headers, loadgen.Header{Name: "Content-Type", Value: loadgen.Literal(contentType)})
 	}
+	contentType, _ = header(q, "Content-Type").Known()
 	switch {
 	case b.trouble != nil:
 		s.lose(at, *b.trouble)
 		s.out.off(at)
 	case b.data != nil:
 		s.binary(q, v, b.data, at)
+	case len(b.text) > fileBody: // it goes nowhere
+		s.out.tooLong(at, len(b.text), true, s.o)
 	case b.text != "":
-		gaps := t.gaps(i, b.text, "body")
-		gaps = append(gaps, s.secretFields(fieldsOf(b.text), b.text, gaps, v, at, "field")...)
+		s.whole(q, v, b, at)
+		fields := fieldsOf(b.text, contentType)
+		gaps := t.gaps(i, b.text, "body", secretSpans(fields))
+		content := "one that works"
+		if strings.Contains(strings.ToLower(contentType), "x-www-form-urlencoded") {
+			content += " (encoded for URLs)"
+		}
+		s.secretFields(&gaps, fields, b.text, v, at, "field", content)
 		q.Body = fill(b.text, gaps)
+	}
+}
+
+// whole says what of a body that is text was not recorded as it was sent.
+func (s *sender) whole(q *loadgen.Request, v *visit, b recordedBody, at scenarios.Place) {
+	where := v.where() + ".request.postData"
+	// Line breaks may have been two bytes each, and some count the one at the end.
+	if n := int64(len(v.post.Text)); n > 0 && v.sent > n+int64(strings.Count(v.post.Text, "\n"))+2 {
+		s.lose(at, Loss{Class: Lost, Where: where, Line: v.line, What: fmt.Sprintf("a part of the body: %d of %d bytes were recorded", n, v.sent),
+			Why: "the recording has no more of it", Do: "look whether the rest is needed, such as the content of a file"})
+	}
+	// What is compressed is no text.
+	if encoding, known := header(q, "Content-Encoding").Known(); known && encoding != "" && !strings.EqualFold(encoding, "identity") {
+		q.Headers = slices.DeleteFunc(q.Headers, func(h loadgen.Header) bool { return strings.EqualFold(h.Name, "Content-Encoding") })
+		s.lose(at, Loss{Class: Lost, Where: where, Line: v.line, What: "the header Content-Encoding: " + encoding,
+			Why: "the body was recorded as it was before it was compressed, and is sent so", Do: "leave it so"})
 	}
 }
 
@@ -382,12 +452,12 @@ func (s *sender) binary(q *loadgen.Request, v *visit, data []byte, at scenarios.
 		Why:  "a body in the language is text", Do: "send this request by a k6 script"}
 	switch {
 	case s.o.Beside == "":
-	case jwt.Match(data) || slices.ContainsFunc(fieldsOf(string(data)), func(f field) bool { return secretName(f.name) }):
-		l.Do += "; its bytes were not kept, as there are secrets among them"
+	case len(secretSpans(fieldsOf(string(data), ""))) > 0:
+		l.Do += bytesNowhere
 	default:
 		f := File{Path: s.out.bodyPath(s.o.Beside, at.Flow, q), Data: data}
 		s.out.Files = append(s.out.Files, f)
-		l.Do += "; its bytes are in " + f.Path
+		l.Do += bytesIn + f.Path
 	}
 	s.lose(at, l)
 	s.out.off(at)

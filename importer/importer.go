@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -52,7 +53,27 @@ const (
 	maxSize = 200 << 20
 	// A document becomes some twenty times its size in memory, and nobody's is a tenth of this.
 	maxDocument = 64 << 20
+	// A value is three bytes at least, and becomes a hundred times that.
+	maxValuesRead = 3_000_000
+	// More do not go into a scenario.
+	maxRequests = 20_000
 )
+
+// crowded reports whether JSON has more values than are read. What stands in texts does not count.
+func crowded(b []byte) bool {
+	n, inText := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '"':
+			inText = !inText
+		case c == '\\':
+			i++
+		case c == ',' && !inText:
+			n++
+		}
+	}
+	return n > maxValuesRead
+}
 
 // Options say what to make of a file.
 type Options struct {
@@ -191,9 +212,9 @@ type Error struct {
 
 func (e *Error) Error() string {
 	if e.Line > 0 {
-		return fmt.Sprintf("line %d: %s; %s", e.Line, e.What, e.Do)
+		return Plain(fmt.Sprintf("line %d: %s; %s", e.Line, e.What, e.Do))
 	}
-	return e.What + "; " + e.Do
+	return Plain(e.What + "; " + e.Do)
 }
 
 // Import reads a file. Errors name the place, the cause and what to do.
@@ -206,8 +227,14 @@ func Import(path string, o Options) (*Result, error) {
 }
 
 func read(path string, o Options) (*Result, error) {
-	if o.Base != "" && (&Result{}).unfit(loadgen.Literal(o.Base)) != "" {
-		return nil, &Error{What: fmt.Sprintf("the base %q is no URL", o.Base), Do: "write it like http://staging:8080"}
+	if o.Base != "" {
+		if u, err := url.Parse(o.Base); err == nil && (u.User != nil || u.RawQuery != "" || u.Fragment != "") {
+			return nil, &Error{What: "a base is a scheme, a host and perhaps a path, without a user and without what begins with ? or #",
+				Do: "write it like http://staging:8080"}
+		}
+		if (&Result{}).unfit(loadgen.Literal(o.Base)) != "" {
+			return nil, &Error{What: fmt.Sprintf("the base %q is no URL", o.Base), Do: "write it like http://staging:8080"}
+		}
 	}
 	if o.Name != "" && trafficName(o.Name) != o.Name {
 		return nil, &Error{What: fmt.Sprintf("a traffic block cannot have the name %q", o.Name),
@@ -353,19 +380,26 @@ func orWhole(field string) string {
 // become notes.
 func (r *Result) finish(o Options, v *vault) {
 	r.tokens(v)
-	v.sweep(r.Flows)
+	r.sweep(v)
+	r.expectations(v)
 	r.variables(v)
 	r.sendable()
 	r.writable()
 	r.settle(o)
+	r.keepFiles(v)
 	r.orphans()
+	r.elsewhere()
+	off := map[scenarios.Place]bool{}
+	for _, p := range r.Off {
+		off[p] = true
+	}
 	said := map[string]bool{}
 	for _, l := range r.Losses {
 		text := capital(l.String())
 		if l.Class == Secret && said[text] { // one note is enough to know what to set
 			continue
 		}
-		said[text] = !slices.Contains(r.Off, l.Place) && !slices.Contains(r.Off, scenarios.Place{Flow: l.Place.Flow})
+		said[text] = !off[l.Place] && !off[scenarios.Place{Flow: l.Place.Flow}]
 		r.Notes = append(r.Notes, scenarios.Note{Place: l.Place, Text: text})
 	}
 }

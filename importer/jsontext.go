@@ -3,30 +3,48 @@ package importer
 import (
 	"encoding/json"
 	"io"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
 )
 
-// jsonFields finds the texts in a JSON document by the name of the member that holds them. A document that is broken gives
-// what stands before the break.
+// jsonFields finds the texts in a JSON document by the name of the member that holds them, and the numbers whose names say that
+// they are secret. What stands behind a break in the document is searched for what looks like a member.
 func jsonFields(body string) []field {
 	var out []field
-	walkJSON(body, func(path []string, t json.Token, from, to int) {
-		if s, ok := t.(string); ok && s != "" && len(path) > 0 {
-			name := path[len(path)-1]
-			for i := len(path) - 1; i > 0 && strings.HasPrefix(name, "["); i-- {
-				name = path[i-1]
-			}
+	end := walkJSON(body, func(path []string, t json.Token, from, to int) {
+		s, isText := t.(string)
+		_, isNumber := t.(json.Number)
+		if len(path) == 0 || !isNumber && s == "" {
+			return
+		}
+		name := path[len(path)-1]
+		for i := len(path) - 1; i > 0 && strings.HasPrefix(name, "["); i-- {
+			name = path[i-1]
+		}
+		switch {
+		case isText:
 			out = append(out, field{name, from + 1, to - 1})
+		case secretNumber(name):
+			out = append(out, field{name, from, to})
 		}
 	})
+	for _, f := range matched(looseField, body[end:]) {
+		out = append(out, field{f.name, f.from + end, f.to + end})
+	}
 	return out
 }
 
+// looseField is a member of JSON whose value is a text, for documents that are broken: those with comments or variables in them.
+var looseField = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"\s*:\s*"((?:[^"\\]|\\.)*)(?:"|$)`)
+
+// maxLevels bounds how deep JSON is followed.
+const maxLevels = 1000
+
 // walkJSON calls f for each value of a document, in order: with the names that lead to it ("[3]" in lists), its token, and
-// where it stands. For an object or a list that is its opening bracket.
-func walkJSON(text string, f func(path []string, t json.Token, from, to int)) {
+// where it stands. For an object or a list that is its opening bracket. It returns how far it came: behind the last whole member.
+func walkJSON(text string, f func(path []string, t json.Token, from, to int)) int {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
 	type level struct {
@@ -37,11 +55,15 @@ func walkJSON(text string, f func(path []string, t json.Token, from, to int)) {
 	}
 	var levels []level
 	var path []string
+	done := 0
 	for {
 		before := int(d.InputOffset())
 		t, err := d.Token()
-		if err != nil {
-			return
+		if err == io.EOF && len(levels) == 0 {
+			return len(text)
+		}
+		if err != nil || len(levels) > maxLevels {
+			return done
 		}
 		to := int(d.InputOffset())
 		from := before + len(text[before:to]) - len(strings.TrimLeft(text[before:to], " \t\r\n,:"))
@@ -57,6 +79,7 @@ func walkJSON(text string, f func(path []string, t json.Token, from, to int)) {
 			if !l.list && l.key {
 				l.name, _ = t.(string)
 				l.key = false
+				done = from
 				continue
 			}
 			step := l.name
@@ -68,6 +91,7 @@ func walkJSON(text string, f func(path []string, t json.Token, from, to int)) {
 			l.key = true
 		}
 		f(path, t, from, to)
+		done = to
 		switch t {
 		case json.Delim('{'):
 			levels = append(levels, level{key: true})

@@ -3,7 +3,7 @@ package importer
 import (
 	"fmt"
 	"io"
-	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -28,8 +28,10 @@ func WriteLosses(w io.Writer, losses []Loss, width int) error {
 		fmt.Fprintf(&b, "\n  %s\n", t.title)
 		for _, g := range groups {
 			var lines []string
+			seen := map[string]bool{}
 			for _, l := range g {
-				if line := l.What + "   " + l.place(); !slices.Contains(lines, line) {
+				if line := l.What + "   " + l.place(); !seen[line] {
+					seen[line] = true
 					lines = append(lines, line)
 				}
 			}
@@ -43,8 +45,18 @@ func WriteLosses(w io.Writer, losses []Loss, width int) error {
 			fold(&b, capital(g[0].Why)+". "+capital(g[0].Do)+".", "      ", width)
 		}
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, Plain(b.String()))
 	return err
+}
+
+// Plain takes the controls out of a text but its line breaks: what a file says must not move the cursor of whoever reads it.
+func Plain(text string) string {
+	return strings.Map(func(c rune) rune {
+		if c == '\n' || strconv.IsPrint(c) {
+			return c
+		}
+		return utf8.RuneError
+	}, text)
 }
 
 // place says where in the file a loss is, in brackets.
@@ -58,14 +70,16 @@ func (l Loss) place() string {
 // grouped puts the losses of a class together that have the same cause and the same remedy.
 func grouped(losses []Loss, class Class) [][]Loss {
 	var out [][]Loss
+	at := map[[2]string]int{}
 	for _, l := range losses {
 		if l.Class != class {
 			continue
 		}
-		i := slices.IndexFunc(out, func(g []Loss) bool { return g[0].Why == l.Why && g[0].Do == l.Do })
-		if i < 0 {
+		i, ok := at[[2]string{l.Why, l.Do}]
+		if !ok {
+			i = len(out)
+			at[[2]string{l.Why, l.Do}] = i
 			out = append(out, nil)
-			i = len(out) - 1
 		}
 		out[i] = append(out[i], l)
 	}

@@ -63,8 +63,8 @@ func trafficName(text string) string {
 	return name
 }
 
-// names hands out each name once.
-type names map[string]bool
+// names hands out each name once. It keeps the last number that each was given.
+type names map[string]int
 
 // unique returns the name, with a number behind it when it was handed out before.
 func (n names) unique(name string) string { return n.numbered(name, "-") }
@@ -74,10 +74,11 @@ func (n names) identifier(name string) string { return n.numbered(name, "_") }
 
 func (n names) numbered(name, sep string) string {
 	out := name
-	for i := 2; n[out]; i++ {
-		out = name + sep + strconv.Itoa(i)
+	for n[out] > 0 {
+		n[name]++
+		out = name + sep + strconv.Itoa(n[name])
 	}
-	n[out] = true
+	n[out] = 1
 	return out
 }
 
@@ -115,6 +116,7 @@ func requestName(method, path string) string {
 	}
 	some := false
 	for part := range strings.SplitSeq(path, "/") {
+		part, _, _ = strings.Cut(part, ";") // what follows is a parameter
 		switch {
 		case part == "":
 			continue

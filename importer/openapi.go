@@ -44,11 +44,17 @@ func ReadOpenAPI(r io.Reader, path string, o Options) (*Result, error) {
 	}
 	d.base()
 	d.operations()
-	if len(d.ops) == 0 {
+	switch {
+	case len(d.ops) == 0:
 		return nil, &Error{What: "it describes no operations: paths is empty", Do: "name the document that has them"}
+	case len(d.ops) > maxRequests:
+		return nil, &Error{What: fmt.Sprintf("it has %d operations, and %d are read", len(d.ops), maxRequests), Do: "split it"}
 	}
 	d.links()
 	d.flows()
+	if err := d.vault.trouble(); err != nil {
+		return nil, err
+	}
 	if n := len(doc.Webhooks); n > 0 {
 		d.out.add(Loss{Class: Lost, Where: "webhooks", What: Counted(n, "webhook"),
 			Why: "they are requests to you, and not to the service", Do: "leave it so"})
@@ -110,6 +116,9 @@ func readBeside(root *os.Root, dir string, u *url.URL) ([]byte, error) {
 	rel, err := filepath.Rel(dir, filepath.FromSlash(u.Path))
 	if err != nil {
 		return nil, err
+	}
+	if info, err := root.Stat(rel); err == nil && !info.Mode().IsRegular() { // to open a pipe would wait
+		return nil, &Error{What: fmt.Sprintf("it refers to %s, which is not a regular file", rel), Do: "name a document there"}
 	}
 	f, err := root.Open(rel)
 	if err != nil {
@@ -202,6 +211,11 @@ func (d *describer) operations() {
 // base takes the first server.
 func (d *describer) base() {
 	base, all := serverURL(d.doc.Servers)
+	base, user := withoutUser(base)
+	if user != "" {
+		d.out.add(Loss{Class: Secret, Where: "servers", Line: lineOf(d.doc.Servers), What: "the user and password of the base",
+			Why: "secrets are not written into files", Do: "write the header Authorization, as Basic with secret(…), if the service wants it"})
+	}
 	switch {
 	case d.o.Base != "":
 		base = strings.TrimSuffix(d.o.Base, "/")
@@ -370,7 +384,7 @@ func lowest(responses *openapi3.Responses) (int, *openapi3.Response) {
 	}
 	all := responses.Map()
 	for _, code := range sortedKeys(all) {
-		if r := all[code]; r != nil && r.Value != nil && (code[0] == '2' || code[0] == '3') {
+		if r := all[code]; r != nil && r.Value != nil && (strings.HasPrefix(code, "2") || strings.HasPrefix(code, "3")) {
 			n, err := strconv.Atoi(code)
 			if err != nil || n < 200 {
 				n = 0 // 2XX
@@ -406,6 +420,7 @@ func (d *describer) elsewhere(o *operation) loadgen.Text {
 		servers = *o.Servers
 	}
 	if own, _ := serverURL(servers); strings.Contains(own, "://") {
+		own, _ = withoutUser(own)
 		return loadgen.Literal(own)
 	}
 	return nil

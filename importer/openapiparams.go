@@ -281,8 +281,21 @@ func (d *describer) body(q *loadgen.Request, o *operation, at scenarios.Place) {
 			Why: "the document has no example for all of it, so it is made up" + s.doubt(),
 			Do:  "put one there that the service takes", Place: at})
 	}
-	q.Body = loadgen.Literal(text)
+	q.Body = d.withoutSecrets(text, contentType, spot{where, o.line}, at)
 	setHeader(q, "Content-Type", loadgen.Literal(contentType))
+}
+
+// withoutSecrets makes gaps of the fields of a body whose names say that they are secret.
+func (d *describer) withoutSecrets(text, contentType string, from spot, at scenarios.Place) loadgen.Text {
+	var gaps spans
+	for _, f := range fieldsOf(text, contentType) {
+		if secretName(f.name) {
+			ref, variable := d.vault.ref(f.name, "field "+f.name)
+			gaps.add(gap{f.from, f.to, ref})
+			d.out.add(keptOut(from, at, fmt.Sprintf("the field %q", f.name), "its value", variable))
+		}
+	}
+	return fill(text, gaps)
 }
 
 // rank orders media types by how well they can be sent.

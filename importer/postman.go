@@ -262,9 +262,12 @@ func (v pmVariable) name() string {
 
 // ReadPostman reads a collection, and an environment whose values win over the collection's; env may be nil.
 func ReadPostman(r io.Reader, env []byte, o Options) (*Result, error) {
-	b, err := whole(r, maxSize)
+	b, err := whole(r, maxDocument)
 	if err != nil {
 		return nil, err
+	}
+	if crowded(b) {
+		return nil, &Error{What: fmt.Sprintf("it has more than %d values", maxValuesRead), Do: "split it, or export it without its saved answers"}
 	}
 	var wrapped struct {
 		Collection *json.RawMessage `json:"collection"`
@@ -295,8 +298,14 @@ func ReadPostman(r io.Reader, env []byte, o Options) (*Result, error) {
 	p.scope = newScope(p, c, e)
 	top := inherited{path: root + "item", auth: c.Auth, events: events(root, c.Events, nil), behavior: c.Behavior}
 	p.folder(c.Items, top, trafficName(c.Info.Name))
-	if len(p.out.Flows) == 0 {
+	switch {
+	case len(p.out.Flows) == 0:
 		return nil, &Error{What: "there are no requests in it", Do: "export the collection again, with its folders"}
+	case p.requests > maxRequests:
+		return nil, &Error{What: fmt.Sprintf("it has %d requests, and %d are read", p.requests, maxRequests), Do: "split it"}
+	}
+	if err := p.vault.trouble(); err != nil {
+		return nil, err
 	}
 	p.scope.declare()
 	p.base()
@@ -337,6 +346,7 @@ type collector struct {
 	flowNames names
 	root      string
 	scripts   map[string]*script
+	requests  int // in the collection
 }
 
 // folder makes a flow of the requests that stand in a folder itself, and then those of the folders in it.
@@ -349,6 +359,9 @@ func (p *collector) folder(items []pmItem, c inherited, fallback string) {
 	taken := names{}
 	for i, item := range items {
 		if item.Items != nil || item.Request == nil || item.Disabled {
+			continue
+		}
+		if p.requests++; p.requests > maxRequests {
 			continue
 		}
 		if f.Name == "" {

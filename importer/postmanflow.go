@@ -32,9 +32,12 @@ func (p *collector) request(flow string, item pmItem, in inherited, taken names)
 	p.auth(&q, in.auth, where+".auth", at)
 	p.body(&q, r.Body, in.behavior, where+".body", at)
 	p.behavior(&q, in.behavior, where, at)
-	for what, given := range map[string]bool{"client certificate": object(r.Certificate), "proxy": object(r.Proxy)} {
-		if given {
-			p.out.add(Loss{Class: Lost, Where: where, What: "the " + what, Place: at,
+	for _, given := range []struct {
+		what string
+		raw  json.RawMessage
+	}{{"client certificate", r.Certificate}, {"proxy", r.Proxy}} {
+		if object(given.raw) {
+			p.out.add(Loss{Class: Lost, Where: where, What: "the " + given.what, Place: at,
 				Why: "it belongs to all traffic here, and not to one request",
 				Do:  "write a tls block into the traffic, or let the system's network do it"})
 		}
@@ -69,6 +72,9 @@ func (p *collector) url(q *loadgen.Request, u pmURL, where string, at scenarios.
 		return nil
 	}
 	raw, user := withoutUser(p.absolute(raw))
+	if user == "" {
+		user = p.scope.user(raw)
+	}
 	if user != "" {
 		p.basic(q, user, where, at)
 	}
@@ -112,21 +118,43 @@ func (p *collector) secretQuery(query, where string, at scenarios.Place) loadgen
 	return p.withoutSecrets(query, formFields(query, 0), "query parameter", where, at)
 }
 
-// withoutSecrets turns mentions into gaps, and fields whose names say that they are secret, unless their values are mentions.
+// withoutSecrets turns mentions into gaps, and fields whose names say that they are secret, but for the mentions in them.
 func (p *collector) withoutSecrets(in string, fields []field, what, where string, at scenarios.Place) loadgen.Text {
 	var out loadgen.Text
 	from := 0
+	slices.SortStableFunc(fields, func(a, b field) int { return a.from - b.from })
 	for _, f := range fields {
-		value := in[f.from:f.to]
-		if !secretName(f.name) || mention.MatchString(value) {
+		if f.from < from || !secretName(f.name) {
 			continue
 		}
-		ref, name := p.vault.ref(f.name, value)
-		p.out.add(keptOut(spot{where: where}, at, fmt.Sprintf("the %s %q", what, f.name), "its value", name))
-		out = append(append(out, p.scope.text(in[from:f.from], where, at, false)...), loadgen.Part{Ref: ref})
+		out = append(out, p.scope.text(in[from:f.from], where, at, false)...)
+		out = append(out, p.kept(f.name, in[f.from:f.to], fmt.Sprintf("the %s %q", what, f.name), where, at)...)
 		from = f.to
 	}
 	return append(out, p.scope.text(in[from:], where, at, false)...)
+}
+
+// kept makes a gap of a value that is secret. Of one with mentions it is what stands beside them, unless that is too short to
+// be one.
+func (p *collector) kept(hint, value, what, where string, at scenarios.Place) loadgen.Text {
+	out := loadgen.Literal(value)
+	if mention.MatchString(value) {
+		out = p.scope.text(value, where, at, false)
+	}
+	for i, part := range out {
+		if part.Ref != "" || len(out) > 1 && !spreads(part.Text) {
+			continue
+		}
+		ref, name := p.vault.ref(hint, part.Text)
+		p.out.add(keptOut(spot{where: where}, at, what, "its value", name))
+		out[i] = loadgen.Part{Ref: ref}
+	}
+	return out
+}
+
+// masked returns a text with the mentions in it replaced by as many digits, so that JSON stays JSON.
+func masked(text string) string {
+	return mention.ReplaceAllStringFunc(text, func(m string) string { return strings.Repeat("1", len(m)) })
 }
 
 // ampersands are what would end the value of a parameter.
@@ -168,6 +196,11 @@ func (p *collector) absolute(raw string) string {
 // pathValue returns what stands for :name, with mentions.
 func (p *collector) pathValue(u pmURL, name, where string, at scenarios.Place) string {
 	for _, v := range u.Variables {
+		if v.name() == name && v.Value != "" && secretName(name) && !mention.MatchString(string(v.Value)) {
+			ref, variable := p.vault.ref(name, url.PathEscape(string(v.Value)))
+			p.out.add(keptOut(spot{where: where}, at, "the path variable :"+name, "its value (encoded for URLs)", variable))
+			return p.scope.keep(ref)
+		}
 		if v.name() == name && v.Value != "" {
 			return around(string(v.Value), url.PathEscape)
 		}
@@ -208,11 +241,13 @@ func (p *collector) headers(q *loadgen.Request, list pmHeaders, where string, at
 		case ownHeader(name):
 			p.out.add(Loss{Class: Lost, Where: where, What: "the header " + name, Place: at,
 				Why: "the client sends its own", Do: "leave it so"})
-		case secretName(name) && !mention.MatchString(value) && value != "":
+		case secretName(name) && mention.MatchString(value):
+			addHeader(q, name, p.kept(name, value, "a part of the header "+name, where, at))
+		case secretName(name) && value != "":
 			scheme, credential := credentials(value)
 			ref, variable := p.vault.ref(name, credential)
 			p.out.add(keptOut(spot{where: where}, at, "the header "+name, whatFollows(scheme), variable))
-			addHeader(q, name, fill(value, []gap{{len(scheme), len(value), ref}}))
+			addHeader(q, name, fill(value, spans{{len(scheme), len(value), ref}}))
 		default:
 			addHeader(q, name, p.scope.text(value, where, at, false))
 		}
@@ -242,7 +277,7 @@ func (p *collector) auth(q *loadgen.Request, a *pmAuth, where string, at scenari
 	}
 	secret := func(name, hint, value, what string) loadgen.Text {
 		if mention.MatchString(value) {
-			return p.scope.text(value, where, at, false)
+			return p.kept(hint, value, "a part of the "+name, where, at)
 		}
 		ref, variable := p.vault.ref(hint, orElse(value, a.kind+hint))
 		p.out.add(keptOut(spot{where: where}, at, "the "+name, what, variable))
@@ -351,9 +386,17 @@ func (p *collector) body(q *loadgen.Request, b *pmBody, behavior pmBehavior, whe
 	if raw == "" {
 		return
 	}
-	q.Body = p.withoutSecrets(raw, fieldsOf(raw), "field", where, at)
 	if contentType != "" {
 		setHeader(q, "Content-Type", loadgen.Literal(contentType))
+	}
+	contentType, _ = header(q, "Content-Type").Known()
+	q.Body = p.withoutSecrets(raw, fieldsOf(masked(raw), contentType), "field", where, at)
+	if b.Mode == "urlencoded" {
+		for i, part := range q.Body { // Postman encodes what it puts there
+			if strings.HasPrefix(part.Ref, "var.") {
+				q.Body[i].Ref = "urlencode(" + part.Ref + ")"
+			}
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ type script struct {
 	rest     int  // statements that were not understood
 	guarded  bool // some were under a condition
 	broken   bool // it is no JavaScript
+	long     bool // it is not read
 }
 
 // setting is a variable that a script takes out of the answer.
@@ -33,13 +35,12 @@ type setting struct {
 // tests carries over what the scripts of a request do with its answer.
 func (p *collector) tests(q *loadgen.Request, in inherited, at scenarios.Place) {
 	for _, e := range in.events {
-		source := e.Script.Exec.join("\n")
-		if e.Disabled || onlyComments(source) {
-			continue
-		}
 		s, done := p.scripts[e.where]
 		if !done {
-			s = readScript(source, e.Listen)
+			s = &script{}
+			if source := e.Script.Exec.join("\n"); !e.Disabled && !onlyComments(source) {
+				s = readScript(source, e.Listen)
+			}
 			p.scripts[e.where] = s
 			p.scriptLosses(s, e, in, at)
 		}
@@ -72,6 +73,9 @@ func (p *collector) scriptLosses(s *script, e located, in inherited, at scenario
 		kind = "pre-request script"
 	}
 	switch {
+	case s.long:
+		p.out.add(Loss{Class: Lost, Where: e.where, What: "a " + kind, Why: fmt.Sprintf("it has more than %d bytes, or is nested too deeply", maxSource),
+			Do: "write its checks as an expect block", Place: at})
 	case s.broken:
 		p.out.add(Loss{Class: Lost, Where: e.where, What: "a " + kind, Why: "it cannot be read as JavaScript",
 			Do: "write its checks as an expect block", Place: at})
@@ -98,6 +102,9 @@ func onlyComments(source string) bool {
 
 // readScript understands the usual phrases of a test script. Of a pre-request script nothing can be carried over.
 func readScript(source, listen string) *script {
+	if tangled(source) {
+		return &script{long: true}
+	}
 	program, err := parser.ParseFile(nil, "", source, 0, parser.WithDisableSourceMaps)
 	if err != nil {
 		return &script{broken: true}
@@ -138,8 +145,26 @@ type scriptReader struct {
 	depth int
 }
 
-// maxScript bounds how deep a script is followed.
-const maxScript = 100
+// maxScript bounds how deep a script is followed, and maxSource how long one may be. The parser descends once for each bracket.
+const (
+	maxScript = 100
+	maxSource = 64 << 10
+)
+
+// tangled reports whether a script is not read: it is too long, or has brackets in brackets beyond what anybody writes.
+func tangled(source string) bool {
+	depth, deepest := 0, 0
+	for i := range len(source) {
+		switch source[i] {
+		case '(', '[', '{':
+			depth++
+			deepest = max(deepest, depth)
+		case ')', ']', '}':
+			depth--
+		}
+	}
+	return len(source) > maxSource || deepest > 10*maxScript
+}
 
 func (r *scriptReader) statements(list []ast.Statement, guarded bool) {
 	if r.depth++; r.depth > maxScript {
@@ -295,7 +320,7 @@ func (r *scriptReader) equal(got, want value) {
 	switch {
 	case got.kind == answerStatus:
 		r.status(want)
-	case got.kind == answerJSON && want.kind == literal:
+	case got.kind == answerJSON && got.path != "" && want.kind == literal:
 		text := want.text
 		r.out.json = append(r.out.json, loadgen.JSONCheck{Path: got.path, Equals: &text})
 	default:
@@ -346,6 +371,11 @@ func (r *scriptReader) expectation(c *ast.CallExpression) bool {
 
 // value returns what an expression stands for.
 func (r *scriptReader) value(e ast.Expression) value {
+	if r.depth++; r.depth > maxScript {
+		r.depth--
+		return value{}
+	}
+	defer func() { r.depth-- }()
 	switch e := e.(type) {
 	case *ast.StringLiteral:
 		return value{kind: literal, text: e.Value.String()}
@@ -418,12 +448,18 @@ func (v value) member(name string) value {
 
 // pathOf writes names with dots between them, and "" for anything else.
 func pathOf(e ast.Expression) string {
-	switch e := e.(type) {
-	case *ast.Identifier:
-		return e.Name.String()
-	case *ast.DotExpression:
-		if left := pathOf(e.Left); left != "" {
-			return left + "." + e.Identifier.Name.String()
+	var names []string
+	for len(names) < 10 { // longer than any that is known
+		switch at := e.(type) {
+		case *ast.Identifier:
+			names = append(names, at.Name.String())
+			slices.Reverse(names)
+			return strings.Join(names, ".")
+		case *ast.DotExpression:
+			names = append(names, at.Identifier.Name.String())
+			e = at.Left
+		default:
+			return ""
 		}
 	}
 	return ""

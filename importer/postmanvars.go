@@ -22,6 +22,8 @@ type scope struct {
 	extracts names
 	set      map[string]scenarios.Place // variables that scripts of any flow set, and where
 	uses     []use
+	kept     map[string]string // references by mentions that were made here
+	unfolded int               // variables that were taken to where one is used
 }
 
 // use is a mention of a variable that the flow has not set.
@@ -31,7 +33,8 @@ type use struct {
 }
 
 func newScope(p *collector, c pmCollection, e pmEnvironment) *scope {
-	s := &scope{p: p, given: map[string]pmVariable{}, known: map[string]string{}, taken: names{}, set: map[string]scenarios.Place{}}
+	s := &scope{p: p, given: map[string]pmVariable{}, known: map[string]string{}, taken: names{}, set: map[string]scenarios.Place{},
+		kept: map[string]string{}}
 	s.add(c.Variables)
 	var inFolders func([]pmItem)
 	inFolders = func(items []pmItem) {
@@ -62,6 +65,29 @@ func (s *scope) add(list []pmVariable) {
 // begin forgets the values of the flow before.
 func (s *scope) begin() { s.values, s.extracts = map[string]string{}, names{} }
 
+// keep returns a mention that stands for a reference.
+func (s *scope) keep(ref string) string {
+	name := fmt.Sprintf("$kept %d", len(s.kept)+1)
+	s.kept[name] = ref
+	return "{{" + name + "}}"
+}
+
+// user returns the user and the password in the value of the variable that a URL begins with, or of the one that this begins with.
+func (s *scope) user(raw string) string {
+	for range maxUnfolded {
+		m := mention.FindStringSubmatchIndex(raw)
+		if m == nil || m[0] != 0 {
+			break
+		}
+		raw = string(s.given[strings.TrimSpace(raw[m[2]:m[3]])].Value)
+	}
+	_, user := withoutUser(raw)
+	return user
+}
+
+// maxUnfolded bounds how many variables the value of one is made of.
+const maxUnfolded = 100
+
 // mention is a variable in a text.
 var mention = regexp.MustCompile(`\{\{([^{}]*)\}\}`)
 
@@ -89,12 +115,15 @@ func (s *scope) parts(name, where string, at scenarios.Place, host bool) loadgen
 	if extract, ok := s.values[name]; ok {
 		return loadgen.Text{{Ref: "value." + extract}}
 	}
+	if ref, ok := s.kept[name]; ok {
+		return loadgen.Text{{Ref: ref}}
+	}
 	if strings.HasPrefix(name, "$") {
 		return s.dynamic(name, where, at)
 	}
 	s.uses = append(s.uses, use{name, where, at})
 	v, given := s.given[name]
-	if v.Type == "secret" || secretName(name) || jwt.MatchString(string(v.Value)) {
+	if v.Type == "secret" || secretName(name) && !address(name, string(v.Value)) || shaped.MatchString(string(v.Value)) {
 		value := string(v.Value)
 		if value == "" {
 			value = "variable " + name // no text that could be swept
@@ -104,6 +133,14 @@ func (s *scope) parts(name, where string, at scenarios.Place, host bool) loadgen
 		return loadgen.Text{{Ref: ref}}
 	}
 	if given && !slices.Contains(s.open, name) && s.live(name, map[string]bool{}) { // no local can hold it
+		if len(s.open) == 0 {
+			s.unfolded = 0
+		}
+		if s.unfolded++; s.unfolded > maxUnfolded {
+			s.p.out.add(Loss{Class: Lost, Where: where, What: fmt.Sprintf("the value of the variable %q", name), Place: at,
+				Why: fmt.Sprintf("more than %d others are in it", maxUnfolded), Do: "write the text that it stands for"})
+			return nil
+		}
 		s.open = append(s.open, name)
 		defer func() { s.open = s.open[:len(s.open)-1] }()
 		return s.text(string(v.Value), where, at, host)
@@ -111,12 +148,18 @@ func (s *scope) parts(name, where string, at scenarios.Place, host bool) loadgen
 	return loadgen.Text{{Ref: s.variable(name, v, given && v.Value != "", host, where)}}
 }
 
+// address reports whether a variable is where something is and no secret itself: "auth_url".
+func address(name, value string) bool {
+	words := wordsOf(name)
+	return strings.Contains(value, "://") && slices.Contains([]string{"url", "uri", "host", "endpoint", "base", "server"}, words[len(words)-1])
+}
+
 // live reports whether a variable's value mentions what is known only when a request is made, itself or by others.
 func (s *scope) live(name string, seen map[string]bool) bool {
 	if _, extracted := s.values[name]; extracted || strings.HasPrefix(name, "$") {
 		return true
 	}
-	if seen[name] {
+	if seen[name] || len(seen) > 10*maxUnfolded {
 		return false
 	}
 	seen[name] = true
@@ -135,22 +178,26 @@ func (s *scope) variable(name string, v pmVariable, given, host bool, where stri
 	}
 	d := scenarios.DraftVariable{Name: s.taken.identifier(identifier(name, "variable"))}
 	ref := "var." + d.Name
+	value, _ := withoutUser(string(v.Value)) // who uses it is given the user
 	switch {
-	case given && mention.MatchString(string(v.Value)):
-		if slices.Contains(s.open, name) {
+	case given && len(secretSpans(matchedQuery(value))) > 0:
+		s.p.out.add(Loss{Class: Secret, Where: where, What: fmt.Sprintf("the value of the variable %q", d.Name), Why: "there is a secret in it",
+			Do: fmt.Sprintf("give it with -var %s=…", d.Name)})
+	case given && mention.MatchString(value):
+		if slices.Contains(s.open, name) || len(s.open) > maxUnfolded {
 			s.p.out.add(Loss{Class: Lost, Where: where, What: fmt.Sprintf("the value of the variable %q", d.Name),
-				Why: "it refers to itself", Do: "give the variable a value"})
+				Why: "it refers to itself, or by too many others to what it is", Do: "give the variable a value"})
 			break
 		}
 		s.open = append(s.open, name)
 		d.Local, ref = true, "local."+d.Name
-		d.Value = s.text(string(v.Value), where, scenarios.Place{}, host)
+		d.Value = s.text(value, where, scenarios.Place{}, host)
 		s.open = s.open[:len(s.open)-1]
 		if other, ok := s.known[name]; ok { // it was declared within its own value
 			return other
 		}
 	case given:
-		d.Value = loadgen.Literal(string(v.Value))
+		d.Value = loadgen.Literal(value)
 	case host:
 		d.Value = loadgen.Literal(nowhere)
 		s.p.out.add(Loss{Class: Guess, Where: where, What: fmt.Sprintf("the variable %q, which is %s", d.Name, nowhere),
@@ -164,6 +211,12 @@ func (s *scope) variable(name string, v pmVariable, given, host bool, where stri
 	s.known[name] = ref
 	s.used = append(s.used, d)
 	return ref
+}
+
+// matchedQuery finds the parameters in a text that is a URL, but for those that are mentions.
+func matchedQuery(text string) []field {
+	_, query, _ := strings.Cut(text, "?")
+	return slices.DeleteFunc(formFields(query, 0), func(f field) bool { return mention.MatchString(query[f.from:f.to]) })
 }
 
 // nowhere is the base of traffic whose host is not known: whoever runs it unread hits only the own machine.

@@ -196,7 +196,7 @@ func TestNames(t *testing.T) {
 		t.Errorf("an indicator's name became %q", got)
 	}
 	n := names{}
-	if got := []string{n.unique("a"), n.unique("a"), n.unique("a-2"), n.unique("a"), n.identifier("a")}; !slices.Equal(got, []string{"a", "a-2", "a-2-2", "a-3", "a_2"}) {
+	if got := []string{n.unique("a"), n.unique("a"), n.unique("a-2"), n.unique("a"), n.identifier("a")}; !slices.Equal(got, []string{"a", "a-2", "a-2-2", "a-3", "a_4"}) {
 		t.Errorf("unique names: %v", got)
 	}
 }
@@ -204,7 +204,8 @@ func TestNames(t *testing.T) {
 // TestSecretNames tells fields that are secret by their names.
 func TestSecretNames(t *testing.T) {
 	for name, want := range map[string]bool{"password": true, "userPassword": true, "X-Api-Key": true, "apiKey": true, "api_key": true, "access_token": true, "XSRF-TOKEN": true, "Authorization": true,
-		"card_number": true, "sessionId": true, "author": false, "keyboard": false, "key": false, "tokenize": false, "X-Request-Id": false, "passenger": false, "": false} {
+		"card_number": true, "sessionId": true, "password2": true, "newPassword1": true, "csrfmiddlewaretoken": true, "authtoken": true, "clientsecret": true, "JSESSIONID": true, "PHPSESSID": true, "pass": true,
+		"tokens": false, "max_tokens": false, "secretary": false, "author": false, "keyboard": false, "key": false, "tokenize": false, "X-Request-Id": false, "passenger": false, "": false} {
 		if got := secretName(name); got != want {
 			t.Errorf("%s: %v", name, got)
 		}

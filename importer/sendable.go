@@ -3,6 +3,7 @@ package importer
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
@@ -33,6 +34,7 @@ func (r *Result) sendable() {
 				r.lose(at, "the URL", why, rightOne)
 				r.off(at)
 			}
+			q.Headers = slices.DeleteFunc(q.Headers, func(h loadgen.Header) bool { return r.unsent(h.Name, at) })
 			for k := range q.Headers {
 				if h := &q.Headers[k]; oneLine(h.Value) {
 					r.lose(at, "line breaks and controls in the header "+h.Name, "a header is one line", "look whether the service minds")
@@ -40,6 +42,54 @@ func (r *Result) sendable() {
 			}
 		}
 	}
+}
+
+// unsent reports whether a header cannot be sent as it is, and says so.
+func (r *Result) unsent(name string, at scenarios.Place) bool {
+	switch {
+	case !headerName(name):
+		r.lose(at, fmt.Sprintf("the header %q", name), "no header can have that name", "write the right one")
+	case ownHeader(name):
+		r.lose(at, "the header "+name, "the client sends its own", "leave it so")
+	default:
+		return false
+	}
+	return true
+}
+
+// elsewhere says which requests go to other origins than the base. A HAR file's are said as they are read.
+func (r *Result) elsewhere() {
+	if r.Kind == HAR {
+		return
+	}
+	counts, first := map[string]int{}, map[string]spot{}
+	base := originOf(r.BaseURL())
+	for _, f := range r.Flows {
+		for _, q := range f.Requests {
+			at := scenarios.Place{Flow: f.Name, Request: q.Name}
+			origin := originOf(r.filled(q.URL))
+			if origin == "" || origin == base || slices.Contains(r.Off, at) || slices.Contains(r.Off, scenarios.Place{Flow: f.Name}) {
+				continue
+			}
+			if counts[origin]++; counts[origin] == 1 {
+				first[origin] = r.spots[at]
+			}
+		}
+	}
+	for _, origin := range sortedKeys(counts) {
+		r.add(Loss{Class: Guess, Where: first[origin].where, Line: first[origin].line, What: fmt.Sprintf("requests to %s: %d", origin, counts[origin]),
+			Why: "they go to another origin than the base, which --base does not change",
+			Do:  "check that you may send load there, or write another URL"})
+	}
+}
+
+// originOf returns the scheme and the host of a URL; empty when it has none.
+func originOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return strings.ToLower(u.Scheme + "://" + u.Host)
 }
 
 // reserved are two characters without a meaning that the language marks gaps with.
@@ -99,20 +149,31 @@ func (r *Result) unfit(t loadgen.Text) string {
 // BaseURL returns the base with the values of the variables in it; empty where each URL is whole.
 func (r *Result) BaseURL() string { return r.filled(r.Base) }
 
+// maxFilled bounds how many parts a text is filled with: variables may be in each other many times over.
+const maxFilled = 1000
+
 // filled returns a text with variables in the place of their references, and secrets that are not set.
 func (r *Result) filled(t loadgen.Text) string {
 	var b strings.Builder
-	for _, p := range t {
-		switch v := r.variable(p.Ref); {
-		case p.Ref == "":
-			b.WriteString(p.Text)
-		case strings.HasPrefix(p.Ref, "secret("): // empty where the block is validated
-		case v == nil || v.Value == nil:
-			b.WriteString("x")
-		default:
-			b.WriteString(r.filled(v.Value))
+	parts := 0
+	var fill func(loadgen.Text)
+	fill = func(t loadgen.Text) {
+		for _, p := range t {
+			if parts++; parts > maxFilled {
+				return
+			}
+			switch v := r.variable(p.Ref); {
+			case p.Ref == "":
+				b.WriteString(p.Text)
+			case strings.HasPrefix(p.Ref, "secret("): // empty where the block is validated
+			case v == nil || v.Value == nil:
+				b.WriteString("x")
+			default:
+				fill(v.Value)
+			}
 		}
 	}
+	fill(t)
 	return b.String()
 }
 

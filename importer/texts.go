@@ -2,6 +2,7 @@ package importer
 
 import (
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -14,23 +15,42 @@ type gap struct {
 	ref      string
 }
 
-// overlaps reports whether a stretch of a text has a part in one of the gaps.
-func overlaps(gaps []gap, from, to int) bool {
-	return slices.ContainsFunc(gaps, func(g gap) bool { return from < g.to && g.from < to })
+// spans are gaps in the order of the text, of which none has a part in another.
+type spans []gap
+
+// first returns the number of the first that ends behind a place.
+func (s spans) first(from int) int {
+	return sort.Search(len(s), func(i int) bool { return s[i].to > from })
 }
 
-// fill cuts a text at its gaps. Of gaps that overlap the first given counts.
-func fill(text string, gaps []gap) loadgen.Text {
-	var taken []gap
-	for _, g := range gaps {
-		if !overlaps(taken, g.from, g.to) {
-			taken = append(taken, g)
+// hit reports whether a stretch of the text has a part in one of them.
+func (s spans) hit(from, to int) bool {
+	i := s.first(from)
+	return i < len(s) && s[i].from < to
+}
+
+// cut reports whether a stretch of the text has a part of one of them, and not all of it.
+func (s spans) cut(from, to int) bool {
+	for i := s.first(from); i < len(s) && s[i].from < to; i++ {
+		if s[i].from < from || s[i].to > to {
+			return true
 		}
 	}
-	slices.SortFunc(taken, func(a, b gap) int { return a.from - b.from })
+	return false
+}
+
+// add adds a gap, unless it has a part in one that is there.
+func (s *spans) add(g gap) {
+	if !s.hit(g.from, g.to) {
+		*s = slices.Insert(*s, s.first(g.from), g)
+	}
+}
+
+// fill cuts a text at its gaps.
+func fill(text string, gaps spans) loadgen.Text {
 	var out loadgen.Text
 	at := 0
-	for _, g := range taken {
+	for _, g := range gaps {
 		if g.from > at {
 			out = append(out, loadgen.Part{Text: text[at:g.from]})
 		}
@@ -109,7 +129,11 @@ func addHeader(q *loadgen.Request, name string, value loadgen.Text) {
 	for i, h := range q.Headers {
 		if strings.EqualFold(h.Name, name) {
 			sep := ", "
-			if strings.EqualFold(name, "Cookie") {
+			switch {
+			case strings.EqualFold(name, "Authorization"): // there is one, and a header that is written wins over a URL
+				q.Headers[i].Value = value
+				return
+			case strings.EqualFold(name, "Cookie"):
 				sep = "; "
 			}
 			q.Headers[i].Value = append(append(h.Value, loadgen.Part{Text: sep}), value...)

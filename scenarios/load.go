@@ -43,9 +43,9 @@ type File struct {
 	Sources   map[string]*hcl.File // by file name, for snippets
 }
 
-// maxSize bounds a scenario file. The longest real one is some ten thousand bytes; the bound keeps a wrong path (a
+// MaxSize bounds a scenario file, in bytes. The longest real one is some ten thousand bytes; the bound keeps a wrong path (a
 // database, a log) from being parsed.
-const maxSize = 4 << 20
+const MaxSize = 4 << 20
 
 // Load reads one scenario file. It always returns a File; when File.Diags has errors, its scenarios must not be run.
 func Load(path string, o Options) *File {
@@ -198,7 +198,7 @@ func notUTF8(src []byte, path string) string {
 	return fmt.Sprintf("%s is not UTF-8 text: line %d has a byte that cannot stand there. Save it as UTF-8.", path, line)
 }
 
-// readBounded reads a file of at most maxSize bytes.
+// readBounded reads a file of at most MaxSize bytes.
 func readBounded(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -210,8 +210,8 @@ func readBounded(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
-	if info.Size() > maxSize {
-		return nil, fmt.Errorf("%s has %d bytes, and a scenario may have %d", path, info.Size(), maxSize)
+	if info.Size() > MaxSize {
+		return nil, fmt.Errorf("%s has %d bytes, and a scenario may have %d", path, info.Size(), MaxSize)
 	}
 	return os.ReadFile(path)
 }

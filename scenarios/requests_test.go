@@ -1,6 +1,9 @@
 package scenarios
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,5 +61,30 @@ func TestRequests(t *testing.T) {
 	}
 	if mix := got.Mix(); mix != "home 66.7 %, buy 11.1 % (add, pay, see), bank 22.2 %" {
 		t.Errorf("the mix is %q", mix)
+	}
+}
+
+// TestRowsOfAnObject reads rows that are an object of objects, whose keys are no numbers.
+func TestRowsOfAnObject(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.hcl")
+	text := `scenario "s" {
+  timeline { load = "10s" }
+  traffic "t" {
+    base = "http://shop:8080"
+    baseline { rate = 1 }
+    data "users" { rows = { a = { name = "ann" }, b = { nam = "bob" } } }
+    request "home" { url = "/" }
+  }
+}
+`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var said string
+	for _, d := range Load(path, testOptions()).Diags {
+		said += d.Detail
+	}
+	if !strings.Contains(said, "row 2 has nam") {
+		t.Error(said)
 	}
 }

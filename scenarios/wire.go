@@ -99,8 +99,10 @@ func (r *requesting) rows(set *loadgen.DataSet, b dataBlock) {
 		r.errorf(at, "No rows", "%s", rowsHelp)
 		return
 	}
+	n := 0
 	for it := v.ElementIterator(); it.Next(); {
-		i, row := it.Element()
+		_, row := it.Element() // the key is a text where rows is an object
+		n++
 		if row.IsNull() || !(row.Type().IsObjectType() || row.Type().IsMapType()) {
 			r.errorf(at, "Invalid row", "%s", rowsHelp)
 			return
@@ -111,9 +113,8 @@ func (r *requesting) rows(set *loadgen.DataSet, b dataBlock) {
 			set.Columns = names
 		}
 		if !slices.Equal(names, set.Columns) || len(names) == 0 {
-			n, _ := i.AsBigFloat().Int64()
 			r.errorf(at, "Invalid row", "The first row has the attributes %s, and row %d has %s. %s",
-				list(set.Columns), n+1, list(names), rowsHelp)
+				list(set.Columns), n, list(names), rowsHelp)
 			return
 		}
 		var texts []string

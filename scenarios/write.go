@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -54,8 +55,11 @@ type Note struct {
 	Text  string
 }
 
+// ErrTooLong is that a draft would be longer than a scenario may be.
+var ErrTooLong = errors.New("it is longer than a scenario may be")
+
 // WriteTraffic writes a draft as HCL, formatted. What it writes, Load reads back to the same flows, but that headers have
-// no order and bodies of JSON are written anew.
+// no order and bodies of JSON are written anew. It returns ErrTooLong for one that Load would refuse, and writes nothing.
 func WriteTraffic(w io.Writer, d Draft) error {
 	p := &printer{d: d, noted: map[Place][]string{}}
 	for _, n := range d.Notes {
@@ -83,7 +87,14 @@ func WriteTraffic(w io.Writer, d Draft) error {
 		p.line("}")
 		p.line("}")
 	}
-	_, err := w.Write(hclwrite.Format(p.out.Bytes()))
+	if p.out.Len() > MaxSize { // which to format takes a hundred times its size
+		return ErrTooLong
+	}
+	text := hclwrite.Format(p.out.Bytes())
+	if len(text) > MaxSize {
+		return ErrTooLong
+	}
+	_, err := w.Write(text)
 	return err
 }
 

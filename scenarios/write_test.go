@@ -3,6 +3,7 @@ package scenarios
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -318,5 +319,23 @@ func TestWriteTrafficOff(t *testing.T) {
 	}
 	if mix := f.Scenarios[0].Traffic[0].Mix(); mix != "two 40 % (a), three 60 %" {
 		t.Errorf("what is left sends %q", mix)
+	}
+}
+
+// TestWriteTooLong writes nothing of what Load would not read.
+func TestWriteTooLong(t *testing.T) {
+	body := loadgen.Literal(strings.Repeat("x", MaxSize/8))
+	d := Draft{Name: "t"}
+	for i := range 9 {
+		name := fmt.Sprintf("f%d", i)
+		d.Flows = append(d.Flows, loadgen.Flow{Name: name, Requests: []loadgen.Request{{Name: name, URL: loadgen.Literal("http://a.test/"), Body: body}}})
+	}
+	var b bytes.Buffer
+	if err := WriteTraffic(&b, d); !errors.Is(err, ErrTooLong) || b.Len() > 0 {
+		t.Errorf("%d bytes, and %v", b.Len(), err)
+	}
+	d.Flows = d.Flows[:2]
+	if err := WriteTraffic(&b, d); err != nil || b.Len() == 0 {
+		t.Errorf("%d bytes, and %v", b.Len(), err)
 	}
 }

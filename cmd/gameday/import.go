@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -75,8 +77,8 @@ func (a *app) importFile(c *cobra.Command, f *importFlags, path string) error {
 	if err != nil {
 		return usage("%w", err)
 	}
-	for flag, kind := range importOnly {
-		if c.Flags().Changed(flag) && kind != r.Kind {
+	for _, flag := range slices.Sorted(maps.Keys(importOnly)) {
+		if kind := importOnly[flag]; c.Flags().Changed(flag) && kind != r.Kind {
 			return usage("--%s goes with %s, and %s is %s", flag, kind.Title(), path, r.Kind.Title())
 		}
 	}
@@ -88,7 +90,12 @@ func (a *app) importFile(c *cobra.Command, f *importFlags, path string) error {
 		r.Scenario, r.Summary = r.Name, fmt.Sprintf("The service holds three times the traffic of %s.", filepath.Base(path))
 	}
 	var block bytes.Buffer
-	if err := scenarios.WriteTraffic(&block, r.Draft); err != nil {
+	err = scenarios.WriteTraffic(&block, r.Draft)
+	switch {
+	case errors.Is(err, scenarios.ErrTooLong):
+		return usage("%s gives more than the %d MB that a scenario may have; record less at once, split the file, leave requests out "+
+			"(--base-only, without --assets), or put long bodies beside the block with -o", path, scenarios.MaxSize>>20)
+	case err != nil:
 		return err
 	}
 	if err := f.write(r, block.Bytes()); err != nil {
@@ -111,9 +118,9 @@ func (f *importFlags) check() error {
 	switch {
 	case f.from != "" && !slices.Contains(importer.Kinds(), f.o.Kind):
 		return usage("--from is har, postman or openapi, not %q", f.from)
-	case f.rate <= 0 || f.rate > 1e6:
+	case !(f.rate > 0 && f.rate <= 1e6): // which NaN is not either
 		return usage("--rate is more than 0 and at most 1000000 flows a second, not %g", f.rate)
-	case f.o.Writes < 0 || f.o.Writes > 1e9:
+	case !(f.o.Writes >= 0 && f.o.Writes <= 1e9):
 		return usage("--writes is a weight, from 0 to 1e9, not %g", f.o.Writes)
 	case f.o.MaxThink < 0:
 		return usage("--max-think is a duration such as 10s, or 0, not %s", f.o.MaxThink)
@@ -201,7 +208,7 @@ func (a *app) importSaid(f *importFlags, r *importer.Result, path string) error 
 	case on == 0:
 		a.say("nothing of it would be sent: take the marks of comments away where that may be, or see `gameday import --help`")
 	case r.BaseURL() != "":
-		a.say("it sends to %s: check that you may send load there, or give --base", r.BaseURL())
+		a.say("it sends to %s: check that you may send load there, or give --base", importer.Plain(r.BaseURL()))
 	}
 	if writes > 0 {
 		a.say("%s of it may change data (POST, PUT, PATCH, DELETE): send that only where it may", importer.Counted(writes, "request"))

@@ -148,11 +148,27 @@ type size struct {
 const (
 	// mostVUs is how many users there may be when nobody said.
 	mostVUs = 10_000
-	// longestIteration is how long iterations are taken to last at most when users are counted, and backlogTime how much
-	// traffic at the peak may wait for a user before arrivals are dropped.
+	// longestIteration is how long the requests of an iteration are taken to last at most when users are counted, longestPause how
+	// long its pauses, and backlogTime how much traffic at the peak may wait for a user before arrivals are dropped.
 	longestIteration = 8 * time.Second
+	longestPause     = time.Hour
 	backlogTime      = 5 * time.Second
 )
+
+// pauses returns how long an iteration waits between its requests at most: a user who thinks is one more who must be there.
+func pauses(flows []loadgen.Flow) time.Duration {
+	most := time.Duration(0)
+	for _, f := range flows {
+		sum := time.Duration(0)
+		for i, r := range f.Requests {
+			if i < len(f.Requests)-1 && f.Weight > 0 {
+				sum = min(sum+min(r.Think.Max, longestPause), longestPause)
+			}
+		}
+		most = max(most, sum)
+	}
+	return most
+}
 
 func sizeOf(s loadgen.Spec) size {
 	peak := s.Rate * max(1, s.PeakMultiple) * s.Segment.Share()
@@ -160,7 +176,7 @@ func sizeOf(s loadgen.Spec) size {
 	if s.MaxVUs > 0 {
 		out.MaxVUs = s.Segment.Part(s.MaxVUs)
 	} else {
-		out.MaxVUs = int(min(max(50, peak*longestIteration.Seconds()), mostVUs))
+		out.MaxVUs = int(min(max(50, peak*(longestIteration+pauses(s.Flows)).Seconds()), mostVUs))
 	}
 	return out
 }

@@ -288,3 +288,32 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Fatal("it does not end")
 	}
 }
+
+// TestSize has a user for each iteration that may be under way, and counts the pauses of its flow.
+func TestSize(t *testing.T) {
+	pausing := func(weight float64, pauses ...time.Duration) loadgen.Flow {
+		f := loadgen.Flow{Name: "f", Weight: weight}
+		for _, p := range pauses {
+			f.Requests = append(f.Requests, loadgen.Request{Think: loadgen.Pause{Max: p}})
+		}
+		return f
+	}
+	for _, c := range []struct {
+		name  string
+		rate  float64
+		flows []loadgen.Flow
+		want  int
+	}{
+		{"a few at least", 1, []loadgen.Flow{pausing(1, 0)}, 50},
+		{"no pauses", 100, []loadgen.Flow{pausing(1, 0)}, 800},
+		{"the longest flow's pauses", 10, []loadgen.Flow{pausing(1, time.Minute, 12*time.Second, 0), pausing(1, time.Second, 0)}, 800},
+		{"none behind the last request", 10, []loadgen.Flow{pausing(1, 2*time.Second, time.Hour)}, 100},
+		{"a flow that is not run", 10, []loadgen.Flow{pausing(0, time.Hour, 0), pausing(1, 0)}, 80},
+		{"within reason", 1, []loadgen.Flow{pausing(1, math.MaxInt64, math.MaxInt64, 0)}, 3608},
+		{"and the bound", 1000, []loadgen.Flow{pausing(1, time.Hour, 0)}, 10_000},
+	} {
+		if got := sizeOf(loadgen.Spec{Rate: c.rate, Flows: c.flows}).MaxVUs; got != c.want {
+			t.Errorf("%s: %d users, want %d", c.name, got, c.want)
+		}
+	}
+}
