@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,6 +48,10 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) > 1 && slices.Contains([]string{"guard", "generator", "--version"}, os.Args[1]) {
 		os.Exit(run(os.Args[1:])) // under whatever name: on a host the program has another one
+	}
+	// Scripts mostly wait for the game days that they run. -parallel still counts, for it is read later.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
 	}
 	testscript.Main(m, map[string]func(){
 		"gameday": func() {

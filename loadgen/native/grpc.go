@@ -240,6 +240,11 @@ func (c *calls) invoke(u *user, r *request, deadline time.Time) (*answer, error)
 		c.unheard(t.origin, to)
 		return nil, context.Cause(ctx)
 	}
+	// The server knows the deadline too, and may give the call up before our own timer has run.
+	if err != nil && !time.Now().Before(deadline) {
+		c.unheard(t.origin, to)
+		return nil, context.DeadlineExceeded
+	}
 	c.heard(to)
 	st := status.Convert(err)
 	a := &answer{status: int(st.Code()), header: func(name string) string {

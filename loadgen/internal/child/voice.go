@@ -20,6 +20,8 @@ func Role() string { return os.Getenv(variable) }
 // Voice is a child's end of the conversation. Its methods may be called from any goroutine.
 type Voice struct {
 	commands *os.File
+	died     <-chan os.Signal // the parent has, or one of its threads
+	parent   int              // its process
 
 	sending sync.Mutex // guards events
 	events  *json.Encoder
@@ -36,10 +38,13 @@ func Speak() (*Voice, error) {
 	}
 	// What this process prints goes to its parent too: one that is gone must not end it in the midst of a teardown.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	died := make(chan os.Signal, 1)
+	signal.Notify(died, orphaned)
 	syscall.CloseOnExec(EventsFD)
 	syscall.CloseOnExec(CommandsFD)
 	v := NewVoice(os.NewFile(EventsFD, "events"))
 	v.commands = os.NewFile(CommandsFD, "commands")
+	v.died, v.parent = died, os.Getppid()
 	guardMemory(v)
 	return v, os.Unsetenv(memoryVariable)
 }
@@ -58,6 +63,19 @@ func (v *Voice) Hear(do func(Command), exit int, gone func()) {
 	})
 	var l listener
 	over := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-over:
+				return
+			case <-v.died:
+			}
+			if os.Getppid() != v.parent { // otherwise only a thread has ended
+				leave()
+				return
+			}
+		}
+	}()
 	go l.watch(over, func() {
 		go fmt.Fprintln(os.Stderr, wordPrefix+silent()) // which nobody may take
 		leave()
