@@ -55,7 +55,7 @@ test-regress: build
 
 # No namespaces, no programs from elsewhere, no traffic: the part to run after every change.
 test-fast:
-	$(GO) test -short ./clock/... ./faults ./loadgen ./loadgen/baseline ./loadgen/sli/... ./alarms ./importer ./report/... ./scenarios/... ./conductor/... ./internal/...
+	$(GO) test -short ./clock/... ./faults ./loadgen ./loadgen/baseline ./loadgen/sli/... ./alarms/webhook ./importer ./report/... ./scenarios/... ./conductor/... ./internal/...
 
 setup:
 	tools/setup
@@ -82,6 +82,8 @@ examples: build
 fuzz:
 	$(GO) test ./scenarios -run '^$$' -fuzz FuzzLoad -fuzztime 60s -fuzzminimizetime 20x
 	$(GO) test ./loadgen/baseline -run '^$$' -fuzz FuzzLines -fuzztime 60s
+	$(GO) test ./alarms/webhook -run '^$$' -fuzz FuzzRead -fuzztime 60s
+	$(GO) test ./responders/file -run '^$$' -fuzz FuzzLines -fuzztime 60s
 	for f in HAR Postman OpenAPI Detect; do $(GO) test ./importer -run '^$$' -fuzz "^Fuzz$$f\$$" -fuzztime 60s -fuzzminimizetime 20x || exit 1; done
 
 clean:

@@ -96,15 +96,10 @@ func (j *judge) carried(f *alarmFinding) []Item {
 func (j *judge) says(f *alarmFinding, what, title, expected string, wrong func(episode) []string) Item {
 	it := f.item(what, title, time.Duration(0))
 	it.Limit, it.Expected = "–", f.plan.Name+" "+expected+" when it fires"
-	switch {
-	case f.skip != "":
-		it.unknown(f.skip)
-		it.Hint = f.skipHint
+	if f.barred(&it) {
 		return it
-	case f.masked != nil:
-		it.unknown(f.maskedWhy())
-		return it
-	case f.first == nil:
+	}
+	if f.first == nil {
 		it.unknown("it was not seen to fire")
 		return it
 	}

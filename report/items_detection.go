@@ -121,6 +121,20 @@ func (j *judge) absent(alarm string) (*Found, int) {
 	return nil, 0
 }
 
+// barred makes an item unknown that cannot be judged: its cause was never injected, or the alarm was there before.
+func (f *alarmFinding) barred(it *Item) bool {
+	switch {
+	case f.skip != "":
+		it.unknown(f.skip)
+		it.Hint = f.skipHint
+	case f.masked != nil:
+		it.unknown(f.maskedWhy())
+	default:
+		return false
+	}
+	return true
+}
+
 func (f *alarmFinding) maskedWhy() string {
 	if f.class == ClassUnobserved {
 		return "it may have been there before " + f.plan.Cause + " took effect: " + f.plan.Source + " was not watched then"
@@ -191,14 +205,10 @@ func (j *judge) cleared(f *alarmFinding) Item {
 	p := f.plan
 	it := f.item("cleared", "cleared", p.ClearsWithin)
 	it.Expected = fmt.Sprintf("%s is quiet again within %s of the end of %s", p.Name, it.Limit, p.Cause)
+	if f.barred(&it) {
+		return it
+	}
 	switch {
-	case f.skip != "":
-		it.unknown(f.skip)
-		it.Hint = f.skipHint
-		return it
-	case f.masked != nil:
-		it.unknown(f.maskedWhy())
-		return it
 	case f.first == nil:
 		it.unknown("it was not seen to fire, so nothing could clear")
 		return it
@@ -287,15 +297,10 @@ func (j *judge) flaps(f *alarmFinding) Item {
 	it.Limit, it.absence = count(*p.MaxFlaps, "flap"), true
 	it.Expected = fmt.Sprintf("%s comes and goes at most %s while %s is felt", p.Name, count(*p.MaxFlaps,
 		"time")+" more than once", p.Cause)
-	switch {
-	case f.skip != "":
-		it.unknown(f.skip)
-		it.Hint = f.skipHint
+	if f.barred(&it) {
 		return it
-	case f.masked != nil:
-		it.unknown(f.maskedWhy())
-		return it
-	case f.first == nil:
+	}
+	if f.first == nil {
 		it.unknown("it was not seen to fire, so it could not flap")
 		return it
 	}

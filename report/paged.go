@@ -15,13 +15,7 @@ func (j *judge) paged(f *alarmFinding) Item {
 	it := f.item("paged", "paged", p.PagesWithin)
 	it.Expected = fmt.Sprintf("a page about %s leaves %s within %s of the onset of %s", p.Name, p.PagesVia, it.Limit,
 		p.Cause)
-	switch {
-	case f.skip != "":
-		it.unknown(f.skip)
-		it.Hint = f.skipHint
-		return it
-	case f.masked != nil:
-		it.unknown(f.maskedWhy())
+	if f.barred(&it) {
 		return it
 	}
 	if f.first == nil && f.class == ClassUnobserved {

@@ -23,6 +23,7 @@ import (
 	"gameday/loadgen/native"
 	"gameday/responders"
 	"gameday/responders/desk"
+	"gameday/responders/file"
 	"gameday/scenarios"
 )
 
@@ -32,7 +33,7 @@ func catalogue() scenarios.Catalogue {
 	return scenarios.Catalogue{
 		Faults:     kinds.All(),
 		Alarms:     []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), prometheus.Kind(), webhook.Kind()},
-		Responders: []responders.SourceKind{desk.Kind()},
+		Responders: []responders.SourceKind{desk.Kind(), file.Kind()},
 		CheckScript: func(s loadgen.Spec) []loadgen.Problem {
 			return engine.Check(context.Background(), s)
 		},
