@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"gameday/alarms"
@@ -38,20 +37,23 @@ const finalSpan = time.Minute
 // run; its faults must be those of the record. A last line that was cut off is taken away. An error means that the record is
 // as it was.
 func Finalize(ctx context.Context, dir string, s *scenarios.Scenario) ([]Asked, error) {
-	rec, err := report.Read(dir)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := rec.Under(MakePlan(s)); err != nil {
-		return nil, err
-	}
 	f, err := os.OpenFile(filepath.Join(dir, report.EventsFile), os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
 		return nil, fmt.Errorf("opening the record: %w", err)
 	}
 	defer f.Close()
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, fmt.Errorf("locking the record: %w: somebody else is finalizing it", err)
+	if err := lockRecord(f); err != nil {
+		return nil, fmt.Errorf("locking the record: %w: its run is still writing it, or somebody else is finalizing it", err)
+	}
+	rec, err := report.Read(dir)
+	if err != nil {
+		return nil, err
+	}
+	if s.Name != rec.Plan.Scenario {
+		return nil, fmt.Errorf("the record is that of scenario %q, and this is %q: its sources may be others", rec.Plan.Scenario, s.Name)
+	}
+	if _, err := rec.Under(MakePlan(s)); err != nil {
+		return nil, err
 	}
 	more, asked, err := ask(ctx, rec, s)
 	if err != nil {
@@ -77,8 +79,8 @@ func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more [
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	for _, decl := range s.AlarmSources {
-		if decl.Rules != nil {
-			continue // its rules were gameday's own, and ended with it
+		if decl.Rules != nil || tl.Started.Lab {
+			continue // its rules were gameday's own, and ended with it; and so did all that was in a lab
 		}
 		src, err := decl.Kind.Open(decl.ID(), decl.Config, watched(s))
 		if err != nil {
@@ -87,9 +89,18 @@ func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more [
 		if _, here := src.(alarms.Server); here {
 			continue // what it was told ended with the run
 		}
+		// It tells of what it knows to be expected only. What it finds wrong now is not the run's.
+		_, _ = src.Preflight(ctx, expectedOf(s, decl.ID()))
 		episodes, coverage, err := src.History(ctx, span)
+		coverage.Spans = tl.NotBroken(decl.ID(), coverage.Spans)
 		a := report.AlarmRecord{Source: decl.ID(), Span: span, Episodes: episodes, Coverage: coverage}
 		one := judgeAnswer(decl.ID(), len(episodes), err, clock.Share(coverage.Spans, run), tl.AlarmCoverage(decl.ID()))
+		if lost := tl.LostAlarms(decl.ID(), episodes); one.Kept && lost != "" {
+			one.Kept, one.Why = false, "it does not tell of "+lost+" any more, which the record has"
+		}
+		if one.Kept && tooLong(a) {
+			one.Kept, one.Why = false, errTooLong.Error()
+		}
 		if one.Kept {
 			more = append(more, answer{report.AlarmHistory, a})
 		}
@@ -100,12 +111,20 @@ func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more [
 		if err != nil {
 			return nil, nil, fmt.Errorf("opening %s: %w", decl.ID(), err)
 		}
-		if _, here := src.(responders.Server); here {
-			continue // what it knew ended with the run
+		_, here := src.(responders.Server)
+		_, lasting := src.(responders.Lasting)
+		if here || tl.Started.Lab && !lasting {
+			continue // what it knew ended with the run, or with its lab
 		}
 		events, coverage, err := src.History(ctx, span)
 		a := report.ResponseAccount{Source: decl.ID(), Span: span, Events: events, Coverage: coverage}
 		one := judgeAnswer(decl.ID(), len(events), err, clock.Share(coverage.Spans, run), tl.ResponseCoverage(decl.ID()))
+		if now := clock.Share(coverage.Spans, run); one.Kept && len(events) < tl.ResponseEvents(decl.ID()) && now <= tl.ResponseCoverage(decl.ID()) {
+			one.Kept, one.Why = false, fmt.Sprintf("it tells of %d events, and the record has %d", len(events), tl.ResponseEvents(decl.ID()))
+		}
+		if one.Kept && tooLong(a) {
+			one.Kept, one.Why = false, errTooLong.Error()
+		}
 		if one.Kept {
 			more = append(more, answer{report.ResponseRecord, a})
 		}
@@ -162,6 +181,12 @@ func extend(f *os.File, rec *report.Record, more []answer, redact func(string) s
 	}
 	start, now := report.NewTimeline(rec).Start, time.Now()
 	var text bytes.Buffer
+	if info, err := f.Stat(); err != nil {
+		return fmt.Errorf("reading the record: %w", err)
+	} else if info.Size() > whole && !rec.Torn { // a last line that lacks nothing but its end
+		text.WriteByte('\n')
+		lines++
+	}
 	for i, a := range more {
 		data, err := json.Marshal(a.data)
 		if err != nil {

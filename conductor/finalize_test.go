@@ -95,9 +95,43 @@ func TestFinalize(t *testing.T) {
 		if got := outcome(); got != clock.Met {
 			t.Errorf("asked again it is %v", got)
 		}
-		finalize()
+		// It has lost what it knew, or is another: what the record has stays.
+		d.probe.history = func(span clock.Span) ([]alarms.Episode, alarms.Coverage, error) {
+			return nil, alarms.Coverage{Spans: []clock.Span{span}}, nil
+		}
+		if a := finalize(); a.Kept || !strings.Contains(a.Why, "Down any more") {
+			t.Errorf("%+v", a)
+		}
 		if got := outcome(); got != clock.Met {
 			t.Errorf("asked a third time it is %v", got)
+		}
+		// A last line that lacks only its end is one of the record.
+		path := filepath.Join(d.options.Dir, report.EventsFile)
+		whole, _ := os.ReadFile(path)
+		if err := os.WriteFile(path, whole[:len(whole)-1], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d.probe.history = func(span clock.Span) ([]alarms.Episode, alarms.Coverage, error) {
+			return []alarms.Episode{{Key: "Down", Labels: map[string]string{"alertname": "Down"}, Firing: onset.Shift(time.Minute)}},
+				alarms.Coverage{Spans: []clock.Span{span}}, nil
+		}
+		if a := finalize(); !a.Kept {
+			t.Errorf("%+v", a)
+		}
+		if got := outcome(); got != clock.Met {
+			t.Errorf("after a line without an end it is %v", got)
+		}
+		// Nobody adds to a record that is being written.
+		f, err = os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := lockRecord(f); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Finalize(d.t.Context(), d.options.Dir, d.options.Scenario); err == nil || !strings.Contains(err.Error(), "still writing it") {
+			t.Errorf("while somebody writes: %v", err)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"gameday/report"
@@ -31,7 +32,19 @@ func newRecorder(dir string, start time.Time, redact func(string) string, observ
 	if err != nil {
 		return nil, fmt.Errorf("creating the record: %w", err)
 	}
+	if err := lockRecord(f); err != nil { // nobody adds to a record that is being written
+		return nil, errors.Join(fmt.Errorf("locking the record: %w", err), f.Close())
+	}
 	return &recorder{file: f, start: start, redact: redact, observe: observe}, nil
+}
+
+// lockRecord keeps everybody else from writing a record, as long as the file is open. Where files cannot be locked it does not.
+func lockRecord(f *os.File) error {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return err
+	}
+	return nil
 }
 
 // now returns this machine's time as the record counts it: wall time at the start, advanced by the monotonic clock, so

@@ -2,6 +2,7 @@ package conductor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"gameday/loadgen/sli"
 	"gameday/report"
 	"gameday/responders"
+	"gameday/scenarios"
 )
 
 // sources holds the systems that raise alarms and page people, for the length of a run.
@@ -166,9 +168,12 @@ func (s *sources) note(found []report.Found) bool {
 }
 
 // expected lists the alarms that the scenario waits for from one source.
-func (s *sources) expected(id string) []alarms.Expectation {
+func (s *sources) expected(id string) []alarms.Expectation { return expectedOf(s.run.Scenario, id) }
+
+// expectedOf lists the alarms that a scenario waits for from one source.
+func expectedOf(s *scenarios.Scenario, id string) []alarms.Expectation {
 	var out []alarms.Expectation
-	for _, a := range s.run.Scenario.Alarms {
+	for _, a := range s.Alarms {
 		if a.Source == id || a.PagesVia == id {
 			out = append(out, alarms.Expectation{Name: a.Name, Match: a.Match})
 		}
@@ -262,6 +267,9 @@ func (s *sources) accounts() {
 		if err != nil {
 			rec.Error = err.Error()
 		}
+		if tooLong(rec) {
+			rec.Episodes, rec.Coverage, rec.Error = nil, alarms.Coverage{}, errTooLong.Error()
+		}
 		s.run.rec.add(report.AlarmHistory, rec)
 	}
 	for _, src := range s.responders {
@@ -270,8 +278,22 @@ func (s *sources) accounts() {
 		if err != nil {
 			rec.Error = err.Error()
 		}
+		if tooLong(rec) {
+			rec.Events, rec.Coverage, rec.Error = nil, responders.Coverage{}, errTooLong.Error()
+		}
 		s.run.rec.add(report.ResponseRecord, rec)
 	}
+}
+
+// mostAccount bounds what one source tells, in bytes: it is one line of the record, which is read up to 16 MB.
+const mostAccount = 12 << 20
+
+var errTooLong = errors.New("it tells more than a record can hold: expect less of it, or watch for fewer alarms")
+
+// tooLong reports whether an account would make the record unreadable.
+func tooLong(account any) bool {
+	b, err := json.Marshal(account)
+	return err == nil && len(b) > mostAccount
 }
 
 // close ends the watching and what listens.

@@ -15,7 +15,8 @@ type alarmAccount struct {
 	Source   string
 	Episodes []episode // by beginning
 	Coverage alarms.Coverage
-	End      time.Time // of what was asked for, or seen
+	Begin    time.Time // of what was asked for, or seen
+	End      time.Time // likewise
 	Line     int       // of the source's own account; 0 when the episodes were put together from sightings
 	Error    string
 }
@@ -59,7 +60,7 @@ func alarmAccounts(rec *Record, live []seen[AlarmSighting], end time.Time) []ala
 			acc.Error = cmp.Or(acc.Error, a.V.Error)
 			continue
 		}
-		acc.Coverage, acc.End, acc.Line, acc.Error = a.V.Coverage, a.V.Span.End, a.line(), a.V.Error
+		acc.Coverage, acc.Begin, acc.End, acc.Line, acc.Error = a.V.Coverage, a.V.Span.Start, a.V.Span.End, a.line(), a.V.Error
 		acc.Episodes = nil
 		for _, e := range a.V.Episodes {
 			e.Source = acc.Source

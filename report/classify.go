@@ -48,6 +48,10 @@ func (j *judge) find(p *AlarmPlan) *alarmFinding {
 		f.skip, f.skipHint = why, hint
 		return f
 	}
+	if p.unasked {
+		f.skip = "the run did not ask " + p.Source + " about it"
+		return f
+	}
 	f.cause = j.tl.Fault(p.Cause)
 	f.t0, f.gone = f.cause.Onset(), f.cause.Gone()
 	limit := max(p.FiresWithin, p.PagesWithin)

@@ -20,6 +20,7 @@ type delivered struct {
 	// unseen says that an earlier page may have gone unseen.
 	unseen bool
 	doubt  string         // why nobody may have been reached
+	older  string         // a page from before, about which something was done or sent after the onset
 	age    string         // why there may be a page more: one of which nobody can tell when it was opened
 	aged   *responseEvent // what was seen of it last
 }
@@ -47,6 +48,10 @@ func (j *judge) deliveries(a *responseAccount, f *alarmFinding) *delivered {
 		switch pages[e.Page] {
 		case clock.Met:
 			d.events = append(d.events, *e)
+		case clock.Missed:
+			if !e.At.Before(f.t0) && !e.At.Lo.After(f.window.End) {
+				d.older = e.Page
+			}
 		case clock.Unknown:
 			d.aged = e
 			d.age = "whether page " + e.Page + " was opened because of " + f.plan.Cause + ", or before or after it, cannot be told"
@@ -69,11 +74,16 @@ func (j *judge) deliveries(a *responseAccount, f *alarmFinding) *delivered {
 		}
 	}
 	if d.first() == nil {
+		d.reached(f)
+	}
+	if d.first() == nil {
 		return d
 	}
-	d.at = clock.Interval{Lo: d.first().At.Lo, Hi: last.Hi}
+	if d.at.IsZero() {
+		d.at = clock.Interval{Lo: d.first().At.Lo, Hi: last.Hi}
+	}
 	if d.perhaps != nil {
-		d.at.Lo = d.perhaps.At.Lo
+		d.at.Lo = earlierOf(d.at.Lo, d.perhaps.At.Lo)
 	}
 	if d.sure == nil && !d.answered() {
 		d.doubt = "it was sent, and whether it reached anybody is not known"
@@ -83,6 +93,22 @@ func (j *judge) deliveries(a *responseAccount, f *alarmFinding) *delivered {
 		d.sent.Lo = earlierOf(d.sent.Lo, d.at.Lo)
 	}
 	return d
+}
+
+// reached looks for a person who did something about a page of which no delivery is known: whoever answers was reached,
+// between the first that was seen of the page and the answer.
+func (d *delivered) reached(f *alarmFinding) {
+	begun := map[string]*responseEvent{}
+	for i := range d.events {
+		e := &d.events[i]
+		if begun[e.Page] == nil {
+			begun[e.Page] = e
+		}
+		if first := begun[e.Page]; e.Actor.Kind == responders.Human && first != e && !e.At.Before(f.t0) {
+			d.perhaps, d.at = first, clock.Interval{Lo: first.At.Lo, Hi: e.At.Hi}
+			return
+		}
+	}
 }
 
 // answered reports whether a person did something about a page whose delivery is not known.

@@ -21,8 +21,8 @@ func (j *judge) quietAlarm(p *AlarmPlan) Item {
 		it.Hint = fmt.Sprintf("No rule can raise %s: does the expectation name it as its rule does?", p.Name)
 		return it
 	}
-	if a == nil {
-		it.unknown("the record has nothing from " + p.Source)
+	if a == nil || p.unasked {
+		it.unknown(map[bool]string{true: "the run did not ask " + p.Source + " about it", false: "the record has nothing from " + p.Source}[p.unasked])
 		return it
 	}
 	defer j.sourceOfAlarms(&it, a)
@@ -106,6 +106,10 @@ func (j *judge) says(f *alarmFinding, what, title, expected string, wrong func(e
 	var all []string
 	for i := range f.own {
 		j.episodeSeen(&it, &f.own[i])
+		if what == "annotations" && f.own[i].Notes == nil && (f.account.Line == 0 || f.account.Error != "") {
+			it.unknown("what it carried was not recorded, for " + f.plan.Source + " did not answer at the end")
+			return it
+		}
 		all = append(all, wrong(f.own[i])...)
 	}
 	slices.Sort(all)

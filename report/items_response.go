@@ -83,6 +83,8 @@ func (j *judge) pageOf(r *ResponsePlan) *paging {
 		need.End = laterOf(need.End, p.account.End) // a page was opened, and of whom it told nothing was seen yet
 	}
 	switch {
+	case p.pages.older != "":
+		p.skip = "page " + p.pages.older + " was open from before " + p.cause + ": what would have been done about a new one cannot be told"
 	case f.masked != nil:
 		p.skip = "the alarm cannot be judged: " + f.maskedWhy()
 	case f.fired == clock.Unknown:
@@ -304,7 +306,7 @@ func (j *judge) escalated(p *paging) Item {
 	it := p.item("escalate", fmt.Sprintf("escalated to level %d", esc.ToLevel), esc.DeadlinePlan)
 	it.Expected = fmt.Sprintf("the page about %s reaches level %d within %s", p.plan.To, esc.ToLevel, it.Limit)
 	if esc.OnlyAfter > 0 {
-		it.Expected += fmt.Sprintf(", but not before %s, and not at all when it was acknowledged by then",
+		it.Expected += fmt.Sprintf(", but not before %s, and need not when it was acknowledged by then",
 			span(esc.OnlyAfter))
 	}
 	if p.pages != nil && p.pages.tried != nil && p.skip == "" {
@@ -371,7 +373,6 @@ func (p *paging) early(it *Item, ack, up *clock.Interval, after time.Duration) (
 			it.unknown("it was escalated too close to " + span(after) + " to tell whether that was too early")
 			return true
 		}
-		return false
 	}
 	if ack == nil {
 		return false
@@ -382,7 +383,7 @@ func (p *paging) early(it *Item, ack, up *clock.Interval, after time.Duration) (
 		it.met()
 		it.Why = "it was acknowledged after " + latency(l)
 		return true
-	case l.Lo < after:
+	case l.Lo < after && up == nil:
 		it.Measured = "not seen"
 		it.unknown("it was acknowledged too close to " + span(after) + " to tell whether an escalation was needed")
 		return true

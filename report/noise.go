@@ -122,6 +122,10 @@ func (j *judge) judgeNoise(it *Item, plan *NoisePlan, n int, names []string) {
 		it.Hint = j.noiseHint(names)
 		return
 	}
+	if plan.unasked {
+		it.unknown("the run did not ask for all alarms that count as noise here")
+		return
+	}
 	if why := j.unwatched(); why != "" {
 		it.unknown(why)
 		return

@@ -183,8 +183,11 @@ type AlarmPlan struct {
 	// that must not be empty.
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations []string          `json:"annotations,omitempty"`
-	Weight      float64           `json:"weight"`
-	Required    bool              `json:"required,omitempty"`
+
+	// unasked says that the run did not ask the alarm's sources about it: their silence says nothing. See Record.Under.
+	unasked  bool
+	Weight   float64 `json:"weight"`
+	Required bool    `json:"required,omitempty"`
 }
 
 // NoisePlan says which alarms count as noise when nobody expects them.
@@ -195,6 +198,8 @@ type NoisePlan struct {
 	Weight float64           `json:"weight,omitempty"` // 0 is 1
 	// Collateral are the labels of alarms on declared dependents of the faulted targets: reported, not penalised.
 	Collateral []map[string]string `json:"collateral,omitempty"`
+
+	unasked bool // as of AlarmPlan
 }
 
 // ResponsePlan is what people are expected to do about one alarm's page.

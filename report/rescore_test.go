@@ -40,3 +40,33 @@ func TestUnder(t *testing.T) {
 		}
 	}
 }
+
+// TestUnderWhatWasNotAsked leaves unknown what the run did not ask its sources about: their silence says nothing.
+func TestUnderWhatWasNotAsked(t *testing.T) {
+	of := func(name string, change func(*AlarmPlan)) *Plan {
+		return smallPlan(func(p *Plan) {
+			a := downAlarm
+			a.Name, a.Match = name, map[string]string{"alertname": name}
+			if change != nil {
+				change(&a)
+			}
+			p.Alarms = []AlarmPlan{a}
+		})
+	}
+	rec := smallRun(t, of("Down", nil), nil).alarms("prometheus.main", 100, smallWhole).record()
+	under := func(p *Plan) *Scorecard {
+		other, err := rec.Under(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Score(other)
+	}
+	check(t, item(t, under(of("Down", nil)), "alarm.Down.fired"), clock.Missed, 0, "")
+	check(t, item(t, under(of("Down", func(a *AlarmPlan) { a.Match["severity"] = "page" })), "alarm.Down.fired"), clock.Missed, 0, "")
+	check(t, item(t, under(of("Other", nil)), "alarm.Other.fired"), clock.Unknown, 0, "did not ask prometheus.main about it")
+	check(t, item(t, under(of("Other", func(a *AlarmPlan) { a.Quiet, a.Cause, a.FiresWithin = true, "", 0 })), "alarm.Other.quiet"),
+		clock.Unknown, 0, "did not ask")
+	noisy := of("Down", nil)
+	noisy.Noise = &NoisePlan{Watch: map[string]string{"severity": "page"}}
+	check(t, item(t, under(noisy), "noise"), clock.Unknown, 0, "did not ask for all alarms")
+}

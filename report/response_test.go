@@ -52,7 +52,8 @@ func acknowledgements() []responseCase {
 		// Δ.hi = 70.5 − 29.5 = 41 s, and 1 − (41 − 30)/30
 		{"late", true, smallWhole, []responders.Event{page, ack(70, human, "ann", 1)}, "acknowledge", clock.Missed,
 			1 - 11.0/30, "limit is 30s"},
-		{"an ack before the page is none", true, smallWhole, []responders.Event{ack(25, human, "ann", 1), page},
+		{"an ack before the page is none", true, smallWhole, []responders.Event{did(22, responders.Opened, responders.Integration, "desk", 0),
+			ack(25, human, "ann", 1), page},
 			"acknowledge", clock.Missed, 0, ""},
 		{"nobody", true, smallWhole, []responders.Event{page}, "acknowledge", clock.Missed, 0, "nobody acknowledged"},
 		{"nobody seen", true, []clock.Span{during(0, 40)}, []responders.Event{page}, "acknowledge", clock.Unknown, 0,
@@ -68,7 +69,7 @@ func acknowledgements() []responseCase {
 			"nobody was paged"},
 		{"a page before the onset is another's", true, smallWhole, []responders.Event{early, ack(40, human, "ann", 1)},
 			"acknowledge",
-			clock.Missed, 0, "nobody was paged"},
+			clock.Unknown, 0, "was open from before cut"},
 		{"no page, alarm missed", false, smallWhole, nil, "acknowledge", clock.Missed, 0, "nobody was paged"},
 	}
 }
@@ -162,4 +163,25 @@ func TestResponseUnknownAlarm(t *testing.T) {
 		"whether the alarm should have is unknown")
 	b = checkout(t, checkoutPlan(), 700*time.Millisecond, nil).alarms("prometheus.main", 280, whole).end(280, EndComplete)
 	check(t, item(t, Score(b.record()), "response.on-call.acknowledge"), clock.Unknown, 0, "nothing from desk.ops")
+}
+
+// TestAnsweredWithoutANotification has a person answer a page of which no delivery is known: it reached somebody in between.
+func TestAnsweredWithoutANotification(t *testing.T) {
+	plan := smallPlan(func(p *Plan) {
+		p.Alarms = []AlarmPlan{downAlarm}
+		p.Responses = []ResponsePlan{{Name: "on-call", Source: "desk.ops", To: "Down",
+			Acknowledge: &AckPlan{DeadlinePlan: DeadlinePlan{Within: sec(30), Weight: 1}}}}
+	})
+	opened := did(31, responders.Opened, responders.Integration, "desk", 0)
+	for name, ack := range map[string]float64{"in time": 45, "late, or not": 70} {
+		acked := did(ack, responders.Acknowledged, responders.Human, "ann", 1)
+		for _, e := range []*responders.Event{&opened, &acked} {
+			e.Labels = map[string]string{"alertname": "Down"}
+		}
+		b := smallRun(t, plan, nil).alarms("prometheus.main", 100, smallWhole, alarm{name: "Down", pending: 22, firing: 30})
+		it := item(t, Score(b.responses(100, smallWhole, opened, acked).record()), "response.on-call.acknowledge")
+		if want := map[bool]clock.Outcome{true: clock.Met, false: clock.Unknown}[ack < 50]; it.Outcome != want {
+			t.Errorf("%s: %v, %q", name, it.Outcome, it.Why)
+		}
+	}
 }

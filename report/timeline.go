@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gameday/alarms"
 	"gameday/clock"
 	"gameday/faults"
 	"gameday/responders"
@@ -348,8 +349,9 @@ type responseAccount struct {
 	Source   string
 	Events   []responseEvent // by time
 	Coverage responders.Coverage
-	End      time.Time // of what was asked for
-	Line     int       // of the account; 0 when there is none, and the events are those seen live
+	Begin    time.Time // of what was asked for
+	End      time.Time
+	Line     int // of the account; 0 when there is none, and the events are those seen live
 	Error    string
 }
 
@@ -375,7 +377,7 @@ func responseAccounts(rec *Record) []responseAccount {
 		if a.V.Error != "" && acc.Line != 0 {
 			continue // an earlier answer is better than none
 		}
-		acc.Coverage, acc.End, acc.Line, acc.Error = a.V.Coverage, a.V.Span.End, a.line(), a.V.Error
+		acc.Coverage, acc.Begin, acc.End, acc.Line, acc.Error = a.V.Coverage, a.V.Span.Start, a.V.Span.End, a.line(), a.V.Error
 		acc.Events = nil
 		for _, e := range a.V.Events {
 			acc.Events = append(acc.Events, responseEvent{e, a.line()})
@@ -423,6 +425,49 @@ func (t *Timeline) ResponseCoverage(source string) float64 {
 		return 0
 	}
 	return clock.Share(a.Coverage.Spans, clock.Span{Start: t.Start, End: earlierOf(t.End, a.End)})
+}
+
+// ResponseEvents returns how many events the record has from a source of responses.
+func (t *Timeline) ResponseEvents(source string) int {
+	if a := t.responseSource(source); a != nil {
+		return len(a.Events)
+	}
+	return 0
+}
+
+// LostAlarms names an alarm of which the record has an episode that fired, and the given ones have none; empty when there is
+// no such alarm.
+func (t *Timeline) LostAlarms(source string, now []alarms.Episode) string {
+	a := t.alarmSource(source)
+	if a == nil {
+		return ""
+	}
+	for _, e := range a.Episodes {
+		if e.fired() && !slices.ContainsFunc(now, func(n alarms.Episode) bool { return n.Key == e.Key }) {
+			return e.name()
+		}
+	}
+	return ""
+}
+
+// NotBroken returns the spans less the time in which a source was seen to answer without being able to know: a history does
+// not tell of that.
+func (t *Timeline) NotBroken(source string, spans []clock.Span) []clock.Span {
+	var broken []clock.Span
+	for _, s := range t.Sightings {
+		switch n := len(broken); {
+		case s.V.Source != source:
+		case s.V.State == alarms.StateBroken:
+			broken = append(broken, clock.Span{Start: s.V.At.Lo, End: t.End})
+		case n > 0 && broken[n-1].End.Equal(t.End):
+			broken[n-1].End = s.V.At.Hi
+		}
+	}
+	out := []clock.Span{}
+	for _, s := range spans {
+		out = append(out, without(s, broken)...)
+	}
+	return out
 }
 
 // responseSource returns the account of a source of responses, or nil when the record has nothing from it.

@@ -8,17 +8,17 @@ import (
 
 // watch is for which time a source could have seen what happened.
 type watch struct {
-	spans []clock.Span
-	slack time.Duration // how long a gap may be and still hide nothing: one look
-	end   time.Time     // of what the source was asked about
+	spans      []clock.Span
+	slack      time.Duration // how long a gap may be and still hide nothing: one look
+	begin, end time.Time     // of what the source was asked about
 }
 
 func (a *alarmAccount) watch() watch {
-	return watch{a.Coverage.Spans, max(a.Coverage.Resolution, second), a.End}
+	return watch{a.Coverage.Spans, max(a.Coverage.Resolution, second), a.Begin, a.End}
 }
 
 func (a *responseAccount) watch() watch {
-	return watch{a.Coverage.Spans, second, a.End}
+	return watch{a.Coverage.Spans, second, a.Begin, a.End}
 }
 
 // all reports whether the source was watched all through a span, so that what was not seen in it did not happen. A share
@@ -31,10 +31,23 @@ func (w watch) all(need clock.Span) bool {
 	return !gap
 }
 
-// gap returns when the first gap in a span begins that could hide something.
+// gap returns when the first gap in a span begins that could hide something. A gap is as long as it is, not as long as it
+// lies in the span: there is a look at either end of it, but for the last one, after which nobody looked. That may take one
+// look when the span goes to the end of all that the source was asked about.
 func (w watch) gap(need clock.Span) (from time.Time, found bool) {
-	for _, hole := range without(need, w.spans) {
-		if hole.Length() > w.slack {
+	spans := clock.Merge(w.spans)
+	for _, hole := range without(need, spans) {
+		whole := clock.Span{Start: earlierOf(hole.Start, cmpTime(w.begin, hole.Start)), End: laterOf(hole.End, w.end)}
+		last := true
+		for _, s := range spans {
+			if !s.End.After(hole.Start) {
+				whole.Start = s.End
+			}
+			if last && !s.Start.Before(hole.End) {
+				whole.End, last = s.Start, false
+			}
+		}
+		if len(spans) == 0 || whole.Length() > w.slack || last && need.End.Before(w.end) {
 			return hole.Start, true
 		}
 	}

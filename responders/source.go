@@ -18,6 +18,10 @@ type Source interface {
 	History(ctx context.Context, span clock.Span) ([]Event, Coverage, error)
 }
 
+// Lasting is implemented by sources that tell the same wherever and whenever they are asked: also after the lab is gone in
+// which the run was.
+type Lasting interface{ Lasting() }
+
 // Finding is one result of a preflight, as in alarms.
 type Finding struct {
 	Blocks  bool   `json:"blocks"`

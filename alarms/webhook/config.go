@@ -17,8 +17,11 @@ type Config struct {
 	Beat   string `hcl:"heartbeat,optional"`      // something is posted at least so often
 	Error  string `hcl:"clock_error,optional"`    // of the sender's clock, at the most; 2s
 	Delay  string `hcl:"delay,optional"`          // from an alarm to its posting, at the most, where no time is given; 10s
-	Pages  bool   `hcl:"pages,optional"`          // what is posted is a page
-	Map    []Map  `hcl:"mapping,block" json:"map,omitempty"`
+	// Repeats says that a firing alarm is posted again and again; true unless it is set. Without a time of its own, an alarm that is
+	// heard of first may then be an old one.
+	Repeats *bool `hcl:"repeats,optional"`
+	Pages   bool  `hcl:"pages,optional"` // what is posted is a page
+	Map     []Map `hcl:"mapping,block" json:"map,omitempty"`
 }
 
 // Map says where in a posted JSON value an alarm is. Values are paths as of github.com/tidwall/gjson: "data.title",
@@ -46,7 +49,7 @@ var alertmanager = Map{Each: "alerts", Name: "labels.alertname", State: "status"
 type settings struct {
 	listen, token      string
 	beat, slack, delay time.Duration
-	pages              bool
+	pages, repeats     bool
 	Map
 	// started and ended are the paths of the two times of the known formats; a mapping has one.
 	started, ended string
@@ -64,7 +67,7 @@ func (c *Config) parse() (s settings, err error) {
 	wrong := func(field, summary, format string, args ...any) {
 		errs = append(errs, &faults.FieldError{Field: field, Summary: summary, Detail: fmt.Sprintf(format, args...)})
 	}
-	s = settings{listen: c.Listen, token: c.Token, pages: c.Pages}
+	s = settings{listen: c.Listen, token: c.Token, pages: c.Pages, repeats: c.Repeats == nil || *c.Repeats}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		wrong("listen", "Invalid address", "%q is not host:port, such as \"127.0.0.1:9099\".", c.Listen)
 	}

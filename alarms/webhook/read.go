@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -18,6 +19,7 @@ import (
 const (
 	mostAlarms = 1_000   // of one posting
 	mostText   = 4 << 10 // bytes of one label or annotation
+	mostLabels = 64      // of one alarm; and annotations
 )
 
 // posted is one alarm as it was posted.
@@ -27,6 +29,7 @@ type posted struct {
 	notes  map[string]string
 	firing bool
 	at     clock.Interval
+	timed  bool // it gave the time itself
 }
 
 // read takes the alarms out of what was posted. Its errors are for the sender; nothing of a posting counts that has one.
@@ -68,7 +71,9 @@ func (s *settings) one(v gjson.Result, received time.Time) (p posted, err error)
 	}{{p.labels, s.From, s.Labels}, {p.notes, s.NotesIn, s.Notes}} {
 		if of.from != "" {
 			v.Get(of.from).ForEach(func(k, v gjson.Result) bool {
-				of.to[k.String()] = clip(v.String())
+				if len(of.to) < mostLabels {
+					of.to[clip(k.String())] = clip(v.String())
+				}
 				return true
 			})
 		}
@@ -96,30 +101,30 @@ func (s *settings) one(v gjson.Result, received time.Time) (p posted, err error)
 	if p.firing {
 		path = s.started
 	}
-	p.at, err = s.when(v, path, received)
+	p.at, p.timed, err = s.when(v, path, received)
 	return p, err
 }
 
 // when says when an alarm changed. Its own time is by the sender's clock, which nobody can measure from here: it is as good as
 // clock_error says. Without one, it was at most delay ago. It was never after it was posted.
-func (s *settings) when(v gjson.Result, path string, received time.Time) (clock.Interval, error) {
+func (s *settings) when(v gjson.Result, path string, received time.Time) (i clock.Interval, timed bool, err error) {
 	stamp := v.Get(path)
 	if path == "" || stamp.String() == "" {
-		return clock.Between(received.Add(-s.delay), received), nil
+		return clock.Between(received.Add(-s.delay), received), false, nil
 	}
 	at, err := instant(stamp)
 	if err != nil {
-		return clock.Interval{}, fmt.Errorf("its time at %q: %w", path, err)
+		return clock.Interval{}, false, fmt.Errorf("its time at %q: %w", path, err)
 	}
 	lo, hi := at.Add(-s.slack), at.Add(s.slack)
 	if hi.After(received) {
 		hi = received
 	}
 	if lo.After(hi) {
-		return clock.Interval{}, fmt.Errorf("its time %s is %s after it was posted: the sender's clock is wrong by more than clock_error", at.Format(time.RFC3339),
+		return clock.Interval{}, false, fmt.Errorf("its time %s is %s after it was posted: the sender's clock is wrong by more than clock_error", at.Format(time.RFC3339),
 			at.Sub(received).Round(time.Second))
 	}
-	return clock.Between(lo, hi), nil
+	return clock.Between(lo, hi), true, nil
 }
 
 // instant reads a time: RFC 3339, or Unix seconds, or milliseconds.
@@ -138,13 +143,8 @@ func instant(v gjson.Result) (time.Time, error) {
 	return time.UnixMilli(int64(n * 1000)), nil
 }
 
-// clip bounds a text that others wrote.
-func clip(s string) string {
-	if len(s) > mostText {
-		return s[:mostText]
-	}
-	return s
-}
+// clip bounds a text that others wrote, and lets go of what it was cut from.
+func clip(s string) string { return strings.Clone(s[:min(len(s), mostText)]) }
 
 // observations are what a posting shows.
 func (p posted) observations(pages bool, received time.Time) []alarms.Observation {

@@ -23,6 +23,9 @@ import (
 	"gameday/clock"
 )
 
+// mostKnown bounds the alarms that are remembered as quiet.
+const mostKnown = 10_000
+
 // mostBody bounds one posting, in bytes.
 const mostBody = 4 << 20
 
@@ -41,6 +44,8 @@ type Source struct {
 	expected []alarms.Expectation
 	notes    map[string]map[string]string // key → annotations
 	firing   map[string]clock.Interval    // key → since when
+	known    map[string]bool              // keys that were quiet once
+	began    time.Time                    // when it began to listen
 	garbled  []looks.Fault                // postings that could not be read, each from the last good one on
 	pending  []alarms.Observation         // that Watch has not emitted
 	changed  chan struct{}
@@ -59,7 +64,7 @@ func New(name string, c Config, noise map[string]string) (*Source, error) {
 		return nil, err
 	}
 	return &Source{name: name, noise: maps.Clone(noise), settings: s, account: looks.New(max(s.beat, time.Second)),
-		notes: map[string]map[string]string{}, firing: map[string]clock.Interval{}, changed: make(chan struct{})}, nil
+		notes: map[string]map[string]string{}, firing: map[string]clock.Interval{}, known: map[string]bool{}, began: time.Now(), changed: make(chan struct{})}, nil
 }
 
 // Start listens until Stop.
@@ -94,10 +99,11 @@ func (s *Source) Stop() error {
 
 // ServeHTTP takes one posting, on any path.
 func (s *Source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	received := time.Now()
+	received, last := time.Now(), s.account.Last()
 	status, err := s.take(w, r, received)
-	if status == http.StatusBadRequest { // whoever may post has said something that nobody understands
-		s.garble(received, err)
+	// Whoever may post has said something that nobody understands.
+	if status == http.StatusBadRequest || status == http.StatusUnsupportedMediaType && s.token != "" {
+		s.garble(last, received, err)
 	}
 	if err != nil {
 		http.Error(w, err.Error(), status)
@@ -109,6 +115,9 @@ func (s *Source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Source) take(w http.ResponseWriter, r *http.Request, received time.Time) (status int, err error) {
 	if r.Method != http.MethodPost {
 		return http.StatusMethodNotAllowed, errors.New("alarms are posted: use POST")
+	}
+	if s.token == "" && !ours(r.Host) { // a foreign web page may call us by a name of its own
+		return http.StatusForbidden, errors.New("without a token alarms are taken under an address or localhost only")
 	}
 	if !s.admits(r) {
 		return http.StatusUnauthorized, errors.New("the token is missing or wrong: Authorization: Bearer …, or ?token=…")
@@ -133,9 +142,9 @@ func (s *Source) take(w http.ResponseWriter, r *http.Request, received time.Time
 const mostGarbled = 1_000
 
 // garble books a posting that could not be read: an alarm may be in it.
-func (s *Source) garble(at time.Time, err error) {
+func (s *Source) garble(last, at time.Time, err error) {
 	from := at
-	if last := s.account.Last(); !last.IsZero() {
+	if !last.IsZero() && last.Before(at) {
 		from = last
 	}
 	s.mu.Lock()
@@ -146,6 +155,14 @@ func (s *Source) garble(at time.Time, err error) {
 		return
 	}
 	s.garbled = append(s.garbled, f)
+}
+
+// ours reports whether a request was made to an address, or to this machine by its own name.
+func ours(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return host == "localhost" || net.ParseIP(strings.Trim(host, "[]")) != nil
 }
 
 // admits reports whether a request has the token, if there is one.
@@ -169,13 +186,20 @@ func (s *Source) note(list []posted, received time.Time) {
 	for _, p := range list {
 		since, fires := s.firing[p.key]
 		switch {
-		case !s.wanted(p.labels), !p.firing && !fires:
+		case !s.wanted(p.labels):
 			continue
-		case p.firing && fires && !since.Before(p.at):
+		case !p.firing && !fires:
+			s.known[p.key] = len(s.known) < mostKnown
+			continue
+		case p.firing && fires && (!p.timed || !since.Before(p.at)):
 			continue
 		case p.firing && fires: // its end was never posted: it was somewhere between
 			s.emit(alarms.Observation{At: clock.Between(since.Lo, p.at.Hi), Key: p.key, Labels: p.labels, State: alarms.StateInactive})
 		}
+		if p.firing && !p.timed && s.repeats && !s.known[p.key] {
+			p.at.Lo = s.began.Add(-s.delay) // it may be an old one that is told of again
+		}
+		s.known[p.key] = true
 		if p.firing {
 			s.firing[p.key] = p.at
 			s.notes[p.key] = p.notes

@@ -11,7 +11,7 @@ import (
 )
 
 func (a *app) finalizeCmd() *cobra.Command {
-	l, o := &loading{}, &output{}
+	l, o := &loading{pickedBy: "--name"}, &output{}
 	var file string
 	c := &cobra.Command{
 		Use:   "finalize [RECORD]",
@@ -56,9 +56,9 @@ func (a *app) finalize(ctx context.Context, dir, file string, l *loading) error 
 		if _, err := os.Stat(file); err != nil {
 			return usage("the scenario %s that was run is not here; name it with --scenario FILE", file)
 		}
-		if l.scenario == "" {
-			l.scenario = rec.Plan.Scenario
-		}
+	}
+	if l.scenario == "" {
+		l.scenario = rec.Plan.Scenario
 	}
 	_, s, err := l.one(a, file, false)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -49,6 +50,7 @@ var engine = sync.OnceValue(func() loadgen.Generator {
 type loading struct {
 	vars, varFiles []string
 	scenario       string
+	pickedBy       string // the flag that says which scenario of a file; empty is --scenario
 }
 
 func (l *loading) flags(c *cobra.Command) {
@@ -107,7 +109,7 @@ func (l *loading) one(a *app, path string, json bool) (*scenarios.File, *scenari
 		names = append(names, s.Name)
 	}
 	if l.scenario == "" {
-		return nil, nil, usage("%s has %d scenarios: %s; choose one with --scenario", path, len(names), strings.Join(names, ", "))
+		return nil, nil, usage("%s has %d scenarios: %s; choose one with %s", path, len(names), strings.Join(names, ", "), cmp.Or(l.pickedBy, "--scenario"))
 	}
 	return nil, nil, usage("%s has no scenario %q; it has %s", path, l.scenario, strings.Join(names, ", "))
 }

@@ -154,7 +154,6 @@ func (c call) escalated(w *World, e *report.EscalatePlan) Fact {
 			return c.shortened(Fact{Answer: Broken, Plain: c.plain && !near})
 		}
 		f.Plain = f.Plain && !near
-		return f
 	}
 	i := slices.IndexFunc(c.events, func(h happening) bool {
 		return h.Kind == responders.Acknowledged && h.Actor.Kind == responders.Human

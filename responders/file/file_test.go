@@ -1,12 +1,10 @@
 package file
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"gameday/clock"
@@ -118,37 +116,6 @@ func TestNotThereYet(t *testing.T) {
 	s.path = t.TempDir()
 	if _, _, err := s.History(t.Context(), hour); err == nil {
 		t.Error("a folder was read")
-	}
-}
-
-// TestWatch emits what is added while the game day lasts, and each line once it is whole.
-func TestWatch(t *testing.T) {
-	s := written(t, `{"page":"0","kind":"opened","at":"2026-11-20T13:00:00Z","labels":{"alertname":"Old"}}`+"\n")
-	var seen []string
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() {
-			done <- s.Watch(ctx, func(e responders.Event) { seen = append(seen, string(e.Kind)+" "+e.Page) })
-		}()
-		synctest.Wait()
-		old, err := os.ReadFile(s.path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, end := range []int{100, 250, len(exercise)} {
-			if err := os.WriteFile(s.path, append(old[:len(old):len(old)], exercise[:end]...), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(2 * time.Second)
-		}
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	if got := strings.Join(seen, ", "); got != "opened 1, notified 1, acknowledged 1, marked " {
-		t.Errorf("%q", got)
 	}
 }
 

@@ -11,16 +11,15 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"gameday/clock"
 	"gameday/responders"
 )
 
-const (
-	mostBytes = 64 << 20    // of the file
-	lookEvery = time.Second // while the game day lasts
-)
+// mostBytes bounds the file: its account must find room in one line of the record.
+const mostBytes = 6 << 20
 
 // Source is one file. Its methods may be called concurrently; Watch by one goroutine at a time.
 type Source struct {
@@ -46,9 +45,12 @@ func New(name string, c Config) (*Source, error) {
 	return s, nil
 }
 
+// Lasting says that the file is there after the run.
+func (s *Source) Lasting() {}
+
 // read reads the file as it is. One that is not there has nothing in it.
 func (s *Source) read() ([]byte, error) {
-	f, err := os.OpenFile(s.path, os.O_RDONLY, 0)
+	f, err := os.OpenFile(s.path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe is refused, and not waited for
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -89,31 +91,10 @@ func (s *Source) Preflight(context.Context) ([]responders.Finding, error) {
 	return nil, nil
 }
 
-// Watch emits the events that are added, until ctx ends. What cannot be read is for History to complain of.
-func (s *Source) Watch(ctx context.Context, emit func(responders.Event)) error {
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
-	before, err := s.read()
-	first := 0
-	if err == nil {
-		p, _, _ := s.parse(before)
-		first = len(p.events) // of another game day
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-		text, err := s.read()
-		if err != nil {
-			continue
-		}
-		p, _, _ := s.parse(text)
-		for ; first < len(p.events); first++ {
-			emit(p.events[first])
-		}
-	}
+// Watch emits nothing: a line may be mended as long as the file is not asked for, and what was emitted would stay.
+func (s *Source) Watch(ctx context.Context, _ func(responders.Event)) error {
+	<-ctx.Done()
+	return nil
 }
 
 // History returns the events in the span, and the stretches of it of which the file says that it is complete. A line that
