@@ -85,8 +85,12 @@ func (j *judge) deliveries(a *responseAccount, f *alarmFinding) *delivered {
 	if d.perhaps != nil {
 		d.at.Lo = earlierOf(d.at.Lo, d.perhaps.At.Lo)
 	}
-	if d.sure == nil && !d.answered() {
-		d.doubt = "it was sent, and whether it reached anybody is not known"
+	if d.sure == nil {
+		if by := d.answered(); by != nil { // by then at the latest
+			d.at.Hi = laterOf(d.at.Hi, by.At.Hi)
+		} else {
+			d.doubt = "it was sent, and whether it reached anybody is not known"
+		}
 	}
 	if from, gap := a.watch().gap(clock.Span{Start: f.t0.Lo, End: d.at.Lo}); gap {
 		d.unseen, d.at.Lo = true, laterOf(f.t0.Lo, from)
@@ -111,14 +115,14 @@ func (d *delivered) reached(f *alarmFinding) {
 	}
 }
 
-// answered reports whether a person did something about a page whose delivery is not known.
-func (d *delivered) answered() bool {
-	for _, e := range d.events {
-		if e.Actor.Kind == responders.Human && !e.At.Before(d.perhaps.At) {
-			return true
+// answered returns what a person did first about a page whose delivery is not known; nil when nobody did anything.
+func (d *delivered) answered() *responseEvent {
+	for i := range d.events {
+		if e := &d.events[i]; e.Actor.Kind == responders.Human && !e.At.Before(d.perhaps.At) {
+			return e
 		}
 	}
-	return false
+	return nil
 }
 
 // opened answers whether a page was opened after the onset, and while an alarm still counts for the fault, by the first that was seen of it. What only goes on with a

@@ -383,7 +383,7 @@ func (p *paging) early(it *Item, ack, up *clock.Interval, after time.Duration) (
 		it.met()
 		it.Why = "it was acknowledged after " + latency(l)
 		return true
-	case l.Lo < after && up == nil:
+	case l.Lo < after && (up == nil || up.Sub(p.since).Within(it.Within) != clock.Met):
 		it.Measured = "not seen"
 		it.unknown("it was acknowledged too close to " + span(after) + " to tell whether an escalation was needed")
 		return true

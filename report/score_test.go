@@ -253,8 +253,8 @@ func TestPagedViaResponders(t *testing.T) {
 		did(40, responders.Acknowledged, responders.Human, "ann", 1)) // who answers was reached
 	it = item(t, Score(b.record()), "alarm.Down.paged")
 	check(t, it, clock.Met, 1, "")
-	if it.Latency.Mid().Round(time.Second) != sec(13) {
-		t.Errorf("the page counts from %v, want that of 33 s: one that was not delivered is none", it.Latency)
+	if it.Latency.Lo < sec(12) || it.Latency.Lo > sec(13) || it.Latency.Hi < sec(20) || it.Latency.Hi > sec(21) {
+		t.Errorf("the page counts from %v, want from that of 33 s to the answer at 40 s: one that was not delivered is none", it.Latency)
 	}
 }
 

@@ -39,6 +39,9 @@ func (w *World) sources() {
 
 func (w *World) source(name string) *source {
 	s := &source{name: name, stamps: w.chance(0.6), grain: time.Millisecond, every: w.between(0.5, 5)}
+	if w.chance(0.1) { // slower than most limits
+		s.every = w.between(5, 30)
+	}
 	s.phase = w.between(0, s.every.Seconds())
 	if w.chance(0.3) {
 		s.grain = time.Second
@@ -58,6 +61,9 @@ func (w *World) source(name string) *source {
 	}
 	if w.chance(0.02) {
 		s.blind = []span{{0, forever}}
+	}
+	if w.chance(0.03) { // lost for good
+		s.blind = append(s.blind, span{w.between(0, w.length.Seconds()), forever})
 	}
 	for w.chance(0.2) {
 		s.away = append(s.away, hole())

@@ -66,6 +66,7 @@ type alarm struct {
 	wait   time.Duration // its pending phase
 	bouts  []bout
 	hushed []span // silences
+	apart  time.Duration
 }
 
 // bout is one time that the alarm's condition held. fired and ended are forever where that never came.
@@ -170,7 +171,7 @@ func (f *fault) inject(w *World) {
 
 // expect adds an expected alarm with what it does.
 func (w *World) expect(i int) {
-	a := &alarm{labels: map[string]string{"alertname": fmt.Sprintf("Down%d", i+1), "severity": "page"}}
+	a := &alarm{labels: map[string]string{"alertname": fmt.Sprintf("Down%d", i+1), "severity": "page"}, apart: w.apart()}
 	zero := 0
 	a.plan = report.AlarmPlan{Name: a.labels["alertname"], Source: w.rules.name, Match: map[string]string{
 		"alertname": a.labels["alertname"]}, FiresWithin: w.between(8, 60), Weight: float64(1 + w.IntN(3)),
@@ -206,7 +207,7 @@ func (w *World) expect(i int) {
 // bout adds a time in which the condition held, with the firing that comes of it, unless it is too close to the one
 // before.
 func (a *alarm) bout(from, long time.Duration) {
-	if n := len(a.bouts); n > 0 && from < a.bouts[n-1].ended+apart {
+	if n := len(a.bouts); n > 0 && from < a.bouts[n-1].ended+a.apart {
 		return
 	}
 	b := bout{pending: from, fired: from + a.wait, ended: from + long}
@@ -217,14 +218,16 @@ func (a *alarm) bout(from, long time.Duration) {
 	case b.fired >= b.ended:
 		b.fired = forever
 	case b.ended < forever:
-		b.ended = max(b.ended, b.fired+apart)
+		b.ended = max(b.ended, b.fired+a.apart)
 	}
 	a.bouts = append(a.bouts, b)
 }
 
-// apart is how long an alarm is quiet at the least between two bouts, and how long one lasts: longer than the slowest
-// source looks.
-const apart = 12 * time.Second
+// apart is how long an alarm is quiet at the least between two bouts, and how long one lasts: longer than the slower source
+// takes to look.
+func (w *World) apart() time.Duration {
+	return max(12*time.Second, max(w.rules.every, w.router.every)*5/4)
+}
 
 // behave draws how an alarm takes its fault.
 func (w *World) behave(a *alarm, cause *fault) {
@@ -236,7 +239,7 @@ func (w *World) behave(a *alarm, cause *fault) {
 		gone = w.ended
 	}
 	stays := func(from time.Duration) time.Duration {
-		return max(apart, gone-from+w.around(max(5*time.Second, a.plan.ClearsWithin)))
+		return max(a.apart, gone-from+w.around(max(5*time.Second, a.plan.ClearsWithin)))
 	}
 	seen := t0 + max(0, w.around(a.plan.FiresWithin)-a.wait) // its condition holds
 	if w.chance(0.5) {
@@ -254,21 +257,21 @@ func (w *World) behave(a *alarm, cause *fault) {
 		}
 	case p < 0.72: // firing or pending before
 		early := max(time.Millisecond, t0-w.around(a.wait+5*time.Second))
-		a.bout(early, max(apart, gone-early+w.between(-20, 20)))
+		a.bout(early, max(a.apart, gone-early+w.between(-20, 20)))
 	case p < 0.76: // pending just before, so that it fires just after
 		early := max(time.Millisecond, t0-w.between(0.001, max(0.002, a.wait.Seconds())))
 		a.bout(early, stays(early))
 	case p < 0.9: // it comes and goes
 		at := seen
 		for range 2 + w.IntN(3) {
-			long := a.wait + apart + w.between(0, 20)
+			long := a.wait + a.apart + w.between(0, 20)
 			a.bout(at, long)
-			at += long + apart + w.between(0, 20)
+			at += long + a.apart + w.between(0, 20)
 		}
 	case p < 0.95:
 		a.bout(seen, forever)
 	default:
-		long := a.wait + apart + w.between(0, 10)
+		long := a.wait + a.apart + w.between(0, 10)
 		a.bout(seen, long)
 		a.bout(gone+w.between(1, 40), long) // once more, when the fault is gone
 	}
@@ -284,7 +287,7 @@ func (w *World) behave(a *alarm, cause *fault) {
 
 // strange adds an alarm that nobody expects.
 func (w *World) strange(i int) {
-	a := &alarm{labels: map[string]string{"alertname": fmt.Sprintf("Stranger%d", i+1), "severity": "page"}}
+	a := &alarm{labels: map[string]string{"alertname": fmt.Sprintf("Stranger%d", i+1), "severity": "page"}, apart: w.apart()}
 	switch w.IntN(5) {
 	case 0:
 		a.labels["severity"] = "info"
@@ -299,7 +302,7 @@ func (w *World) strange(i int) {
 	if w.rules.pending {
 		a.wait = []time.Duration{0, 5 * time.Second}[w.IntN(2)]
 	}
-	a.bout(w.between(0, w.length.Seconds()), a.wait+apart+w.between(0, 120))
+	a.bout(w.between(0, w.length.Seconds()), a.wait+a.apart+w.between(0, 120))
 	if w.chance(0.2) {
 		a.hushed = []span{{0, forever}}
 	}
