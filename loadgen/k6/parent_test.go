@@ -81,26 +81,36 @@ func readiness(t *testing.T, pid int) string {
 	return strings.TrimSpace(string(b))
 }
 
-func TestChildEndsWithItsParent(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Dir(write(t, "s.js", `
-import { sleep } from 'k6';
-export default function () { sleep(0.2); }
-`))
+// parentOf starts a process that runs the script in a folder, and returns once its traffic has begun, with what it says after that.
+func parentOf(t *testing.T, dir string) (*exec.Cmd, *bufio.Reader) {
+	t.Helper()
 	parent := exec.Command(os.Args[0])
 	parent.Env = append(os.Environ(), parentVariable+"="+dir)
-	out, err := parent.StdoutPipe()
+	pipe, err := parent.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := parent.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer parent.Wait()
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || line != "ready\n" {
+	t.Cleanup(func() {
+		_ = parent.Process.Kill() // most tests have done so
+		_ = parent.Wait()
+	})
+	out := bufio.NewReader(pipe)
+	if line, err := out.ReadString('\n'); err != nil || line != "ready\n" {
 		t.Fatalf("the parent says %q: %v", line, err)
 	}
+	return parent, out
+}
+
+func TestChildEndsWithItsParent(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Dir(write(t, "s.js", `
+import { sleep } from 'k6';
+export default function () { sleep(0.2); }
+`))
+	parent, _ := parentOf(t, dir)
 	pids := children(t, dir)
 	if len(pids) != 1 {
 		t.Fatalf("the children are %v", pids)
@@ -136,19 +146,7 @@ export function teardown() {
   http.get('`+s.URL+`');
 }
 `))
-	parent := exec.Command(os.Args[0])
-	parent.Env = append(os.Environ(), parentVariable+"="+dir)
-	out, err := parent.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := parent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer parent.Wait()
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
-		t.Fatalf("the parent says %q: %v", line, err)
-	}
+	parent, _ := parentOf(t, dir)
 	if err := parent.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -172,21 +170,7 @@ import { sleep } from 'k6';
 export default function () { sleep(0.2); }
 export function teardown() { http.get('`+s.URL+`'); }
 `))
-	parent := exec.Command(os.Args[0])
-	parent.Env = append(os.Environ(), parentVariable+"="+dir)
-	pipe, err := parent.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := parent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer parent.Wait()
-	defer parent.Process.Kill()
-	out := bufio.NewReader(pipe)
-	if line, err := out.ReadString('\n'); err != nil || line != "ready\n" {
-		t.Fatalf("the parent says %q: %v", line, err)
-	}
+	parent, out := parentOf(t, dir)
 	if err := parent.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
