@@ -22,6 +22,31 @@ type Source interface {
 // which the run was.
 type Lasting interface{ Lasting() }
 
+// Expecter is implemented by sources that must know which alarms' pages matter. Expect is called before the first
+// Preflight, with the labels of each.
+type Expecter interface {
+	Expect(match []map[string]string)
+}
+
+// Roster is implemented by sources that know who is on call. It is asked before the first request, and at each onset.
+type Roster interface {
+	// OnCall returns who is on call now, for what the source's block names.
+	OnCall(ctx context.Context) ([]Duty, error)
+}
+
+// Duty is somebody's turn to be paged.
+type Duty struct {
+	Who   string `json:"who"`             // as in Actor.ID
+	Level int    `json:"level"`           // from 1
+	Team  string `json:"team,omitempty"`  // the policy, schedule or team it is for
+	Until string `json:"until,omitempty"` // as the source gives it
+}
+
+// Real is implemented by sources that may page people: it says whether their pages do. Sources of another sort page nobody.
+type Real interface {
+	RealPages() bool
+}
+
 // Finding is one result of a preflight, as in alarms.
 type Finding struct {
 	Blocks  bool   `json:"blocks"`
@@ -44,6 +69,32 @@ const (
 	Noted          Kind = "noted"          // free text
 	Resolved       Kind = "resolved"
 )
+
+// What people do beside answering pages. Such an event may be about no page: what happened while the page was open counts.
+const (
+	Joined        Kind = "joined"         // the actor takes part; Text is the role, where there is one
+	RoomOpened    Kind = "room_opened"    // a place to talk in writing, opened for this; Text is its name
+	BridgeOpened  Kind = "bridge_opened"  // a call
+	Told          Kind = "told"           // customers were told; Text is what
+	Diagnosed     Kind = "diagnosed"      // somebody said what is wrong; Text is what
+	RunbookOpened Kind = "runbook_opened" // Text is which
+	Filed         Kind = "filed"          // a post-mortem; Text is where
+)
+
+// Kinds returns all kinds of event.
+func Kinds() []Kind {
+	return []Kind{Opened, Notified, Acknowledged, Unacknowledged, Escalated, Marked, Noted, Resolved, Joined, RoomOpened, BridgeOpened, Told,
+		Diagnosed, RunbookOpened, Filed}
+}
+
+// OfPage reports whether an event of this kind is always about a page.
+func (k Kind) OfPage() bool {
+	switch k {
+	case Opened, Notified, Acknowledged, Unacknowledged, Escalated, Resolved:
+		return true
+	}
+	return false
+}
 
 // ActorKind tells people from machines.
 type ActorKind string
@@ -77,8 +128,12 @@ type Event struct {
 	Targets []string `json:"targets,omitempty"`
 	// Delivered is "yes", "no" or "unknown", for Notified.
 	Delivered string `json:"delivered,omitempty"`
-	Text      string `json:"text,omitempty"`  // the mark's name, or the note
-	Grade     string `json:"grade,omitempty"` // A system of record with a human actor … D attestation
+	Text      string `json:"text,omitempty"` // the mark's name, the note, or what the kind says
+	// Channel is how: website, mobile, phone, sms, chat, e-mail, api; empty when nobody knows.
+	Channel string `json:"channel,omitempty"`
+	// Team is whom the event concerns, as the source names it: a service, an escalation policy, a team.
+	Team  string `json:"team,omitempty"`
+	Grade string `json:"grade,omitempty"` // A system of record with a human actor … D attestation
 }
 
 // Coverage says for which time the source could have seen events.

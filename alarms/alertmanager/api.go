@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"gameday/alarms/internal/web"
+	"gameday/sources/web"
 )
 
 // alert is an alarm that the Alertmanager holds.

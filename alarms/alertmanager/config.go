@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"gameday/alarms/internal/web"
 	"gameday/faults"
+	"gameday/sources/web"
 )
 
 // Config says where an Alertmanager is. Durations are Go strings ("1s"). Secrets are left out of JSON and of every

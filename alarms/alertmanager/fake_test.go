@@ -95,7 +95,7 @@ func TestPreflightFindings(t *testing.T) {
 		{"ready", &fake{metrics: metrics}, 0, ""},
 		{"refused once", &fake{metrics: metrics, refuse: []int{429}}, 0, ""},
 		{"broken once", &fake{metrics: metrics, refuse: []int{500}}, 0, ""},
-		{"refused", &fake{refuse: []int{503, 503}}, 1, "does not answer"},
+		{"refused", &fake{refuse: slices.Repeat([]int{503}, 50)}, 1, "does not answer"},
 		{"garbage", &fake{body: "[{", metrics: metrics}, 1, "unexpected end of JSON input"},
 		{"no metrics", &fake{}, 0, "cannot be counted"},
 		{"other metrics", &fake{metrics: "up 1\n"}, 0, "cannot be counted"},

@@ -12,9 +12,9 @@ import (
 
 	"gameday/alarms"
 	"gameday/alarms/internal/fold"
-	"gameday/alarms/internal/looks"
-	"gameday/alarms/internal/web"
 	"gameday/clock"
+	"gameday/sources/looks"
+	"gameday/sources/web"
 )
 
 // Source is one Alertmanager. Its methods may be called concurrently; Watch by one goroutine at a time.

@@ -14,10 +14,10 @@ import (
 
 	"gameday/alarms"
 	"gameday/alarms/internal/fold"
-	"gameday/alarms/internal/looks"
 	"gameday/clock"
 	"gameday/faults"
 	"gameday/loadgen/sli"
+	"gameday/sources/looks"
 )
 
 // alertName is the label that every alarm gets: its rule's name.

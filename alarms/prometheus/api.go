@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"gameday/alarms/internal/web"
+	"gameday/sources/web"
 )
 
 // rule is an alerting rule as the rules API shows it, with its group's interval.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"gameday/alarms/internal/web"
+	"gameday/sources/web"
 )
 
 // Config says where a Prometheus is, or anything that answers its API: Thanos, Mimir, Cortex, vmalert. Durations are Go

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"gameday/alarms"
-	"gameday/alarms/internal/looks"
 	"gameday/clock"
+	"gameday/sources/looks"
 )
 
 // coverage joins the time in which the server was scraping with the time in which Watch saw the rules evaluated, and

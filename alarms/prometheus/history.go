@@ -9,8 +9,8 @@ import (
 
 	"gameday/alarms"
 	"gameday/alarms/internal/fold"
-	"gameday/alarms/internal/looks"
 	"gameday/clock"
+	"gameday/sources/looks"
 )
 
 const (

@@ -14,9 +14,9 @@ import (
 
 	"gameday/alarms"
 	"gameday/alarms/internal/fold"
-	"gameday/alarms/internal/looks"
-	"gameday/alarms/internal/web"
 	"gameday/clock"
+	"gameday/sources/looks"
+	"gameday/sources/web"
 )
 
 // Source is one Prometheus. Its methods may be called concurrently; Watch by one goroutine at a time.

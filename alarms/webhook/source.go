@@ -4,30 +4,22 @@ package webhook
 
 import (
 	"context"
-	"crypto/subtle"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"mime"
-	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"gameday/alarms"
 	"gameday/alarms/internal/fold"
-	"gameday/alarms/internal/looks"
 	"gameday/clock"
+	"gameday/sources/hook"
+	"gameday/sources/looks"
 )
 
 // mostKnown bounds the alarms that are remembered as quiet.
 const mostKnown = 10_000
-
-// mostBody bounds one posting, in bytes.
-const mostBody = 4 << 20
 
 // Source takes postings. Its methods may be called concurrently.
 type Source struct {
@@ -37,8 +29,7 @@ type Source struct {
 
 	account *looks.Account
 	memory  fold.Memory
-	server  *http.Server
-	served  chan struct{}
+	server  hook.Server
 
 	mu       sync.Mutex
 	expected []alarms.Expectation
@@ -63,89 +54,40 @@ func New(name string, c Config, noise map[string]string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{name: name, noise: maps.Clone(noise), settings: s, account: looks.New(max(s.beat, time.Second)),
-		notes: map[string]map[string]string{}, firing: map[string]clock.Interval{}, known: map[string]bool{}, began: time.Now(), changed: make(chan struct{})}, nil
+	src := &Source{name: name, noise: maps.Clone(noise), settings: s, account: looks.New(max(s.beat, time.Second)),
+		notes: map[string]map[string]string{}, firing: map[string]clock.Interval{}, known: map[string]bool{}, began: time.Now(), changed: make(chan struct{})}
+	src.server = hook.Server{Listen: s.listen, Token: s.token, Take: src.take, Garbled: src.garble}
+	return src, nil
 }
 
 // Start listens until Stop.
-func (s *Source) Start(context.Context) (address string, err error) {
-	l, err := net.Listen("tcp", s.listen)
-	if err != nil {
-		return "", fmt.Errorf("listening for alarms: %w", err)
-	}
-	s.served = make(chan struct{})
-	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, MaxHeaderBytes: 64 << 10}
-	go func() {
-		defer close(s.served)
-		_ = s.server.Serve(l) // it ends with Stop
-	}()
-	return l.Addr().String(), nil
-}
+func (s *Source) Start(context.Context) (address string, err error) { return s.server.Start() }
 
 // Stop ends listening, once what is under way was answered.
-func (s *Source) Stop() error {
-	if s.server == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	err := s.server.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(err, s.server.Close())
-	}
-	<-s.served
-	return err
-}
+func (s *Source) Stop() error { return s.server.Stop() }
 
-// ServeHTTP takes one posting, on any path.
-func (s *Source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	received, last := time.Now(), s.account.Last()
-	status, err := s.take(w, r, received)
-	// Whoever may post has said something that nobody understands.
-	if status == http.StatusBadRequest || status == http.StatusUnsupportedMediaType && s.token != "" {
-		s.garble(last, received, err)
-	}
-	if err != nil {
-		http.Error(w, err.Error(), status)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
-}
-
-func (s *Source) take(w http.ResponseWriter, r *http.Request, received time.Time) (status int, err error) {
-	if r.Method != http.MethodPost {
-		return http.StatusMethodNotAllowed, errors.New("alarms are posted: use POST")
-	}
-	if s.token == "" && !ours(r.Host) { // a foreign web page may call us by a name of its own
-		return http.StatusForbidden, errors.New("without a token alarms are taken under an address or localhost only")
-	}
-	if !s.admits(r) {
-		return http.StatusUnauthorized, errors.New("the token is missing or wrong: Authorization: Bearer …, or ?token=…")
-	}
-	// No foreign web page can make a browser send JSON without asking.
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return http.StatusUnsupportedMediaType, errors.New("send JSON, with the header Content-Type: application/json")
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostBody))
-	if err != nil {
-		return http.StatusBadRequest, fmt.Errorf("reading the body: %w", err)
-	}
+// take reads one posting.
+func (s *Source) take(body []byte, _ http.Header, received time.Time) error {
 	alarms, err := s.read(body, received)
 	if err != nil {
-		return http.StatusBadRequest, err
+		return err
 	}
 	s.note(alarms, received)
-	return 0, nil
+	return nil
 }
 
 // mostGarbled bounds the stretches that are kept of what could not be read.
 const mostGarbled = 1_000
 
 // garble books a posting that could not be read: an alarm may be in it.
-func (s *Source) garble(last, at time.Time, err error) {
+func (s *Source) garble(at time.Time, err error) {
 	from := at
-	if !last.IsZero() && last.Before(at) {
+	switch last := s.account.Last(); {
+	case last.IsZero():
+	case last.Before(at):
 		from = last
+	default: // another came while this one was read: the one before it is no further away than counts as covered
+		from = at.Add(-2 * s.beat)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,26 +97,6 @@ func (s *Source) garble(last, at time.Time, err error) {
 		return
 	}
 	s.garbled = append(s.garbled, f)
-}
-
-// ours reports whether a request was made to an address, or to this machine by its own name.
-func ours(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	return host == "localhost" || net.ParseIP(strings.Trim(host, "[]")) != nil
-}
-
-// admits reports whether a request has the token, if there is one.
-func (s *Source) admits(r *http.Request) bool {
-	if s.token == "" {
-		return true
-	}
-	given := r.URL.Query().Get("token")
-	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		given = bearer
-	}
-	return subtle.ConstantTimeCompare([]byte(given), []byte(s.token)) == 1
 }
 
 // note books what was posted. An alarm that is posted again while it fires is a repetition, unless it began anew in the

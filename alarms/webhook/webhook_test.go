@@ -11,6 +11,7 @@ import (
 
 	"gameday/alarms"
 	"gameday/clock"
+	"gameday/sources/hook"
 )
 
 // custom is a mapping as a user writes one.
@@ -36,7 +37,7 @@ func post(s *Source, body string, change ...func(*http.Request)) int {
 		c(r)
 	}
 	w := httptest.NewRecorder()
-	s.ServeHTTP(w, r)
+	s.server.ServeHTTP(w, r)
 	return w.Code
 }
 
@@ -208,7 +209,7 @@ func TestPostingsRefused(t *testing.T) {
 		"from to-morrow": {`{"action":"triggered","data":{"title":"x","at":"2999-01-01T00:00:00Z"}}`, bearer, http.StatusBadRequest},
 		"no time":        {`{"action":"triggered","data":{"title":"x","at":"noon"}}`, bearer, http.StatusBadRequest},
 		"a list":         {`[` + good + `]`, bearer, http.StatusBadRequest},
-		"too long":       {`{"action":"` + strings.Repeat("x", mostBody) + `"}`, bearer, http.StatusBadRequest},
+		"too long":       {`{"action":"` + strings.Repeat("x", hook.MostBody) + `"}`, bearer, http.StatusBadRequest},
 	} {
 		if got := post(s, c.body, c.change); got != c.status {
 			t.Errorf("%s: %d, want %d", name, got, c.status)

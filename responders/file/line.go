@@ -29,6 +29,8 @@ type line struct {
 	Targets   []string          `json:"targets"`
 	Delivered string            `json:"delivered"`
 	Text      string            `json:"text"`
+	Channel   string            `json:"channel"`
+	Team      string            `json:"team"`
 	Grade     string            `json:"grade"`
 }
 
@@ -39,8 +41,7 @@ type span struct {
 
 // kinds are the kinds of event, and actors who may have done one.
 var (
-	kinds = []responders.Kind{responders.Opened, responders.Notified, responders.Acknowledged, responders.Unacknowledged,
-		responders.Escalated, responders.Marked, responders.Noted, responders.Resolved}
+	kinds  = responders.Kinds()
 	actors = []responders.ActorKind{responders.Human, responders.Bot, responders.Integration, responders.Timeout, responders.UnknownKind}
 )
 
@@ -107,7 +108,7 @@ func (s *Source) line(raw []byte, n int, p *parsed, labels map[string]map[string
 // event makes an event of a line.
 func (s *Source) event(l line, n int) (responders.Event, error) {
 	e := responders.Event{Source: s.name, ID: l.ID, Page: l.Page, Labels: maps.Clone(l.Labels), Kind: l.Kind, Level: l.Level,
-		Targets: l.Targets, Delivered: l.Delivered, Text: l.Text, Grade: l.Grade,
+		Targets: l.Targets, Delivered: l.Delivered, Text: l.Text, Channel: l.Channel, Team: l.Team, Grade: l.Grade,
 		Actor: responders.Actor{ID: l.By, Kind: responders.ActorKind(l.Actor)}, At: clock.At(l.At).Widen(s.slack)}
 	if e.ID == "" {
 		e.ID = fmt.Sprintf("line %d", n)
@@ -126,7 +127,7 @@ func (s *Source) event(l line, n int) (responders.Event, error) {
 		return e, fmt.Errorf("%q is no kind of event; they are %s", l.Kind, words(kinds))
 	case l.At.IsZero():
 		return e, errors.New("it has no time: at, as 2026-11-20T14:03:05Z")
-	case e.Page == "" && e.Kind != responders.Marked && e.Kind != responders.Noted:
+	case e.Page == "" && e.Kind.OfPage():
 		return e, fmt.Errorf("it has no page, and %s is about one", e.Kind)
 	case !slices.Contains(actors, e.Actor.Kind):
 		return e, fmt.Errorf("%q is no kind of actor; they are %s", l.Actor, words(actors))

@@ -12,7 +12,7 @@ import (
 // UserAgent is what every request calls itself.
 const UserAgent = "gameday"
 
-// DefaultTimeout limits one question, its second try included.
+// DefaultTimeout limits one try.
 const DefaultTimeout = 5 * time.Second
 
 // Options say where the server is and how to speak to it.
@@ -21,7 +21,13 @@ type Options struct {
 	Token    string        // bearer token; never printed
 	Username string        // basic auth, when there is no token
 	Password string        // never printed
-	Timeout  time.Duration // per question; must be positive
+	Timeout  time.Duration // per try; must be positive
+	// Patience is for how long a question is asked again that the server is too busy for; at least one Timeout.
+	Patience time.Duration
+	// PerMinute bounds how many questions are asked in a minute, evenly; 0 does not.
+	PerMinute int
+	// Header is sent with every question, for servers that have a way of their own to sign in. Its values are never printed.
+	Header map[string]string
 }
 
 // Validate reports every mistake, each a *faults.FieldError named after the configuration's fields.
@@ -49,6 +55,12 @@ func (o Options) Validate() error {
 	if o.Password != "" && o.Username == "" {
 		add("password", "Password without a username", "Give username as well.")
 	}
+	for _, value := range o.Header {
+		if strings.ContainsAny(value, "\r\n") {
+			add("token", "Invalid token", "It holds a line break. Does the environment variable end in one?")
+			break
+		}
+	}
 	if strings.ContainsAny(o.Token, "\r\n") {
 		add("token", "Invalid token", "It holds a line break. Does the environment variable end in one?")
 	}
@@ -70,8 +82,13 @@ func (r *redacted) Unwrap() error { return r.cause }
 // redact replaces the secrets in an error's text: a server may send back what it was sent.
 func (o Options) redact(err error) error {
 	text := err.Error()
-	for _, secret := range []string{o.Token, o.Password} {
-		if secret != "" {
+	secrets := []string{o.Token, o.Password}
+	for _, value := range o.Header {
+		_, bare, _ := strings.Cut(value, " ") // as in "Token token=…"
+		secrets = append(secrets, value, bare)
+	}
+	for _, secret := range secrets {
+		if len(secret) > 3 || secret != "" && (secret == o.Token || secret == o.Password) {
 			text = strings.ReplaceAll(text, secret, "***")
 		}
 	}
