@@ -299,6 +299,7 @@ func (r *run) injectAt(f *faultRun, p targets.Place, n int, due time.Time) *inje
 		r.forget(in)
 	}
 	r.rec.add(report.Injected, in.Injection)
+	r.work.Go(r.sources.onCall) // who is on call is asked when it matters
 	return in
 }
 

@@ -52,9 +52,13 @@ func MakePlan(s *scenarios.Scenario) *report.Plan {
 	for _, r := range s.Responses {
 		p.Responses = append(p.Responses, r.ResponsePlan)
 	}
+	p.Tells, p.RealPages = tellsOf(s), realPages(s)
 	for _, a := range s.Aborts {
 		p.Aborts = append(p.Aborts, report.AbortPlan{Name: a.Name, When: a.When.Expr, Source: a.When.Source,
 			Held: a.Held, Over: a.When.Over})
+	}
+	for _, i := range s.Incidents {
+		p.Aborts = append(p.Aborts, report.AbortPlan{Name: i.Name, Incident: i.Source, Source: "an incident opens in " + i.Source})
 	}
 	for _, secret := range s.Secrets {
 		p.Secrets = append(p.Secrets, report.SecretPlan{Name: secret.Name, Set: secret.Set})
@@ -224,17 +228,11 @@ func warnResponse(s *scenarios.Scenario, r scenarios.Response, warn func(string,
 				r.Name, what, short(d), short(left), s.Alarms[i].Cause)
 		}
 	}
-	if r.Acknowledge != nil {
-		late("acknowledge", r.Acknowledge.Within)
-	}
-	if r.Escalate != nil {
-		late("escalate", r.Escalate.Within)
-	}
-	if r.Resolve != nil {
-		late("resolve", r.Resolve.Within)
-	}
-	for _, m := range r.Marks {
-		late("the mark "+m.Name, m.Within)
+	for _, d := range r.Named() {
+		if d.What == string(report.StepPostMortem) {
+			continue // it is filed after the run by its nature
+		}
+		late(d.What, d.Within)
 	}
 }
 

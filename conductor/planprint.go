@@ -294,8 +294,15 @@ func (t *planText) expected(p *report.Plan) {
 		lines = append(lines, fmt.Sprintf("%-16s %-18s %s", r.Name, r.Source, responseText(r)))
 	}
 	t.section("Expected", 49, lines)
+	if len(p.RealPages) > 0 {
+		t.section("Pages", 15, []string{"REAL: people are paged by " + strings.Join(p.RealPages, ", ")})
+	}
 	var aborts []string
 	for _, a := range p.Aborts {
+		if a.Incident != "" {
+			aborts = append(aborts, fmt.Sprintf("%s: %s that no alarm here accounts for", a.Name, a.Source))
+			continue
+		}
 		aborts = append(aborts, fmt.Sprintf("%s: %s held for %s", a.Name, a.Source, short(a.Held)))
 	}
 	t.section("Aborts", 15, aborts)
@@ -319,21 +326,18 @@ func required(is bool) string {
 
 func responseText(r report.ResponsePlan) string {
 	var parts []string
-	if a := r.Acknowledge; a != nil {
-		parts = append(parts, "acknowledged ≤ "+short(a.Within)+required(a.Required))
+	if r.Withhold {
+		parts = append(parts, "level 1 is asked not to acknowledge")
 	}
-	if e := r.Escalate; e != nil {
-		text := fmt.Sprintf("escalated to level %d ≤ %s", e.ToLevel, short(e.Within))
-		if e.OnlyAfter > 0 {
-			text += " if not acknowledged by " + short(e.OnlyAfter)
+	for _, d := range r.Named() {
+		text := d.Text + " ≤ " + short(d.Within)
+		if d.What == "escalate" && r.Escalate.OnlyAfter > 0 {
+			text += " if not acknowledged by " + short(r.Escalate.OnlyAfter)
 		}
-		parts = append(parts, text+required(e.Required))
-	}
-	for _, m := range r.Marks {
-		parts = append(parts, fmt.Sprintf("%s ≤ %s%s", m.Name, short(m.Within), required(m.Required)))
-	}
-	if d := r.Resolve; d != nil {
-		parts = append(parts, "resolved ≤ "+short(d.Within)+required(d.Required))
+		if d.MinEvidence != "" {
+			text += " (grade " + d.MinEvidence + ")"
+		}
+		parts = append(parts, text+required(d.Required))
 	}
 	return strings.Join(parts, "; ")
 }

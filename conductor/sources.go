@@ -49,6 +49,9 @@ func (s *sources) open() bool {
 		src, err := decl.Kind.Open(decl.ID(), decl.Config)
 		if err == nil {
 			s.responders = append(s.responders, namedResponders{decl.ID(), src})
+			if e, ok := src.(responders.Expecter); ok {
+				e.Expect(matches(s.run.Scenario))
+			}
 			if server, ok := src.(responders.Server); ok {
 				var address string
 				address, err = server.Start(context.WithoutCancel(s.run.ctx))
@@ -70,7 +73,7 @@ func (s *sources) open() bool {
 		}
 		config := decl.Config
 		if decl.Rules != nil {
-			c := builtin.Config{Rules: decl.Rules, Repeat: decl.Repeat}
+			c := builtin.Config{Rules: decl.Rules, Repeat: decl.Repeat, Drill: drill(s.run.Scenario.Name, s.run.Run)}
 			for _, to := range decl.Notify {
 				if url, ok := webhooks[to]; ok {
 					to = url
@@ -137,6 +140,10 @@ func (s *sources) preflight() bool {
 		}, "responders "+src.id)
 		ok = s.note(found) && ok
 	}
+	if ok {
+		s.note(s.tell())
+		s.onCall()
+	}
 	return ok
 }
 
@@ -189,13 +196,17 @@ func (s *sources) watch() {
 		s.watching.Go(func() {
 			err := src.Watch(ctx, func(o alarms.Observation) {
 				s.run.rec.add(report.AlarmSeen, report.AlarmSighting{Source: src.id, Observation: o})
+				s.incidentAlarm(src.id, o)
 			})
 			s.gaveUp(src.id, err)
 		})
 	}
 	for _, src := range s.responders {
 		s.watching.Go(func() {
-			err := src.Watch(ctx, func(e responders.Event) { s.run.rec.add(report.ResponseSeen, e) })
+			err := src.Watch(ctx, func(e responders.Event) {
+				s.run.rec.add(report.ResponseSeen, e)
+				s.incidentPage(src.id, e)
+			})
 			s.gaveUp(src.id, err)
 		})
 	}

@@ -290,7 +290,7 @@ func checkoutPlan() *Plan {
 			Acknowledge: &AckPlan{DeadlinePlan: DeadlinePlan{Within: sec(60), Weight: 3, Required: true}, Level: 1},
 			Escalate:    &EscalatePlan{DeadlinePlan: DeadlinePlan{Within: sec(110), Weight: 1}, ToLevel: 2, OnlyAfter: sec(90)},
 			Marks:       []MarkPlan{{"bridge opened", DeadlinePlan{Within: sec(100), Weight: 1}}},
-			Resolve:     &DeadlinePlan{Within: sec(30 * 60), Weight: 1}}},
+			Resolve:     &ResolvePlan{DeadlinePlan: DeadlinePlan{Within: sec(30 * 60), Weight: 1}}}},
 		Aborts: []AbortPlan{{Name: "error storm", When: less("error_ratio", 0.6), Source: "sli.error_ratio > 0.60",
 			Held: sec(10)}},
 		Score: ScorePlan{Pass: 80},

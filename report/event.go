@@ -30,6 +30,7 @@ var shapes = map[EventKind]func(Event) error{
 	AlarmHistory:    shape[AlarmRecord],
 	ResponseSeen:    shape[responders.Event],
 	ResponseRecord:  shape[ResponseAccount],
+	OnCallSeen:      shape[OnCallRecord],
 	Marked:          shape[Mark],
 	AbortSeen:       shape[Abort],
 	StopAsked:       shape[Stop],

@@ -30,9 +30,32 @@ func (j *judge) response() []Item {
 		for _, m := range r.Marks {
 			out = append(out, j.marked(p, m))
 		}
+		out = append(out, j.beside(p)...)
 		if r.Resolve != nil {
 			out = append(out, j.resolved(p))
 		}
+	}
+	return out
+}
+
+// beside judges what people do beside answering the page.
+func (j *judge) beside(p *paging) []Item {
+	var out []Item
+	r := p.plan
+	if r.Engage != nil {
+		out = append(out, j.engaged(p))
+	}
+	for _, s := range r.Steps {
+		out = append(out, j.stepped(p, s))
+	}
+	for _, w := range r.Without {
+		out = append(out, j.without(p, w))
+	}
+	if r.Diagnose != nil {
+		out = append(out, j.diagnosed(p))
+	}
+	if r.Mitigate != nil {
+		out = append(out, j.mitigated(p))
 	}
 	return out
 }
@@ -227,12 +250,17 @@ func (j *judge) acknowledged(p *paging) Item {
 		it.Title += fmt.Sprintf(" at level %d", ack.Level)
 		who += fmt.Sprintf(" on call at level %d", ack.Level)
 	}
-	it.Expected = fmt.Sprintf("%s acknowledges the page about %s within %s", who, p.plan.To, it.Limit)
+	if ack.OnCall && ack.Level == 0 {
+		who += " on call"
+	}
+	it.Expected = fmt.Sprintf("%s acknowledges the page about %s within %s", who, p.plan.To, it.Limit) + ack.evidence()
 	if !j.begin(p, &it) {
 		return it
 	}
 	var at *clock.Interval
 	var others []string
+	var w *weak
+	duties, known := j.onCall(p, &it)
 	unplaced := false
 	for _, e := range p.events {
 		if e.Kind == responders.Unacknowledged {
@@ -250,11 +278,22 @@ func (j *judge) acknowledged(p *paging) Item {
 			unplaced = true
 		case ack.Level != 0 && level != ack.Level:
 			others = append(others, fmt.Sprintf("the acknowledgement at level %d does not count", level))
+		case ack.OnCall && known && !onDuty(duties, e.Actor.ID, ack.Level):
+			others = append(others, "the acknowledgement by "+j.people.actor(e.Actor)+" does not count: not on call")
+		case !enough(ack.MinEvidence, e.Grade):
+			if w == nil {
+				w = &weak{e.At, e.Grade}
+			}
 		case at == nil:
 			at = &e.At
 		}
 	}
 	j.finish(p, &it, at, "acknowledged")
+	w.mind(p, &it, ack.DeadlinePlan)
+	if ack.OnCall && !known && it.Outcome == clock.Met {
+		it.unknown("a human being acknowledged, but who was on call is not known")
+		it.Hint = fmt.Sprintf("%s did not say who is on call: may gameday read that, and does it know?", p.plan.Source)
+	}
 	if it.Outcome != clock.Met && unplaced {
 		it.Measured = "level unknown"
 		it.unknown("a human being acknowledged, but at which level cannot be told")
@@ -304,7 +343,7 @@ func (p *paging) levelOf(e responseEvent) int {
 func (j *judge) escalated(p *paging) Item {
 	esc := p.plan.Escalate
 	it := p.item("escalate", fmt.Sprintf("escalated to level %d", esc.ToLevel), esc.DeadlinePlan)
-	it.Expected = fmt.Sprintf("the page about %s reaches level %d within %s", p.plan.To, esc.ToLevel, it.Limit)
+	it.Expected = fmt.Sprintf("the page about %s reaches level %d%s within %s", p.plan.To, esc.ToLevel, esc.team(), it.Limit) + esc.evidence()
 	if esc.OnlyAfter > 0 {
 		it.Expected += fmt.Sprintf(", but not before %s, and need not when it was acknowledged by then",
 			span(esc.OnlyAfter))
@@ -318,32 +357,108 @@ func (j *judge) escalated(p *paging) Item {
 	if !j.begin(p, &it) {
 		return it
 	}
-	var ack, up *clock.Interval
-	for _, e := range p.events {
-		if e.At.Before(p.since) {
-			continue
-		}
-		switch {
-		case e.Kind == responders.Acknowledged && e.Actor.Kind == responders.Human && ack == nil:
-			j.responseSeen(&it, e)
-			ack = &e.At
-		case e.Kind == responders.Escalated && e.Level >= esc.ToLevel && up == nil:
-			j.responseSeen(&it, e)
-			up = &e.At
-		}
-	}
-	if done := p.early(&it, ack, up, esc.OnlyAfter); done {
+	s := j.climb(p, &it, esc)
+	if done := p.early(&it, s.ack, s.up, esc.OnlyAfter); done {
 		j.sourceOfResponses(&it, p.account)
 		p.notEarlier(&it, esc.OnlyAfter)
+		p.untried(&it, s)
 		return it
 	}
-	j.finish(p, &it, up, "escalated")
+	j.finish(p, &it, s.up, "escalated")
 	p.notEarlier(&it, esc.OnlyAfter)
+	s.weak.mind(p, &it, esc.DeadlinePlan)
+	if s.unplaced && it.Outcome != clock.Met {
+		it.Measured = "team unknown"
+		it.unknown("it was escalated, but to which team cannot be told")
+	}
+	p.untried(&it, s)
 	if it.Outcome == clock.Missed {
 		it.Hint = fmt.Sprintf("The page did not reach level %d in time: look at the delay of the escalation policy.",
 			esc.ToLevel)
 	}
 	return it
+}
+
+// climb is what happened to a page that was to be escalated.
+type climb struct {
+	ack, up  *clock.Interval
+	weak     *weak
+	unplaced bool // it reached a level, and of which team is not known
+}
+
+// climb collects the first acknowledgement by a person, and the first escalation that counts.
+func (j *judge) climb(p *paging, it *Item, esc *EscalatePlan) climb {
+	var s climb
+	for _, e := range p.events {
+		if e.At.Before(p.since) {
+			continue
+		}
+		switch {
+		case e.Kind == responders.Acknowledged && e.Actor.Kind == responders.Human && s.ack == nil:
+			j.responseSeen(it, e)
+			s.ack = &e.At
+		case e.Kind == responders.Escalated && e.Level >= esc.ToLevel && s.up == nil:
+			j.responseSeen(it, e)
+			switch {
+			case esc.Team != "" && e.Team == "":
+				s.unplaced = true
+			case esc.Team != "" && !strings.EqualFold(e.Team, esc.Team):
+			case enough(esc.MinEvidence, e.Grade):
+				s.up = &e.At
+			case s.weak == nil:
+				s.weak = &weak{e.At, e.Grade}
+			}
+		}
+	}
+	return s
+}
+
+// untried takes an answer back in a drill in which the first level was not to acknowledge, and did: nobody needed to escalate.
+func (p *paging) untried(it *Item, s climb) {
+	if !p.plan.Withhold || s.ack == nil || s.up != nil && !s.ack.Before(*s.up) {
+		return
+	}
+	it.Measured = "not tried"
+	it.unknown("somebody acknowledged before it was escalated, and was asked not to: the escalation was not put to the test")
+	it.Hint = "Tell the first level again that this drill is about what happens when nobody answers."
+}
+
+// team and evidence are what an expectation asks for beside the time, in words.
+func (e EscalatePlan) team() string {
+	if e.Team == "" {
+		return ""
+	}
+	return " of " + e.Team
+}
+
+func (d DeadlinePlan) evidence() string {
+	if d.MinEvidence == "" {
+		return ""
+	}
+	return ", by evidence of grade " + d.MinEvidence + " at least"
+}
+
+// onCall returns who was on call when the page was sent, by the last that the source said of it until then.
+func (j *judge) onCall(p *paging, it *Item) (duties []responders.Duty, known bool) {
+	line := 0
+	for _, r := range j.tl.OnCall {
+		if r.V.Source == p.plan.Source && r.V.Error == "" && !r.At.After(p.since.Hi) {
+			duties, known, line = r.V.Duties, true, r.line()
+		}
+	}
+	if known && p.plan.Acknowledge.OnCall {
+		var words []string
+		for _, d := range duties {
+			words = append(words, fmt.Sprintf("%s at level %d", j.people.name(d.Who), d.Level))
+		}
+		it.saw(p.plan.Source, "on call: "+list(words), line)
+	}
+	return duties, known
+}
+
+// onDuty reports whether somebody is on call, at a level when it is not 0.
+func onDuty(duties []responders.Duty, who string, level int) bool {
+	return slices.ContainsFunc(duties, func(d responders.Duty) bool { return d.Who == who && (level == 0 || d.Level == level) })
 }
 
 // notEarlier takes back that an escalation was kept, when one that was too early may have gone unseen.
@@ -398,29 +513,9 @@ func (j *judge) marked(p *paging, m MarkPlan) Item {
 	if !j.begin(p, &it) {
 		return it
 	}
-	var at *clock.Interval
-	consider := func(i clock.Interval) {
-		if !i.Before(p.since) && (at == nil || i.Hi.Before(at.Hi)) {
-			at = &i
-		}
-	}
-	pages := map[string]bool{"": true}
-	for _, e := range p.events {
-		pages[e.Page] = true
-	}
-	for _, e := range p.account.Events {
-		if e.Kind == responders.Marked && pages[e.Page] && strings.EqualFold(strings.TrimSpace(e.Text), m.Name) {
-			j.responseSeen(&it, e)
-			consider(e.At)
-		}
-	}
-	for _, e := range j.tl.Marks {
-		if strings.EqualFold(strings.TrimSpace(e.V.Name), m.Name) {
-			it.saw("gameday mark", fmt.Sprintf("%s marked by %s", j.tl.stamp(e.At), j.people.name(e.V.By)), e.line())
-			consider(clock.At(e.At))
-		}
-	}
+	at, w := j.firstDoing(p, &it, m.MinEvidence, func(e doing) bool { return e.isMark(m.Name) })
 	j.finish(p, &it, at, "marked it")
+	w.mind(p, &it, m.DeadlinePlan)
 	if it.Outcome == clock.Missed {
 		it.Hint = fmt.Sprintf("%q was not marked in time: is it in the runbook, and does everybody know how to mark it?",
 			m.Name)
@@ -430,27 +525,39 @@ func (j *judge) marked(p *paging, m MarkPlan) Item {
 
 // resolved judges that the page was closed.
 func (j *judge) resolved(p *paging) Item {
-	it := p.item("resolve", "resolved", *p.plan.Resolve)
-	it.Expected = fmt.Sprintf("the page about %s is resolved within %s", p.plan.To, it.Limit)
+	plan := p.plan.Resolve
+	it := p.item("resolve", "resolved", plan.DeadlinePlan)
+	it.Expected = fmt.Sprintf("the page about %s is resolved within %s", p.plan.To, it.Limit) + plan.evidence()
+	if plan.AfterService {
+		it.Expected += ", and not before the service is back"
+	}
 	if !j.begin(p, &it) {
 		return it
 	}
 	var at *clock.Interval
+	var w *weak
 	for _, e := range p.events {
-		if e.Kind == responders.Resolved && e.Page == p.first.Page {
+		if e.Kind == responders.Resolved && e.Page == p.first.Page && at == nil {
 			j.responseSeen(&it, e)
+			if !enough(plan.MinEvidence, e.Grade) {
+				w = cmp.Or(w, &weak{e.At, e.Grade})
+				continue
+			}
 			at = &e.At
-			break
 		}
 	}
 	j.finish(p, &it, at, "resolved it")
+	w.mind(p, &it, plan.DeadlinePlan)
+	if plan.AfterService && at != nil {
+		j.premature(p, &it, *at)
+	}
 	if it.Outcome == clock.Met && p.pages.doubt != "" {
 		it.unknown(p.pages.doubt)
 	}
 	if p.pages.unseen || p.pages.perhaps != nil && p.pages.perhaps.Page != p.first.Page {
 		it.unknown("another page may have been the first to reach somebody, and whether that was resolved is not known")
 	}
-	if it.Outcome == clock.Missed {
+	if it.Outcome == clock.Missed && at == nil {
 		it.Hint = "The page stayed open: close it when the service is back, or let the alarm's own end resolve it."
 	}
 	return it

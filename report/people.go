@@ -33,6 +33,11 @@ func newPeople(rec *Record, tl *Timeline) *people {
 			}
 		}
 	}
+	for _, r := range tl.OnCall {
+		for _, d := range r.V.Duties {
+			add(d.Who)
+		}
+	}
 	for _, m := range tl.Marks {
 		add(m.V.By)
 	}

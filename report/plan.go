@@ -6,6 +6,7 @@ import (
 
 	"gameday/loadgen"
 	"gameday/loadgen/sli"
+	"gameday/responders"
 )
 
 // Plan is what a scenario promises, resolved: enough to judge a record without the language it was written in. It is
@@ -30,10 +31,14 @@ type Plan struct {
 	Alarms    []AlarmPlan    `json:"alarms,omitempty"`
 	Noise     *NoisePlan     `json:"noise,omitempty"`
 	Responses []ResponsePlan `json:"responses,omitempty"`
-	Aborts    []AbortPlan    `json:"aborts,omitempty"`
-	Score     ScorePlan      `json:"score"`
-	Secrets   []SecretPlan   `json:"secrets,omitempty"`
-	Warnings  []string       `json:"warnings,omitempty"`
+	// Tells says which sources of responses tell of what, beside pages: that such a thing was not seen says something only there.
+	Tells map[string][]responders.Kind `json:"tells,omitempty"`
+	// RealPages are the sources whose pages reach people.
+	RealPages []string     `json:"real_pages,omitempty"`
+	Aborts    []AbortPlan  `json:"aborts,omitempty"`
+	Score     ScorePlan    `json:"score"`
+	Secrets   []SecretPlan `json:"secrets,omitempty"`
+	Warnings  []string     `json:"warnings,omitempty"`
 	// Search is set when the run looks for the capacity, instead of being a game day.
 	Search *SearchPlan `json:"search,omitempty"`
 	// Regression is what the scenario says of comparing its runs; nil when it says nothing.
@@ -210,25 +215,16 @@ type ResponsePlan struct {
 	Acknowledge *AckPlan      `json:"acknowledge,omitempty"`
 	Escalate    *EscalatePlan `json:"escalate,omitempty"`
 	Marks       []MarkPlan    `json:"marks,omitempty"`
-	Resolve     *DeadlinePlan `json:"resolve,omitempty"`
-}
-
-// Deadlines returns all that the response asks for.
-func (r ResponsePlan) Deadlines() []DeadlinePlan {
-	var out []DeadlinePlan
-	if r.Acknowledge != nil {
-		out = append(out, r.Acknowledge.DeadlinePlan)
-	}
-	if r.Escalate != nil {
-		out = append(out, r.Escalate.DeadlinePlan)
-	}
-	for _, m := range r.Marks {
-		out = append(out, m.DeadlinePlan)
-	}
-	if r.Resolve != nil {
-		out = append(out, *r.Resolve)
-	}
-	return out
+	Resolve     *ResolvePlan  `json:"resolve,omitempty"`
+	// Also names other sources of responses, which tell of what people do beside answering pages.
+	Also []string `json:"also,omitempty"`
+	// Withhold says that the first level was asked beforehand not to acknowledge: what is tested is the escalation.
+	Withhold bool          `json:"withhold,omitempty"`
+	Steps    []StepPlan    `json:"steps,omitempty"`
+	Engage   *EngagePlan   `json:"engage,omitempty"`
+	Mitigate *DeadlinePlan `json:"mitigate,omitempty"` // its limit runs from the onset
+	Diagnose *DiagnosePlan `json:"diagnose,omitempty"`
+	Without  []WithoutPlan `json:"without,omitempty"`
 }
 
 // DeadlinePlan is a limit from the page's delivery.
@@ -236,6 +232,8 @@ type DeadlinePlan struct {
 	Within   time.Duration `json:"within"`
 	Weight   float64       `json:"weight"`
 	Required bool          `json:"required,omitempty"`
+	// MinEvidence is the least grade of evidence that counts, A to D; empty takes any.
+	MinEvidence string `json:"min_evidence,omitempty"`
 }
 
 // AckPlan expects an acknowledgement by a human.
@@ -243,12 +241,16 @@ type AckPlan struct {
 	DeadlinePlan
 	// Level, when not 0, is the escalation level whose people must acknowledge.
 	Level int `json:"level,omitempty"`
+	// OnCall says that whoever acknowledges must be on call then, by the source's own roster.
+	OnCall bool `json:"on_call,omitempty"`
 }
 
 // EscalatePlan expects that a level is reached.
 type EscalatePlan struct {
 	DeadlinePlan
 	ToLevel int `json:"to_level"`
+	// Team, when not empty, is whom the escalation must reach, as the source names it.
+	Team string `json:"team,omitempty"`
 	// OnlyAfter, when not 0, makes an earlier escalation a miss, and none needed when the page was acknowledged before.
 	OnlyAfter time.Duration `json:"only_after,omitempty"`
 }
@@ -262,10 +264,12 @@ type MarkPlan struct {
 // AbortPlan is a stop condition.
 type AbortPlan struct {
 	Name   string        `json:"name"`
-	When   *sli.Expr     `json:"when"`
+	When   *sli.Expr     `json:"when,omitempty"`
 	Source string        `json:"source"`
 	Held   time.Duration `json:"held"`
 	Over   time.Duration `json:"over"`
+	// Incident is set instead of When: the source at which something opens that no alarm of the scenario accounts for.
+	Incident string `json:"incident,omitempty"`
 }
 
 // ScorePlan is the pass mark and the parts' weights.

@@ -116,6 +116,9 @@ func (p *Plan) check() error {
 		}
 	}
 	for _, a := range p.Aborts {
+		if a.Incident != "" {
+			continue
+		}
 		if err := one(fmt.Sprintf("abort %q", a.Name), a.When); err != nil {
 			return err
 		}

@@ -54,6 +54,7 @@ const (
 	AlarmHistory    EventKind = "alarm_history"   // AlarmRecord: the source's own account, the truth
 	ResponseSeen    EventKind = "response"        // responders.Event
 	ResponseRecord  EventKind = "response_record" // ResponseAccount
+	OnCallSeen      EventKind = "on_call"         // OnCallRecord
 	Marked          EventKind = "mark"            // Mark
 	AbortSeen       EventKind = "abort"           // Abort
 	StopAsked       EventKind = "stop"            // Stop

@@ -127,7 +127,7 @@ func TestResponse(t *testing.T) {
 					Acknowledge: &AckPlan{DeadlinePlan: DeadlinePlan{Within: sec(30)}, Level: 1},
 					Escalate:    &EscalatePlan{DeadlinePlan: DeadlinePlan{Within: sec(45)}, ToLevel: 2, OnlyAfter: sec(20)},
 					Marks:       []MarkPlan{{"bridge opened", DeadlinePlan{Within: sec(30)}}},
-					Resolve:     &DeadlinePlan{Within: sec(600)}}}
+					Resolve:     &ResolvePlan{DeadlinePlan: DeadlinePlan{Within: sec(600)}}}}
 			})
 			b := smallRun(t, plan, nil)
 			if c.fired {

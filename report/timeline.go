@@ -22,6 +22,7 @@ type Timeline struct {
 	Alarms     []alarmAccount // by source
 	Responses  []responseAccount
 	Marks      []seen[Mark]
+	OnCall     []seen[OnCallRecord]
 	Aborts     []seen[Abort]
 	Stops      []seen[Stop]
 	Notes      []seen[GeneratorNote]
@@ -67,6 +68,7 @@ func NewTimeline(rec *Record) *Timeline {
 	t := &Timeline{
 		Sightings: all[AlarmSighting](rec, AlarmSeen),
 		Marks:     all[Mark](rec, Marked),
+		OnCall:    all[OnCallRecord](rec, OnCallSeen),
 		Aborts:    all[Abort](rec, AbortSeen),
 		Stops:     all[Stop](rec, StopAsked),
 		Notes:     all[GeneratorNote](rec, GeneratorSaid),

@@ -174,6 +174,10 @@ const powerFailure = "signal power failure"
 func (j *judge) ending(c *Scorecard) []string {
 	var why []string
 	for _, a := range j.tl.Aborts {
+		if a.V.Held == 0 && len(a.V.Values) == 0 { // an incident, and no condition
+			why = append(why, fmt.Sprintf("aborted at %s: %s.", j.tl.since(a.At), j.people.scrub(a.V.When)))
+			continue
+		}
 		why = append(why, fmt.Sprintf("aborted at %s: %s held for %s (%s%s).", j.tl.since(a.At), a.V.Name, span(a.V.Held),
 			a.V.When,
 			valueWords(a.V.Values)))

@@ -13,7 +13,17 @@ const (
 	DoBridge      Verb = "bridge"      // the mark "bridge opened"; Text, when given, becomes a note
 	DoMark        Verb = "mark"        // Text is the mark's name
 	DoResolve     Verb = "resolve"
+	DoJoin        Verb = "join"      // the actor takes part; Text, when given, is as what
+	DoChannel     Verb = "channel"   // a place to talk in writing was opened; Text is its name
+	DoRunbook     Verb = "runbook"   // the runbook was opened
+	DoCustomers   Verb = "customers" // customers were told; Text is what
+	DoDiagnose    Verb = "diagnose"  // Text is what is wrong
 )
+
+// Verbs returns all verbs but DoMark, which marks of other names come to.
+func Verbs() []Verb {
+	return []Verb{DoAcknowledge, DoEscalate, DoNote, DoBridge, DoResolve, DoJoin, DoChannel, DoRunbook, DoCustomers, DoDiagnose}
+}
 
 // Action is one thing that somebody does about a page.
 type Action struct {
@@ -21,6 +31,8 @@ type Action struct {
 	Verb Verb   `json:"verb"`
 	By   string `json:"by"`             // who; must not be empty
 	Text string `json:"text,omitempty"` // the note, or the mark's name
+	// Channel is how it is done, where that matters: chat, bridge, phone.
+	Channel string `json:"channel,omitempty"`
 	// Bot says that By is a machine. Nothing can say that a machine is a person.
 	Bot bool `json:"bot,omitempty"`
 }

@@ -4,6 +4,9 @@ package responders
 type SourceKind struct {
 	Name    string // as written in a scenario: "desk"
 	Summary string // one line, shown by `gameday kinds`
+	// Tells are the kinds of event beside those of pages that the source sees whenever they happen: not having seen one is then a
+	// sign that it did not. Nil for one that knows of pages alone.
+	Tells []Kind
 	// New returns a pointer to a struct with hcl tags.
 	New func() Config
 	// Open makes a source from a Config that New returned. It contacts nobody.

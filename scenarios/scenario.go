@@ -38,6 +38,8 @@ type Scenario struct {
 	Noise     *Noise
 	Responses []Response
 	Aborts    []Abort
+	// Incidents end the run as aborts do.
+	Incidents []Incident
 	Score     report.ScorePlan
 	SLIs      []OwnSLI
 
@@ -187,6 +189,15 @@ type Abort struct {
 	Range hcl.Range
 }
 
+// Incident is a stop condition: something opens at a source that no alarm of the scenario accounts for.
+type Incident struct {
+	Name   string
+	Source string            // "pagerduty.ops"
+	Alarms bool              // the source is one of alarms
+	Match  map[string]string // labels that it must have; empty takes any page
+	Range  hcl.Range
+}
+
 // OwnSLI is an indicator that an alarm source is asked for every second.
 type OwnSLI struct {
 	Name   string
@@ -204,7 +215,9 @@ type AlarmSource struct {
 	Rules  []builtin.Rule
 	Notify []string
 	Repeat time.Duration // 0 is the kind's own default
-	Range  hcl.Range
+	// RealPages says of the builtin kind that its receivers reach people.
+	RealPages bool
+	Range     hcl.Range
 }
 
 // ID returns the source's name in the record: "prometheus.main".

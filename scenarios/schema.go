@@ -193,41 +193,65 @@ type responseBlock struct {
 	Name        string         `hcl:"name,label"`
 	Source      hcl.Expression `hcl:"source"`
 	To          hcl.Expression `hcl:"to"`
+	Also        hcl.Expression `hcl:"also,optional"`
+	Ack         *string        `hcl:"ack,optional"`
 	Acknowledge []stepBlock    `hcl:"acknowledge,block"`
 	Escalate    []stepBlock    `hcl:"escalate,block"`
+	Engage      []stepBlock    `hcl:"engage,block"`
+	Bridge      []stepBlock    `hcl:"bridge,block"`
+	Channel     []stepBlock    `hcl:"channel,block"`
+	Runbook     []stepBlock    `hcl:"runbook,block"`
+	Customers   []stepBlock    `hcl:"customers,block"`
+	PostMortem  []stepBlock    `hcl:"postmortem,block"`
+	Diagnose    []stepBlock    `hcl:"diagnose,block"`
+	Mitigate    []stepBlock    `hcl:"mitigate,block"`
 	Marks       []markBlock    `hcl:"mark,block"`
+	Without     []markBlock    `hcl:"without,block"`
 	Resolve     []stepBlock    `hcl:"resolve,block"`
 	DefRange    hcl.Range      `hcl:",def_range"`
 	Body        hcl.Body       `hcl:",body"`
 }
 
+// stepBlock is every block of a response without a label; each takes some of the attributes, see taken.
 type stepBlock struct {
-	Within    string    `hcl:"within"`
-	Level     int       `hcl:"level,optional"`
-	ToLevel   int       `hcl:"to_level,optional"`
-	OnlyAfter *string   `hcl:"only_after,optional"`
-	Weight    *float64  `hcl:"weight,optional"`
-	Required  bool      `hcl:"required,optional"`
-	DefRange  hcl.Range `hcl:",def_range"`
-	Body      hcl.Body  `hcl:",body"`
+	Within       string    `hcl:"within"`
+	Level        int       `hcl:"level,optional"`
+	OnCall       bool      `hcl:"on_call,optional"`
+	ToLevel      int       `hcl:"to_level,optional"`
+	Team         string    `hcl:"team,optional"`
+	OnlyAfter    *string   `hcl:"only_after,optional"`
+	People       int       `hcl:"people,optional"`
+	Roles        []string  `hcl:"roles,optional"`
+	Expect       string    `hcl:"expect,optional"`
+	AfterService bool      `hcl:"after_service,optional"`
+	MinEvidence  string    `hcl:"min_evidence,optional"`
+	Weight       *float64  `hcl:"weight,optional"`
+	Required     bool      `hcl:"required,optional"`
+	DefRange     hcl.Range `hcl:",def_range"`
+	Body         hcl.Body  `hcl:",body"`
 }
 
+// markBlock is a mark block, or a without block, which takes use as well.
 type markBlock struct {
-	Name     string    `hcl:"name,label"`
-	Within   string    `hcl:"within"`
-	Weight   *float64  `hcl:"weight,optional"`
-	Required bool      `hcl:"required,optional"`
-	DefRange hcl.Range `hcl:",def_range"`
-	Body     hcl.Body  `hcl:",body"`
+	Name        string    `hcl:"name,label"`
+	Within      string    `hcl:"within"`
+	Use         string    `hcl:"use,optional"`
+	MinEvidence string    `hcl:"min_evidence,optional"`
+	Weight      *float64  `hcl:"weight,optional"`
+	Required    bool      `hcl:"required,optional"`
+	DefRange    hcl.Range `hcl:",def_range"`
+	Body        hcl.Body  `hcl:",body"`
 }
 
 type abortBlock struct {
-	Name     string         `hcl:"name,label"`
-	When     hcl.Expression `hcl:"when"`
-	Held     *string        `hcl:"held,optional"`
-	Over     string         `hcl:"over,optional"`
-	DefRange hcl.Range      `hcl:",def_range"`
-	Body     hcl.Body       `hcl:",body"`
+	Name     string            `hcl:"name,label"`
+	When     hcl.Expression    `hcl:"when,optional"`
+	Incident hcl.Expression    `hcl:"incident,optional"`
+	Match    map[string]string `hcl:"match,optional"`
+	Held     *string           `hcl:"held,optional"`
+	Over     string            `hcl:"over,optional"`
+	DefRange hcl.Range         `hcl:",def_range"`
+	Body     hcl.Body          `hcl:",body"`
 }
 
 type scoreBlock struct {
@@ -239,6 +263,7 @@ type scoreBlock struct {
 
 type builtinBlock struct {
 	Notify hcl.Expression `hcl:"notify,optional"`
+	Pages  *string        `hcl:"pages,optional"`
 	Repeat *string        `hcl:"repeat,optional"`
 	Rules  []ruleBlock    `hcl:"rule,block"`
 	Body   hcl.Body       `hcl:",body"`

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -63,7 +64,7 @@ func (l *loader) alarmSource(b *sourceBlock) {
 		}
 		s := AlarmSource{Kind: k, Name: b.Name, Range: b.DefRange}
 		if k.Name == builtinKind {
-			s.Notify = l.notify(b)
+			s.Notify, s.RealPages = l.notify(b)
 		} else {
 			s.Config = k.New()
 			diags := decode(b.Body, l.base, s.Config)
@@ -89,11 +90,16 @@ func (l *loader) unknownKind(b *sourceBlock, what string, names []string) {
 }
 
 // notify reads a builtin source's receivers: references to responders, or URLs.
-func (l *loader) notify(b *sourceBlock) []string {
+func (l *loader) notify(b *sourceBlock) (to []string, real bool) {
 	var block builtinBlock
 	l.add(decode(b.Body, l.base, &block))
+	if block.Pages != nil {
+		if real = *block.Pages == "real"; !real && *block.Pages != "dry" {
+			l.errorf(attrRange(b.Body, "pages", b.DefRange), "Real pages, or not", "%q is neither \"real\" nor \"dry\".", *block.Pages)
+		}
+	}
 	if !given(block.Notify) {
-		return nil
+		return nil, real
 	}
 	items, diags := hcl.ExprList(bare(block.Notify))
 	if diags.HasErrors() {
@@ -118,10 +124,25 @@ func (l *loader) notify(b *sourceBlock) []string {
 			l.errorf(e.Range(), "Invalid receiver", "A receiver of pages is a reference such as responders.desk.ops, or an http URL.")
 			continue
 		}
+		if block.Pages == nil && !here(u.Hostname()) {
+			l.errorf(e.Range(), "Real pages, or not", "What is sent to %s may wake people. Say pages = \"real\" if this game day is to, or pages = \"dry\" if nobody is paged there.", u.Host)
+		}
 		out = append(out, v.AsString())
 	}
-	return out
+	return out, real
 }
+
+// here reports whether a host is this machine, or a node of a lab: nobody is paged there but by the scenario's own world.
+func here(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && (ip.IsLoopback() || labRange.Contains(ip))
+}
+
+// labRange is where the addresses of labs are from (RFC 2544).
+var labRange = netip.MustParsePrefix("198.18.0.0/15")
 
 // rules compiles the rules of the builtin sources for one scenario: their expressions read its traffic streams.
 func (l *loader) rules(f *loadedSources, in indicators) []AlarmSource {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,9 +69,13 @@ type webhookAlert struct {
 
 // compose writes the webhook about a rule. Every alarm is a group of its own.
 func compose(c Config, st *state, status string, now time.Time) message {
-	notes := st.rule.Annotations
+	notes := maps.Clone(st.rule.Annotations)
 	if notes == nil {
 		notes = map[string]string{}
+	}
+	if c.Drill != "" {
+		notes["drill"] = c.Drill
+		notes["summary"] = strings.TrimSpace("[drill] " + notes["summary"])
 	}
 	a := webhookAlert{Status: status, Labels: st.labels, Annotations: notes, StartsAt: st.started,
 		Fingerprint: fingerprint(st.labels)}

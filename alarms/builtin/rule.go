@@ -33,6 +33,8 @@ type Config struct {
 	// Every is how often Evaluate is called; default 1s. A pause of more than twice that is a gap in the coverage.
 	Every       time.Duration `json:"every,omitempty"`
 	ExternalURL string        `json:"external_url,omitempty"`
+	// Drill, when not empty, is the annotation "drill" of every notification, and marks its summary.
+	Drill string `json:"drill,omitempty"`
 }
 
 // The defaults.

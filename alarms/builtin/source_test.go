@@ -326,6 +326,16 @@ func TestPayload(t *testing.T) {
 	if diff := cmp.Diff(want, <-got); diff != "" {
 		t.Error(diff)
 	}
+	m = compose(Config{Drill: "This is a drill."}, st, firing, start)
+	if err := post(t.Context(), server.URL, m.body); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]any{"summary": "[drill] slow", "drill": "This is a drill."}, (<-got)["commonAnnotations"]); diff != "" {
+		t.Error(diff)
+	}
+	if st.rule.Annotations["summary"] != "slow" {
+		t.Errorf("the rule itself was marked: %v", st.rule.Annotations)
+	}
 	if err := post(t.Context(), server.URL+"\x00", nil); err == nil || strings.Contains(err.Error(), server.URL) {
 		t.Errorf("a bad address: %v", err)
 	}

@@ -38,18 +38,20 @@ func (a *app) ask(dir string, req conductor.Request) error {
 }
 
 // verbs are what can be done about a page.
-var verbs = []responders.Verb{responders.DoAcknowledge, responders.DoEscalate, responders.DoNote, responders.DoBridge, responders.DoResolve}
+var verbs = responders.Verbs()
 
 func (a *app) markCmd() *cobra.Command {
-	var dir, by, page string
+	var dir, by, page, channel string
 	c := &cobra.Command{
 		Use:   "mark VERB [TEXT…] | mark NAME [TEXT…]",
-		Short: "Tell a run in progress what people do: acknowledge, escalate, note, bridge, resolve, or any other mark",
-		Long: `Tells a run in progress what people do. The verbs acknowledge, escalate, note, bridge and resolve go to the paging desk and
-concern a page: the newest open one, or --page. Anything else is a mark of that name, for the record.
+		Short: "Tell a run in progress what people do: acknowledge, escalate, bridge, diagnose, or any other mark",
+		Long: `Tells a run in progress what people do. The verbs acknowledge, escalate, note, bridge, channel, join, runbook, customers, diagnose and
+resolve go to the paging desk and concern a page: the newest open one, or --page. Anything else is a mark of that name, for the record.
 
   gameday mark acknowledge --by ann
-  gameday mark note "looks like the ledger" --by bob
+  gameday mark join "incident lead" --by bob
+  gameday mark diagnose "network between payments and ledger" --by bob
+  gameday mark "diagnosis right" --by fay        (the facilitator, about what was said last)
   gameday mark "customers told" --by ann`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -59,15 +61,16 @@ concern a page: the newest open one, or --page. Anything else is a mark of that 
 			text := strings.Join(args[1:], " ")
 			req := conductor.Request{Do: "mark", Name: args[0], By: by, Text: text}
 			if v := responders.Verb(args[0]); slices.Contains(verbs, v) {
-				req = conductor.Request{Do: "act", Act: &responders.Action{Page: page, Verb: v, By: by, Text: text}}
+				req = conductor.Request{Do: "act", Act: &responders.Action{Page: page, Verb: v, By: by, Text: text, Channel: channel}}
 			} else if page != "" {
-				req = conductor.Request{Do: "act", Act: &responders.Action{Page: page, Verb: responders.DoMark, By: by, Text: args[0]}}
+				req = conductor.Request{Do: "act", Act: &responders.Action{Page: page, Verb: responders.DoMark, By: by, Text: args[0], Channel: channel}}
 			}
 			return a.ask(dir, req)
 		},
 	}
 	c.Flags().StringVar(&dir, "run", "", "the run's record folder (default: the newest run in progress in runs/)")
 	c.Flags().StringVar(&by, "by", "", "who does it (default: your user name)")
+	c.Flags().StringVar(&channel, "channel", "", "how it is done, where that matters: chat, bridge, phone")
 	c.Flags().StringVar(&page, "page", "", "which page (default: the newest open one)")
 	return c
 }

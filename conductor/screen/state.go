@@ -102,6 +102,9 @@ func (s *state) remark(e report.Event) string {
 	case report.AbortSeen:
 		var a report.Abort
 		decode(e, &a)
+		if a.Held == 0 && len(a.Values) == 0 {
+			return fmt.Sprintf("abort %q: %s", a.Name, a.When)
+		}
 		return fmt.Sprintf("abort %q: %s held for %s", a.Name, a.When, seconds(a.Held))
 	case report.StopAsked:
 		var st report.Stop

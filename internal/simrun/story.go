@@ -145,7 +145,7 @@ func (s *story) promiseFault(p *report.Plan, i int, at, long time.Duration) {
 	p.Responses = append(p.Responses, report.ResponsePlan{Name: fmt.Sprintf("on-call-%02d", i+1), Source: desk,
 		To:          p.Alarms[i].Name,
 		Acknowledge: &report.AckPlan{DeadlinePlan: report.DeadlinePlan{Within: 2 * time.Minute, Weight: 2}, Level: 1},
-		Resolve:     &report.DeadlinePlan{Within: 30 * time.Minute, Weight: 1}})
+		Resolve:     &report.ResolvePlan{DeadlinePlan: report.DeadlinePlan{Within: 30 * time.Minute, Weight: 1}}})
 }
 
 func alarmLabels(name string, i int) map[string]string {

@@ -167,8 +167,7 @@ func (w *World) promise() {
 			r.Marks = []report.MarkPlan{{Name: "bridge opened", DeadlinePlan: deadline(20, 150)}}
 		}
 		if w.chance(0.4) {
-			d := deadline(60, 300)
-			r.Resolve = &d
+			r.Resolve = &report.ResolvePlan{DeadlinePlan: deadline(60, 300)}
 		}
 		w.responses = append(w.responses, r)
 	}

@@ -132,7 +132,7 @@ func (w *World) responseFacts(r *report.ResponsePlan, out map[string]Fact) {
 				c.events[i].at = max(c.events[i].at, c.first)
 			}
 		}
-		set("resolve", *d, c.within(w, *d, func(h happening) bool { return h.Kind == responders.Resolved }))
+		set("resolve", d.DeadlinePlan, c.within(w, d.DeadlinePlan, func(h happening) bool { return h.Kind == responders.Resolved }))
 	}
 }
 

@@ -28,7 +28,7 @@ type (
 )
 
 // verbs lists them for messages.
-var verbs = []Verb{Acknowledge, Escalate, Note, Mark, Bridge, Resolve}
+var verbs = append(responders.Verbs(), Mark)
 
 // BridgeOpened is the name of the mark that Bridge sets.
 const BridgeOpened = "bridge opened"
@@ -88,7 +88,9 @@ func check(a Action) error {
 		return refuse(http.StatusBadRequest, "by may have %d bytes, text %d", longestName, longestText)
 	case !printable(by) || !utf8.ValidString(text):
 		return refuse(http.StatusBadRequest, "by and text must be text: no control characters in by, valid UTF-8 in both")
-	case text == "" && (a.Verb == Note || a.Verb == Mark):
+	case len(a.Channel) > longestName || !printable(a.Channel):
+		return refuse(http.StatusBadRequest, "channel may have %d bytes, without control characters", longestName)
+	case text == "" && (a.Verb == Note || a.Verb == Mark || a.Verb == responders.DoDiagnose):
 		return refuse(http.StatusBadRequest, `%s needs text, as in {"by": "ann", "text": "customers told"}`, a.Verb)
 	}
 	return nil
@@ -111,7 +113,7 @@ func words() string {
 // apply does an action. The desk's lock is held.
 func (s *Source) apply(p *page, a Action) error {
 	who := s.actor(a)
-	event := responders.Event{Actor: who, Level: p.Level, Text: a.Text, Grade: gradeDeclared}
+	event := responders.Event{Actor: who, Level: p.Level, Text: a.Text, Channel: a.Channel, Grade: gradeDeclared}
 	if p.State == Resolved && (a.Verb == Acknowledge || a.Verb == Escalate || a.Verb == Resolve) {
 		return refuse(http.StatusConflict, "page %s is resolved already, so it cannot be %s", p.ID, past(a.Verb))
 	}
@@ -134,6 +136,16 @@ func (s *Source) apply(p *page, a Action) error {
 		event.Kind = responders.Noted
 	case Mark:
 		event.Kind = responders.Marked
+	case responders.DoJoin:
+		event.Kind = responders.Joined
+	case responders.DoChannel:
+		event.Kind = responders.RoomOpened
+	case responders.DoRunbook:
+		event.Kind = responders.RunbookOpened
+	case responders.DoCustomers:
+		event.Kind = responders.Told
+	case responders.DoDiagnose:
+		event.Kind = responders.Diagnosed
 	case Bridge:
 		event.Kind, event.Text = responders.Marked, BridgeOpened
 	case Resolve:

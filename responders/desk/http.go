@@ -8,6 +8,10 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
+	"strings"
+
+	"gameday/responders"
 )
 
 const (
@@ -21,6 +25,7 @@ const (
 //	GET  /pages                   all pages
 //	GET  /pages/{id}              one page
 //	GET  /pages/{id}/events       its events
+//	GET  /pages/{id}/runbook      to the alarm's runbook; ?by=ann says who opens it
 //	POST /pages/{id}/{action}     {"by": "ann", "text": "…", "kind": "human"}; id "newest" is the newest open page
 //
 // Everything is JSON; a refusal is {"error": "…"}. Bodies must be declared as application/json, which no foreign web
@@ -31,6 +36,7 @@ func (s *Source) Handler() http.Handler {
 	mux.HandleFunc("GET /pages", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, s.Pages()) })
 	mux.HandleFunc("GET /pages/{id}", s.getPage)
 	mux.HandleFunc("GET /pages/{id}/events", s.getPage)
+	mux.HandleFunc("GET /pages/{id}/runbook", s.getRunbook)
 	mux.HandleFunc("POST /pages/{id}/{action}", s.postAction)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		complain(w, http.StatusNotFound, fmt.Sprintf(
@@ -77,6 +83,43 @@ func (s *Source) getPage(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// getRunbook sends somebody on to the runbook that the page's alarm names, and books that it was opened. Who it was is what
+// the address says; without it somebody did.
+func (s *Source) getRunbook(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	p, err := s.find(name(r))
+	to := ""
+	if err == nil {
+		to = p.Notes[runbookNote]
+		at, bad := url.Parse(to)
+		if bad != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
+			err = refuse(http.StatusNotFound, "the alarm of page %s has no runbook: its annotation %s is %q", p.ID, runbookNote, to)
+		}
+	}
+	by := strings.TrimSpace(r.URL.Query().Get("by"))
+	switch {
+	case err != nil:
+	case len(by) > longestName || !printable(by):
+		err = refuse(http.StatusBadRequest, "by may have %d bytes, without control characters", longestName)
+	default:
+		who := responders.Actor{Kind: responders.UnknownKind}
+		if by != "" {
+			who = s.actor(Action{By: by})
+		}
+		s.record(p, responders.Event{Kind: responders.RunbookOpened, Actor: who, Level: p.Level, Text: to, Grade: gradeDeclared})
+	}
+	s.mu.Unlock()
+	if err != nil {
+		complainOf(w, err)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store") // so that it is asked for each time
+	http.Redirect(w, r, to, http.StatusFound)
+}
+
+// runbookNote is the annotation in which alerting rules name a runbook, by convention.
+const runbookNote = "runbook_url"
+
 // postAction does what somebody asks.
 func (s *Source) postAction(w http.ResponseWriter, r *http.Request) {
 	body, ok := receiveBody(w, r, actionLimit)
@@ -84,9 +127,10 @@ func (s *Source) postAction(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var asked struct {
-		By   string `json:"by"`
-		Text string `json:"text"`
-		Kind string `json:"kind"`
+		By      string `json:"by"`
+		Text    string `json:"text"`
+		Kind    string `json:"kind"`
+		Channel string `json:"channel"`
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
@@ -103,7 +147,7 @@ func (s *Source) postAction(w http.ResponseWriter, r *http.Request) {
 		complain(w, http.StatusBadRequest, fmt.Sprintf(`kind is "human" or "bot", not %q`, asked.Kind))
 		return
 	}
-	action := Action{Page: name(r), Verb: Verb(r.PathValue("action")), By: asked.By, Text: asked.Text,
+	action := Action{Page: name(r), Verb: Verb(r.PathValue("action")), By: asked.By, Text: asked.Text, Channel: asked.Channel,
 		Bot: asked.Kind == "bot"}
 	page, err := s.act(action)
 	if err != nil {

@@ -7,8 +7,10 @@ func Kind() responders.SourceKind {
 	return responders.SourceKind{
 		Name:    "desk",
 		Summary: "the built-in paging desk: takes Alertmanager webhooks, walks an escalation policy, takes acknowledgements",
-		New:     func() responders.Config { return &Config{} },
-		Open:    func(name string, c responders.Config) (responders.Source, error) { return New(name, *c.(*Config)) },
+		Tells: []responders.Kind{responders.Joined, responders.BridgeOpened, responders.RoomOpened, responders.RunbookOpened, responders.Told,
+			responders.Diagnosed, responders.Marked},
+		New:  func() responders.Config { return &Config{} },
+		Open: func(name string, c responders.Config) (responders.Source, error) { return New(name, *c.(*Config)) },
 	}
 }
 

@@ -159,6 +159,17 @@ func (s *Source) Preflight(context.Context) ([]responders.Finding, error) {
 	return out, nil
 }
 
+// OnCall returns the people of every level: the desk's policy is its roster.
+func (s *Source) OnCall(context.Context) ([]responders.Duty, error) {
+	var out []responders.Duty
+	for i, l := range s.config.Levels {
+		for _, who := range l.People {
+			out = append(out, responders.Duty{Who: who, Level: i + 1})
+		}
+	}
+	return out, nil
+}
+
 // Watch emits every event of the desk, from its first one on and in order, until ctx ends.
 func (s *Source) Watch(ctx context.Context, emit func(responders.Event)) error {
 	for next := 0; ; {
