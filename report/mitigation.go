@@ -126,9 +126,10 @@ func (j *judge) premature(p *paging, it *Item, resolved clock.Interval) {
 	case it.Outcome != clock.Met:
 	case c.why != "":
 		it.unknown("whether the service was back when it was resolved is not known: " + c.why)
+	case c.bad && !c.never && !c.at.Hi.After(resolved.Lo): // whatever another fault did to it by then
 	case c.end.Before(resolved.Hi):
 		it.unknown("it was resolved when " + endedBy(c.by) + ": whether the service was back cannot be told")
-	case c.bad && !c.at.Hi.Before(resolved.Lo):
+	case c.bad:
 		it.unknown("it was resolved just when the service came back")
 	}
 }

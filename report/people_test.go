@@ -273,3 +273,20 @@ func TestMitigation(t *testing.T) {
 		})
 	}
 }
+
+// TestResolvedBeforeAnotherFault closes a page when the service was back, though another fault stands by then.
+func TestResolvedBeforeAnotherFault(t *testing.T) {
+	plan := smallPlan(func(p *Plan) {
+		a := downAlarm
+		a.Match = map[string]string{"alertname": "PaymentsDown"}
+		p.Alarms = []AlarmPlan{a}
+		p.Faults = append(p.Faults, FaultPlan{Name: "other", Kind: "hold", Targets: []string{"x"}, At: sec(42), Duration: sec(20), Reversible: true})
+		p.Expects = []ExpectPlan{{ID: "steady_state.ok", Name: "ok", Part: PartSteady, That: less("error_ratio", 0.5), Source: "sli.error_ratio < 0.5", Over: time.Second, Weight: 1}}
+		p.Responses = []ResponsePlan{{Name: "on-call", Source: "desk.ops", To: "Down", Resolve: &ResolvePlan{DeadlinePlan: within(60), AfterService: true}}}
+	})
+	b := newBuilder(t, plan).phases(100).traffic("users", 0, 100, bad([2]int{22, 41}, [2]int{55, 60}))
+	b.fault("cut", "network_partition", "db", 20, 40).fault("other", "hold", "x", 52, 72).end(100, EndComplete)
+	b.alarms("prometheus.main", 100, smallWhole, alarm{name: "PaymentsDown", pending: 22, firing: 28})
+	b.responses(100, smallWhole, did(30, responders.Notified, responders.Human, "ann", 1), did(57, responders.Resolved, responders.Human, "ann", 1))
+	check(t, item(t, Score(b.record()), "response.on-call.resolve"), clock.Met, 1, "")
+}

@@ -46,6 +46,7 @@ type script struct {
 	never   bool
 	bridge  bool
 	note    string
+	then    []string      // further verbs of the desk, each with its text after a "="
 	resolve time.Duration // from the acknowledgement; 0 leaves it to the alarm
 	poll    time.Duration
 }
@@ -60,6 +61,14 @@ func parse(args []string, out io.Writer) (script, error) {
 	flags.BoolVar(&s.never, "never", false, "sleep through everything")
 	flags.BoolVar(&s.bridge, "bridge", false, "open a bridge (a call for everybody) after the acknowledgement")
 	flags.StringVar(&s.note, "note", "", "leave this note after the acknowledgement")
+	flags.Func("then", `do this as well after the acknowledgement: a verb of the desk and its text, such as "join=incident lead", "runbook" or "customers=we look into it"; may be repeated`,
+		func(text string) error {
+			if verb, _, _ := strings.Cut(text, "="); strings.Trim(verb, "abcdefghijklmnopqrstuvwxyz") != "" || verb == "" {
+				return fmt.Errorf("%q begins with no verb", text)
+			}
+			s.then = append(s.then, text)
+			return nil
+		})
 	flags.DurationVar(&s.resolve, "resolve", 0, "resolve this long after the acknowledgement; 0 leaves it to the alarm")
 	flags.DurationVar(&s.poll, "poll", 250*time.Millisecond, "time between two looks at the desk")
 	if err := flags.Parse(args); err != nil {

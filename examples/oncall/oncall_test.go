@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -95,8 +96,8 @@ func TestPersonFollowsTheScript(t *testing.T) {
 		{"acknowledges once", open, []string{"-person", "bob", "-after", "3s"}, []float64{0, 3, 4, 5},
 			[]string{"p1 acknowledge bob"}},
 		{"does everything in order", open,
-			[]string{"-person", "bob", "-after", "1s", "-bridge", "-note", "on it", "-resolve", "5s"}, []float64{0, 1, 5.9, 6},
-			[]string{"p1 acknowledge bob", "p1 bridge bob", "p1 note bob on it", "p1 resolve bob"}},
+			[]string{"-person", "bob", "-after", "1s", "-bridge", "-note", "on it", "-then", "runbook", "-then", "join=incident lead", "-resolve", "5s"}, []float64{0, 1, 5.9, 6},
+			[]string{"p1 acknowledge bob", "p1 bridge bob", "p1 note bob on it", "p1 runbook bob", "p1 join bob incident lead", "p1 resolve bob"}},
 		{"sleeps", open, []string{"-person", "ann", "-never", "-bridge"}, []float64{0, 10, 100}, nil},
 		{"is not concerned", open, []string{"-person", "carol", "-after", "0s"}, []float64{0, 10}, nil},
 		{"leaves it to who was first", page{ID: "p1", State: "acknowledged", Events: told("bob")},
@@ -159,7 +160,7 @@ func TestParse(t *testing.T) {
 	}
 	got, err := parse(strings.Fields("-person ann -never -desk http://x:1/"), io.Discard)
 	want := script{desk: "http://x:1", person: "ann", after: 3 * time.Second, never: true, poll: 250 * time.Millisecond}
-	if err != nil || got != want {
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
 }

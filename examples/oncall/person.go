@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -94,6 +95,10 @@ func (p *person) plan(g page, now time.Time) []step {
 	}
 	if p.note != "" {
 		steps = append(steps, step{at, "note", p.note})
+	}
+	for _, text := range p.then {
+		verb, what, _ := strings.Cut(text, "=")
+		steps = append(steps, step{at, verb, what})
 	}
 	if p.resolve > 0 {
 		steps = append(steps, step{at.Add(p.resolve), "resolve", ""})

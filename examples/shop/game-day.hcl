@@ -45,7 +45,8 @@ lab "shop" {
       command = ["../../bin/oncall", "-desk", "http://gameday:9911", "-person", "ann", "-never"]
     }
     process "bob" { # level 2: answers two seconds after he is called
-      command = ["../../bin/oncall", "-desk", "http://gameday:9911", "-person", "bob", "-after", "2s", "-bridge"]
+      command = ["../../bin/oncall", "-desk", "http://gameday:9911", "-person", "bob", "-after", "2s", "-bridge",
+        "-then", "join=incident lead", "-then", "runbook", "-then", "customers=Purchases take long; we are on it."]
     }
   }
 }
@@ -218,8 +219,18 @@ scenario "shop-game-day" {
       to_level   = 2
       only_after = "5s"
     }
-    mark "bridge opened" { within = "15s" }
-    resolve { within = "45s" }
+    engage {
+      within = "15s"
+      roles  = ["incident lead"]
+    }
+    bridge { within = "15s" }
+    runbook { within = "15s" }
+    customers { within = "20s" }
+    mitigate { within = "25s" } # from the onset, by what shoppers feel
+    resolve {
+      within        = "45s"
+      after_service = true
+    }
   }
 
   abort "error storm" {
