@@ -162,6 +162,9 @@ func (c *control) close() {
 	os.Remove(filepath.Join(c.run.Dir, report.SocketFile))
 }
 
+// ErrNoRun says that a run is asked something that is over, or never was.
+var ErrNoRun = errors.New("no run is in progress")
+
 // Ask sends one request to the run whose record is in dir. An error says when no run is in progress there.
 func Ask(ctx context.Context, dir string, req Request) (string, error) {
 	d, err := os.Open(dir)
@@ -171,7 +174,7 @@ func Ask(ctx context.Context, dir string, req Request) (string, error) {
 	defer d.Close()
 	conn, err := (&net.Dialer{Timeout: controlLimit}).DialContext(ctx, "unix", socketPath(d, dir))
 	if err != nil {
-		return "", fmt.Errorf("no run is in progress in %s: %w", dir, err)
+		return "", fmt.Errorf("%w in %s: %w", ErrNoRun, dir, err)
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(controlLimit))

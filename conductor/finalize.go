@@ -62,6 +62,28 @@ func Finalize(ctx context.Context, dir string, s *scenarios.Scenario) ([]Asked, 
 	return asked, extend(f, rec, more, s.Redact)
 }
 
+// MarkAfter puts a mark into the record of a run that is over, and says so in words. It counts from now. An error means that the
+// record is as it was.
+func MarkAfter(dir string, m report.Mark) (string, error) {
+	f, err := os.OpenFile(filepath.Join(dir, report.EventsFile), os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		return "", fmt.Errorf("opening the record: %w", err)
+	}
+	defer f.Close()
+	if err := lockRecord(f); err != nil {
+		return "", fmt.Errorf("locking the record: %w: its run is still writing it, or somebody else is", err)
+	}
+	rec, err := report.Read(dir)
+	if err != nil {
+		return "", err
+	}
+	m.After = true
+	if err := extend(f, rec, []answer{{report.Marked, m}}, func(s string) string { return s }); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("marked %q, in the record of a run that is over; `gameday report %s` scores it again", m.Name, dir), nil
+}
+
 // answer is an event that is to be added to a record.
 type answer struct {
 	kind report.EventKind

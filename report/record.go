@@ -174,6 +174,8 @@ type Mark struct {
 	Name string `json:"name"`
 	By   string `json:"by"`
 	Text string `json:"text,omitempty"`
+	// After says that it was made when the run was over.
+	After bool `json:"after,omitempty"`
 }
 
 // Abort says which stop condition held.

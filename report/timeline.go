@@ -87,10 +87,14 @@ func NewTimeline(rec *Record) *Timeline {
 	if t.Ended == nil {
 		t.End = rec.heard
 	}
+	afterwards := map[uint64]bool{}
+	for _, m := range t.Marks {
+		afterwards[m.Seq] = m.V.After
+	}
 	for _, e := range rec.Events {
 		t.Start = cmpTime(t.Start, e.At)
 		// A source's account may be asked for long after a run that was killed; it is not part of what happened.
-		told := e.Kind == AlarmHistory || e.Kind == ResponseRecord
+		told := e.Kind == AlarmHistory || e.Kind == ResponseRecord || afterwards[e.Seq]
 		if t.Ended == nil && !told && e.At.After(t.End) {
 			t.End = e.At
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -14,6 +15,7 @@ import (
 	"gameday/faults/find"
 	"gameday/faults/guard"
 	"gameday/faults/kinds"
+	"gameday/report"
 	"gameday/responders"
 )
 
@@ -30,6 +32,9 @@ func (a *app) ask(dir string, req conductor.Request) error {
 		}
 	}
 	text, err := conductor.Ask(context.Background(), dir, req)
+	if errors.Is(err, conductor.ErrNoRun) && req.Do == "mark" {
+		text, err = conductor.MarkAfter(dir, report.Mark{Name: req.Name, By: req.By, Text: req.Text})
+	}
 	if err != nil {
 		return usage("%w", err)
 	}
@@ -52,7 +57,10 @@ resolve go to the paging desk and concern a page: the newest open one, or --page
   gameday mark join "incident lead" --by bob
   gameday mark diagnose "network between payments and ledger" --by bob
   gameday mark "diagnosis right" --by fay        (the facilitator, about what was said last)
-  gameday mark "customers told" --by ann`,
+  gameday mark "customers told" --by ann
+
+With --run a mark can also be put into the record of a run that is over, such as "post-mortem filed" or "diagnosis right"; it counts
+from now.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if by == "" {
