@@ -73,6 +73,8 @@ type Observation struct {
 	Labels map[string]string `json:"labels,omitempty"`
 	State  State             `json:"state"`
 	Why    string            `json:"why,omitempty"` // the error, the silence, the receiver
+	// Receivers are to whom it is routed, where the source knows.
+	Receivers []string `json:"receivers,omitempty"`
 }
 
 // Episode is one alarm from the moment its condition held until it was quiet again.
@@ -89,6 +91,8 @@ type Episode struct {
 	// Paged is when the first notification about it left; zero when none was seen.
 	Paged        clock.Interval `json:"paged,omitzero"`
 	SuppressedBy []string       `json:"suppressed_by,omitempty"` // silences, inhibitions
+	// Receivers are to whom the source routes it, by the source's own names; nil where it does not say.
+	Receivers []string `json:"receivers,omitempty"`
 }
 
 // Coverage says for which time a source could have seen an alarm.

@@ -284,6 +284,12 @@ func (t *planText) expected(p *report.Plan) {
 		if len(a.Annotations) > 0 {
 			limits = append(limits, "with "+strings.Join(a.Annotations, ", "))
 		}
+		if len(a.Links) > 0 {
+			limits = append(limits, strings.Join(a.Links, ", ")+" answers")
+		}
+		if a.Receiver != "" {
+			limits = append(limits, "routed to "+a.Receiver)
+		}
 		cause := ""
 		if a.Cause != "" {
 			cause = " after " + a.Cause

@@ -31,6 +31,7 @@ var shapes = map[EventKind]func(Event) error{
 	ResponseSeen:    shape[responders.Event],
 	ResponseRecord:  shape[ResponseAccount],
 	OnCallSeen:      shape[OnCallRecord],
+	LinkAsked:       shape[LinkAnswer],
 	Marked:          shape[Mark],
 	AbortSeen:       shape[Abort],
 	StopAsked:       shape[Stop],

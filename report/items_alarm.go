@@ -89,6 +89,12 @@ func (j *judge) carried(f *alarmFinding) []Item {
 			return wrong
 		}))
 	}
+	if len(f.plan.Links) > 0 {
+		out = append(out, j.linked(f))
+	}
+	if f.plan.Receiver != "" {
+		out = append(out, j.routed(f))
+	}
 	return out
 }
 

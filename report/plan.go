@@ -188,6 +188,10 @@ type AlarmPlan struct {
 	// that must not be empty.
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations []string          `json:"annotations,omitempty"`
+	// Links are the names of annotations that must hold an address which answers, and Receiver is to whom the alarm must be routed,
+	// as PagesVia, else Source, names it.
+	Links    []string `json:"links,omitempty"`
+	Receiver string   `json:"receiver,omitempty"`
 
 	// unasked says that the run did not ask the alarm's sources about it: their silence says nothing. See Record.Under.
 	unasked  bool

@@ -55,6 +55,7 @@ const (
 	ResponseSeen    EventKind = "response"        // responders.Event
 	ResponseRecord  EventKind = "response_record" // ResponseAccount
 	OnCallSeen      EventKind = "on_call"         // OnCallRecord
+	LinkAsked       EventKind = "link"            // LinkAnswer
 	Marked          EventKind = "mark"            // Mark
 	AbortSeen       EventKind = "abort"           // Abort
 	StopAsked       EventKind = "stop"            // Stop
@@ -167,6 +168,16 @@ type ResponseAccount struct {
 	Events   []responders.Event  `json:"events"`
 	Coverage responders.Coverage `json:"coverage"`
 	Error    string              `json:"error,omitempty"`
+}
+
+// LinkAnswer is what an address in an alarm's annotation answered, asked once at the end of the run from where gameday runs.
+type LinkAnswer struct {
+	Alarm      string `json:"alarm"` // of the plan
+	Annotation string `json:"annotation"`
+	URL        string `json:"url"`               // without what it may hold of credentials
+	Status     int    `json:"status,omitempty"`  // of HTTP; 0 when nothing answered
+	Error      string `json:"error,omitempty"`   // why nothing did, or why it was not asked
+	Invalid    bool   `json:"invalid,omitempty"` // it is no address of a page at all
 }
 
 // Mark is a remark that somebody made with `gameday mark` which is not about a page.

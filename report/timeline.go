@@ -23,6 +23,7 @@ type Timeline struct {
 	Responses  []responseAccount
 	Marks      []seen[Mark]
 	OnCall     []seen[OnCallRecord]
+	Links      []seen[LinkAnswer]
 	Aborts     []seen[Abort]
 	Stops      []seen[Stop]
 	Notes      []seen[GeneratorNote]
@@ -69,6 +70,7 @@ func NewTimeline(rec *Record) *Timeline {
 		Sightings: all[AlarmSighting](rec, AlarmSeen),
 		Marks:     all[Mark](rec, Marked),
 		OnCall:    all[OnCallRecord](rec, OnCallSeen),
+		Links:     all[LinkAnswer](rec, LinkAsked),
 		Aborts:    all[Abort](rec, AbortSeen),
 		Stops:     all[Stop](rec, StopAsked),
 		Notes:     all[GeneratorNote](rec, GeneratorSaid),

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -33,7 +34,12 @@ func (d *decoding) alarm(a alarmBlock, faults []string) {
 		d.quiet(&out, a)
 		return
 	}
-	out.Labels, out.Annotations = a.Labels, a.Annotations
+	out.Labels, out.Annotations, out.Links, out.Receiver = a.Labels, a.Annotations, a.Links, a.Receiver
+	for _, l := range a.Links {
+		if strings.TrimSpace(l) == "" {
+			d.errorf(attrRange(a.Body, "links", a.DefRange), "Empty name", "links names annotations that hold addresses, such as \"runbook_url\".")
+		}
+	}
 	switch {
 	case given(a.Cause):
 		out.Cause = d.reference(a.Cause, "fault", "a fault", faults)
@@ -72,7 +78,7 @@ func (d *decoding) quiet(out *Alarm, a alarmBlock) {
 			"Without it the alarm must fire: fires_within says how soon.")
 		return
 	}
-	for _, name := range []string{"cause", "fires_within", "pages_via", "pages_within", "clears_within", "max_flaps", "labels", "annotations"} {
+	for _, name := range []string{"cause", "fires_within", "pages_via", "pages_within", "clears_within", "max_flaps", "labels", "annotations", "links", "receiver"} {
 		if present(a.Body, name) {
 			d.errorf(attrRange(a.Body, name, a.DefRange), "Two expectations", "An alarm that must stay quiet has no %s. Use another alarm block for when it must fire.", name)
 		}

@@ -174,6 +174,8 @@ type alarmBlock struct {
 	Expect       *string           `hcl:"expect,optional"`
 	Labels       map[string]string `hcl:"labels,optional"`
 	Annotations  []string          `hcl:"annotations,optional"`
+	Links        []string          `hcl:"links,optional"`
+	Receiver     string            `hcl:"receiver,optional"`
 	Weight       *float64          `hcl:"weight,optional"`
 	Required     bool              `hcl:"required,optional"`
 	DefRange     hcl.Range         `hcl:",def_range"`

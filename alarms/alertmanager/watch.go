@@ -163,7 +163,7 @@ func (w *watcher) appear(key string, a alert, at clock.Interval, first bool) {
 		state, why = alarms.StateSuppressed, s
 	}
 	if h.state != state || (state == alarms.StateSuppressed && h.why != why) {
-		w.emit(alarms.Observation{At: at, Key: key, Labels: a.Labels, State: state, Why: why})
+		w.emit(alarms.Observation{At: at, Key: key, Labels: a.Labels, State: state, Why: why, Receivers: receivers(a)})
 	}
 	h.alert, h.state, h.why, h.missing = a, state, why, clock.Interval{}
 }

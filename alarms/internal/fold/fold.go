@@ -103,6 +103,9 @@ func apply(e *alarms.Episode, o alarms.Observation) {
 			*i = o.At
 		}
 	}
+	if e.Receivers == nil && o.State != alarms.StateInactive {
+		e.Receivers = o.Receivers
+	}
 	switch o.State {
 	case alarms.StatePending:
 		first(&e.Pending)
