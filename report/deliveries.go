@@ -108,17 +108,23 @@ func (d *delivered) reached(f *alarmFinding) {
 		if begun[e.Page] == nil {
 			begun[e.Page] = e
 		}
-		if first := begun[e.Page]; e.Actor.Kind == responders.Human && first != e && !e.At.Before(f.t0) {
+		if first := begun[e.Page]; e.Actor.Kind == responders.Human && answers(e.Kind) && first != e && !e.At.Before(f.t0) {
 			d.perhaps, d.at = first, clock.Interval{Lo: first.At.Lo, Hi: e.At.Hi}
 			return
 		}
 	}
 }
 
+// answers reports whether something is done by who has the page: others may open a channel, or join one, for what they saw
+// themselves.
+func answers(k responders.Kind) bool {
+	return k.OfPage() || k == responders.Marked || k == responders.Noted
+}
+
 // answered returns what a person did first about a page whose delivery is not known; nil when nobody did anything.
 func (d *delivered) answered() *responseEvent {
 	for i := range d.events {
-		if e := &d.events[i]; e.Actor.Kind == responders.Human && !e.At.Before(d.perhaps.At) {
+		if e := &d.events[i]; e.Actor.Kind == responders.Human && answers(e.Kind) && !e.At.Before(d.perhaps.At) {
 			return e
 		}
 	}

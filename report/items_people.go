@@ -17,18 +17,18 @@ type doing struct {
 	line int
 }
 
-// doings returns what people did that is about the pages of a response, or about none: from its own source, from the
-// others that it names, and marks; by time.
+// doings returns what people did since the fault took effect, or may have, that is about the pages of a response, or about
+// none: from its own source, from the others that it names, and marks; by time. Who noticed before the page need not wait for it.
 func (j *judge) doings(p *paging) []doing {
 	pages := map[string]bool{"": true}
 	for _, e := range p.events {
 		pages[e.Page] = true
 	}
 	var out []doing
-	for i, a := range j.accountsOf(p) {
+	for _, a := range j.accountsOf(p) {
 		for _, e := range a.Events {
 			// Other sources number their pages in their own way.
-			if pages[e.Page] || i > 0 && matches(j.alarms[p.plan.To].plan.Match, e.Labels) {
+			if e.Page == "" || a == p.account && pages[e.Page] || a != p.account && matches(j.alarms[p.plan.To].plan.Match, e.Labels) {
 				out = append(out, doing{e.Event, e.line})
 			}
 		}
@@ -37,9 +37,14 @@ func (j *judge) doings(p *paging) []doing {
 		out = append(out, doing{responders.Event{Source: markSource, Kind: responders.Marked, At: clock.At(m.At), Text: m.V.Name, Grade: gradeWord,
 			Actor: responders.Actor{ID: m.V.By, Kind: responders.Human}}, m.line()})
 	}
+	t0 := j.alarms[p.plan.To].t0
+	out = slices.DeleteFunc(out, func(e doing) bool { return e.At.Before(t0) })
 	slices.SortStableFunc(out, func(a, b doing) int { return a.At.Lo.Compare(b.At.Lo) })
 	return out
 }
+
+// early reports whether something may have been done before the fault took effect.
+func (j *judge) early(p *paging, e doing) bool { return !j.alarms[p.plan.To].t0.Before(e.At) }
 
 const (
 	markSource = "gameday mark"
@@ -65,15 +70,22 @@ func enough(least, grade string) bool {
 	return least == "" || cmp.Or(grade, gradeWord) <= least
 }
 
-// weak is the first thing seen that would have kept a promise, were its evidence good enough.
+// weak is something seen that would have kept a promise, were its evidence good enough, or were it known to be no older than
+// the fault.
 type weak struct {
 	at    clock.Interval
 	grade string
+	early bool
 }
 
 // mind takes a miss back when a promise was kept by evidence that is too weak to count, and not too weak to be true.
 func (w *weak) mind(p *paging, it *Item, d DeadlinePlan) {
 	if w == nil || it.Outcome == clock.Met || w.at.Sub(p.since).Within(it.Within) == clock.Missed {
+		return
+	}
+	if w.early {
+		it.Measured = "before, or after"
+		it.unknown("it was done just when " + p.cause + " took effect: whether before or after cannot be told")
 		return
 	}
 	it.Measured = "grade " + cmp.Or(w.grade, gradeWord)
@@ -129,18 +141,20 @@ func (e doing) isMark(name string) bool {
 // would if its evidence were better.
 func (j *judge) firstDoing(p *paging, it *Item, least string, is func(doing) bool) (at *clock.Interval, w *weak) {
 	for _, e := range j.doings(p) {
-		if !is(e) || e.At.Before(p.since) {
+		if !is(e) {
 			continue
 		}
 		j.responseSeen(it, responseEvent{e.Event, e.line})
 		switch {
 		case e.Actor.Kind == responders.Bot || e.Actor.Kind == responders.Timeout:
+		case enough(least, e.Grade) && j.early(p, e):
+			w = &weak{at: e.At, early: true}
 		case enough(least, e.Grade):
 			if at == nil || e.At.Hi.Before(at.Hi) {
 				at = &e.At
 			}
 		case w == nil:
-			w = &weak{e.At, e.Grade}
+			w = &weak{at: e.At, grade: e.Grade}
 		}
 	}
 	return at, w
@@ -160,8 +174,15 @@ func (j *judge) finishSteps(p *paging, it *Item, at *clock.Interval, kind respon
 	}
 	need := clock.Span{Start: p.since.Lo, End: p.since.Hi.Add(it.Within)}
 	why := ""
-	for i, a := range j.accountsOf(p) {
-		if j.plan.tells(kind, p.sourcesOf()[i]) && !a.watch().all(need) {
+	for _, name := range p.sourcesOf() {
+		// One that told of it now could have told of it before.
+		if at == nil && !j.plan.tells(kind, name) {
+			continue
+		}
+		switch a := j.tl.responseSource(name); {
+		case a == nil:
+			why = cmp.Or(why, "the record has nothing from "+name)
+		case !a.watch().all(need):
 			other := paging{account: a}
 			why = cmp.Or(why, other.gap(need))
 		}
@@ -205,16 +226,16 @@ func (j *judge) engaged(p *paging) Item {
 	if !j.begin(p, &it) {
 		return it
 	}
-	there := j.present(p, &it, plan)
+	there, any := j.present(p, &it, plan)
 	at, lacks := there.all(plan)
 	j.finishSteps(p, &it, at, responders.Joined, "joined", "joined")
 	if it.Outcome == clock.Missed && lacks != "" {
 		it.missed("not within " + it.Limit + ": " + lacks)
 	}
-	if at == nil {
-		for _, g := range there.weak {
-			(&weak{g.At, g.Grade}).mind(p, &it, plan.DeadlinePlan)
-		}
+	if all, _ := any.all(plan); all != nil && it.Outcome == clock.Missed && all.Sub(p.since).Within(it.Within) != clock.Missed {
+		it.Measured = "not proven"
+		it.unknown("enough were there in time only if those count of whom there is no evidence of grade " + cmp.Or(plan.MinEvidence, gradeWord) +
+			", or who may have been there before " + p.cause)
 	}
 	if it.Outcome == clock.Missed {
 		it.Hint = "Too few were there in time: do people know whom to call, and that they are meant?"
@@ -226,39 +247,43 @@ func (j *judge) engaged(p *paging) Item {
 type presence struct {
 	people map[string]map[string]clock.Interval // by source and person
 	roles  map[string]clock.Interval            // in lower case
-	weak   []doing
 }
 
-// present collects who took part from the page on. Whoever does something about an incident takes part in it.
-func (j *judge) present(p *paging, it *Item, plan *EngagePlan) presence {
-	out := presence{people: map[string]map[string]clock.Interval{}, roles: map[string]clock.Interval{}}
+// present collects who took part since the fault took effect: those of whom the evidence will do, and all of them. Whoever does
+// something about an incident takes part in it.
+func (j *judge) present(p *paging, it *Item, plan *EngagePlan) (sure, any presence) {
+	sure = presence{map[string]map[string]clock.Interval{}, map[string]clock.Interval{}}
+	any = presence{map[string]map[string]clock.Interval{}, map[string]clock.Interval{}}
 	for _, e := range j.doings(p) {
-		if e.Actor.Kind != responders.Human || e.Actor.ID == "" || e.At.Before(p.since) || facilitating(e) {
+		if e.Actor.Kind != responders.Human || e.Actor.ID == "" || facilitating(e) {
 			continue
 		}
-		if !enough(plan.MinEvidence, e.Grade) {
-			out.weak = append(out.weak, e)
-			continue
-		}
-		of := out.people[e.Source]
-		if of == nil {
-			of = map[string]clock.Interval{}
-			out.people[e.Source] = of
-		}
-		role := strings.ToLower(strings.TrimSpace(e.Text))
-		_, known := of[e.Actor.ID]
-		_, taken := out.roles[role]
-		if !known {
-			of[e.Actor.ID] = e.At
-		}
-		if e.Kind == responders.Joined && role != "" && !taken {
-			out.roles[role] = e.At
-		}
-		if !known || e.Kind == responders.Joined && !taken {
+		any.add(e)
+		if enough(plan.MinEvidence, e.Grade) && !j.early(p, e) && sure.add(e) {
 			j.responseSeen(it, responseEvent{e.Event, e.line})
 		}
 	}
-	return out
+	return sure, any
+}
+
+// add enters somebody, and the role they took, from when it was seen first. It reports whether that says anything new.
+func (t presence) add(e doing) (news bool) {
+	first := func(in map[string]clock.Interval, key string) {
+		was, known := in[key]
+		in[key] = e.At
+		if known {
+			in[key] = clock.Interval{Lo: earlierOf(was.Lo, e.At.Lo), Hi: earlierOf(was.Hi, e.At.Hi)}
+		}
+		news = news || !known
+	}
+	if t.people[e.Source] == nil {
+		t.people[e.Source] = map[string]clock.Interval{}
+	}
+	first(t.people[e.Source], e.Actor.ID)
+	if role := strings.ToLower(strings.TrimSpace(e.Text)); e.Kind == responders.Joined && role != "" {
+		first(t.roles, role)
+	}
+	return news
 }
 
 // facilitating reports whether something is the facilitator's, who takes part in the exercise and not in the response.
@@ -325,9 +350,6 @@ func (j *judge) diagnosed(p *paging) Item {
 	}
 	var said []statement
 	for _, e := range j.doings(p) {
-		if e.At.Before(p.since) {
-			continue
-		}
 		said = j.hear(&it, said, e)
 	}
 	j.weigh(p, &it, said)
@@ -420,7 +442,7 @@ func (j *judge) without(p *paging, w WithoutPlan) Item {
 	}
 	used := 0
 	for _, e := range j.doings(p) {
-		if !e.At.Before(p.since) && e.Actor.Kind == responders.Human && e.over(w.Down) {
+		if !e.At.Before(p.since) && e.Actor.Kind == responders.Human && e.over(w.Down) { // it counts as down from the page on
 			j.responseSeen(&it, responseEvent{e.Event, e.line})
 			used++
 		}

@@ -282,7 +282,7 @@ func (j *judge) acknowledged(p *paging) Item {
 			others = append(others, "the acknowledgement by "+j.people.actor(e.Actor)+" does not count: not on call")
 		case !enough(ack.MinEvidence, e.Grade):
 			if w == nil {
-				w = &weak{e.At, e.Grade}
+				w = &weak{at: e.At, grade: e.Grade}
 			}
 		case at == nil:
 			at = &e.At
@@ -406,21 +406,32 @@ func (j *judge) climb(p *paging, it *Item, esc *EscalatePlan) climb {
 			case enough(esc.MinEvidence, e.Grade):
 				s.up = &e.At
 			case s.weak == nil:
-				s.weak = &weak{e.At, e.Grade}
+				s.weak = &weak{at: e.At, grade: e.Grade}
 			}
 		}
 	}
 	return s
 }
 
-// untried takes an answer back in a drill in which the first level was not to acknowledge, and did: nobody needed to escalate.
+// untried takes an answer back in a drill in which the first level was not to acknowledge, and did, or may have: nobody needed to
+// escalate.
 func (p *paging) untried(it *Item, s climb) {
-	if !p.plan.Withhold || s.ack == nil || s.up != nil && !s.ack.Before(*s.up) {
+	if !p.plan.Withhold {
 		return
 	}
-	it.Measured = "not tried"
-	it.unknown("somebody acknowledged before it was escalated, and was asked not to: the escalation was not put to the test")
-	it.Hint = "Tell the first level again that this drill is about what happens when nobody answers."
+	if s.ack != nil && (s.up == nil || !s.up.Before(*s.ack)) {
+		it.Measured = "not tried"
+		it.unknown("somebody acknowledged before it was escalated, and was asked not to: the escalation was not put to the test")
+		it.Hint = "Tell the first level again that this drill is about what happens when nobody answers."
+		return
+	}
+	need := clock.Span{Start: p.since.Lo, End: p.since.Hi.Add(it.Within)}
+	if s.up != nil {
+		need.End = s.up.Hi
+	}
+	if it.Outcome != clock.Unknown && !p.account.watch().all(need) {
+		it.unknown("somebody may have acknowledged unseen, and then the escalation was not put to the test: " + p.gap(need))
+	}
 }
 
 // team and evidence are what an expectation asks for beside the time, in words.
@@ -540,7 +551,7 @@ func (j *judge) resolved(p *paging) Item {
 		if e.Kind == responders.Resolved && e.Page == p.first.Page && at == nil {
 			j.responseSeen(&it, e)
 			if !enough(plan.MinEvidence, e.Grade) {
-				w = cmp.Or(w, &weak{e.At, e.Grade})
+				w = cmp.Or(w, &weak{at: e.At, grade: e.Grade})
 				continue
 			}
 			at = &e.At

@@ -203,6 +203,45 @@ func TestNobodyTells(t *testing.T) {
 	}
 }
 
+// TestAlso judges by other sources too: what they tell counts, and what one of them cannot tell is unknown.
+func TestAlso(t *testing.T) {
+	joined := graded(50, responders.Joined, "U1", "lead", "A")
+	joined.Source, joined.Page, joined.Labels = "slack.main", "", nil
+	other := joined
+	other.Page = "#1" // another's, by its own number
+	for name, c := range map[string]struct {
+		account *ResponseAccount
+		want    clock.Outcome
+		why     string
+	}{
+		"told":                  {&ResponseAccount{Events: []responders.Event{joined}, Coverage: responders.Coverage{Spans: smallWhole}}, clock.Met, ""},
+		"about another page":    {&ResponseAccount{Events: []responders.Event{other}, Coverage: responders.Coverage{Spans: smallWhole}}, clock.Missed, "nobody as lead"},
+		"not told":              {&ResponseAccount{Coverage: responders.Coverage{Spans: smallWhole}}, clock.Missed, "nobody as lead"},
+		"not watched":           {&ResponseAccount{Coverage: responders.Coverage{Spans: []clock.Span{during(0, 40)}}}, clock.Unknown, "watched for only"},
+		"nothing in the record": {nil, clock.Unknown, "nothing from slack.main"},
+		"it could not be asked": {&ResponseAccount{Error: "401 Unauthorized"}, clock.Unknown, "401"},
+	} {
+		plan := smallPlan(func(p *Plan) {
+			a := downAlarm
+			a.Match = map[string]string{"alertname": "PaymentsDown"}
+			p.Alarms = []AlarmPlan{a}
+			p.Responses = []ResponsePlan{{Name: "on-call", Source: "desk.ops", Also: []string{"slack.main"}, To: "Down",
+				Engage: &EngagePlan{DeadlinePlan: within(30), Roles: []string{"lead"}}}}
+			p.Tells = map[string][]responders.Kind{"slack.main": {responders.Joined}}
+		})
+		b := smallRun(t, plan, nil).alarms("prometheus.main", 100, smallWhole, alarm{name: "PaymentsDown", pending: 22, firing: 28})
+		b.responses(100, smallWhole, did(30, responders.Notified, responders.Human, "ann", 1))
+		if c.account != nil {
+			c.account.Source, c.account.Span = "slack.main", during(0, 100)
+			b.add(100, ResponseRecord, *c.account)
+		}
+		it := item(t, Score(b.record()), "response.on-call.engage")
+		if it.Outcome != c.want || !strings.Contains(it.Why, c.why) {
+			t.Errorf("%s: %v, %q", name, it.Outcome, it.Why)
+		}
+	}
+}
+
 // TestPostMortemIsPending until its time is over, which the item says.
 func TestPostMortemIsPending(t *testing.T) {
 	ask := func(r *ResponsePlan) { r.Steps = []StepPlan{{StepPostMortem, within(3600)}} }

@@ -98,6 +98,7 @@ func (w *World) answer(p *page, b bout) {
 	case w.chance(0.5):
 		p.add(end+w.between(0, 5), responders.Event{Kind: responders.Resolved, Actor: machine})
 	}
+	w.besides(p, reached)
 	p.events = slices.DeleteFunc(p.events, func(h happening) bool { return h.at >= w.ended })
 	slices.SortStableFunc(p.events, byTime)
 	for i := range p.events {
@@ -122,7 +123,10 @@ func (w *World) level(l int) int {
 }
 
 func (p *page) add(at time.Duration, e responders.Event) {
-	e.Page, e.Labels, e.Grade = p.id, p.alarm.labels, "A"
+	e.Page, e.Labels = p.id, p.alarm.labels
+	if !slices.Contains(told, e.Kind) && e.Actor.ID != eve.ID {
+		e.Grade = "A"
+	}
 	p.events = append(p.events, happening{Event: e, at: at, truly: e.Delivered == "yes"})
 }
 
@@ -169,6 +173,7 @@ func (w *World) promise() {
 		if w.chance(0.4) {
 			r.Resolve = &report.ResolvePlan{DeadlinePlan: deadline(60, 300)}
 		}
+		w.ask(r, deadline)
 		w.responses = append(w.responses, r)
 	}
 }

@@ -17,6 +17,7 @@ type call struct {
 	page   *page         // of the first delivery
 	sent   time.Duration // the first notification, delivered or not
 	all    []happening   // from then on
+	whole  []happening   // all of the pages; what was done before anybody was reached counts as done then
 	plain  bool
 	margin time.Duration
 }
@@ -66,6 +67,10 @@ func (w *World) call(r *report.ResponsePlan) call {
 	}
 	slices.SortStableFunc(c.events, byTime)
 	slices.SortStableFunc(c.all, byTime)
+	for _, h := range c.all {
+		h.at = max(h.at, c.first)
+		c.whole = append(c.whole, h)
+	}
 	c.all = slices.DeleteFunc(c.all, func(h happening) bool { return h.at < c.sent })
 	return c
 }
@@ -112,19 +117,29 @@ func (w *World) responseFacts(r *report.ResponsePlan, out map[string]Fact) {
 		out["response."+r.Name+"."+what] = f
 	}
 	if a := r.Acknowledge; a != nil {
-		set("acknowledge", a.DeadlinePlan, c.within(w, a.DeadlinePlan, func(h happening) bool {
+		f := c.graded(w, a.DeadlinePlan, func(h happening) bool {
 			return h.Kind == responders.Acknowledged && h.Actor.Kind == responders.Human &&
-				(a.Level == 0 || h.Actor.ID == onCall[a.Level-1])
-		}))
+				(a.Level == 0 || h.Actor.ID == onCall[a.Level-1]) && (!a.OnCall || !w.rostered || onDuty(h.Actor.ID))
+		})
+		if a.OnCall && !w.rostered && f.Answer == Kept { // by whom it should have been nobody knows
+			f = Fact{}
+		}
+		if a.Level != 0 && slices.ContainsFunc(c.events, func(h happening) bool { return h.Kind == responders.Acknowledged && h.Actor == eve }) {
+			f.Plain = false // of eve nobody can tell the level
+		}
+		set("acknowledge", a.DeadlinePlan, f)
 	}
 	if e := r.Escalate; e != nil {
 		set("escalate", e.DeadlinePlan, c.escalated(w, e))
 	}
+	marks := c
+	marks.events = c.whole
 	for _, m := range r.Marks {
-		set("mark."+m.Name, m.DeadlinePlan, c.within(w, m.DeadlinePlan, func(h happening) bool {
+		set("mark."+m.Name, m.DeadlinePlan, marks.within(w, m.DeadlinePlan, func(h happening) bool {
 			return h.Kind == responders.Marked && h.Text == m.Name
 		}))
 	}
+	w.besideFacts(c, set)
 	if d := r.Resolve; d != nil {
 		if c.page != nil {
 			c.events = slices.Clone(c.page.events)
@@ -142,7 +157,14 @@ func (c call) escalated(w *World, e *report.EscalatePlan) Fact {
 	if c.sent != forever {
 		c.first, c.events = c.sent, c.all
 	}
-	up := func(h happening) bool { return h.Kind == responders.Escalated && h.Level >= e.ToLevel }
+	up := func(h happening) bool {
+		return h.Kind == responders.Escalated && h.Level >= e.ToLevel && enough(e.MinEvidence, h.Grade)
+	}
+	return c.untried(c.climbed(w, e, up), up)
+}
+
+// climbed is escalated, whoever was asked to answer.
+func (c call) climbed(w *World, e *report.EscalatePlan, up func(happening) bool) Fact {
 	f := c.within(w, e.DeadlinePlan, up)
 	if c.moot || c.first == forever || e.OnlyAfter == 0 {
 		return f

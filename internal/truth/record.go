@@ -65,6 +65,9 @@ func (w *World) plan() *report.Plan {
 			p.Alarms = append(p.Alarms, a.plan)
 		}
 	}
+	if w.tells {
+		p.Tells = map[string][]responders.Kind{w.desk.name: told}
+	}
 	for _, r := range w.responses {
 		p.Responses = append(p.Responses, *r)
 	}
@@ -91,6 +94,9 @@ func (w *World) events() []event {
 	var residue []string
 	for _, f := range w.faults {
 		f.tell(add)
+		if w.rostered && f.fate != refused {
+			add(f.told.to+100*time.Millisecond, report.OnCallSeen, w.roster())
+		}
 		if f.fate == left {
 			residue = append(residue, f.name+" on payments")
 		}

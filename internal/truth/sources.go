@@ -35,6 +35,7 @@ func (w *World) sources() {
 	w.router = w.source("alertmanager.main")
 	w.desk = w.source("pagerduty.ops")
 	w.desk.stamps = true
+	w.tells, w.rostered = w.chance(0.8), w.chance(0.8)
 }
 
 func (w *World) source(name string) *source {

@@ -29,6 +29,8 @@ type World struct {
 	pass      float64
 
 	rules, router, desk *source
+	tells               bool // the desk tells of what is done beside answering pages
+	rostered            bool // and of who is on call
 	pages               []*page
 	// shuffle, when it is set, puts what sources tell afterwards in another order.
 	shuffle *rand.Rand
