@@ -12,10 +12,7 @@ import (
 )
 
 // doing is something that somebody did beside answering the page, from a source of responses or `gameday mark`.
-type doing struct {
-	responders.Event
-	line int
-}
+type doing = responseEvent
 
 // doings returns what people did since the fault took effect, or may have, that is about the pages of a response, or about
 // none: from its own source, from the others that it names, and marks; by time. Who noticed before the page need not wait for it.
@@ -29,7 +26,7 @@ func (j *judge) doings(p *paging) []doing {
 		for _, e := range a.Events {
 			// Other sources number their pages in their own way.
 			if e.Page == "" || a == p.account && pages[e.Page] || a != p.account && matches(j.alarms[p.plan.To].plan.Match, e.Labels) {
-				out = append(out, doing{e.Event, e.line})
+				out = append(out, e)
 			}
 		}
 	}
@@ -144,7 +141,7 @@ func (j *judge) firstDoing(p *paging, it *Item, least string, is func(doing) boo
 		if !is(e) {
 			continue
 		}
-		j.responseSeen(it, responseEvent{e.Event, e.line})
+		j.responseSeen(it, e)
 		switch {
 		case e.Actor.Kind == responders.Bot || e.Actor.Kind == responders.Timeout:
 		case enough(least, e.Grade) && j.early(p, e):
@@ -260,7 +257,7 @@ func (j *judge) present(p *paging, it *Item, plan *EngagePlan) (sure, any presen
 		}
 		any.add(e)
 		if enough(plan.MinEvidence, e.Grade) && !j.early(p, e) && sure.add(e) {
-			j.responseSeen(it, responseEvent{e.Event, e.line})
+			j.responseSeen(it, e)
 		}
 	}
 	return sure, any
@@ -368,11 +365,11 @@ func (j *judge) hear(it *Item, said []statement, e doing) []statement {
 	switch {
 	case e.Kind == responders.Diagnosed || e.isMark(DiagnosisMark):
 		if e.Actor.Kind == responders.Human {
-			j.responseSeen(it, responseEvent{e.Event, e.line})
+			j.responseSeen(it, e)
 			return append(said, statement{doing: e})
 		}
 	case facilitating(e):
-		j.responseSeen(it, responseEvent{e.Event, e.line})
+		j.responseSeen(it, e)
 		if n > 0 && said[n-1].judged == "" && said[n-1].Actor.ID != e.Actor.ID {
 			said[n-1].judged = strings.ToLower(strings.TrimSpace(e.Text))
 		}
@@ -443,7 +440,7 @@ func (j *judge) without(p *paging, w WithoutPlan) Item {
 	used := 0
 	for _, e := range j.doings(p) {
 		if !e.At.Before(p.since) && e.Actor.Kind == responders.Human && e.over(w.Down) { // it counts as down from the page on
-			j.responseSeen(&it, responseEvent{e.Event, e.line})
+			j.responseSeen(&it, e)
 			used++
 		}
 	}
