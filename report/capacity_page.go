@@ -26,16 +26,14 @@ var curvePage = template.Must(template.New("capacity").Funcs(pageFuncs).Funcs(te
 // CurveHTML writes a search's answer as a page of one file: the capacity, the picture of the curve, and the table behind it. It
 // needs no network.
 func CurveHTML(w io.Writer, c *Curve) error {
-	var b bytes.Buffer
-	err := curvePage.Execute(&b, struct {
+	err := writePage(w, curvePage, struct {
 		*Curve
 		Chart template.HTML
 	}{c, template.HTML(drawCurve(c))}) // made by svgo, which escapes texts
 	if err != nil {
-		return fmt.Errorf("writing the page: %w", err)
+		return fmt.Errorf("writing the page of the curve: %w", err)
 	}
-	_, err = w.Write(b.Bytes())
-	return err
+	return nil
 }
 
 // The picture's measures, in units of its own view box.

@@ -17,18 +17,33 @@ import (
 
 // The picture's measures, in units of its own view box.
 const (
-	chartWidth = 1120
-	plotLeft   = 128
-	plotRight  = chartWidth - 18
-	laneHeight = 22
 	panelGap   = 34
 	maxLanes   = 12
+	markLane   = 22  // height of a lane without a name
 	letterWide = 6.3 // of the picture's small type, on average
 )
+
+// chartSize is how the picture is laid out: the page shows the one that fits, so that its type is never too small.
+type chartSize struct {
+	class       string
+	width, left int
+	lane        int  // height of a lane
+	above       bool // a lane's name stands above it, and not in the margin
+	points      int  // most points of a line
+	ticks       int  // most marks on the axis of time
+}
+
+// chartSizes are those for a desk, for paper and tablets, and for a phone.
+var chartSizes = []chartSize{
+	{class: "desk", width: 1120, left: 128, lane: 22, points: maxPoints, ticks: 12},
+	{class: "sheet", width: 720, left: 112, lane: 22, points: 400, ticks: 8},
+	{class: "phone", width: 340, left: 52, lane: 34, above: true, points: 200, ticks: 4},
+}
 
 // chart draws what happened in a run on one axis of time: phases, faults, traffic, alarms, and what people did.
 type chart struct {
 	c    *Scorecard
+	size chartSize
 	tl   *Timeline
 	run  clock.Span
 	s    *svg.SVG
@@ -38,18 +53,18 @@ type chart struct {
 }
 
 // drawChart returns the picture as one svg element. Everything that others wrote is escaped in it.
-func drawChart(c *Scorecard) string {
-	k := &chart{c: c, tl: c.tl, run: clock.Span{Start: c.tl.Start, End: c.tl.End}}
+func drawChart(c *Scorecard, size chartSize) string {
+	k := &chart{c: c, size: size, tl: c.tl, run: clock.Span{Start: c.tl.Start, End: c.tl.End}}
 	if k.run.Length() == 0 {
 		return ""
 	}
 	k.rows = k.marks()
 	k.s = svg.New(&k.out)
 	height := k.height()
-	k.s.Startview(chartWidth, height, 0, 0, chartWidth, height)
+	k.s.Startview(size.width, height, 0, 0, size.width, height)
 	k.s.Title("What happened in the run, on one axis of time")
 	k.s.Desc(k.describe())
-	bottom := height - 26
+	bottom := height - 40
 	k.phases(bottom)
 	k.faultLanes()
 	k.bands(bottom)
@@ -63,8 +78,14 @@ func drawChart(c *Scorecard) string {
 	if i := strings.Index(text, "<svg"); i >= 0 {
 		text = text[i:]
 	}
-	return strings.Replace(text, fmt.Sprintf(`width="%d" height="%d"`, chartWidth, height), `role="img" class="chart"`, 1)
+	return strings.Replace(text, fmt.Sprintf(`width="%d" height="%d"`, size.width, height),
+		fmt.Sprintf(`role="img" class="chart %s"`, size.class), 1)
 }
+
+func (k *chart) right() int { return k.size.width - 18 }
+
+// barTop returns where the strip of a lane begins that its bar is in.
+func (k *chart) barTop() int { return k.y + k.size.lane - markLane }
 
 func (k *chart) describe() string {
 	var words []string
@@ -82,20 +103,20 @@ func (k *chart) describe() string {
 const panelHeights = 110 + 84 + 110
 
 func (k *chart) height() int {
-	h := 30 + laneHeight*len(k.injections()) + 3*panelGap + panelHeights
+	h := 30 + k.size.lane*len(k.injections()) + 3*panelGap + panelHeights
 	if n := len(k.lanes()); n > 0 {
-		h += panelGap + n*laneHeight
+		h += panelGap + n*k.size.lane
 	}
 	if n := len(k.rows); n > 0 {
-		h += panelGap + n*laneHeight
+		h += panelGap + n*markLane
 	}
-	return h + 40
+	return h + 54
 }
 
 // x returns where an instant lies.
 func (k *chart) x(t time.Time) int {
 	share := float64(t.Sub(k.run.Start)) / float64(k.run.Length())
-	return plotLeft + int(math.Round(clamp(share)*float64(plotRight-plotLeft)))
+	return k.size.left + int(math.Round(clamp(share)*float64(k.right()-k.size.left)))
 }
 
 func (k *chart) phases(bottom int) {
@@ -138,24 +159,28 @@ func (k *chart) faultLanes() {
 	for _, in := range k.injections() {
 		from, to := k.felt(in)
 		x, w := k.x(from), max(3, k.x(to)-k.x(from))
-		k.label(k.y+15, in.Fault)
 		k.s.Group(attr("class", "fault"))
 		k.s.Title(fmt.Sprintf("%s: %s on %s", in.Fault, in.Kind, in.Place))
-		k.s.Roundrect(x, k.y+4, w, laneHeight-8, 3, 3, attr("class", "fault-bar"))
+		k.s.Roundrect(x, k.barTop()+4, w, 14, 3, 3, attr("class", "fault-bar"))
 		k.s.Gend()
-		k.beside(x, x+w, k.y+15, in.Kind+" "+in.Place, "lane-text")
-		k.y += laneHeight
+		k.named(x, x+w, in.Fault, in.Kind+" "+in.Place)
+		k.y += k.size.lane
 	}
 }
 
 // beside writes a text to the right of a bar, or to its left where there is no room.
 func (k *chart) beside(from, to, y int, text, class string) {
-	text = short(text, 60)
-	if float64(to)+8+textWide(text) > plotRight {
+	text = short(text, min(60, k.room(from, to)))
+	if float64(to)+8+textWide(text) > float64(k.right()) {
 		k.s.Text(from-6, y, text, attr("class", class+" end"))
 		return
 	}
 	k.s.Text(to+6, y, text, attr("class", class))
+}
+
+// room returns how many letters fit on the roomier side of a bar.
+func (k *chart) room(from, to int) int {
+	return max(8, int(float64(max(k.right()-to-10, from-10))/letterWide))
 }
 
 func textWide(s string) float64 { return letterWide * float64(utf8.RuneCountInString(s)) }
@@ -168,9 +193,16 @@ func short(s string, most int) string {
 	return string([]rune(s)[:most-1]) + "…"
 }
 
-// label writes a lane's name into the left margin.
-func (k *chart) label(y int, text string) {
-	k.s.Text(plotLeft-10, y, short(text, 18), attr("class", "lane-name"))
+// named writes a lane's name into the left margin and what else there is to say beside its bar; or both above the bar.
+func (k *chart) named(from, to int, name, more string) {
+	if !k.size.above {
+		fits := int(float64(k.size.left-14) / letterWide)
+		k.s.Text(k.size.left-10, k.y+15, short(name, fits), attr("class", "lane-name"))
+		k.beside(from, to, k.y+15, more, "lane-text")
+		return
+	}
+	fits := k.right() / 7 // less than with the average letter, for nothing is to be cut off here
+	k.s.Text(4, k.y+12, short(name+": "+more, fits), attr("class", "lane-above"))
 }
 
 // bands shades the time of each fault across all panels.
@@ -182,7 +214,7 @@ func (k *chart) bands(bottom int) {
 }
 
 func (k *chart) panels() {
-	points, step := k.c.load.series(k.run)
+	points, step := k.c.load.steps(k.run, k.size.points)
 	var rate, errs float64
 	least, most := math.Inf(1), 0.0
 	for _, p := range points {
@@ -256,11 +288,11 @@ type line struct {
 func (k *chart) panel(p panel) {
 	top := k.y + panelGap - 8
 	title := p.title
-	if p.step > second {
+	if p.step > second && !k.size.above {
 		title += ", " + span(p.step) + " a point"
 	}
-	k.s.Text(plotLeft, top-8, title, attr("class", "panel-name"))
-	x := plotRight
+	k.s.Text(k.size.left, top-8, title, attr("class", "panel-name"))
+	x := k.right()
 	for i := len(p.lines) - 1; i >= 0; i-- {
 		l := p.lines[i]
 		x -= int(textWide(l.name)) + 8
@@ -271,13 +303,13 @@ func (k *chart) panel(p panel) {
 	height := func(v float64) int { return top + p.height - int(math.Round(p.scale.at(v)*float64(p.height))) }
 	for _, v := range p.scale.ticks() {
 		y := height(v)
-		k.s.Line(plotLeft, y, plotRight, y, attr("class", "grid"))
-		k.s.Text(plotLeft-8, y+4, p.unit(v), attr("class", "tick end"))
+		k.s.Line(k.size.left, y, k.right(), y, attr("class", "grid"))
+		k.s.Text(k.size.left-8, y+4, p.unit(v), attr("class", "tick end"))
 	}
 	for _, v := range p.limits {
 		if v > p.scale.lo && v <= p.scale.hi {
-			k.s.Line(plotLeft, height(v), plotRight, height(v), attr("class", "limit"))
-			k.s.Text(plotRight-4, height(v)-4, "limit "+p.unit(v), attr("class", "limit-text end"))
+			k.s.Line(k.size.left, height(v), k.right(), height(v), attr("class", "limit"))
+			k.s.Text(k.right()-4, height(v)-4, "limit "+p.unit(v), attr("class", "limit-text end"))
 		}
 	}
 	for _, l := range p.lines {
@@ -360,8 +392,7 @@ func (k *chart) alarmLanes() {
 	}
 	k.heading("alarms: pending, then firing")
 	for _, l := range lanes {
-		k.label(k.y+15, l.name)
-		end := plotLeft
+		end := k.size.left
 		var words []string
 		for _, e := range l.episodes {
 			end = max(end, k.episode(e))
@@ -371,15 +402,15 @@ func (k *chart) alarmLanes() {
 		}
 		first := l.episodes[0]
 		begin := k.x(cmpTime(first.Pending.Lo, first.Firing.Lo))
-		k.beside(begin, end, k.y+15, strings.Join(append([]string{first.Source}, words...), ", "), "lane-text")
-		k.y += laneHeight
+		k.named(begin, end, l.name, strings.Join(append([]string{first.Source}, words...), ", "))
+		k.y += k.size.lane
 	}
 }
 
 // heading begins a block of lanes.
 func (k *chart) heading(text string) {
 	k.y += panelGap
-	k.s.Text(plotLeft, k.y-8, text, attr("class", "panel-name"))
+	k.s.Text(k.size.left, k.y-8, text, attr("class", "panel-name"))
 }
 
 // episode draws one episode and returns where it ends.
@@ -396,7 +427,7 @@ func (k *chart) episode(e AlarmFact) int {
 		if !e.Firing.IsZero() {
 			to = e.Firing.Lo
 		}
-		k.s.Rect(k.x(e.Pending.Lo), k.y+8, max(1, k.x(to)-k.x(e.Pending.Lo)), laneHeight-16, attr("class", "pending"))
+		k.s.Rect(k.x(e.Pending.Lo), k.barTop()+8, max(1, k.x(to)-k.x(e.Pending.Lo)), 6, attr("class", "pending"))
 	}
 	if !e.Firing.IsZero() {
 		from := k.x(e.Firing.Lo)
@@ -405,10 +436,10 @@ func (k *chart) episode(e AlarmFact) int {
 			class = "firing held"
 		}
 		end = max(end, from+3)
-		k.s.Roundrect(from, k.y+4, end-from, laneHeight-8, 3, 3, attr("class", class))
+		k.s.Roundrect(from, k.barTop()+4, end-from, 14, 3, 3, attr("class", class))
 	}
 	if !e.Paged.IsZero() {
-		x, y := k.x(e.Paged.Lo), k.y+laneHeight/2
+		x, y := k.x(e.Paged.Lo), k.barTop()+11
 		k.s.Polygon([]int{x - 5, x + 5, x}, []int{y - 6, y - 6, y + 4}, attr("class", "paged"))
 	}
 	k.s.Gend()
@@ -468,10 +499,10 @@ func (k *chart) marks() []markRow {
 		if m.at.Before(k.run.Start) || m.at.After(k.run.End) {
 			continue
 		}
-		m.text = short(m.text, 44)
+		m.text = short(m.text, min(44, k.room(k.x(m.at)-4, k.x(m.at)+4)))
 		x := float64(k.x(m.at))
 		left, right := x-8, x+12+textWide(m.text)
-		if right > plotRight {
+		if right > float64(k.right()) {
 			left, right = x-12-textWide(m.text), x+8
 		}
 		i := slices.IndexFunc(rows, func(r markRow) bool { return r.end < left })
@@ -494,16 +525,19 @@ func (k *chart) markLanes() {
 	for _, r := range k.rows {
 		for _, m := range r.marks {
 			x := k.x(m.at)
-			k.s.Circle(x, k.y+laneHeight/2, 5, attr("class", "mark "+m.class))
+			k.s.Circle(x, k.y+markLane/2, 5, attr("class", "mark "+m.class))
 			k.beside(x-4, x+4, k.y+15, m.text, "lane-text")
 		}
-		k.y += laneHeight
+		k.y += markLane
 	}
 }
 
 func (k *chart) axis(bottom int) {
-	k.s.Line(plotLeft, bottom, plotRight, bottom, attr("class", "axis"))
-	step := timeTicks(k.run.Length(), 12)
+	k.s.Line(k.size.left, bottom, k.right(), bottom, attr("class", "axis"))
+	step := timeTicks(k.run.Length(), k.size.ticks)
+	if _, each := k.c.load.steps(k.run, k.size.points); each > second && k.size.above {
+		k.s.Text(k.right(), bottom+34, "each point of a line is "+span(each), attr("class", "tick end"))
+	}
 	for d := time.Duration(0); d <= k.run.Length(); d += step {
 		x := k.x(k.run.Start.Add(d))
 		k.s.Line(x, bottom, x, bottom+5, attr("class", "axis"))

@@ -2,14 +2,18 @@ package report
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"gameday/responders"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -99,18 +103,59 @@ func TestTextWidth(t *testing.T) {
 	}
 }
 
-// TestHostileText checks that what a scenario's author or a responder wrote cannot become markup or move the cursor.
-func TestHostileText(t *testing.T) {
-	const evil = "<script>alert(1)</script>\x1b[2J\"'&"
+// evil is what a scenario's author, a system or a responder may have written.
+const evil = "<script>alert(1)</script>\x1b[2J\"'&</title></style></svg>-->{{.}}`code`\u202e"
+
+// hostileRun is a run of which everything that others write is written to do harm, and long: names, places, notes, labels,
+// what was seen, who did it, and why not.
+func hostileRun(t testing.TB) *builder {
 	b := failedRun(t)
 	p := b.plan
 	p.Scenario, p.Summary, p.Owner, p.File = evil, evil, evil, evil
 	p.Faults[0].Undoing, p.Targets[0].Name = evil, evil
 	p.Expects[0].Name, p.Expects[0].Source = evil, evil
+	p.Faults = append(p.Faults, FaultPlan{Name: evil, Kind: evil, Targets: []string{evil}, RestartsWithin: 20 * second},
+		FaultPlan{Name: "refused", Kind: evil, Targets: []string{evil}})
+	p.Alarms = append(p.Alarms, AlarmPlan{Name: evil, Source: "prometheus.main", Match: map[string]string{"alertname": evil},
+		Cause: evil, FiresWithin: 30 * second, ClearsWithin: 60 * second, PagesVia: "desk.ops", PagesWithin: 40 * second,
+		Labels: map[string]string{evil: evil}, Annotations: []string{evil}})
+	p.Responses = append(p.Responses, ResponsePlan{Name: evil, Source: "desk.ops", To: evil,
+		Acknowledge: &AckPlan{DeadlinePlan: DeadlinePlan{Within: 60 * second}},
+		Marks:       []MarkPlan{{evil, DeadlinePlan{Within: 60 * second}}}})
+	p.Aborts = append(p.Aborts, AbortPlan{Name: evil, Source: evil, When: less("p95", 1)})
+	p.Traffic[0].Script = evil
+	for i := range b.events {
+		if b.events[i].Kind == ResponseRecord {
+			var a ResponseAccount
+			if err := json.Unmarshal(b.events[i].Data, &a); err != nil {
+				t.Fatal(err)
+			}
+			for sec, kind := range map[float64]responders.Kind{74: responders.Opened, 75: responders.Notified,
+				80: responders.Acknowledged, 84: responders.Marked, 85: responders.Noted, 86: "joined"} {
+				e := did(sec, kind, responders.Human, evil, 1)
+				e.Page, e.Text, e.Grade, e.Labels = evil, evil, evil, map[string]string{"alertname": evil}
+				a.Events = append(a.Events, e)
+			}
+			a.Coverage.Why, a.Error = []string{evil}, evil
+			b.events[i].Data, _ = json.Marshal(a)
+		}
+	}
 	b.add(90, Marked, Mark{Name: evil, By: evil})
+	b.add(91, StopAsked, Stop{By: "user " + evil, Why: evil})
+	b.add(92, Noted, Note{Text: evil})
+	b.add(93, GeneratorSaid, GeneratorNote{Stream: evil, Level: "error", Message: evil})
+	b.add(94, InjectFailed, Injection{ID: evil, Fault: "refused", Kind: evil, Place: evil, Error: evil})
 	b.kill(evil, evil, evil, 70, 71)
-	b.alarms(evil, 280, whole, alarm{name: evil, firing: 20, labels: map[string]string{"severity": "page"}})
-	c := Score(reread(t, b))
+	b.alarms("prometheus.main", 280, whole, alarm{name: evil, pending: 71, firing: 72, held: []string{evil}, ends: 90,
+		labels: map[string]string{"severity": "page", evil: evil}})
+	b.alarms(evil, 280, whole, alarm{name: strings.Repeat("Unbreakable", 30), firing: 20,
+		labels: map[string]string{"severity": "page"}})
+	return b
+}
+
+// TestHostileText checks that what a scenario's author or a responder wrote cannot become markup or move the cursor.
+func TestHostileText(t *testing.T) {
+	c := Score(reread(t, hostileRun(t)))
 	var page, text, junit bytes.Buffer
 	if err := HTML(&page, c); err != nil {
 		t.Fatal(err)
@@ -121,14 +166,26 @@ func TestHostileText(t *testing.T) {
 	if err := JUnit(&junit, c); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(strings.ToLower(page.String()), "<script") || strings.Contains(page.String(), "onload=") {
-		t.Error("markup of the scenario is live in the page")
+	for _, live := range []string{"<script", "</svg>-->", "</title></style>", "\"'&<"} {
+		if strings.Contains(strings.ToLower(page.String()), live) {
+			t.Errorf("%q of the scenario is live in the page", live)
+		}
+	}
+	// One title for the page, one style, and every picture closed as often as it is opened.
+	for _, tag := range []string{"title", "style", "svg", "table", "details", "section", "text"} {
+		open := regexp.MustCompile(`<`+tag+`[ >]`).FindAllString(page.String(), -1)
+		if closed := strings.Count(page.String(), "</"+tag+">"); closed != len(open) || closed == 0 {
+			t.Errorf("%d <%s> and %d </%s>", len(open), tag, closed, tag)
+		}
 	}
 	if !strings.Contains(page.String(), "&lt;script&gt;alert(1)") {
 		t.Error("the escaped name is not in the page, so the test tests nothing")
 	}
+	if n := strings.Count(drawChart(c, chartSizes[0]), "&lt;script&gt;"); n < 4 {
+		t.Errorf("the escaped name is in the picture %d times, so the test tests little", n)
+	}
 	for name, out := range map[string]string{"text": text.String(), "junit": junit.String(),
-		"page's picture": drawChart(c)} {
+		"page's picture": drawChart(c, chartSizes[0]), "page": page.String()} {
 		if strings.Contains(out, "\x1b") {
 			t.Errorf("%s: an escape sequence of the scenario went through", name)
 		}

@@ -56,6 +56,8 @@ func (f *alarmFinding) item(what, title string, within time.Duration) Item {
 func (j *judge) fired(f *alarmFinding) Item {
 	p := f.plan
 	it := f.item("fired", "fired", p.FiresWithin)
+	it.timed(ClockDetect, p.Name, "the onset of "+p.Cause)
+	it.runs(f.t0)
 	it.Expected = fmt.Sprintf("%s fires within %s of the onset of %s", p.Name, it.Limit, p.Cause)
 	if f.skip != "" {
 		it.unknown(f.skip)
@@ -204,6 +206,8 @@ func offsetWords(o clock.Offset) string {
 func (j *judge) cleared(f *alarmFinding) Item {
 	p := f.plan
 	it := f.item("cleared", "cleared", p.ClearsWithin)
+	it.timed(ClockClear, p.Name, "the end of "+p.Cause)
+	it.runs(f.gone)
 	it.Expected = fmt.Sprintf("%s is quiet again within %s of the end of %s", p.Name, it.Limit, p.Cause)
 	if f.barred(&it) {
 		return it

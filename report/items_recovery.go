@@ -39,6 +39,7 @@ func (j *judge) restarted(p *FaultPlan) Item {
 		cause:    p.Name,
 		Measured: "unknown", Limit: "–", Within: p.RestartsWithin,
 		Expected: fmt.Sprintf("%s comes back by itself after %s", target, p.Name)}
+	it.timed(ClockRestart, "", "the onset of "+p.Name)
 	if p.RestartsWithin > 0 {
 		it.Limit = span(p.RestartsWithin)
 		it.Expected += " within " + it.Limit
@@ -46,6 +47,7 @@ func (j *judge) restarted(p *FaultPlan) Item {
 	if j.skipped(&it, p.Name) {
 		return it
 	}
+	it.runs(j.tl.Fault(p.Name).Onset())
 	var slowest *clock.Latency
 	for _, in := range j.tl.Fault(p.Name).Injections {
 		if in.Onset.IsZero() {
@@ -60,6 +62,7 @@ func (j *judge) restarted(p *FaultPlan) Item {
 			j.effectWords(in.BackEffect)), in.Lines...)
 		if slowest == nil || l.Hi > slowest.Hi {
 			slowest = &l
+			it.runs(in.Onset)
 		}
 	}
 	if p.RestartsWithin > 0 {
@@ -115,6 +118,7 @@ func (j *judge) steadyAgain(p *FaultPlan) Item {
 	it := Item{ID: "recovery." + p.Name + ".steady_state", Title: "back to steady state after " + p.Name, Weight: 1,
 		cause: p.Name, Measured: "unknown", Limit: "–"}
 	f := j.tl.Fault(p.Name)
+	it.timed(ClockRecover, "", "the end of "+p.Name)
 	it.Within = j.steadyLimit(f)
 	it.Expected = fmt.Sprintf("every steady-state expectation holds again once %s is gone, and keeps holding for %s",
 		p.Name,
@@ -138,6 +142,8 @@ func (j *judge) steadyAgain(p *FaultPlan) Item {
 	case !f.Reversible():
 		since = "the return of " + strings.Join(p.Targets, " and ")
 	}
+	it.Clock.From = since
+	it.runs(from)
 	it.saw("record", fmt.Sprintf("measured from %s at %s", since, j.tl.around(from)), f.lines()...)
 	j.judgeSteady(&it, f, from)
 	return it

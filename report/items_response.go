@@ -131,8 +131,13 @@ func (p *paging) gap(need clock.Span) string {
 
 // item begins an item of a response.
 func (p *paging) item(what, title string, d DeadlinePlan) Item {
-	return Item{ID: "response." + p.plan.Name + "." + what, Title: title, Weight: weight(d.Weight), Required: d.Required,
+	it := Item{ID: "response." + p.plan.Name + "." + what, Title: title, Weight: weight(d.Weight), Required: d.Required,
 		cause: p.cause, Within: d.Within, Limit: span(d.Within), Measured: "unknown"}
+	it.timed(clockOf(what), p.plan.Name, "the first page about "+p.plan.To)
+	if p.skip == "" {
+		it.runs(p.since)
+	}
+	return it
 }
 
 // begin adds the page to the item's evidence. It returns false when there is none, and the item is judged already.
@@ -343,6 +348,7 @@ func (p *paging) levelOf(e responseEvent) int {
 func (j *judge) escalated(p *paging) Item {
 	esc := p.plan.Escalate
 	it := p.item("escalate", fmt.Sprintf("escalated to level %d", esc.ToLevel), esc.DeadlinePlan)
+	it.Clock.NotBefore = esc.OnlyAfter
 	it.Expected = fmt.Sprintf("the page about %s reaches level %d%s within %s", p.plan.To, esc.ToLevel, esc.team(), it.Limit) + esc.evidence()
 	if esc.OnlyAfter > 0 {
 		it.Expected += fmt.Sprintf(", but not before %s, and need not when it was acknowledged by then",
@@ -353,6 +359,7 @@ func (j *judge) escalated(p *paging) Item {
 		sent := *p
 		p = &sent
 		p.none, p.first, p.since = "", p.pages.tried, p.pages.sent
+		it.runs(p.since)
 	}
 	if !j.begin(p, &it) {
 		return it

@@ -13,6 +13,8 @@ import (
 func (j *judge) paged(f *alarmFinding) Item {
 	p := f.plan
 	it := f.item("paged", "paged", p.PagesWithin)
+	it.timed(ClockPage, p.Name, "the onset of "+p.Cause)
+	it.runs(f.t0)
 	it.Expected = fmt.Sprintf("a page about %s leaves %s within %s of the onset of %s", p.Name, p.PagesVia, it.Limit,
 		p.Cause)
 	if f.barred(&it) {

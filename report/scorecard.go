@@ -94,6 +94,7 @@ type Item struct {
 	Count    *int           `json:"count,omitempty"`
 	Limit    string         `json:"limit"` // for people
 	Within   time.Duration  `json:"within,omitempty"`
+	Clock    *Clock         `json:"clock,omitempty"` // of an item about when something happened
 
 	Expected string     `json:"expected"` // the promise, as a sentence
 	Why      string     `json:"why,omitempty"`

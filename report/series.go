@@ -24,11 +24,16 @@ type point struct {
 
 // series sums the windows of all streams up to at most maxPoints steps of whole seconds.
 func (t *traffic) series(run clock.Span) (points []point, step time.Duration) {
+	return t.steps(run, maxPoints)
+}
+
+// steps is series with another bound.
+func (t *traffic) steps(run clock.Span, most int) (points []point, step time.Duration) {
 	n := int(math.Ceil(run.Length().Seconds()))
 	if n == 0 {
 		return nil, second
 	}
-	step = time.Duration((n+maxPoints-1)/maxPoints) * second
+	step = time.Duration((n+most-1)/most) * second
 	points = make([]point, int((run.Length()+step-1)/step))
 	var sum sli.Aggregate
 	rest := t.windows[t.from(run.Start):]
