@@ -13,7 +13,7 @@ ALONE     := ./internal/vm/... ./internal/killmatrix/... ./report/compare ./load
 MACHINES  := ^(TestReboot|TestNetemFaultsUnderARealKernel)$$
 TOOL      := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: demo build guards test test-matrix test-regress test-fast setup lint golden bench examples fuzz clean
+.PHONY: demo build guards test test-matrix test-regress test-fast setup lint golden pictures bench examples fuzz clean
 
 # The main job on the embedded default: a whole game day, no root, nothing but Go, git and make.
 demo: build
@@ -71,6 +71,10 @@ golden:
 	$(GO) test ./scenarios ./importer ./report ./conductor/... ./cmd/gameday -update
 	$(GO) test ./scenarios ./importer ./report ./conductor/... ./cmd/gameday
 	git --no-pager diff --stat
+
+# Remakes docs/pictures from a simulated game day, with Chromium.
+pictures:
+	$(GO) run ./internal/pictures
 
 bench: build
 	$(GO) run ./internal/bench

@@ -173,7 +173,7 @@ func (c *Scorecard) clockGroup(f *FaultLife, all []reach) clockGroup {
 
 // apart takes the clocks that run for much longer than the rest away from them, lest those be too short to see.
 func apart(all []reach) (near, far []reach) {
-	const much = 8
+	const much = 5
 	ends := make([]time.Duration, 0, len(all))
 	for _, r := range all {
 		if r.end > 0 {

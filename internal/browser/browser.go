@@ -283,24 +283,16 @@ func (b *Browser) Press(key string) error {
 	return errors.Join(errs...)
 }
 
-// Picture returns the page as a PNG: its first screen, or the whole of it, or height pixels of it from a place on.
-func (b *Browser) Picture(clip *Clip, whole bool) ([]byte, error) {
-	params := map[string]any{"format": "png", "captureBeyondViewport": whole || clip != nil}
+// Picture returns a part of the page as a PNG; without a clip, what is on the screen.
+func (b *Browser) Picture(clip *Clip) ([]byte, error) {
+	params := map[string]any{"format": "png", "captureBeyondViewport": clip != nil}
 	if clip != nil {
 		params["clip"] = clip
-	}
-	if whole {
-		var layout struct{ CSSContentSize Clip }
-		if err := b.call("Page.getLayoutMetrics", nil, &layout); err != nil {
-			return nil, err
-		}
-		layout.CSSContentSize.Scale = 1
-		params["clip"] = layout.CSSContentSize
 	}
 	return b.data("Page.captureScreenshot", params)
 }
 
-// Clip is a part of a page.
+// Clip is a part of a page, in its own pixels. Scale is 1, or how much larger the picture is.
 type Clip struct {
 	X      float64 `json:"x"`
 	Y      float64 `json:"y"`

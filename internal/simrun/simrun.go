@@ -54,8 +54,10 @@ func Streams(factor float64) []Stream {
 var began = time.Date(2026, 11, 20, 6, 0, 0, 0, time.FixedZone("", 3600))
 
 // Write writes the record into a folder that is there and has none.
-func (r Run) Write(dir string) (err error) {
-	s := newStory(r)
+func (r Run) Write(dir string) error { return newStory(r).save(dir) }
+
+// save writes the record.
+func (s *story) save(dir string) (err error) {
 	plan, err := json.MarshalIndent(s.plan, "", "  ")
 	if err != nil {
 		return err

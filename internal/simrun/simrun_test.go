@@ -40,6 +40,46 @@ func TestTheSameRunIsTheSameRecord(t *testing.T) {
 	}
 }
 
+// TestGameDayHasSomethingOfEverything holds the game day of the pictures to what they are to show.
+func TestGameDayHasSomethingOfEverything(t *testing.T) {
+	dir, again := t.TempDir(), t.TempDir()
+	for _, d := range []string{dir, again} {
+		if err := WriteGameDay(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, err := os.ReadFile(filepath.Join(dir, report.EventsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := os.ReadFile(filepath.Join(again, report.EventsFile))
+	if err != nil || !bytes.Equal(one, two) {
+		t.Errorf("the same game day was written twice and differs: %v", err)
+	}
+	rec, err := report.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	card := report.Score(rec)
+	if card.Verdict != report.Failed || !card.Safety.Clean {
+		t.Errorf("%s, %+v: %v", card.Verdict, card.Safety, card.Why)
+	}
+	want := map[string]string{"response.on-call.acknowledge": "missed", "response.on-call.mark.customers told": "missed",
+		"response.on-call.resolve": "unknown", "alarm.ReceiptsFailing.fired": "unknown", "noise": "missed"}
+	for _, it := range card.Items() {
+		outcome, told := want[it.ID]
+		if !told {
+			outcome = "met"
+		}
+		if delete(want, it.ID); it.Outcome.String() != outcome {
+			t.Errorf("%s is %s, not %s: %s", it.ID, it.Outcome, outcome, it.Why)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("no items %v", want)
+	}
+}
+
 // TestWindowsOfASimulation checks what is simulated against what was asked for, and that windows come out of order.
 func TestWindowsOfASimulation(t *testing.T) {
 	dir := t.TempDir()
