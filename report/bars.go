@@ -203,7 +203,7 @@ func newAxis(all []reach, gone time.Duration) clockAxis {
 	for _, r := range all {
 		length = max(length, r.end)
 	}
-	most := length * 5 / 2
+	most := 4 * length
 	for _, r := range all {
 		if r.ran && (r.within <= most || length == 0) {
 			length = max(length, r.within)
@@ -213,7 +213,8 @@ func newAxis(all []reach, gone time.Duration) clockAxis {
 	at := func(d time.Duration) place { return place(100 * clamp(float64(d)/float64(length))) }
 	a := clockAxis{}
 	step := timeTicks(length, 6)
-	for d := time.Duration(0); d <= length; d += step {
+	ran := slices.ContainsFunc(all, func(r reach) bool { return r.ran })
+	for d := time.Duration(0); d <= length && ran; d += step {
 		t := axisTick{X: at(d), Label: span(d), Anchor: "middle"}
 		if d == 0 {
 			t.Label, t.Anchor = "0", "start"
@@ -237,6 +238,9 @@ func newBar(r reach, gone, length time.Duration, at func(time.Duration) place) c
 	if !r.ran {
 		b.Note = map[clock.Outcome]string{clock.Unknown: "? from when on is not known",
 			clock.Missed: "✗ its clock never began to run", clock.Met: "nothing to time"}[it.Outcome]
+		if gone < 0 && it.Outcome == clock.Unknown {
+			b.Note = "? the fault never took effect"
+		}
 		return b
 	}
 	if r.within > 0 {

@@ -36,7 +36,7 @@ type chartSize struct {
 // chartSizes are those for a desk, for paper and tablets, and for a phone.
 var chartSizes = []chartSize{
 	{class: "desk", width: 1120, left: 128, lane: 22, points: maxPoints, ticks: 12},
-	{class: "sheet", width: 720, left: 112, lane: 22, points: 400, ticks: 8},
+	{class: "sheet", width: 720, left: 112, lane: 22, points: maxPoints, ticks: 8},
 	{class: "phone", width: 340, left: 52, lane: 34, above: true, points: 200, ticks: 4},
 }
 
@@ -50,14 +50,33 @@ type chart struct {
 	out  bytes.Buffer
 	y    int // where the next thing goes
 	rows []markRow
+
+	points []point
+	step   time.Duration // of a point
 }
 
-// drawChart returns the picture as one svg element. Everything that others wrote is escaped in it.
-func drawChart(c *Scorecard, size chartSize) string {
-	k := &chart{c: c, size: size, tl: c.tl, run: clock.Span{Start: c.tl.Start, End: c.tl.End}}
-	if k.run.Length() == 0 {
-		return ""
+// drawCharts returns the picture in every size, each as one svg element; none of a run of no length. Everything that others
+// wrote is escaped in it.
+func drawCharts(c *Scorecard) []string {
+	var out []string
+	var last *chart
+	for _, size := range chartSizes {
+		k := &chart{c: c, size: size, tl: c.tl, run: clock.Span{Start: c.tl.Start, End: c.tl.End}}
+		if k.run.Length() == 0 {
+			return nil
+		}
+		if last != nil && last.size.points == size.points { // adding up a long run takes a while
+			k.points, k.step = last.points, last.step
+		} else {
+			k.points, k.step = c.load.steps(k.run, size.points)
+		}
+		out, last = append(out, k.draw()), k
 	}
+	return out
+}
+
+func (k *chart) draw() string {
+	size := k.size
 	k.rows = k.marks()
 	k.s = svg.New(&k.out)
 	height := k.height()
@@ -214,7 +233,7 @@ func (k *chart) bands(bottom int) {
 }
 
 func (k *chart) panels() {
-	points, step := k.c.load.steps(k.run, k.size.points)
+	points, step := k.points, k.step
 	var rate, errs float64
 	least, most := math.Inf(1), 0.0
 	for _, p := range points {
@@ -535,8 +554,8 @@ func (k *chart) markLanes() {
 func (k *chart) axis(bottom int) {
 	k.s.Line(k.size.left, bottom, k.right(), bottom, attr("class", "axis"))
 	step := timeTicks(k.run.Length(), k.size.ticks)
-	if _, each := k.c.load.steps(k.run, k.size.points); each > second && k.size.above {
-		k.s.Text(k.right(), bottom+34, "each point of a line is "+span(each), attr("class", "tick end"))
+	if k.step > second && k.size.above {
+		k.s.Text(k.right(), bottom+34, "each point of a line is "+span(k.step), attr("class", "tick end"))
 	}
 	for d := time.Duration(0); d <= k.run.Length(); d += step {
 		x := k.x(k.run.Start.Add(d))

@@ -181,11 +181,11 @@ func TestHostileText(t *testing.T) {
 	if !strings.Contains(page.String(), "&lt;script&gt;alert(1)") {
 		t.Error("the escaped name is not in the page, so the test tests nothing")
 	}
-	if n := strings.Count(drawChart(c, chartSizes[0]), "&lt;script&gt;"); n < 4 {
+	if n := strings.Count(drawCharts(c)[0], "&lt;script&gt;"); n < 4 {
 		t.Errorf("the escaped name is in the picture %d times, so the test tests little", n)
 	}
 	for name, out := range map[string]string{"text": text.String(), "junit": junit.String(),
-		"page's picture": drawChart(c, chartSizes[0]), "page": page.String()} {
+		"page's picture": strings.Join(drawCharts(c), ""), "page": page.String()} {
 		if strings.Contains(out, "\x1b") {
 			t.Errorf("%s: an escape sequence of the scenario went through", name)
 		}

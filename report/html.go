@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ var page = template.Must(template.New("page").Funcs(pageFuncs).Parse(pageText))
 
 var pageFuncs = template.FuncMap{
 	"verdict": verdictWords, "score": scoreWords, "share": share, "points": pointWords, "part": partWords,
-	"note": noteWords, "outcome": outcomeWord,
+	"note": tagWords, "outcome": outcomeWord,
 	"span": span, "offset": offsetWords, "raw": rawWords, "capital": func(s string) string { return capital(s, true) },
 	"worth": nearTenth, "percent": percent, "number": number,
 	"join":  func(s []string) string { return strings.Join(s, ", ") },
@@ -63,11 +64,9 @@ func HTML(w io.Writer, c *Scorecard) error {
 	for i, it := range c.Items() {
 		v.number[it.ID] = i + 1
 	}
-	for _, size := range chartSizes {
+	for _, text := range drawCharts(c) {
 		// The picture escapes whatever others wrote while it is drawn.
-		if text := drawChart(c, size); text != "" {
-			v.Charts = append(v.Charts, template.HTML(text))
-		}
+		v.Charts = append(v.Charts, template.HTML(text))
 	}
 	if err := writePage(w, page, v); err != nil {
 		return fmt.Errorf("writing the report page: %w", err)
@@ -170,6 +169,12 @@ func (v view) Ref(i Item) *Item { return &i }
 
 // Events returns the name of the file that the record's lines are in.
 func (v view) Events() string { return EventsFile }
+
+// tagWords are what noteWords are beside an outcome in words, which says itself that something was late.
+func tagWords(i *Item) string {
+	words := strings.Split(noteWords(i), ", ")
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == outcomeWord(i) }), ", ")
+}
 
 // rawWords names the lines of the record that something was read from.
 func rawWords(lines []int) string { return rawLines(&Item{Evidence: []Evidence{{Lines: lines}}}) }

@@ -359,6 +359,20 @@ func TestBarsAreTheItems(t *testing.T) {
 				}
 			}
 		}
+		var page bytes.Buffer
+		if err := HTML(&page, c); err != nil {
+			t.Fatal(err)
+		}
+		unknown := 0
+		for _, part := range strings.Split(page.String(), `<svg class="bar unknown"`)[1:] {
+			drawn, _, _ := strings.Cut(part, "</td>")
+			if unknown++; strings.Contains(drawn, `class="body"`) {
+				t.Errorf("%s: a bar is unknown and solid: %s", name, drawn)
+			}
+		}
+		if name != "passed" && unknown < 2 {
+			t.Errorf("%s: only %d bars are unknown, so the test tests little", name, unknown)
+		}
 		for _, it := range c.Items() {
 			if (it.Clock != nil) != shown[it.ID] {
 				t.Errorf("%s: %s has a clock: %t, and a bar: %t", name, it.ID, it.Clock != nil, shown[it.ID])
