@@ -10,9 +10,9 @@ import (
 	"gameday/clock"
 )
 
-// clockOrder is the order in which clocks are drawn. Those that are not in it come before restart.
-var clockOrder = []ClockName{ClockDetect, ClockPage, ClockAcknowledge, ClockEscalate, ClockMark, "", ClockRestart,
-	ClockRecover, ClockClear, ClockResolve}
+// clockOrder is the order in which clocks are drawn. Those that are not in it come after mark.
+var clockOrder = []ClockName{ClockDetect, ClockPage, ClockAcknowledge, ClockEscalate, ClockMark, "", ClockMitigate,
+	ClockRestart, ClockRecover, ClockClear, ClockResolve}
 
 func (n ClockName) rank() int {
 	if i := slices.Index(clockOrder, n); i >= 0 {
@@ -29,9 +29,10 @@ type clockGroup struct {
 
 // clockAxis is bars that share one axis. A fault has two when some of its clocks run for much longer than the rest.
 type clockAxis struct {
-	Name  string // what the axis is of
-	Ticks []axisTick
-	Bars  []clockBar
+	Name   string // what the axis is of
+	Longer bool   // it is on a longer scale than the one before
+	Ticks  []axisTick
+	Bars   []clockBar
 }
 
 type axisTick struct {
@@ -151,11 +152,7 @@ func (c *Scorecard) clockGroup(f *FaultLife, all []reach) clockGroup {
 			g.State = "back after " + latency(stood)
 		}
 	}
-	near, far := apart(all)
-	for i, rs := range [][]reach{near, far} {
-		if len(rs) == 0 {
-			continue
-		}
+	for i, rs := range scales(all) {
 		a := newAxis(rs, gone)
 		for n := range a.Bars {
 			if open {
@@ -163,12 +160,22 @@ func (c *Scorecard) clockGroup(f *FaultLife, all []reach) clockGroup {
 			}
 		}
 		a.Name = "from the onset of " + f.Name
-		if i == 1 {
+		if a.Longer = i > 0; a.Longer {
 			a.Name += ", on a longer scale"
 		}
 		g.Axes = append(g.Axes, a)
 	}
 	return g
+}
+
+// scales sorts clocks into those that are drawn on one axis, the shortest first: what takes a minute, half an hour and
+// days cannot be seen together.
+func scales(all []reach) [][]reach {
+	near, far := apart(all)
+	if len(far) == 0 || len(near) == 0 {
+		return [][]reach{all}
+	}
+	return append(scales(near), scales(far)...)
 }
 
 // apart takes the clocks that run for much longer than the rest away from them, lest those be too short to see.

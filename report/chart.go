@@ -497,8 +497,10 @@ func (k *chart) marks() []markRow {
 				m.text = people.scrub(e.Text)
 			case responders.Resolved:
 				m.text = "resolved"
-			default:
+			case responders.Opened, responders.Unacknowledged, responders.Noted:
 				continue
+			default:
+				m.text = people.deed(e.Event)
 			}
 			list = append(list, m)
 		}

@@ -10,14 +10,15 @@ import (
 // ClockName says what a clock of a fault waits for.
 type ClockName string
 
-// The clocks, in the order in which they come to be read. A source of responses may add others: an item of a response
-// is timed by the clock of the same name.
+// The clocks, in the order in which they come to be read. What else is asked of people (engage, the steps, diagnose,
+// without) is timed by a clock of the same name, between mark and mitigate.
 const (
 	ClockDetect      ClockName = "detect"      // the alarm fires
 	ClockPage        ClockName = "page"        // somebody is told
 	ClockAcknowledge ClockName = "acknowledge" // a human being says "mine"
 	ClockEscalate    ClockName = "escalate"    // the next level is told
 	ClockMark        ClockName = "mark"        // somebody sets a named mark
+	ClockMitigate    ClockName = "mitigate"    // users' own indicators are back inside, with or without the fault gone
 	ClockRestart     ClockName = "restart"     // what was taken down is back
 	ClockRecover     ClockName = "recover"     // the steady state holds again
 	ClockClear       ClockName = "clear"       // the alarm is quiet again

@@ -56,12 +56,14 @@ func (j *judge) cameBack(f *FaultLife, onset clock.Interval) comeback {
 // mitigated judges how soon after the onset the users' own indicators were back inside, with or without the fault gone.
 func (j *judge) mitigated(p *paging) Item {
 	it := p.item("mitigate", "mitigated", *p.plan.Mitigate)
+	it.timed(ClockMitigate, p.plan.Name, "the onset of "+p.cause)
 	it.Expected = fmt.Sprintf("every steady-state expectation holds again, for good, within %s of the onset of %s", it.Limit, p.cause)
 	f := j.tl.Fault(p.cause)
 	if j.skipped(&it, p.cause) || j.uncounted(&it, j.steadyExpects()...) {
 		return it
 	}
 	onset := f.Onset()
+	it.runs(onset)
 	c := j.cameBack(f, onset)
 	deadline := onset.Hi.Add(it.Within)
 	if c.said != "" {

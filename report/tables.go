@@ -227,11 +227,9 @@ func rawLine(n int) string {
 
 // deed puts an event into words.
 func (v view) deed(e responders.Event) deed {
-	d := deed{Who: v.people.actor(e.Actor), Machine: !person(e.Actor.Kind)}
+	d := deed{Who: v.people.actor(e.Actor), Machine: !person(e.Actor.Kind), What: v.people.deed(e)}
 	level := levelWords(e.Level)
 	switch e.Kind {
-	case responders.Opened:
-		d.What = "opened the page"
 	case responders.Notified:
 		d.What = "told " + cmp.Or(list(v.by.names(e.Targets)), "somebody") + level
 		switch e.Delivered {
@@ -242,19 +240,60 @@ func (v view) deed(e responders.Event) deed {
 		default:
 			d.What += ": not known to be delivered"
 		}
-	case responders.Escalated:
-		d.What = fmt.Sprintf("escalated to level %d", e.Level)
-	case responders.Marked:
-		d.What = fmt.Sprintf("marked “%s”", v.people.scrub(e.Text))
-	case responders.Noted:
-		d.What = fmt.Sprintf("noted “%s”", v.people.scrub(e.Text))
-	default:
-		d.What = strings.ReplaceAll(string(e.Kind), "_", " ") + level
-		if e.Text != "" {
-			d.What += fmt.Sprintf(": “%s”", v.people.scrub(e.Text))
-		}
+	case responders.Acknowledged:
+		d.What += level
+	}
+	if e.Channel != "" {
+		d.What += ", by " + v.people.scrub(e.Channel)
 	}
 	return d
+}
+
+// deeds are the words for what people do, without and with what they said about it.
+var deeds = map[responders.Kind]struct{ bare, with string }{
+	responders.Opened: {"opened the page", ""}, responders.Noted: {"noted something", "noted “%s”"},
+	responders.Marked: {"set a mark", "marked “%s”"}, responders.Joined: {"joined", "joined as “%s”"},
+	responders.RoomOpened:    {"opened a channel", "opened the channel “%s”"},
+	responders.BridgeOpened:  {"opened a bridge", "opened the bridge “%s”"},
+	responders.Told:          {"told customers", "told customers “%s”"},
+	responders.Diagnosed:     {"said what is wrong", "said what is wrong: “%s”"},
+	responders.RunbookOpened: {"opened the runbook", "opened the runbook “%s”"},
+	responders.Filed:         {"filed a post-mortem", "filed the post-mortem “%s”"},
+}
+
+// deed puts what somebody did into words, without who it was.
+func (p *people) deed(e responders.Event) string {
+	words, known := deeds[e.Kind]
+	switch {
+	case e.Kind == responders.Escalated:
+		return fmt.Sprintf("escalated to level %d", e.Level)
+	case known && e.Text != "" && words.with != "":
+		return fmt.Sprintf(words.with, p.scrub(e.Text))
+	case known:
+		return words.bare
+	}
+	return strings.ReplaceAll(string(e.Kind), "_", " ")
+}
+
+// OnCall returns who was on call, as each source said it when it was asked.
+func (v view) OnCall() []string {
+	var out []string
+	for _, r := range v.tl.OnCall {
+		if r.V.Error != "" {
+			out = append(out, fmt.Sprintf("%s: %s could not say: %s", v.tl.since(r.At), r.V.Source, v.people.scrub(r.V.Error)))
+			continue
+		}
+		var who []string
+		for _, d := range r.V.Duties {
+			words := fmt.Sprintf("%s at level %d", v.people.name(d.Who), d.Level)
+			if d.Team != "" {
+				words += " of " + v.people.scrub(d.Team)
+			}
+			who = append(who, words)
+		}
+		out = append(out, fmt.Sprintf("%s: %s, by %s", v.tl.since(r.At), cmp.Or(list(who), "nobody"), r.V.Source))
+	}
+	return out
 }
 
 // Episodes returns the episodes of alarms, at most maxRows.

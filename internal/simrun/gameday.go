@@ -74,8 +74,11 @@ func gameDayPlan() *report.Plan {
 		Responses: []report.ResponsePlan{{Name: "on-call", Source: desk, To: "PaymentsDown",
 			Acknowledge: &report.AckPlan{DeadlinePlan: required},
 			Escalate:    &report.EscalatePlan{DeadlinePlan: within(150), ToLevel: 2, OnlyAfter: secs(110)},
-			Marks:       []report.MarkPlan{{Name: "bridge opened", DeadlinePlan: within(180)}, {Name: "customers told", DeadlinePlan: within(240)}},
-			Resolve:     &report.DeadlinePlan{Within: 30 * time.Minute, Weight: 1}}},
+			Engage:      &report.EngagePlan{DeadlinePlan: within(180), Roles: []string{"incident lead"}},
+			Steps:       []report.StepPlan{{Step: report.StepBridge, DeadlinePlan: within(180)}, {Step: report.StepCustomers, DeadlinePlan: within(240)}},
+			Mitigate:    &report.DeadlinePlan{Within: secs(240), Weight: 1},
+			Resolve:     &report.ResolvePlan{DeadlinePlan: within(30 * 60)}}},
+		Tells: map[string][]responders.Kind{desk: {responders.Joined, responders.BridgeOpened, responders.Told}},
 		Score: report.ScorePlan{Pass: 80, Weights: report.DefaultWeights()}}
 	for _, t := range []struct {
 		name string
@@ -150,5 +153,6 @@ func (s *story) gameDayPeople() {
 	tell(323, responders.Event{Kind: responders.Notified, Actor: policy, Level: 2, Targets: []string{"bob"}})
 	tell(341, responders.Event{Kind: responders.Acknowledged, Actor: bob, Level: 2})
 	tell(352, responders.Event{Kind: responders.Noted, Actor: bob, Text: "payments cannot reach the ledger"})
-	tell(365, responders.Event{Kind: responders.Marked, Actor: bob, Text: "bridge opened"})
+	tell(346, responders.Event{Kind: responders.Joined, Actor: bob, Text: "incident lead"})
+	tell(365, responders.Event{Kind: responders.BridgeOpened, Actor: bob, Channel: "phone"})
 }

@@ -64,7 +64,7 @@ func TestGameDayHasSomethingOfEverything(t *testing.T) {
 	if card.Verdict != report.Failed || !card.Safety.Clean {
 		t.Errorf("%s, %+v: %v", card.Verdict, card.Safety, card.Why)
 	}
-	want := map[string]string{"response.on-call.acknowledge": "missed", "response.on-call.mark.customers told": "missed",
+	want := map[string]string{"response.on-call.acknowledge": "missed", "response.on-call.customers": "missed",
 		"response.on-call.resolve": "unknown", "alarm.ReceiptsFailing.fired": "unknown", "noise": "missed"}
 	for _, it := range card.Items() {
 		outcome, told := want[it.ID]
