@@ -275,25 +275,34 @@ func (p *people) deed(e responders.Event) string {
 	return strings.ReplaceAll(string(e.Kind), "_", " ")
 }
 
-// OnCall returns who was on call, as each source said it when it was asked.
+// OnCall returns who was on call, as each source said it when it was asked, and where that changed.
 func (v view) OnCall() []string {
 	var out []string
+	said := map[string]string{} // by source
 	for _, r := range v.tl.OnCall {
-		if r.V.Error != "" {
-			out = append(out, fmt.Sprintf("%s: %s could not say: %s", v.tl.since(r.At), r.V.Source, v.people.scrub(r.V.Error)))
-			continue
+		words := v.roster(r.V)
+		if said[r.V.Source] != words {
+			out = append(out, fmt.Sprintf("from %s on, by %s: %s", v.tl.since(r.At), r.V.Source, words))
 		}
-		var who []string
-		for _, d := range r.V.Duties {
-			words := fmt.Sprintf("%s at level %d", v.people.name(d.Who), d.Level)
-			if d.Team != "" {
-				words += " of " + v.people.scrub(d.Team)
-			}
-			who = append(who, words)
-		}
-		out = append(out, fmt.Sprintf("%s: %s, by %s", v.tl.since(r.At), cmp.Or(list(who), "nobody"), r.V.Source))
+		said[r.V.Source] = words
 	}
 	return out
+}
+
+// roster puts one answer about who is on call into words.
+func (v view) roster(r OnCallRecord) string {
+	if r.Error != "" {
+		return "it could not say (" + v.people.scrub(r.Error) + ")"
+	}
+	var who []string
+	for _, d := range r.Duties {
+		words := fmt.Sprintf("%s at level %d", v.people.name(d.Who), d.Level)
+		if d.Team != "" {
+			words += " of " + v.people.scrub(d.Team)
+		}
+		who = append(who, words)
+	}
+	return cmp.Or(list(who), "nobody")
 }
 
 // Episodes returns the episodes of alarms, at most maxRows.
