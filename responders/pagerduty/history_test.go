@@ -11,8 +11,6 @@ import (
 	"gameday/responders"
 )
 
-const time1 = time.Minute
-
 var down = map[string]string{"alertname": "PaymentsDown", "severity": "page"}
 
 // span is the last minutes, up to now.
@@ -370,9 +368,9 @@ func TestOldIncidents(t *testing.T) {
 	f, s := newFake(t)
 	long := f.now().Add(-30 * 24 * time.Hour)
 	at := f.now().Add(-5 * time.Minute)
-	f.open("PI1", long, down).by("acknowledge_log_entry", at, ann, "mobile")                            // open still
-	f.open("PI2", f.now().Add(-time.Hour), down).by("resolve_log_entry", at, ann, "website")            // resolved in the span
-	f.open("PI3", f.now().Add(-time.Hour), down).by("resolve_log_entry", at.Add(-20*time1), ann, "sms") // before it
+	f.open("PI1", long, down).by("acknowledge_log_entry", at, ann, "mobile")                                  // open still
+	f.open("PI2", f.now().Add(-time.Hour), down).by("resolve_log_entry", at, ann, "website")                  // resolved in the span
+	f.open("PI3", f.now().Add(-time.Hour), down).by("resolve_log_entry", at.Add(-20*time.Minute), ann, "sms") // before it
 	met := f.open("PI4", long, down)
 	s.meet([]incident{{ID: "PI4"}}) // as Preflight does, or Watch
 	f.mu.Lock()

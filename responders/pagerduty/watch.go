@@ -2,6 +2,7 @@ package pagerduty
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gameday/clock"
@@ -16,7 +17,6 @@ type watcher struct {
 	began  time.Time
 	sent   map[string]bool      // ids of events that were emitted
 	closed map[string]time.Time // incidents that are resolved, and until when their logs are still read
-	failed bool
 }
 
 // Watch reads the logs of the services' incidents, at every poll and whenever a webhook comes, and emits what is new in
@@ -62,8 +62,7 @@ func (s *Source) listen() error {
 func (w *watcher) look(ctx context.Context) {
 	s := w.source
 	a := &asking{api: s.api}
-	events, offset, err := w.read(ctx, a)
-	w.failed = err != nil
+	events, offset, _ := w.read(ctx, a) // what it could read counts
 	if ctx.Err() != nil {
 		return
 	}
@@ -76,7 +75,7 @@ func (w *watcher) look(ctx context.Context) {
 	var still []posting
 	for _, p := range s.posted.fresh {
 		switch {
-		case w.told(p, events, offset):
+		case slices.ContainsFunc(events, func(e responders.Event) bool { return p.same(e, offset) }):
 		case now.Sub(p.received) >= s.settle:
 			due = append(due, s.event(p, offset))
 		default:
@@ -88,16 +87,6 @@ func (w *watcher) look(ctx context.Context) {
 	for _, e := range due {
 		w.tell(e)
 	}
-}
-
-// told reports whether a log tells what was posted.
-func (w *watcher) told(p posting, events []responders.Event, offset clock.Offset) bool {
-	for _, e := range events {
-		if p.same(e, offset) {
-			return true
-		}
-	}
-	return false
 }
 
 // read reads the logs of the incidents that are open, and of those that were opened or resolved a short while ago.
@@ -151,6 +140,7 @@ func (w *watcher) read(ctx context.Context, a *asking) ([]responders.Event, cloc
 		}
 		out = append(out, one.events...)
 	}
+	slices.SortStableFunc(out, func(x, y responders.Event) int { return x.At.Lo.Compare(y.At.Lo) })
 	return out, offset, failure
 }
 
