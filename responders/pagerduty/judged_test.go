@@ -131,7 +131,7 @@ func TestJudged(t *testing.T) {
 			d.paged(f).by("acknowledge_log_entry", d.at(120), ann, "mobile")
 			f.only, f.body = "log_entries", `{"log_entries":[`
 		}, unknown, unknown, unknown, "log_entries"},
-		"a PagerDuty that may not be read": {func(f *fake, d *day) { d.paged(f); f.forbidden = "/services" }, unknown, unknown, unknown, http.StatusText(403)},
+		"a PagerDuty that may not be read": {func(f *fake, d *day) { d.paged(f); f.forbidden = "/services" }, unknown, unknown, unknown, http.StatusText(http.StatusForbidden)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, s := newFake(t)
