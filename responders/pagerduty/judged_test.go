@@ -35,7 +35,7 @@ func newDay(t *testing.T) *day {
 		Responses: []report.ResponsePlan{{Name: "on-call", Source: "pagerduty.ops", To: "Down",
 			Acknowledge: &report.AckPlan{DeadlinePlan: limit(60), Level: 1},
 			Escalate:    &report.EscalatePlan{DeadlinePlan: limit(150), ToLevel: 2, OnlyAfter: sec(70)},
-			Resolve:     &report.DeadlinePlan{Within: sec(300), Weight: 1}}},
+			Resolve:     &report.ResolvePlan{DeadlinePlan: limit(300)}}},
 		Score: report.ScorePlan{Pass: 80}}}
 	d.add(0, report.RunStarted, report.Started{Run: "small", At: d.began})
 	d.add(0, report.PhaseStarted, report.PhaseChange{Phase: report.Baseline})

@@ -95,29 +95,3 @@ func common(all []map[string]string) map[string]string {
 	}
 	return out
 }
-
-// lacking returns the first label of an expected alarm that a page neither has nor contradicts; empty when for each expected
-// alarm it is clear whether the page is about it.
-func lacking(labels map[string]string, expected []map[string]string) string {
-	for _, match := range expected {
-		if contradicts(labels, match) {
-			continue
-		}
-		for _, name := range slices.Sorted(maps.Keys(match)) {
-			if _, has := labels[name]; !has {
-				return name
-			}
-		}
-	}
-	return ""
-}
-
-// contradicts reports whether a page has a label of an alarm with another value.
-func contradicts(labels, match map[string]string) bool {
-	for name, want := range match {
-		if got, has := labels[name]; has && got != want {
-			return true
-		}
-	}
-	return false
-}

@@ -363,11 +363,11 @@ func (s *Source) read(ctx context.Context, a *asking, i incident, log []entry, d
 	if err != nil {
 		return story{}, err
 	}
-	w := &walk{source: s, incident: i, labels: labels, duty: duty, users: names{}, placed: map[string]int{}, ours: func(t time.Time) clock.Interval {
+	w := &walk{source: s, incident: i, labels: labels, duty: duty, users: page.Names{}, placed: map[string]int{}, ours: func(t time.Time) clock.Interval {
 		return offset.Ours(t.Local(), grain(t))
 	}}
 	for _, r := range i.Responders {
-		w.users.note(r.User)
+		w.know(r.User)
 	}
 	for _, e := range log {
 		w.read(e)
@@ -376,7 +376,7 @@ func (s *Source) read(ctx context.Context, a *asking, i incident, log []entry, d
 	s.mu.Lock()
 	expected := s.expected
 	s.mu.Unlock()
-	if label := lacking(labels, expected); label != "" {
+	if label := page.Lacking(labels, expected); label != "" {
 		w.out.gaps = append(w.out.gaps, gap{w.ours(i.Created),
 			fmt.Sprintf("page %s has no label %s, so which alarm it is about cannot be told: say where it is with labels", i.ID, label)})
 	}

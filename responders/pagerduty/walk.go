@@ -8,6 +8,7 @@ import (
 
 	"gameday/clock"
 	"gameday/responders"
+	"gameday/responders/internal/page"
 )
 
 // story is what an incident's log tells.
@@ -29,7 +30,7 @@ type walk struct {
 	labels   map[string]string
 	ours     func(time.Time) clock.Interval // of a stamp in PagerDuty's time
 	duty     map[string][]int               // the levels of the incident's policy, by user
-	users    names
+	users    page.Names
 	level    int            // that the incident is at; 0 when it is not known
 	placed   map[string]int // the level at which a user was assigned
 	moved    bool           // to another policy, whose levels are not those of duty
@@ -53,10 +54,8 @@ var asides = map[string]string{
 
 // read takes one entry.
 func (w *walk) read(e entry) {
-	w.users.note(e.User)
-	w.users.note(e.Assignees...)
-	if isUser(e.Agent) {
-		w.users.note(e.Agent)
+	for _, u := range append([]reference{e.User, e.Agent}, e.Assignees...) {
+		w.know(u)
 	}
 	c := e.how()
 	switch e.Type {
@@ -91,6 +90,13 @@ func (w *walk) read(e entry) {
 		w.add(e, responders.Resolved, func(x *responders.Event) { x.Text = e.Note })
 	default:
 		w.aside(e)
+	}
+}
+
+// know remembers a user's name, so that it can be taken out of texts.
+func (w *walk) know(r reference) {
+	if isUser(r) {
+		w.users.Note(r.ID, r.Summary)
 	}
 }
 
@@ -221,7 +227,7 @@ func (w *walk) add(e entry, kind responders.Kind, more func(*responders.Event)) 
 	if more != nil {
 		more(&x)
 	}
-	x.Text = w.users.clean(x.Text)
+	x.Text = w.users.Clean(x.Text)
 	w.out.events = append(w.out.events, x)
 }
 

@@ -77,7 +77,9 @@ func (w *watcher) look(ctx context.Context) {
 		switch {
 		case slices.ContainsFunc(events, func(e responders.Event) bool { return p.same(e, offset) }):
 		case now.Sub(p.received) >= s.settle:
-			due = append(due, s.event(p, offset))
+			if e := s.event(p, offset); len(e.Labels) > 0 { // else nobody knows which alarm it is about; History has it
+				due = append(due, e)
+			}
 		default:
 			still = append(still, p)
 		}
@@ -138,7 +140,10 @@ func (w *watcher) read(ctx context.Context, a *asking) ([]responders.Event, cloc
 			failure = err
 			continue
 		}
-		out = append(out, one.events...)
+		// Without its beginning nobody knows yet which alarm it is about, and what is emitted cannot be taken back.
+		if slices.ContainsFunc(one.events, func(e responders.Event) bool { return e.Kind == responders.Opened }) {
+			out = append(out, one.events...)
+		}
 	}
 	slices.SortStableFunc(out, func(x, y responders.Event) int { return x.At.Lo.Compare(y.At.Lo) })
 	return out, offset, failure

@@ -176,6 +176,17 @@ func TestLook(t *testing.T) {
 	}
 	look("PI1 escalated")
 	look()
+	unread := []byte(hooked("E3", "incident.triggered", "PI7", f.now(), nil)) // of an incident that is in no list
+	if err := s.take(unread, nil, time.Now().Add(-DefaultSettle)); err != nil {
+		t.Fatal(err)
+	}
+	look()
+	headless := f.open("PI8", f.now(), down).assign(f.now(), ann)
+	trigger := headless.log[0]
+	headless.log = headless.log[1:]
+	look() // which alarm it is about is still on the way
+	headless.log = append([]object{trigger}, headless.log...)
+	look("PI8 opened", "PI8 noted")
 }
 
 // TestWatch goes on until it is told to stop, and is woken by a webhook.

@@ -11,6 +11,7 @@ import (
 
 	"gameday/clock"
 	"gameday/responders"
+	"gameday/responders/internal/page"
 	"gameday/sources/hook"
 )
 
@@ -177,5 +178,5 @@ func (s *Source) event(p posting, offset clock.Offset) responders.Event {
 		actor.Kind = responders.Integration
 	}
 	return responders.Event{Source: s.name, ID: "webhook " + p.id, Page: p.incident, Labels: s.labels[p.incident], Kind: p.kind,
-		At: offset.Ours(p.at.Local(), time.Millisecond), Actor: actor, Text: names{}.clean(p.text), Grade: "B"}
+		At: offset.Ours(p.at.Local(), time.Millisecond), Actor: actor, Text: page.Names{}.Clean(p.text), Grade: "B"}
 }
