@@ -25,6 +25,7 @@ import (
 	"gameday/responders"
 	"gameday/responders/desk"
 	"gameday/responders/file"
+	"gameday/responders/incidentio"
 	"gameday/responders/pagerduty"
 	"gameday/scenarios"
 )
@@ -35,7 +36,7 @@ func catalogue() scenarios.Catalogue {
 	return scenarios.Catalogue{
 		Faults:     kinds.All(),
 		Alarms:     []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), prometheus.Kind(), webhook.Kind()},
-		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), pagerduty.Kind()},
+		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), incidentio.Kind(), pagerduty.Kind()},
 		CheckScript: func(s loadgen.Spec) []loadgen.Problem {
 			return engine.Check(context.Background(), s)
 		},
