@@ -109,6 +109,12 @@ func (e entry) how() channel {
 	return c
 }
 
+// said returns the text of a note.
+func (e entry) said() string {
+	c := e.how()
+	return first(c.Content, c.Summary, e.Note)
+}
+
 // service is what incidents are opened on.
 type service struct {
 	ID          string    `json:"id"`
@@ -278,6 +284,35 @@ func (s *Source) log(ctx context.Context, a *asking, id string) ([]entry, error)
 	}
 	slices.SortStableFunc(entries, func(x, y entry) int { return x.Created.Compare(y.Created) })
 	return entries, nil
+}
+
+// annotate adds to the entries about notes what the notes say, where the log does not. It asks only when that is so.
+func (s *Source) annotate(ctx context.Context, a *asking, id string, log []entry) error {
+	bare := func(e entry) bool { return e.Type == "annotate_log_entry" && e.said() == "" }
+	if !slices.ContainsFunc(log, bare) {
+		return nil
+	}
+	var body struct {
+		Notes *[]struct {
+			Content string    `json:"content"`
+			Created time.Time `json:"created_at"`
+			User    reference `json:"user"`
+		} `json:"notes"`
+	}
+	if err := a.get(ctx, "/incidents/"+id+"/notes", nil, &body); err != nil {
+		return err
+	}
+	if body.Notes == nil {
+		return fmt.Errorf("GET /incidents/%s/notes: the answer has no notes", id)
+	}
+	for i := range log {
+		for _, n := range *body.Notes {
+			if bare(log[i]) && n.User.ID == log[i].Agent.ID && n.Created.Sub(log[i].Created).Abs() <= time.Second {
+				log[i].Note = n.Content
+			}
+		}
+	}
+	return nil
 }
 
 // stamp writes an instant as the API reads it.

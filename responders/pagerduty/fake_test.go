@@ -43,6 +43,7 @@ type fakeIncident struct {
 	object
 	log    []object // the oldest first
 	alerts []object
+	notes  []object
 }
 
 const (
@@ -219,6 +220,8 @@ func (f *fake) answer(w http.ResponseWriter, r *http.Request) {
 		newest := slices.Clone(one.log)
 		slices.Reverse(newest)
 		f.page(w, r, "log_entries", newest)
+	case one != nil && parts[2] == "notes":
+		write(object{"notes": append([]object{}, one.notes...)})
 	case one != nil && parts[2] == "alerts":
 		f.page(w, r, "alerts", one.alerts)
 	default:

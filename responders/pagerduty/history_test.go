@@ -317,6 +317,24 @@ func TestUnknownEntry(t *testing.T) {
 	holed(t, c, at, "")
 }
 
+// TestNotes reads a note's text from where it is: the log, else the notes.
+func TestNotes(t *testing.T) {
+	f, s := newFake(t)
+	at := f.now().Add(-5 * time.Minute)
+	i := f.open("PI1", at, down).by("annotate_log_entry", at.Add(time.Minute), ann, "note").
+		add("annotate_log_entry", at.Add(2*time.Minute), object{"agent": user(bob), "channel": object{"type": "note", "summary": "in the log"}})
+	i.notes = []object{{"id": "N1", "content": "in the notes", "created_at": stamp(at.Add(time.Minute)), "user": user(ann)},
+		{"id": "N2", "content": "another's", "created_at": stamp(at.Add(time.Minute)), "user": user(bob)}}
+	events, _ := told(t, s)
+	if len(events) != 3 || events[1].Text != "in the notes" || events[2].Text != "in the log" {
+		t.Errorf("%+v", events)
+	}
+	f.forbidden = "/incidents/PI1/notes"
+	if _, _, err := s.History(t.Context(), span(10)); err == nil {
+		t.Error("notes that may not be read are no error")
+	}
+}
+
 // TestClockAhead corrects a clock that is 90 seconds ahead, and takes one that is not told as not known.
 func TestClockAhead(t *testing.T) {
 	f, s := newFake(t)

@@ -363,6 +363,9 @@ func (s *Source) read(ctx context.Context, a *asking, i incident, log []entry, d
 	if err != nil {
 		return story{}, err
 	}
+	if err := s.annotate(ctx, a, i.ID, log); err != nil {
+		return story{}, err
+	}
 	w := &walk{source: s, incident: i, labels: labels, duty: duty, users: page.Names{}, placed: map[string]int{}, ours: func(t time.Time) clock.Interval {
 		return offset.Ours(t.Local(), grain(t))
 	}}

@@ -83,7 +83,7 @@ func (w *walk) read(e entry) {
 		w.moved, w.level, w.placed = true, 0, map[string]int{}
 		w.add(e, responders.Noted, func(x *responders.Event) { x.Text, x.Targets = "delegated to another policy", ids(e.Assignees) })
 	case "annotate_log_entry":
-		w.add(e, responders.Noted, func(x *responders.Event) { x.Text = first(c.Content, c.Summary, e.Note) })
+		w.add(e, responders.Noted, func(x *responders.Event) { x.Text = e.said() })
 	case "status_update_log_entry":
 		w.add(e, responders.Told, func(x *responders.Event) { x.Text = first(e.Message, c.Message, c.Summary, e.Note) })
 	case "resolve_log_entry":
