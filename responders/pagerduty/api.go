@@ -26,6 +26,18 @@ const (
 	mostStarts = 3
 )
 
+// loose is a value that may be missing or of another form without the rest being worth less: it is empty then.
+type loose[T any] struct{ v T }
+
+// UnmarshalJSON reads what it can.
+func (l *loose[T]) UnmarshalJSON(b []byte) error {
+	var v T
+	if json.Unmarshal(b, &v) == nil {
+		l.v = v
+	}
+	return nil
+}
+
 // reference is how PagerDuty names one of its objects.
 type reference struct {
 	ID      string `json:"id"`
@@ -49,9 +61,9 @@ type incident struct {
 
 // responder is somebody who was asked to join.
 type responder struct {
-	State   string    `json:"state"`
-	User    reference `json:"user"`
-	Updated time.Time `json:"updated_at"`
+	State   string           `json:"state"`
+	User    reference        `json:"user"`
+	Updated loose[time.Time] `json:"updated_at"`
 }
 
 // UnmarshalJSON keeps the text beside what is read of it.
@@ -69,16 +81,16 @@ func (i *incident) UnmarshalJSON(b []byte) error {
 
 // entry is one entry of an incident's log. What integrations fill in is not decoded: it may be of any form.
 type entry struct {
-	ID        string          `json:"id"`
-	Type      string          `json:"type"`
-	Created   time.Time       `json:"created_at"`
-	Agent     reference       `json:"agent"`
-	User      reference       `json:"user"` // of a notification
-	Assignees []reference     `json:"assignees"`
-	Note      string          `json:"note"`
-	Message   string          `json:"message"` // of a status update
-	Channel   json.RawMessage `json:"channel"`
-	Notice    notification    `json:"notification"` // older entries have it here
+	ID        string              `json:"id"`
+	Type      string              `json:"type"`
+	Created   time.Time           `json:"created_at"`
+	Agent     reference           `json:"agent"`
+	User      reference           `json:"user"` // of a notification
+	Assignees []reference         `json:"assignees"`
+	Note      loose[string]       `json:"note"`
+	Message   loose[string]       `json:"message"` // of a status update
+	Channel   json.RawMessage     `json:"channel"`
+	Notice    loose[notification] `json:"notification"` // older entries have it here
 }
 
 // notification is how somebody was told.
@@ -89,30 +101,24 @@ type notification struct {
 
 // channel is how an entry came about.
 type channel struct {
-	Type    string       `json:"type"`
-	Summary string       `json:"summary"`
-	Content string       `json:"content"`
-	Message string       `json:"message"`
-	Notice  notification `json:"notification"`
+	Type    loose[string]       `json:"type"`
+	Summary loose[string]       `json:"summary"`
+	Content loose[string]       `json:"content"`
+	Message loose[string]       `json:"message"`
+	Notice  loose[notification] `json:"notification"`
 }
 
 // how decodes an entry's channel; one of an unforeseen form is empty.
 func (e entry) how() channel {
-	var c channel
-	var loose map[string]json.RawMessage
-	if json.Unmarshal(e.Channel, &loose) != nil {
-		return c
-	}
-	for name, into := range map[string]any{"type": &c.Type, "summary": &c.Summary, "content": &c.Content, "message": &c.Message, "notification": &c.Notice} {
-		_ = json.Unmarshal(loose[name], into) // a field of another form stays empty
-	}
-	return c
+	var c loose[channel]
+	_ = c.UnmarshalJSON(e.Channel) // it has no error
+	return c.v
 }
 
 // said returns the text of a note.
 func (e entry) said() string {
 	c := e.how()
-	return first(c.Content, c.Summary, e.Note)
+	return first(c.Content.v, c.Summary.v, e.Note.v)
 }
 
 // service is what incidents are opened on.
@@ -308,7 +314,7 @@ func (s *Source) annotate(ctx context.Context, a *asking, id string, log []entry
 	for i := range log {
 		for _, n := range *body.Notes {
 			if bare(log[i]) && n.User.ID == log[i].Agent.ID && n.Created.Sub(log[i].Created).Abs() <= time.Second {
-				log[i].Note = n.Content
+				log[i].Note.v = n.Content
 			}
 		}
 	}

@@ -35,6 +35,7 @@ type fake struct {
 	only      string // refuse and body are for paths with this in them alone
 	forbidden string // a path that the token may not read
 	moving    int    // how many more answers have another total each
+	ascending bool   // it gives the oldest entry of a log first
 	unheld    []string
 }
 
@@ -218,7 +219,9 @@ func (f *fake) answer(w http.ResponseWriter, r *http.Request) {
 		write(object{"incident": one.object})
 	case one != nil && parts[2] == "log_entries":
 		newest := slices.Clone(one.log)
-		slices.Reverse(newest)
+		if !f.ascending {
+			slices.Reverse(newest)
+		}
 		f.page(w, r, "log_entries", newest)
 	case one != nil && parts[2] == "notes":
 		write(object{"notes": append([]object{}, one.notes...)})

@@ -93,6 +93,13 @@ func TestStory(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n %s\nwant\n %s", strings.Join(got, "\n "), strings.Join(want, "\n "))
 	}
+	f.ascending = true
+	again, _ := told(t, s)
+	for i := range again {
+		if words(again[i]) != got[i] {
+			t.Errorf("the oldest first: %q, want %q", words(again[i]), got[i])
+		}
+	}
 	if ack := events[6].At; ack.Lo.After(after(41)) || ack.Hi.Before(after(40)) {
 		t.Errorf("acknowledged %+v, which was at %s", ack, after(40))
 	}
@@ -307,10 +314,13 @@ func TestBadDays(t *testing.T) {
 func TestUnknownEntry(t *testing.T) {
 	f, s := newFake(t)
 	at := f.now().Add(-5 * time.Minute)
-	f.open("PI1", at, down).add("teleport_log_entry", at.Add(time.Minute), object{"channel": 7, "assignees": nil, "event_details": object{"n": 7}})
+	f.open("PI1", at, down).add("teleport_log_entry", at.Add(time.Minute), object{"channel": 7, "assignees": nil, "note": 7, "message": []any{}, "notification": "x", "agent": nil,
+		"event_details": object{"n": 7}})
+	f.incidents[0].object["incidents_responders"] = []any{object{"state": "joined", "user": user(ann), "updated_at": ""}}
+	f.undescribed("incident")
 	f.undescribed("teleport_log_entry")
 	events, c := told(t, s)
-	if got := words(events[1]); got != `noted by integration PSVC1 A an entry of type "teleport_log_entry", which is not understood` {
+	if got := words(events[1]); got != `noted by integration pagerduty A an entry of type "teleport_log_entry", which is not understood` {
 		t.Error(got)
 	}
 	holed(t, c, at.Add(time.Minute), "teleport_log_entry")

@@ -393,15 +393,15 @@ func (s *Source) read(ctx context.Context, a *asking, i incident, log []entry, d
 // joined tells of those who were asked to join and did.
 func (w *walk) joined() {
 	for _, r := range w.incident.Responders {
-		if r.State != "joined" || r.Updated.IsZero() || r.User.ID == "" {
+		if r.State != "joined" || r.Updated.v.IsZero() || r.User.ID == "" {
 			continue
 		}
 		kind := responders.Human
 		if w.source.automatic(r.User) {
 			kind = responders.Bot
 		}
-		w.out.events = append(w.out.events, responders.Event{Source: w.source.name, ID: "joined " + r.User.ID + " " + stamp(r.Updated), Page: w.incident.ID,
-			Labels: w.labels, Kind: responders.Joined, At: w.ours(r.Updated), Actor: responders.Actor{ID: r.User.ID, Kind: kind},
+		w.out.events = append(w.out.events, responders.Event{Source: w.source.name, ID: "joined " + r.User.ID + " " + stamp(r.Updated.v), Page: w.incident.ID,
+			Labels: w.labels, Kind: responders.Joined, At: w.ours(r.Updated.v), Actor: responders.Actor{ID: r.User.ID, Kind: kind},
 			Team: w.incident.Service.ID, Grade: "A"})
 	}
 }

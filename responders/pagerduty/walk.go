@@ -85,9 +85,9 @@ func (w *walk) read(e entry) {
 	case "annotate_log_entry":
 		w.add(e, responders.Noted, func(x *responders.Event) { x.Text = e.said() })
 	case "status_update_log_entry":
-		w.add(e, responders.Told, func(x *responders.Event) { x.Text = first(e.Message, c.Message, c.Summary, e.Note) })
+		w.add(e, responders.Told, func(x *responders.Event) { x.Text = first(e.Message.v, c.Message.v, c.Summary.v, e.Note.v) })
 	case "resolve_log_entry":
-		w.add(e, responders.Resolved, func(x *responders.Event) { x.Text = e.Note })
+		w.add(e, responders.Resolved, func(x *responders.Event) { x.Text = e.Note.v })
 	default:
 		w.aside(e)
 	}
@@ -128,9 +128,9 @@ func (w *walk) assign(e entry) {
 }
 
 func (w *walk) notify(e entry, c channel) {
-	notice := c.Notice
+	notice := c.Notice.v
 	if notice == (notification{}) {
-		notice = e.Notice
+		notice = e.Notice.v
 	}
 	w.add(e, responders.Notified, func(x *responders.Event) {
 		x.Targets, x.Delivered, x.Channel = ids([]reference{e.User}), delivered(notice.Status), means(notice.Type)
@@ -142,7 +142,7 @@ func (w *walk) acknowledge(e entry) {
 	w.add(e, responders.Acknowledged, func(x *responders.Event) {
 		x.Level = w.levelOf(e.Agent.ID)
 		if x.Actor.Kind == responders.UnknownKind {
-			w.gap(e, fmt.Sprintf("page %s was acknowledged by %s through %q: whether that was a person cannot be told", w.incident.ID, who(e.Agent), clip(e.how().Type)))
+			w.gap(e, fmt.Sprintf("page %s was acknowledged by %s through %q: whether that was a person cannot be told", w.incident.ID, who(e.Agent), clip(e.how().Type.v)))
 		}
 	})
 }
@@ -241,7 +241,7 @@ var relayed = map[string]string{"email": "e-mail", "slack": "chat", "chat": "cha
 
 // actor says who did it, how, and how good the evidence is.
 func (w *walk) actor(e entry) (actor responders.Actor, how, grade string) {
-	t := e.how().Type
+	t := e.how().Type.v
 	a := responders.Actor{ID: e.Agent.ID}
 	direct, relay := people[t], relayed[t]
 	how = first(direct, relay)
