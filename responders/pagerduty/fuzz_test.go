@@ -31,9 +31,9 @@ func FuzzLog(f *testing.F) {
 		users := map[string]bool{}
 		for _, e := range log {
 			users[e.Agent.ID] = users[e.Agent.ID] || isUser(e.Agent) && e.Agent.ID != machine
-			w.read(e)
 			labelsOf(known{Trigger: e.Channel, Alert: e.Channel}, "t", map[string]string{"a": "trigger.details.a"})
 		}
+		w.all(log)
 		if len(w.out.events) != len(log) {
 			t.Errorf("%d events of %d entries", len(w.out.events), len(log))
 		}

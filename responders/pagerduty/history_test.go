@@ -83,7 +83,7 @@ func TestStory(t *testing.T) {
 	var got []string
 	for _, e := range events {
 		got = append(got, words(e))
-		if e.Page != "PI1" || e.Labels["alertname"] != "PaymentsDown" || e.Labels["severity"] != "page" || e.Team != svc {
+		if e.Page != "PI1" || e.Labels["alertname"] != "PaymentsDown" || e.Labels["severity"] != "page" || e.Team != svc && e.Team != pol {
 			t.Errorf("%+v", e)
 		}
 		if width := e.At.Hi.Sub(e.At.Lo); width < time.Second || width > 3*time.Second {
@@ -132,8 +132,15 @@ func TestLevels(t *testing.T) {
 		"round again, to whom nobody knows": {nil, func(i *fakeIncident, at time.Time) {
 			i.assign(at, ann).escalate(at, bob).add("repeat_escalation_path_log_entry", at, nil).escalate(at, cy)
 		}, 0, "to which level cannot be told"},
-		"in another policy": {[]object{turn(1, ann), turn(2, bob)}, func(i *fakeIncident, at time.Time) {
+		"in another policy, whose people are known": {[]object{turn(1, cy), turn(2, bob)}, func(i *fakeIncident, at time.Time) {
 			i.assign(at, ann).add("delegate_log_entry", at, object{"agent": user(ann), "assignees": []any{user(cy)}}).escalate(at, bob)
+		}, 2, ""},
+		"in another policy, whose people are not": {nil, func(i *fakeIncident, at time.Time) {
+			i.assign(at, ann).add("delegate_log_entry", at, object{"agent": user(ann), "assignees": []any{user(cy)}}).escalate(at, bob)
+		}, 0, "to which level cannot be told"},
+		"by hand, in a policy that it has left since": {[]object{turn(1, cy), turn(3, bob)}, func(i *fakeIncident, at time.Time) {
+			i.assign(at, ann).add("escalate_log_entry", at, object{"agent": user(ann), "channel": object{"type": "website"}, "assignees": []any{user(bob)}}).
+				add("delegate_log_entry", at, object{"agent": user(ann), "assignees": []any{user(cy)}})
 		}, 0, "to which level cannot be told"},
 	} {
 		t.Run(name, func(t *testing.T) {

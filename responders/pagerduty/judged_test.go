@@ -154,3 +154,49 @@ func TestJudged(t *testing.T) {
 func (d *day) paged(f *fake) *fakeIncident {
 	return f.open("PI1", d.at(85), down).assign(d.at(85), ann).notify(d.at(87), ann, "phone_notification", "success")
 }
+
+// TestJudgedByRoster asks for somebody on call, for good evidence, and for customers to be told.
+func TestJudgedByRoster(t *testing.T) {
+	const met, missed, unknown = clock.Met, clock.Missed, clock.Unknown
+	told := object{"agent": user(bob), "channel": object{"type": "website"}, "message": "we know"}
+	for name, c := range map[string]struct {
+		happens        func(f *fake, d *day)
+		ack, customers clock.Outcome
+		why            string
+	}{
+		"on call, and told": {func(f *fake, d *day) {
+			d.paged(f).by("acknowledge_log_entry", d.at(120), ann, "mobile").add("status_update_log_entry", d.at(150), told)
+		}, met, met, ""},
+		"not on call": {func(f *fake, d *day) { d.paged(f).by("acknowledge_log_entry", d.at(120), "PELSE", "mobile") }, missed, unknown, "not on call"},
+		"from a chat": {func(f *fake, d *day) { d.paged(f).by("acknowledge_log_entry", d.at(120), ann, "slack") }, unknown, unknown, "evidence of grade B only"},
+		"nobody knows who is on call": {func(f *fake, d *day) {
+			d.paged(f).by("acknowledge_log_entry", d.at(120), ann, "mobile")
+			f.oncalls = nil
+		}, unknown, unknown, "who was on call is not known"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, s := newFake(t)
+			f.undescribed("status_update_log_entry")
+			d := newDay(t)
+			r := &d.rec.Plan.Responses[0]
+			r.Acknowledge = &report.AckPlan{DeadlinePlan: report.DeadlinePlan{Within: time.Minute, Weight: 1, MinEvidence: "A"}, OnCall: true}
+			r.Steps = []report.StepPlan{{Step: report.StepCustomers, DeadlinePlan: report.DeadlinePlan{Within: 2 * time.Minute, Weight: 1}}}
+			c.happens(f, d)
+			duties, err := s.OnCall(t.Context())
+			seen := report.OnCallRecord{Source: "pagerduty.ops", Duties: duties}
+			if err != nil {
+				seen.Error = err.Error()
+			}
+			d.add(60, report.OnCallSeen, seen)
+			got := d.judge(s)
+			for what, want := range map[string]clock.Outcome{"acknowledge": c.ack, "customers": c.customers} {
+				if got[what] == nil || got[what].Outcome != want {
+					t.Errorf("%s: %+v, want %s", what, got[what], want)
+				}
+			}
+			if !strings.Contains(got["acknowledge"].Why, c.why) {
+				t.Errorf("%q does not say %q", got["acknowledge"].Why, c.why)
+			}
+		})
+	}
+}

@@ -191,7 +191,7 @@ func (s *Source) staffed(ctx context.Context, a *asking, id string) ([]responder
 	for i, rule := range body.Policy.Rules {
 		levels = append(levels, fmt.Sprintf("level %d: %d on call, has it for %s", i+1, len(on[i+1]), time.Duration(rule.Delay*float64(time.Minute))))
 	}
-	return append(out, responders.Finding{Summary: name + " is watched", Detail: fmt.Sprintf("%s. It is repeated %d times.", strings.Join(levels, "; "), body.Policy.Loops)}), nil
+	return append(out, responders.Finding{Summary: fmt.Sprintf("%s has %d levels", name, len(body.Policy.Rules)), Detail: fmt.Sprintf("%s. It is repeated %d times.", strings.Join(levels, "; "), body.Policy.Loops)}), nil
 }
 
 // quiet checks that no incident is open.

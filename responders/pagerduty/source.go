@@ -109,6 +109,9 @@ func (s *Source) OnCall(ctx context.Context) ([]responders.Duty, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking %s who is on call: %w", s.name, err)
 	}
+	if len(turns) == 0 {
+		return nil, fmt.Errorf("asking %s who is on call: nobody is for %s, or the token may not see who", s.name, id)
+	}
 	out := []responders.Duty{}
 	for _, t := range turns {
 		d := responders.Duty{Who: t.User.ID, Level: t.Level, Team: id}
@@ -372,9 +375,7 @@ func (s *Source) read(ctx context.Context, a *asking, i incident, log []entry, d
 	for _, r := range i.Responders {
 		w.know(r.User)
 	}
-	for _, e := range log {
-		w.read(e)
-	}
+	w.all(log)
 	w.joined()
 	s.mu.Lock()
 	expected := s.expected

@@ -33,7 +33,7 @@ type walk struct {
 	users    page.Names
 	level    int            // that the incident is at; 0 when it is not known
 	placed   map[string]int // the level at which a user was assigned
-	moved    bool           // to another policy, whose levels are not those of duty
+	ahead    int            // how often it will be moved to another policy yet: duty is that of the last
 	opened   bool
 	out      story
 }
@@ -50,6 +50,18 @@ var asides = map[string]string{
 	"field_value_change_log_entry":        "a field was changed",
 	"custom_field_value_change_log_entry": "a field was changed",
 	"responder_request_log_entry":         "somebody was asked to join",
+}
+
+// all reads the whole log.
+func (w *walk) all(log []entry) {
+	for _, e := range log {
+		if e.Type == "delegate_log_entry" {
+			w.ahead++
+		}
+	}
+	for _, e := range log {
+		w.read(e)
+	}
 }
 
 // read takes one entry.
@@ -80,8 +92,7 @@ func (w *walk) read(e entry) {
 		w.level, w.placed = 0, map[string]int{} // it begins anew: what comes next says where
 		w.add(e, responders.Noted, func(x *responders.Event) { x.Text = "the policy begins again" })
 	case "delegate_log_entry":
-		w.moved, w.level, w.placed = true, 0, map[string]int{}
-		w.add(e, responders.Noted, func(x *responders.Event) { x.Text, x.Targets = "delegated to another policy", ids(e.Assignees) })
+		w.delegate(e)
 	case "annotate_log_entry":
 		w.add(e, responders.Noted, func(x *responders.Event) { x.Text = e.said() })
 	case "status_update_log_entry":
@@ -134,7 +145,7 @@ func (w *walk) notify(e entry, c channel) {
 	}
 	w.add(e, responders.Notified, func(x *responders.Event) {
 		x.Targets, x.Delivered, x.Channel = ids([]reference{e.User}), delivered(notice.Status), means(notice.Type)
-		x.Level = w.levelOf(e.User.ID)
+		x.Level, x.Team = w.levelOf(e.User.ID), w.policy()
 	})
 }
 
@@ -163,7 +174,7 @@ func (w *walk) escalate(e entry) {
 		w.placed[u.ID] = next
 	}
 	w.add(e, responders.Escalated, func(x *responders.Event) {
-		x.Level, x.Targets = next, ids(e.Assignees)
+		x.Level, x.Targets, x.Team = next, ids(e.Assignees), w.policy()
 		if byPolicy {
 			x.Actor = responders.Actor{ID: "policy", Kind: responders.Timeout}
 		}
@@ -173,9 +184,30 @@ func (w *walk) escalate(e entry) {
 	}
 }
 
+// delegate moves the incident to another policy, where it begins at whatever level its people have.
+func (w *walk) delegate(e entry) {
+	w.ahead--
+	w.placed = map[string]int{}
+	w.level = w.together(e.Assignees, 1)
+	for _, u := range e.Assignees {
+		w.placed[u.ID] = w.level
+	}
+	w.add(e, responders.Noted, func(x *responders.Event) {
+		x.Text, x.Targets, x.Level, x.Team = "delegated to another policy", ids(e.Assignees), w.level, w.policy()
+	})
+}
+
+// policy is the one that the incident goes by, empty when it is not known: incidents tell of their last one alone.
+func (w *walk) policy() string {
+	if w.ahead > 0 {
+		return ""
+	}
+	return w.incident.Policy.ID
+}
+
 // onDuty returns a user's level in the incident's policy when it can be only one, or the one that is expected; else 0.
 func (w *walk) onDuty(user string, expected int) int {
-	if w.moved {
+	if w.ahead > 0 {
 		return 0
 	}
 	levels := w.duty[user]
@@ -191,7 +223,7 @@ func (w *walk) onDuty(user string, expected int) int {
 // together returns the one level at which all of them are on duty, the expected one before others; 0 when there is none, or
 // are several.
 func (w *walk) together(users []reference, expected int) int {
-	if w.moved || len(users) == 0 {
+	if w.ahead > 0 || len(users) == 0 {
 		return 0
 	}
 	var all []int
