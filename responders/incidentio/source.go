@@ -317,7 +317,7 @@ func (s *Source) labelsOf(p *pageOf) map[string]string {
 	}
 	labels := page.Labels(document, s.settings.labels, texts...)
 	if _, has := labels["title"]; !has && title != "" {
-		labels["title"] = title
+		labels["title"] = page.Names{}.Clean(title)
 	}
 	return labels
 }

@@ -44,6 +44,10 @@ func (s *Source) Preflight(ctx context.Context) ([]responders.Finding, error) {
 		if s.configuredPolicy {
 			policies[s.policy] = true
 		}
+		if len(policies) == 0 {
+			findings = append(findings, responders.Finding{Summary: "who is on call for " + s.name + " is not known",
+				Detail: "Its block names teams alone. Name the policy as well: escalation_policy = \"PABC123\"."})
+		}
 		for _, id := range slices.Sorted(maps.Keys(policies)) {
 			found, err := s.staffed(ctx, a, id)
 			if err != nil {

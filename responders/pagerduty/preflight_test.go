@@ -91,6 +91,9 @@ func TestOnCall(t *testing.T) {
 		t.Error("nobody is on call, for all that it may not be asked")
 	}
 	_, s = newFake(t, func(c *Config) { c.Services, c.Teams = nil, []string{"PTEAM1"} })
+	if found, err := s.Preflight(t.Context()); err != nil || !strings.Contains(fmt.Sprint(found), "who is on call for pagerduty.ops is not known") {
+		t.Errorf("%+v, %v", found, err)
+	}
 	if _, err := s.OnCall(t.Context()); err == nil || !strings.Contains(err.Error(), "give escalation_policy") {
 		t.Error(err)
 	}

@@ -2,6 +2,7 @@ package page
 
 import (
 	"maps"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,7 +16,7 @@ var (
 	mail  = regexp.MustCompile(`[\pL\pN._%+\-]+@[\pL\pN\-]+(\.[\pL\pN\-]+)+`)
 	phone = regexp.MustCompile(`\+\d[\d ()./,#\-]{5,}\d#?|\(?\b\d{2,4}\)?[ ./\-]\d{2,4}[ ./\-]\d{2,}([ ./\-]\d{2,})*\b|\b\d{9,15}\b`)
 	// instant is a date, perhaps with a time: digits with signs between them that are no telephone number.
-	instant = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}`)
+	instant = regexp.MustCompile(`^\d{4}[-/.]\d{2}[-/.]\d{2}`)
 )
 
 // mostText bounds a text, in bytes.
@@ -36,7 +37,7 @@ func (n Names) Note(id, name string) {
 func (n Names) Clean(text string) string {
 	text = mail.ReplaceAllString(text, "[e-mail]")
 	text = phone.ReplaceAllStringFunc(text, func(found string) string {
-		if instant.MatchString(found) {
+		if _, err := netip.ParseAddr(found); err == nil || instant.MatchString(found) {
 			return found
 		}
 		return "[phone]"

@@ -26,6 +26,7 @@ func TestClean(t *testing.T) {
 		"at 2026-11-20T14:03:05Z":               "at 2026-11-20T14:03:05Z",
 		"at 14:03, 1200 of 4000 failed, p95 12": "at 14:03, 1200 of 4000 failed, p95 12",
 		"198.18.0.4:8080 is down":               "198.18.0.4:8080 is down",
+		"10.20.30.40 is down since 2026/11/20":  "10.20.30.40 is down since 2026/11/20",
 		"build 1a2b3c4d":                        "build 1a2b3c4d",
 	} {
 		if got := names.Clean(text); got != want {
