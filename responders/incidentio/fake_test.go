@@ -94,7 +94,7 @@ func (f *fake) page(id string, at time.Time, alert object, incidents []string, e
 		related = append(related, object{"id": i, "name": "x"})
 	}
 	for n, e := range events {
-		e["id"] = fmt.Sprintf("%s-%d", id, n)
+		e["id"] = fmt.Sprintf("%d-%s", 9-n, id) // ids tell of no order
 	}
 	alerts := []object{}
 	if alert != nil {

@@ -72,7 +72,7 @@ func TestJudged(t *testing.T) {
 		want    map[string]clock.Outcome
 	}{
 		"all is done": {func(f *fake, at func(int) time.Time) {
-			f.page("E1", at(85), alertText, []string{"I1"}, event("notified_users", at(86), "UANN"), event("acked", at(100), "UANN"))
+			f.page("E1", at(85), alertText, []string{"I1"}, event("triggered", at(85)), event("notified_users", at(86), "UANN"), event("acked", at(100), "UANN"))
 			f.open("I1", at(110), "Payments are down", by("UANN"))
 			f.log("I1", "incident_channel_created", at(112), nil)
 			f.log("I1", "role_update", at(115), object{"new_assignee": user("UANN"), "role": object{"name": "Incident Lead"}, "updater": by("UANN")})

@@ -278,15 +278,35 @@ func (s *Source) read(pages map[string]*pageOf, offset clock.Offset) ([]responde
 		if label := page.Lacking(w.labels, expected); label != "" {
 			w.gap(began, "has no label %s, so which alarm it is about cannot be told: say where it is with labels", label)
 		}
+		inOrder(w.events)
 		events, gaps = append(events, w.events...), append(gaps, w.gaps...)
 	}
-	slices.SortFunc(events, func(x, y responders.Event) int {
+	slices.SortStableFunc(events, func(x, y responders.Event) int { return x.At.Lo.Compare(y.At.Lo) })
+	return events, gaps
+}
+
+// inOrder puts a page's events in order, and keeps those of one instant in it: what opened the page before all else.
+func inOrder(events []responders.Event) {
+	opened := func(e responders.Event) int {
+		if e.Kind == responders.Opened {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(events, func(x, y responders.Event) int {
 		if c := x.At.Lo.Compare(y.At.Lo); c != 0 {
 			return c
 		}
-		return slices.Compare([]byte(x.ID+string(x.Kind)), []byte(y.ID+string(y.Kind)))
+		return opened(x) - opened(y)
 	})
-	return events, gaps
+	for i := 1; i < len(events); i++ {
+		if before := events[i-1].At.Lo.Add(1); events[i].At.Lo.Before(before) {
+			events[i].At.Lo = before
+			if events[i].At.Hi.Before(before) {
+				events[i].At.Hi = before
+			}
+		}
+	}
 }
 
 // labelsOf reads the labels of the alarm behind a page: those that stand in an alert's description as Alertmanager's

@@ -288,8 +288,21 @@ func (s *Source) log(ctx context.Context, a *asking, id string) ([]entry, error)
 	if n := len(entries); n > 1 && !entries[0].Created.Before(entries[n-1].Created) {
 		slices.Reverse(entries) // the newest is given first
 	}
-	slices.SortStableFunc(entries, func(x, y entry) int { return x.Created.Compare(y.Created) })
+	slices.SortStableFunc(entries, func(x, y entry) int {
+		if c := x.Created.Compare(y.Created); c != 0 {
+			return c
+		}
+		return rank(x) - rank(y)
+	})
 	return entries, nil
+}
+
+// rank puts what opened an incident before all else of the same second.
+func rank(e entry) int {
+	if e.Type == "trigger_log_entry" {
+		return 0
+	}
+	return 1
 }
 
 // annotate adds to the entries about notes what the notes say, where the log does not. It asks only when that is so.

@@ -121,7 +121,8 @@ func (f *fake) open(id string, at time.Time, labels map[string]string) *fakeInci
 
 // add adds an entry to the log.
 func (i *fakeIncident) add(kind string, at time.Time, more object) *fakeIncident {
-	e := object{"id": fmt.Sprintf("L%s%d", i.object["id"], len(i.log)), "type": kind, "summary": "by " + people1[ann], "self": nil, "html_url": nil, "created_at": stamp(at),
+	e := object{"id": fmt.Sprintf("L%s%d", i.object["id"], 99-len(i.log)), // ids tell of no order
+		"type": kind, "summary": "by " + people1[ann], "self": nil, "html_url": nil, "created_at": stamp(at),
 		"agent": serviceRef(), "channel": object{"type": "auto"}, "service": serviceRef(), "teams": []any{}, "contexts": []any{},
 		"incident": object{"id": i.object["id"], "type": "incident_reference", "summary": "x", "self": nil, "html_url": nil}}
 	for name, value := range more {

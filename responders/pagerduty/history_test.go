@@ -86,7 +86,7 @@ func TestStory(t *testing.T) {
 		if e.Page != "PI1" || e.Labels["alertname"] != "PaymentsDown" || e.Labels["severity"] != "page" || e.Team != svc && e.Team != pol {
 			t.Errorf("%+v", e)
 		}
-		if width := e.At.Hi.Sub(e.At.Lo); width < time.Second || width > 3*time.Second {
+		if width := e.At.Hi.Sub(e.At.Lo); width < 999*time.Millisecond || width > 3*time.Second {
 			t.Errorf("%s is known to within %s", words(e), width)
 		}
 	}

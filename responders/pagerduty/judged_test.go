@@ -19,6 +19,7 @@ type day struct {
 	t     *testing.T
 	began time.Time
 	rec   *report.Record
+	hooks []string // what webhooks told
 }
 
 const length = 480 * time.Second
@@ -70,6 +71,11 @@ func (d *day) add(sec int, kind report.EventKind, data any) {
 // judge asks the source as the conductor does, and scores the record.
 func (d *day) judge(s *Source) map[string]*report.Item {
 	s.Expect([]map[string]string{down})
+	for _, body := range d.hooks {
+		if err := s.take([]byte(body), nil, time.Now()); err != nil {
+			d.t.Fatal(err)
+		}
+	}
 	events, coverage, err := s.History(d.t.Context(), d.span())
 	a := report.ResponseAccount{Source: "pagerduty.ops", Span: d.span(), Events: events, Coverage: coverage}
 	if err != nil {
@@ -103,6 +109,11 @@ func TestJudged(t *testing.T) {
 			d.began = d.began.Add(f.ahead)
 			d.paged(f).by("acknowledge_log_entry", d.at(120), ann, "mobile").by("resolve_log_entry", d.at(200), ann, "website")
 			d.began = d.began.Add(-f.ahead)
+		}, met, met, met, ""},
+		"with webhooks": {func(f *fake, d *day) {
+			d.paged(f).by("acknowledge_log_entry", d.at(120), ann, "mobile").by("resolve_log_entry", d.at(200), ann, "website")
+			d.hooks = []string{hooked("E1", "incident.triggered", "PI1", d.at(85).Add(900*time.Millisecond), serviceRef()),
+				hooked("E2", "incident.acknowledged", "PI1", d.at(120).Add(100*time.Millisecond), user(ann))}
 		}, met, met, met, ""},
 		"nobody answers, the next level does": {func(f *fake, d *day) {
 			d.paged(f).escalate(d.at(186), bob).notify(d.at(188), bob, "sms_notification", "success").by("acknowledge_log_entry", d.at(190), bob, "phone")

@@ -376,6 +376,8 @@ func (s *Source) read(ctx context.Context, a *asking, i incident, log []entry, d
 		w.know(r.User)
 	}
 	w.all(log)
+	s.sharpen(w.out.events, offset)
+	inOrder(w.out.events)
 	w.joined()
 	s.mu.Lock()
 	expected := s.expected
@@ -387,8 +389,25 @@ func (s *Source) read(ctx context.Context, a *asking, i incident, log []entry, d
 	if !w.opened {
 		w.out.gaps = append(w.out.gaps, gap{w.ours(i.Created), fmt.Sprintf("the log of page %s does not say how it was opened", i.ID)})
 	}
-	s.sharpen(w.out.events, offset)
 	return w.out, nil
+}
+
+// inOrder makes use of the order of a log: nothing in it happened before what stands before it, however wide the seconds
+// are, nor after what stands behind it.
+func inOrder(events []responders.Event) {
+	for i := 1; i < len(events); i++ {
+		if before := events[i-1].At.Lo.Add(1); events[i].At.Lo.Before(before) {
+			events[i].At.Lo = before
+		}
+	}
+	for i := len(events) - 2; i >= 0; i-- {
+		if after := events[i+1].At.Hi.Add(-1); events[i].At.Hi.After(after) {
+			events[i].At.Hi = after
+		}
+	}
+	for i := range events {
+		events[i].At.Hi = laterOf(events[i].At.Hi, events[i].At.Lo) // two of one instant by a webhook
+	}
 }
 
 // joined tells of those who were asked to join and did.

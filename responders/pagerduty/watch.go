@@ -145,7 +145,7 @@ func (w *watcher) read(ctx context.Context, a *asking) ([]responders.Event, cloc
 			out = append(out, one.events...)
 		}
 	}
-	slices.SortStableFunc(out, func(x, y responders.Event) int { return x.At.Lo.Compare(y.At.Lo) })
+	slices.SortStableFunc(out, func(x, y responders.Event) int { return x.At.Lo.Compare(y.At.Lo) }) // each log is in order
 	return out, offset, failure
 }
 
