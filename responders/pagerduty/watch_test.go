@@ -115,8 +115,13 @@ func TestWebhooksSharpen(t *testing.T) {
 	for i := range after {
 		x, y := before[i], after[i]
 		sharper := y.At.Hi.Sub(y.At.Lo) < x.At.Hi.Sub(x.At.Lo)-500*time.Millisecond
-		if x.ID != y.ID || x.Kind != y.Kind || x.Actor != y.Actor || sharper != (y.Kind != responders.Noted) {
+		if x.ID != y.ID || x.Kind != y.Kind || x.Actor != y.Actor || !sharper && y.Kind != responders.Noted {
 			t.Errorf("%+v became %+v", x, y)
+		}
+		truth, told := map[responders.Kind]time.Time{responders.Opened: at.Add(500 * time.Millisecond), responders.Acknowledged: at.Add(40*time.Second + 250*time.Millisecond),
+			responders.Resolved: at.Add(80*time.Second + 700*time.Millisecond)}[y.Kind]
+		if told && (y.At.Lo.After(truth) || y.At.Hi.Before(truth)) {
+			t.Errorf("%s was at %s, not %+v", y.Kind, truth, y.At)
 		}
 	}
 }
