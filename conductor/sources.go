@@ -42,7 +42,8 @@ type namedResponders struct {
 
 func newSources(r *run) *sources { return &sources{run: r, stop: func() {}} }
 
-// open makes every source. Responders that listen are started first: their addresses are where alarms are sent.
+// open makes every source. Responders that listen are started first: the addresses of those that take alarms are where alarms
+// are sent.
 func (s *sources) open() bool {
 	webhooks := map[string]string{}
 	for _, decl := range s.run.Scenario.Responders {
@@ -55,7 +56,9 @@ func (s *sources) open() bool {
 			if server, ok := src.(responders.Server); ok {
 				var address string
 				address, err = server.Start(context.WithoutCancel(s.run.ctx))
-				webhooks[decl.ID()] = webhook(address)
+				if _, ok := src.(responders.Receiver); ok {
+					webhooks[decl.ID()] = webhook(address)
+				}
 			}
 		}
 		if err != nil {

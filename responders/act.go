@@ -43,13 +43,21 @@ type Desk interface {
 	Act(Action) error
 }
 
-// WebhookPath is where a Server takes Alertmanager webhooks.
-const WebhookPath = "/webhook"
-
-// Server is a source that must be started before it can be told of alarms.
+// Server is a source that is told of things: it must be started before it can be.
 type Server interface {
-	// Start listens until ctx ends or Stop is called, and returns the address. It takes Alertmanager webhooks at WebhookPath.
+	// Start listens until Stop is called, and returns the address.
 	Start(ctx context.Context) (address string, err error)
 	// Stop ends listening and releases everything; it waits for what is under way.
 	Stop() error
+}
+
+// WebhookPath is where a Receiver takes Alertmanager webhooks.
+const WebhookPath = "/webhook"
+
+// Receiver is a Server that is told of alarms, at WebhookPath, and pages people about them. One that is told what people did is
+// none: an alarm would be nothing that it understands.
+type Receiver interface {
+	Server
+	// ReceivesAlarms does nothing: it is what tells a Receiver from a Server.
+	ReceivesAlarms()
 }

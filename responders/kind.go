@@ -7,6 +7,8 @@ type SourceKind struct {
 	// Tells are the kinds of event beside those of pages that the source sees whenever they happen: not having seen one is then a
 	// sign that it did not. Nil for one that knows of pages alone.
 	Tells []Kind
+	// Receives says that its sources are Receivers: alarms can be sent to them.
+	Receives bool
 	// New returns a pointer to a struct with hcl tags.
 	New func() Config
 	// Open makes a source from a Config that New returned. It contacts nobody.

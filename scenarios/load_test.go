@@ -21,6 +21,7 @@ import (
 	"gameday/report"
 	"gameday/responders"
 	"gameday/responders/desk"
+	"gameday/responders/file"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -30,7 +31,7 @@ func testOptions() Options {
 		Catalogue: Catalogue{
 			Faults:      kinds.All(),
 			Alarms:      []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), prometheus.Kind()},
-			Responders:  []responders.SourceKind{desk.Kind()},
+			Responders:  []responders.SourceKind{desk.Kind(), file.Kind()},
 			CheckScript: checkScript,
 		},
 		Getenv: func(name string) string { return map[string]string{"ROBOT": "bot-7f3a"}[name] },

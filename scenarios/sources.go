@@ -109,7 +109,7 @@ func (l *loader) notify(b *sourceBlock) (to []string, real bool) {
 	for _, e := range items {
 		e = bare(e)
 		if _, diags := hcl.AbsTraversalForExpr(e); !diags.HasErrors() {
-			if id := l.sourceReference(e, "responders"); id != "" {
+			if id := l.sourceReference(e, "responders"); id != "" && l.receives(id, e) {
 				out = append(out, id)
 			}
 			continue
@@ -143,6 +143,17 @@ func here(host string) bool {
 
 // labRange is where the addresses of labs are from (RFC 2544).
 var labRange = netip.MustParsePrefix("198.18.0.0/15")
+
+// receives complains of a source of responses that alarms cannot be sent to.
+func (l *loader) receives(id string, e hcl.Expression) bool {
+	for _, s := range l.responderSources {
+		if s.ID() == id && !s.Kind.Receives {
+			l.errorf(e.Range(), "Invalid receiver", "Alarms cannot be sent to %s: it only tells what people did. Name a desk, or the URL at which your paging system takes Alertmanager webhooks.", id)
+			return false
+		}
+	}
+	return true
+}
 
 // rules compiles the rules of the builtin sources for one scenario: their expressions read its traffic streams.
 func (l *loader) rules(f *loadedSources, in indicators) []AlarmSource {

@@ -81,6 +81,9 @@ func (s *Source) Start(ctx context.Context) (addr string, err error) {
 	return s.address, nil
 }
 
+// ReceivesAlarms says that alarms are sent to the desk.
+func (s *Source) ReceivesAlarms() {}
+
 // serve serves until the server is closed. A listener that fails earlier shows in Preflight and in the coverage's end.
 func serve(server *http.Server, listener net.Listener, done chan struct{}) {
 	defer close(done)
