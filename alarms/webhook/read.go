@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -14,6 +12,7 @@ import (
 	"gameday/alarms"
 	"gameday/alarms/internal/fold"
 	"gameday/clock"
+	"gameday/sources/hook"
 )
 
 const (
@@ -105,46 +104,20 @@ func (s *settings) one(v gjson.Result, received time.Time) (p posted, err error)
 	return p, err
 }
 
-// when says when an alarm changed. Its own time is by the sender's clock, which nobody can measure from here: it is as good as
-// clock_error says. Without one, it was at most delay ago. It was never after it was posted.
+// when says when an alarm changed: at the time it gives, else at most delay before it was posted.
 func (s *settings) when(v gjson.Result, path string, received time.Time) (i clock.Interval, timed bool, err error) {
 	stamp := v.Get(path)
 	if path == "" || stamp.String() == "" {
 		return clock.Between(received.Add(-s.delay), received), false, nil
 	}
-	at, err := instant(stamp)
-	if err != nil {
+	if i, err = hook.When(stamp.String(), s.slack, received); err != nil {
 		return clock.Interval{}, false, fmt.Errorf("its time at %q: %w", path, err)
 	}
-	lo, hi := at.Add(-s.slack), at.Add(s.slack)
-	if hi.After(received) {
-		hi = received
-	}
-	if lo.After(hi) {
-		return clock.Interval{}, false, fmt.Errorf("its time %s is %s after it was posted: the sender's clock is wrong by more than clock_error", at.Format(time.RFC3339),
-			at.Sub(received).Round(time.Second))
-	}
-	return clock.Between(lo, hi), true, nil
+	return i, true, nil
 }
 
-// instant reads a time: RFC 3339, or Unix seconds, or milliseconds.
-func instant(v gjson.Result) (time.Time, error) {
-	text := v.String()
-	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		return t, nil
-	}
-	n, err := strconv.ParseFloat(text, 64)
-	switch {
-	case err != nil || n < 1e8 || n > 1e14:
-		return time.Time{}, fmt.Errorf("%q is neither RFC 3339 nor Unix seconds or milliseconds", clip(text))
-	case n > 1e11:
-		return time.UnixMilli(int64(n)), nil
-	}
-	return time.UnixMilli(int64(n * 1000)), nil
-}
-
-// clip bounds a text that others wrote, and lets go of what it was cut from.
-func clip(s string) string { return strings.Clone(s[:min(len(s), mostText)]) }
+// clip bounds a text that others wrote.
+func clip(s string) string { return hook.Clip(s, mostText) }
 
 // observations are what a posting shows.
 func (p posted) observations(pages bool, received time.Time) []alarms.Observation {

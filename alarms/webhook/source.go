@@ -27,7 +27,7 @@ type Source struct {
 	noise map[string]string
 	settings
 
-	account *looks.Account
+	account *looks.Postings
 	memory  fold.Memory
 	server  hook.Server
 
@@ -37,7 +37,6 @@ type Source struct {
 	firing   map[string]clock.Interval    // key → since when
 	known    map[string]bool              // keys that were quiet once
 	began    time.Time                    // when it began to listen
-	garbled  []looks.Fault                // postings that could not be read, each from the last good one on
 	pending  []alarms.Observation         // that Watch has not emitted
 	changed  chan struct{}
 }
@@ -54,7 +53,7 @@ func New(name string, c Config, noise map[string]string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	src := &Source{name: name, noise: maps.Clone(noise), settings: s, account: looks.New(max(s.beat, time.Second)),
+	src := &Source{name: name, noise: maps.Clone(noise), settings: s, account: looks.NewPostings(s.beat),
 		notes: map[string]map[string]string{}, firing: map[string]clock.Interval{}, known: map[string]bool{}, began: time.Now(), changed: make(chan struct{})}
 	src.server = hook.Server{Listen: s.listen, Token: s.token, Take: src.take, Garbled: src.garble}
 	return src, nil
@@ -76,28 +75,8 @@ func (s *Source) take(body []byte, _ http.Header, received time.Time) error {
 	return nil
 }
 
-// mostGarbled bounds the stretches that are kept of what could not be read.
-const mostGarbled = 1_000
-
 // garble books a posting that could not be read: an alarm may be in it.
-func (s *Source) garble(at time.Time, err error) {
-	from := at
-	switch last := s.account.Last(); {
-	case last.IsZero():
-	case last.Before(at):
-		from = last
-	default: // another came while this one was read: the one before it is no further away than counts as covered
-		from = at.Add(-2 * s.beat)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f := looks.Fault{Span: clock.Span{Start: from, End: at.Add(time.Second)}, Why: "what was posted cannot be read: " + err.Error()}
-	if n := len(s.garbled); n == mostGarbled {
-		s.garbled[n-1].Span.End = f.Span.End
-		return
-	}
-	s.garbled = append(s.garbled, f)
-}
+func (s *Source) garble(at time.Time, err error) { s.account.Garbled(at, err.Error()) }
 
 // note books what was posted. An alarm that is posted again while it fires is a repetition, unless it began anew in the
 // meantime.
@@ -205,7 +184,7 @@ func (s *Source) Watch(ctx context.Context, emit func(alarms.Observation)) error
 // History returns what was posted. Without a heartbeat nothing is covered: silence is no sign of anything.
 func (s *Source) History(_ context.Context, span clock.Span) ([]alarms.Episode, alarms.Coverage, error) {
 	s.mu.Lock()
-	notes, garbled := maps.Clone(s.notes), slices.Clone(s.garbled)
+	notes := maps.Clone(s.notes)
 	s.mu.Unlock()
 	episodes := []alarms.Episode{}
 	for _, e := range s.memory.Episodes(s.name) {
@@ -214,17 +193,8 @@ func (s *Source) History(_ context.Context, span clock.Span) ([]alarms.Episode, 
 			episodes = append(episodes, e)
 		}
 	}
-	c := alarms.Coverage{Spans: []clock.Span{}, Resolution: s.beat}
-	if s.beat > 0 {
-		cut := make([]clock.Span, len(garbled))
-		for i, f := range garbled {
-			cut[i] = f.Span
-		}
-		c.Spans = looks.Without(looks.Clip(s.account.Spans(), span), cut)
-		c.Why = looks.Explain(c.Spans, span, garbled, 2*s.beat, "nothing was posted, not even a heartbeat")
-	} else {
-		c.Why = []string{"it has no heartbeat, so silence says nothing"}
-	}
+	c := alarms.Coverage{Resolution: s.beat}
+	c.Spans, c.Why = s.account.Cover(span, nil)
 	if s.memory.Lost() > 0 {
 		c.Spans = []clock.Span{}
 		c.Why = append(c.Why, "more changes were posted than are kept")
