@@ -27,6 +27,7 @@ import (
 	"gameday/responders/file"
 	"gameday/responders/incidentio"
 	"gameday/responders/pagerduty"
+	peoplehook "gameday/responders/webhook"
 	"gameday/scenarios"
 )
 
@@ -36,7 +37,7 @@ func catalogue() scenarios.Catalogue {
 	return scenarios.Catalogue{
 		Faults:     kinds.All(),
 		Alarms:     []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), prometheus.Kind(), webhook.Kind()},
-		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), incidentio.Kind(), pagerduty.Kind()},
+		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), incidentio.Kind(), pagerduty.Kind(), peoplehook.Kind()},
 		CheckScript: func(s loadgen.Spec) []loadgen.Problem {
 			return engine.Check(context.Background(), s)
 		},
