@@ -27,6 +27,7 @@ import (
 	"gameday/responders/file"
 	"gameday/responders/incidentio"
 	"gameday/responders/pagerduty"
+	"gameday/responders/slack"
 	peoplehook "gameday/responders/webhook"
 	"gameday/scenarios"
 )
@@ -37,7 +38,7 @@ func catalogue() scenarios.Catalogue {
 	return scenarios.Catalogue{
 		Faults:     kinds.All(),
 		Alarms:     []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), prometheus.Kind(), webhook.Kind()},
-		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), incidentio.Kind(), pagerduty.Kind(), peoplehook.Kind()},
+		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), incidentio.Kind(), pagerduty.Kind(), peoplehook.Kind(), slack.Kind()},
 		CheckScript: func(s loadgen.Spec) []loadgen.Problem {
 			return engine.Check(context.Background(), s)
 		},

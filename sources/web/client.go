@@ -63,13 +63,16 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("parsing the address: %w", o.redact(err))
 	}
 	base.Path = strings.TrimRight(base.Path, "/")
-	transport := &http.Transport{
+	var transport http.RoundTripper = &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: o.Timeout, KeepAlive: 15 * time.Second}).DialContext,
 		TLSHandshakeTimeout: o.Timeout,
 		MaxIdleConnsPerHost: 2,
 		IdleConnTimeout:     30 * time.Second,
 		ForceAttemptHTTP2:   true,
+	}
+	if o.Transport != nil {
+		transport = o.Transport
 	}
 	return &Client{base: base, options: o, http: &http.Client{
 		Transport: transport,

@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -28,6 +29,8 @@ type Options struct {
 	PerMinute int
 	// Header is sent with every question, for servers that have a way of their own to sign in. Its values are never printed.
 	Header map[string]string
+	// Transport carries the questions; nil is the network.
+	Transport http.RoundTripper
 }
 
 // Validate reports every mistake, each a *faults.FieldError named after the configuration's fields.

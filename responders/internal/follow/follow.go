@@ -136,7 +136,11 @@ func (f *Follower) Watch(ctx context.Context, emit func(responders.Event)) error
 	from := began
 	for {
 		now := time.Now()
-		told, err := f.Read(ctx, clock.Span{Start: from, End: now})
+		err := f.compare(ctx)
+		var told Told
+		if err == nil {
+			told, err = f.Read(ctx, clock.Span{Start: from, End: now})
+		}
 		if err == nil && ctx.Err() == nil {
 			slices.SortStableFunc(told.Events, byTime)
 			for _, e := range told.Events {
@@ -157,6 +161,18 @@ func (f *Follower) Watch(ctx context.Context, emit func(responders.Event)) error
 		case <-ticker.C:
 		}
 	}
+}
+
+// compare measures the clock if nobody has yet: without it the system would be asked for another time.
+func (f *Follower) compare(ctx context.Context) error {
+	f.mu.Lock()
+	done := f.measured
+	f.mu.Unlock()
+	if done {
+		return nil
+	}
+	_, _, err := f.Measure(ctx)
+	return err
 }
 
 func byTime(a, b responders.Event) int {
