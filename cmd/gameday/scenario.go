@@ -26,6 +26,7 @@ import (
 	"gameday/responders/desk"
 	"gameday/responders/file"
 	"gameday/responders/incidentio"
+	"gameday/responders/jsm"
 	"gameday/responders/pagerduty"
 	"gameday/responders/slack"
 	peoplehook "gameday/responders/webhook"
@@ -38,7 +39,7 @@ func catalogue() scenarios.Catalogue {
 	return scenarios.Catalogue{
 		Faults:     kinds.All(),
 		Alarms:     []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), prometheus.Kind(), webhook.Kind()},
-		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), incidentio.Kind(), pagerduty.Kind(), peoplehook.Kind(), slack.Kind()},
+		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), incidentio.Kind(), jsm.Kind(), pagerduty.Kind(), peoplehook.Kind(), slack.Kind()},
 		CheckScript: func(s loadgen.Spec) []loadgen.Problem {
 			return engine.Check(context.Background(), s)
 		},

@@ -34,6 +34,13 @@ type Told struct {
 	Blind []looks.Fault
 }
 
+// Unclear takes out of what is covered the times of events of which nobody knows what they are about: they may be what is asked for.
+func (t *Told) Unclear(events []responders.Event, why string) {
+	for _, e := range events {
+		t.Blind = append(t.Blind, looks.Fault{Span: clock.Span{Start: e.At.Lo.Add(-time.Second), End: e.At.Hi.Add(time.Second)}, Why: why})
+	}
+}
+
 // Follower asks one system. Fields are set before the first call; its methods may be called concurrently, Watch by one
 // goroutine at a time.
 type Follower struct {

@@ -93,3 +93,24 @@ func listed(text string) map[string]string {
 	}
 	return common
 }
+
+// About says whether a page with these labels is about one of the alarms that are expected, each by the labels it must have, and
+// whether they tell. Without any expected every page with labels is; one without the labels that are looked for may be.
+func About(labels map[string]string, expected []map[string]string) (wanted, clear bool) {
+	if len(expected) == 0 {
+		return true, len(labels) > 0
+	}
+	clear = true
+	for _, match := range expected {
+		same, all := true, true
+		for name, value := range match {
+			got, has := labels[name]
+			same, all = same && (got == value || !has), all && has
+		}
+		if same && all {
+			return true, true
+		}
+		clear = clear && !same // what it has is right, and not all of it is there
+	}
+	return false, clear
+}

@@ -75,3 +75,26 @@ func TestCheckPages(t *testing.T) {
 		}
 	}
 }
+
+func TestAbout(t *testing.T) {
+	down := map[string]string{"alertname": "Down", "severity": "page"}
+	expected := []map[string]string{down, {"alertname": "Slow"}}
+	for name, c := range map[string]struct {
+		labels        map[string]string
+		expected      []map[string]string
+		wanted, clear bool
+	}{
+		"all are expected":   {map[string]string{"x": "y"}, nil, true, true},
+		"without labels":     {nil, nil, true, false},
+		"expected":           {map[string]string{"alertname": "Down", "severity": "page", "x": "y"}, expected, true, true},
+		"the other":          {map[string]string{"alertname": "Slow"}, expected, true, true},
+		"not expected":       {map[string]string{"alertname": "Full", "severity": "page"}, expected, false, true},
+		"may be":             {map[string]string{"alertname": "Down"}, expected, false, false},
+		"of another sort":    {map[string]string{"alertname": "Down", "severity": "chat"}, expected, false, true},
+		"says nothing of it": {map[string]string{"team": "web"}, expected, false, false},
+	} {
+		if wanted, clear := About(c.labels, c.expected); wanted != c.wanted || clear != c.clear {
+			t.Errorf("%s: %v, %v", name, wanted, clear)
+		}
+	}
+}
