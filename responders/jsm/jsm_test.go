@@ -178,23 +178,23 @@ func night(began time.Time) *fake {
 }
 
 func TestHistory(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		began := time.Now()
-		span := clock.Span{Start: began, End: began.Add(300 * time.Second)}
-		time.Sleep(400 * time.Second)
-		taught := func(c *Config) {
-			c.Logs = []Log{{Kind: "notified", Matches: `Paged \[(?P<who>[^\]]+)\] by (?P<channel>\w+)`, Level: 1, Delivered: "yes"},
-				{Kind: "escalated", Matches: `Moved to step (?P<level>\d+)`}}
-		}
-		for name, c := range map[string]struct {
-			change []func(*Config)
-			old    bool
-			golden string
-		}{
-			"not taught":          {nil, false, "history"},
-			"taught":              {[]func(*Config){taught}, false, "history_taught"},
-			"in the words of old": {[]func(*Config){taught}, true, "history_taught"},
-		} {
+	taught := func(c *Config) {
+		c.Logs = []Log{{Kind: "notified", Matches: `Paged \[(?P<who>[^\]]+)\] by (?P<channel>\w+)`, Level: 1, Delivered: "yes"},
+			{Kind: "escalated", Matches: `Moved to step (?P<level>\d+)`}}
+	}
+	for name, c := range map[string]struct {
+		change []func(*Config)
+		old    bool
+		golden string
+	}{
+		"not taught":          {nil, false, "history"},
+		"taught":              {[]func(*Config){taught}, false, "history_taught"},
+		"in the words of old": {[]func(*Config){taught}, true, "history_taught"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			span := clock.Span{Start: began, End: began.Add(300 * time.Second)}
+			time.Sleep(400 * time.Second)
 			f := night(began)
 			f.old = c.old
 			s, server := asked(t, f, c.change...)
@@ -213,8 +213,8 @@ func TestHistory(t *testing.T) {
 				c.change != nil && (share != 300 || why != "") {
 				t.Errorf("%s: covered %v s, %s", name, share, why)
 			}
-		}
-	})
+		})
+	}
 }
 
 // TestPages reads every page, whatever its size, and does not lose what moves between two.
