@@ -25,6 +25,7 @@ import (
 	"gameday/responders"
 	"gameday/responders/desk"
 	"gameday/responders/file"
+	"gameday/responders/goalert"
 	"gameday/responders/incidentio"
 	"gameday/responders/jsm"
 	"gameday/responders/pagerduty"
@@ -39,7 +40,7 @@ func catalogue() scenarios.Catalogue {
 	return scenarios.Catalogue{
 		Faults:     kinds.All(),
 		Alarms:     []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), prometheus.Kind(), webhook.Kind()},
-		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), incidentio.Kind(), jsm.Kind(), pagerduty.Kind(), peoplehook.Kind(), slack.Kind()},
+		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), goalert.Kind(), incidentio.Kind(), jsm.Kind(), pagerduty.Kind(), peoplehook.Kind(), slack.Kind()},
 		CheckScript: func(s loadgen.Spec) []loadgen.Problem {
 			return engine.Check(context.Background(), s)
 		},
