@@ -98,8 +98,6 @@ func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more [
 		span.End = now
 	}
 	run := clock.Span{Start: tl.Start, End: tl.End}
-	ctx, cancel := context.WithTimeout(ctx, askLimit)
-	defer cancel()
 	for _, decl := range s.AlarmSources {
 		if decl.Rules != nil || tl.Started.Lab {
 			continue // its rules were gameday's own, and ended with it; and so did all that was in a lab
@@ -111,9 +109,11 @@ func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more [
 		if _, here := src.(alarms.Server); here {
 			continue // what it was told ended with the run
 		}
+		limited, cancel := context.WithTimeout(ctx, askLimit)
 		// It tells of what it knows to be expected only. What it finds wrong now is not the run's.
-		_, _ = src.Preflight(ctx, expectedOf(s, decl.ID()))
-		episodes, coverage, err := src.History(ctx, span)
+		_, _ = src.Preflight(limited, expectedOf(s, decl.ID()))
+		episodes, coverage, err := src.History(limited, span)
+		cancel()
 		coverage.Spans = tl.NotBroken(decl.ID(), coverage.Spans)
 		a := report.AlarmRecord{Source: decl.ID(), Span: span, Episodes: episodes, Coverage: coverage}
 		one := judgeAnswer(decl.ID(), len(episodes), err, clock.Share(coverage.Spans, run), tl.AlarmCoverage(decl.ID()))
@@ -138,7 +138,12 @@ func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more [
 		if here || tl.Started.Lab && !lasting {
 			continue // what it knew ended with the run, or with its lab
 		}
-		events, coverage, err := src.History(ctx, span)
+		if e, ok := src.(responders.Expecter); ok {
+			e.Expect(matches(s))
+		}
+		limited, cancel := context.WithTimeout(ctx, askLimit)
+		events, coverage, err := src.History(limited, span)
+		cancel()
 		a := report.ResponseAccount{Source: decl.ID(), Span: span, Events: events, Coverage: coverage}
 		one := judgeAnswer(decl.ID(), len(events), err, clock.Share(coverage.Spans, run), tl.ResponseCoverage(decl.ID()))
 		if now := clock.Share(coverage.Spans, run); one.Kept && len(events) < tl.ResponseEvents(decl.ID()) && now <= tl.ResponseCoverage(decl.ID()) {

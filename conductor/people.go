@@ -34,11 +34,15 @@ func drill(scenario, run string) string {
 func tellsOf(s *scenarios.Scenario) map[string][]responders.Kind {
 	var out map[string][]responders.Kind
 	for _, d := range s.Responders {
-		if len(d.Kind.Tells) > 0 {
+		tells := d.Kind.Tells
+		if t, ok := d.Config.(responders.Teller); ok {
+			tells = t.Tells()
+		}
+		if len(tells) > 0 {
 			if out == nil {
 				out = map[string][]responders.Kind{}
 			}
-			out[d.ID()] = d.Kind.Tells
+			out[d.ID()] = tells
 		}
 	}
 	return out

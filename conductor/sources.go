@@ -273,10 +273,14 @@ func (s *sources) act(a responders.Action) (string, error) {
 // accounts asks every source for the whole run and records its answer: the truth that the score is made from.
 func (s *sources) accounts() {
 	span := clock.Span{Start: s.run.rec.start, End: s.run.rec.now()}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.run.ctx), askLimit)
-	defer cancel()
+	// Each has its own time: one that is busy takes none of the others'.
+	limited := func() (context.Context, context.CancelFunc) {
+		return context.WithTimeout(context.WithoutCancel(s.run.ctx), askLimit)
+	}
 	for _, src := range s.alarms {
+		ctx, cancel := limited()
 		episodes, coverage, err := src.History(ctx, span)
+		cancel()
 		rec := report.AlarmRecord{Source: src.id, Span: span, Episodes: episodes, Coverage: coverage}
 		if err != nil {
 			rec.Error = err.Error()
@@ -288,7 +292,9 @@ func (s *sources) accounts() {
 		s.askLinks(ctx, src.id, rec.Episodes)
 	}
 	for _, src := range s.responders {
+		ctx, cancel := limited()
 		events, coverage, err := src.History(ctx, span)
+		cancel()
 		rec := report.ResponseAccount{Source: src.id, Span: span, Events: events, Coverage: coverage}
 		if err != nil {
 			rec.Error = err.Error()

@@ -185,3 +185,32 @@ func TestAnsweredWithoutANotification(t *testing.T) {
 		}
 	}
 }
+
+// TestSeenLive takes what was seen as it happened for better known than what is told afterwards, such as a reaction whose time is not
+// kept; and what is told for right where the two contradict each other.
+func TestSeenLive(t *testing.T) {
+	plan := smallPlan(func(p *Plan) {
+		p.Alarms = []AlarmPlan{downAlarm}
+		p.Responses = []ResponsePlan{{Name: "on-call", Source: "desk.ops", To: "Down",
+			Acknowledge: &AckPlan{DeadlinePlan: DeadlinePlan{Within: sec(30), Weight: 1}}}}
+	})
+	page := did(31, responders.Notified, responders.Human, "ann", 1)
+	for name, c := range map[string]struct {
+		live float64 // when it was seen; 0 is never
+		want clock.Outcome
+	}{"nobody looked": {0, clock.Unknown}, "it was seen": {45, clock.Met}, "at another time": {300, clock.Unknown}} {
+		ack := did(45, responders.Acknowledged, responders.Human, "ann", 1)
+		ack.At = clock.Between(at(31), at(95))
+		page.Labels, ack.Labels = map[string]string{"alertname": "Down"}, map[string]string{"alertname": "Down"}
+		b := smallRun(t, plan, nil).alarms("prometheus.main", 100, smallWhole, alarm{name: "Down", pending: 22, firing: 30})
+		if c.live > 0 {
+			seen := ack
+			seen.At = about(c.live)
+			b.add(c.live, ResponseSeen, seen)
+		}
+		it := item(t, Score(b.responses(100, smallWhole, page, ack).record()), "response.on-call.acknowledge")
+		if it.Outcome != c.want {
+			t.Errorf("%s: %v, %q", name, it.Outcome, it.Why)
+		}
+	}
+}

@@ -396,6 +396,7 @@ func responseAccounts(rec *Record) []responseAccount {
 		acc := by[e.V.Source]
 		if i := slices.IndexFunc(acc.Events, func(x responseEvent) bool { return sameResponse(x.Event, e.V) }); i >= 0 {
 			acc.Events[i].line = min(acc.Events[i].line, e.line())
+			acc.Events[i].At = narrowed(acc.Events[i].At, e.V.At)
 			continue
 		}
 		acc.Events = append(acc.Events, responseEvent{e.V, e.line()})
@@ -410,6 +411,16 @@ func responseAccounts(rec *Record) []responseAccount {
 		out = append(out, *acc)
 	}
 	return out
+}
+
+// narrowed returns what two tellings of one instant leave of it: what was seen as it happened may be known better than what is
+// told afterwards, when a source does not keep the time. Where they contradict each other, the first counts.
+func narrowed(told, seen clock.Interval) clock.Interval {
+	both := clock.Interval{Lo: laterOf(told.Lo, seen.Lo), Hi: earlierOf(told.Hi, seen.Hi)}
+	if both.Hi.Before(both.Lo) {
+		return told
+	}
+	return both
 }
 
 func sameResponse(a, b responders.Event) bool {

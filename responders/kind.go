@@ -15,6 +15,11 @@ type SourceKind struct {
 	Open func(name string, c Config) (Source, error)
 }
 
+// Teller is implemented by a Config whose settings decide what its source tells of beside pages, in place of SourceKind.Tells.
+type Teller interface {
+	Tells() []Kind
+}
+
 // Config holds the settings of one source, decoded from a scenario.
 type Config interface {
 	// Validate reports every mistake that can be seen without contacting the source, joined, each a *faults.FieldError.

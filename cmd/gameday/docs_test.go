@@ -86,3 +86,35 @@ func wrap(body string, k faults.Kind, reference *regexp.Regexp) string {
 	b.WriteString(body + "}\n")
 	return b.String()
 }
+
+// TestResponderExamples loads the blocks of sources on their pages: those that stand alone, without the alarms and responses of a
+// whole scenario.
+func TestResponderExamples(t *testing.T) {
+	example := regexp.MustCompile("(?s)```hcl\n(.*?)```")
+	rest := "scenario \"s\" {\n  timeline {\n    baseline = \"5s\"\n    load = \"60s\"\n    recovery = \"5s\"\n  }\n  traffic \"t\" {\n    script = \"s.js\"\n    baseline {\n" +
+		"      rate = 1\n    }\n  }\n}\n"
+	for _, k := range catalogue().Responders {
+		t.Run(k.Name, func(t *testing.T) {
+			b, err := os.ReadFile("../../docs/responders/" + k.Name + ".md")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, m := range example.FindAllStringSubmatch(string(b), -1) {
+				if strings.Contains(m[1], "response \"") || strings.Contains(m[1], "scenario \"") || !strings.Contains(m[1], "responders \"") {
+					continue
+				}
+				dir := t.TempDir()
+				path := filepath.Join(dir, "page.hcl")
+				if err := os.WriteFile(path, []byte(m[1]+rest), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(dir, "s.js"), []byte("export default function () {}\n"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				if f := scenarios.Load(path, scenarios.Options{Catalogue: catalogue(), Getenv: func(string) string { return "x-secret-of-a-test" }}); f.Diags.HasErrors() {
+					t.Errorf("example %d does not load: %v", i+1, f.Diags)
+				}
+			}
+		})
+	}
+}

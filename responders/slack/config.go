@@ -44,6 +44,15 @@ type Config struct {
 	PerMinute int `hcl:"requests_per_minute,optional" json:"requests_per_minute,omitempty"`
 }
 
+// Tells returns what is seen whenever it happens: rooms that are opened, and who comes into them. A bridge, or a word to customers,
+// may leave no trace in a chat.
+func (c *Config) Tells() []responders.Kind {
+	if len(c.Rooms) == 0 {
+		return nil
+	}
+	return []responders.Kind{responders.Joined, responders.RoomOpened}
+}
+
 // Mark is a mark that is set by what somebody writes.
 type Mark struct {
 	Name    string `hcl:"name,label" json:"name"`

@@ -381,6 +381,13 @@ func TestConfig(t *testing.T) {
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}
+	if got := good.Tells(); len(got) != 0 {
+		t.Errorf("without rooms it tells of %v", got)
+	}
+	good.Rooms = []string{"inc-*"}
+	if got := good.Tells(); !slices.Equal(got, []responders.Kind{responders.Joined, responders.RoomOpened}) {
+		t.Errorf("it tells of %v", got)
+	}
 }
 
 func TestStamp(t *testing.T) {

@@ -64,6 +64,21 @@ type Mapping struct {
 	From       string            `hcl:"labels_from,optional" json:"labels_from,omitempty"` // of an object whose members are labels
 }
 
+// Tells returns what beside pages its senders post: the kinds that the mapping has words for.
+func (c *Config) Tells() []responders.Kind {
+	var out []responders.Kind
+	for _, m := range c.Map {
+		for _, word := range m.Kinds {
+			k := responders.Kind(word)
+			if slices.Contains(responders.Kinds(), k) && !k.OfPage() && k != responders.Noted {
+				out = append(out, k)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // Ignore is what a word at Mapping.Kind means that tells of nothing, such as a heartbeat's.
 const Ignore = "ignore"
 

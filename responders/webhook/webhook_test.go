@@ -325,6 +325,9 @@ func TestConfig(t *testing.T) {
 	if err := custom.Validate(); err != nil {
 		t.Error(err)
 	}
+	if got := custom.Tells(); !slices.Equal(got, []responders.Kind{responders.Marked}) {
+		t.Errorf("it tells of %v", got)
+	}
 }
 
 // TestScore plays game days: somebody acknowledges in time, too late, not at all; and the source hears nothing any more.
