@@ -109,7 +109,7 @@ func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more [
 		if _, here := src.(alarms.Server); here {
 			continue // what it was told ended with the run
 		}
-		limited, cancel := context.WithTimeout(ctx, askLimit)
+		limited, cancel := context.WithTimeout(ctx, tellLimit)
 		// It tells of what it knows to be expected only. What it finds wrong now is not the run's.
 		_, _ = src.Preflight(limited, expectedOf(s, decl.ID()))
 		episodes, coverage, err := src.History(limited, span)
@@ -141,7 +141,7 @@ func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more [
 		if e, ok := src.(responders.Expecter); ok {
 			e.Expect(matches(s))
 		}
-		limited, cancel := context.WithTimeout(ctx, askLimit)
+		limited, cancel := context.WithTimeout(ctx, tellLimit)
 		events, coverage, err := src.History(limited, span)
 		cancel()
 		a := report.ResponseAccount{Source: decl.ID(), Span: span, Events: events, Coverage: coverage}

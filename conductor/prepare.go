@@ -22,8 +22,10 @@ import (
 const (
 	// stopPatience is how long traffic may take to stop: the engine's grace for iterations, and teardown.
 	stopPatience = 15 * time.Second
-	// askLimit bounds the questions put to each source before and after the run.
+	// askLimit bounds the questions put to each source before the run, and in it.
 	askLimit = 30 * time.Second
+	// tellLimit bounds what each source takes to tell of the whole run: one that limits how often it is asked may ask to wait.
+	tellLimit = 2 * time.Minute
 )
 
 // writePlan keeps what is about to happen in the record: the plan, and copies of the scenario's files.

@@ -275,7 +275,7 @@ func (s *sources) accounts() {
 	span := clock.Span{Start: s.run.rec.start, End: s.run.rec.now()}
 	// Each has its own time: one that is busy takes none of the others'.
 	limited := func() (context.Context, context.CancelFunc) {
-		return context.WithTimeout(context.WithoutCancel(s.run.ctx), askLimit)
+		return context.WithTimeout(context.WithoutCancel(s.run.ctx), tellLimit)
 	}
 	for _, src := range s.alarms {
 		ctx, cancel := limited()

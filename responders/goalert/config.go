@@ -29,7 +29,7 @@ type Config struct {
 	Settle   string `hcl:"settle,optional" json:"settle,omitempty"`     // after what time it tells of everything; 1m
 	Lookback string `hcl:"lookback,optional" json:"lookback,omitempty"` // how old an alert may be that something happens to; 6h
 	Timeout  string `hcl:"timeout,optional" json:"timeout,omitempty"`   // of one try; 10s
-	Patience string `hcl:"patience,optional" json:"patience,omitempty"` // with a busy server; 20s
+	Patience string `hcl:"patience,optional" json:"patience,omitempty"` // with a busy server; 1m
 	// PerMinute bounds how often it is asked; 0 does not.
 	PerMinute int `hcl:"requests_per_minute,optional" json:"requests_per_minute,omitempty"`
 }
@@ -40,7 +40,7 @@ const (
 	defaultSettle   = time.Minute
 	defaultLookback = 6 * time.Hour
 	defaultTimeout  = 10 * time.Second
-	defaultPatience = 20 * time.Second
+	defaultPatience = time.Minute
 )
 
 // settings are a config's, read.

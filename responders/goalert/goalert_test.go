@@ -200,7 +200,7 @@ func TestBadAnswers(t *testing.T) {
 			"no answer":     {0, callrig.Gone, "connection refused"},
 			"half of it":    {3, callrig.Cut, "not whole"},
 			"half, page 2":  {4, callrig.Cut, "not whole"},
-			"busy for long": {3, callrig.Busy(time.Minute), "asked too often"},
+			"busy for long": {3, callrig.Busy(2 * time.Minute), "asked too often"},
 			"forbidden":     {3, callrig.Status(http.StatusForbidden), "check token"},
 		} {
 			f := night(began)

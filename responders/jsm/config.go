@@ -36,8 +36,8 @@ type Config struct {
 	Settle   string `hcl:"settle,optional" json:"settle,omitempty"`     // after what time it tells of everything; 1m
 	Lookback string `hcl:"lookback,optional" json:"lookback,omitempty"` // how old an alert may be that something happens to; 6h
 	Timeout  string `hcl:"timeout,optional" json:"timeout,omitempty"`   // of one try; 10s
-	Patience string `hcl:"patience,optional" json:"patience,omitempty"` // with a busy server; 20s
-	// PerMinute bounds how often it is asked; 120.
+	Patience string `hcl:"patience,optional" json:"patience,omitempty"` // with a busy server; 1m
+	// PerMinute bounds how often it is asked; 300.
 	PerMinute int `hcl:"requests_per_minute,optional" json:"requests_per_minute,omitempty"`
 }
 
@@ -61,8 +61,8 @@ const (
 	defaultSettle    = time.Minute
 	defaultLookback  = 6 * time.Hour
 	defaultTimeout   = 10 * time.Second
-	defaultPatience  = 20 * time.Second
-	defaultPerMinute = 120
+	defaultPatience  = time.Minute
+	defaultPerMinute = 300
 )
 
 // settings are a config's, read.
@@ -111,7 +111,7 @@ func (c *Config) parse() (s settings, err error) {
 		s.options.PerMinute = defaultPerMinute
 	}
 	if c.PerMinute < 0 {
-		wrong("requests_per_minute", "Invalid number", "It must be more than nothing, such as 120.")
+		wrong("requests_per_minute", "Invalid number", "It must be more than nothing, such as 300.")
 	}
 	if !cloudID.MatchString(c.CloudID) {
 		wrong("cloud_id", "Invalid id", "%q is no id of a site: https://SITE.atlassian.net/_edge/tenant_info tells yours.", c.CloudID)

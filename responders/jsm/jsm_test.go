@@ -270,7 +270,7 @@ func TestBadAnswers(t *testing.T) {
 			"half an alert":    {4, callrig.Cut, "not whole"},
 			"half a log":       {5, callrig.Cut, "not whole"},
 			"half the notes":   {6, callrig.Cut, "not whole"},
-			"busy for long":    {5, callrig.Busy(time.Minute), "requests_per_minute"},
+			"busy for long":    {5, callrig.Busy(2 * time.Minute), "requests_per_minute"},
 			"forbidden":        {3, callrig.Status(http.StatusForbidden), "what they may read"},
 		} {
 			f := night(began)

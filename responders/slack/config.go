@@ -39,8 +39,8 @@ type Config struct {
 	Settle   string `hcl:"settle,optional" json:"settle,omitempty"`     // after what time Slack tells of everything; 1m
 	Lookback string `hcl:"lookback,optional" json:"lookback,omitempty"` // how old a thread or an alarm's message may be that something happens to; 6h
 	Timeout  string `hcl:"timeout,optional" json:"timeout,omitempty"`   // of one try; 5s
-	Patience string `hcl:"patience,optional" json:"patience,omitempty"` // with a busy Slack; 20s
-	// PerMinute bounds how often Slack is asked; 45.
+	Patience string `hcl:"patience,optional" json:"patience,omitempty"` // with a busy Slack; 1m
+	// PerMinute bounds how often Slack is asked; 90.
 	PerMinute int `hcl:"requests_per_minute,optional" json:"requests_per_minute,omitempty"`
 }
 
@@ -76,8 +76,8 @@ const (
 	defaultPoll      = 15 * time.Second
 	defaultSettle    = time.Minute
 	defaultLookback  = 6 * time.Hour
-	defaultPatience  = 20 * time.Second
-	defaultPerMinute = 45
+	defaultPatience  = time.Minute
+	defaultPerMinute = 90
 	defaultResolved  = `(?i)\[resolved`
 )
 
@@ -134,7 +134,7 @@ func (c *Config) parse() (s settings, err error) {
 		s.options.PerMinute = defaultPerMinute
 	}
 	if c.PerMinute < 0 {
-		wrong("requests_per_minute", "Invalid number", "It must be more than nothing, such as 45.")
+		wrong("requests_per_minute", "Invalid number", "It must be more than nothing, such as 90.")
 	}
 	for _, d := range []struct {
 		field, text string

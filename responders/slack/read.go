@@ -183,9 +183,8 @@ func (r *reading) pinnedIn(c channel) error {
 
 // paged is an alarm's message, as a page.
 type paged struct {
-	id, ts string
+	id     string
 	labels map[string]string
-	end    clock.Interval // by an edit of the message itself; zero for none
 }
 
 // walk goes through the messages of one channel, in order.
@@ -206,9 +205,7 @@ func (w *walk) place(name string, list []message, from time.Time) error {
 		}
 		shown[list[i].TS] = slices.Clone(w.told.Events[before:])
 	}
-	for _, e := range w.memory.deleted(name, shown, from, w.slack.End) {
-		w.told.Events = append(w.told.Events, e)
-	}
+	w.told.Events = append(w.told.Events, w.memory.deleted(name, shown, from, w.slack.End)...)
 	return nil
 }
 
@@ -353,7 +350,7 @@ func (w *walk) alarmed(m *message) bool {
 	case p != nil:
 		e.Kind, e.Page, e.Labels, e.Text = responders.Noted, p.id, p.labels, "posted again"
 	default:
-		p = &paged{id: w.in.ID + ":" + m.TS, ts: m.TS, labels: labels}
+		p = &paged{id: w.in.ID + ":" + m.TS, labels: labels}
 		w.pages[m.TS] = p
 		e.Kind, e.Page, e.Labels = responders.Opened, p.id, p.labels
 		if !over {

@@ -116,7 +116,7 @@ func TestBadAnswers(t *testing.T) {
 			"no answer":     {no, 1, callrig.Gone, "connection refused"},
 			"half of it":    {no, 4, callrig.Cut, "not whole"},
 			"half, page 2":  {no, 5, callrig.Cut, "not whole"},
-			"busy for long": {no, 4, callrig.Busy(time.Minute), "requests_per_minute"},
+			"busy for long": {no, 4, callrig.Busy(2 * time.Minute), "requests_per_minute"},
 			"missing scope": {func(f *fake) { f.lacks = "groups:history" }, 0, nil, "lacks the scope groups:history"},
 		} {
 			f := evening(began)
