@@ -175,8 +175,8 @@ func (r *reading) pinnedIn(c channel) error {
 		if err != nil {
 			return err
 		}
-		r.add(c, responders.Event{ID: c.ID + ":pin:" + p.Message.TS, Kind: responders.Noted, At: r.follow.Ours(time.Unix(p.Created, 0), time.Second), Actor: by,
-			Text: "pinned a message", Grade: gradeOthers})
+		r.add(c, responders.Event{ID: fmt.Sprintf("%s:pin:%s:%d:%s", c.ID, p.Message.TS, p.Created, p.By), Kind: responders.Noted, At: r.follow.Ours(time.Unix(p.Created, 0), time.Second), Actor: by,
+			Text: "pinned something", Grade: gradeOthers})
 	}
 	return nil
 }
