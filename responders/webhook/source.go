@@ -107,6 +107,9 @@ func (s *Source) garble(at time.Time, err error) { s.account.Garbled(at, err.Err
 
 // Preflight says what this source cannot show. That nothing was heard yet is no mistake: it has only begun to listen.
 func (s *Source) Preflight(context.Context) ([]responders.Finding, error) {
+	if s.mute {
+		return []responders.Finding{{Blocks: true, Summary: s.name + " can hear nobody", Detail: "Its signature has an empty secret, so nothing is signed rightly. Set it."}}, nil
+	}
 	if s.beat > 0 {
 		return nil, nil
 	}

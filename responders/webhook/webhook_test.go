@@ -290,6 +290,13 @@ func TestListens(t *testing.T) {
 	if _, takes := any(s).(responders.Receiver); takes || Kind().Receives {
 		t.Error("alarms are sent to it")
 	}
+	mute := open(t, func(c *Config) { c.Signatures = []Signature{{Header: "X"}} })
+	if found, _ := mute.Preflight(t.Context()); len(found) != 1 || !found[0].Blocks {
+		t.Errorf("without a secret: %+v", found)
+	}
+	if got := post(mute, `{}`, func(r *http.Request) { r.Header.Set("X", "") }); got != http.StatusUnauthorized {
+		t.Errorf("without a secret: %d", got)
+	}
 	if found, _ := open(t, func(c *Config) { c.Beat = "" }).Preflight(t.Context()); len(found) != 1 || found[0].Blocks {
 		t.Errorf("without a heartbeat: %+v", found)
 	}
@@ -309,7 +316,7 @@ func TestConfig(t *testing.T) {
 		"no grade":               with(func(c *Config) { c.Grade = "E" }),
 		"one signature block":    with(func(c *Config) { c.Signatures = make([]Signature, 2) }),
 		"give one of them":       with(func(c *Config) { c.Token, c.Signatures = "x", []Signature{{Header: "X", Secret: "y"}} }),
-		"the secret that both":   with(func(c *Config) { c.Signatures = []Signature{{Header: "X"}} }),
+		"in which header":        with(func(c *Config) { c.Signatures = []Signature{{Secret: "x"}} }),
 		"no kind of event":       with(func(c *Config) { c.Map[0].Kinds = map[string]string{"x": "closed"} }),
 		"page = \"incident.id\"": with(func(c *Config) { c.Map[0].Page = "" }),
 		"Say where an event's":   with(func(c *Config) { c.Map[0].Kinds = nil }),
