@@ -23,6 +23,7 @@ const Query = `query Gameday($service: ID!, $since: ISOTimestamp!, $after: Strin
   alerts(input: { filterByServiceID: [$service], notCreatedBefore: $since, first: 100, after: $after, sort: dateID }) {
     nodes {
       alertID
+      status
       summary
       details
       createdAt
@@ -49,6 +50,7 @@ type alert struct {
 	Summary string `json:"summary"`
 	Details string `json:"details"`
 	Created string `json:"createdAt"`
+	Status  string `json:"status"`
 	Events  *struct {
 		Nodes *[]entry `json:"nodes"`
 		Page  *struct {

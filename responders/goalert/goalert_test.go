@@ -1,6 +1,7 @@
 package goalert
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -40,6 +41,7 @@ type fake struct {
 type fakeAlert struct {
 	id               int
 	summary, details string
+	status           string // StatusClosed
 	at               time.Time
 	log              []happened
 }
@@ -100,7 +102,7 @@ func (f *fake) alert(a fakeAlert) string {
 	if more {
 		list = list[:f.limit]
 	}
-	return fmt.Sprintf(`{"alertID":%d,"summary":%q,"details":%q,"createdAt":%q,"recentEvents":{"nodes":[%s],"pageInfo":{"hasNextPage":%v}}}`, a.id, a.summary, a.details,
+	return fmt.Sprintf(`{"alertID":%d,"status":%q,"summary":%q,"details":%q,"createdAt":%q,"recentEvents":{"nodes":[%s],"pageInfo":{"hasNextPage":%v}}}`, a.id, cmp.Or(a.status, "StatusClosed"), a.summary, a.details,
 		theirs(a.at), strings.Join(list, ","), more)
 }
 
@@ -307,6 +309,7 @@ func TestPreflight(t *testing.T) {
 	}{
 		"all well":       {func(*fake, *callrig.Server) {}, func(*Config) {}, "", false},
 		"nobody on call": {func(f *fake, _ *callrig.Server) { f.oncall = `{"userName":"bob","stepNumber":1}` }, func(*Config) {}, "nobody is on call at the first step", false},
+		"an open alert":  {func(f *fake, _ *callrig.Server) { f.alerts[1].status = "StatusUnacknowledged" }, func(*Config) {}, "alert 6 (Earlier) is open already", false},
 		"no service":     {func(f *fake, _ *callrig.Server) { f.none = true }, func(*Config) {}, "no such service", true},
 		"another query": {func(f *fake, s *callrig.Server) {
 			s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -102,12 +102,38 @@ func (s *Source) Preflight(ctx context.Context) ([]responders.Finding, error) {
 	if err != nil {
 		return s.follow.Failed(ctx, found, err, next)
 	}
+	standing, err := s.standing(ctx)
+	if err != nil {
+		return s.follow.Failed(ctx, found, err, next)
+	}
+	found = append(found, standing...)
 	if !slices.ContainsFunc(duties, func(d responders.Duty) bool { return d.Level == 1 }) {
 		found = append(found, responders.Finding{Summary: "nobody is on call at the first step of " + s.name,
 			Detail: "Whom is a page to reach? Look at the escalation policy of the service."})
 	}
 	return found, nil
 }
+
+// standing reports alerts that are open already: what fires again is a duplicate of them, and nobody is paged anew.
+func (s *Source) standing(ctx context.Context) ([]responders.Finding, error) {
+	now := time.Now()
+	list, err := s.alerts(ctx, s.follow.Theirs(clock.Span{Start: now.Add(-s.lookback), End: now}))
+	if err != nil {
+		return nil, err
+	}
+	var out []responders.Finding
+	for _, a := range list {
+		wanted, clear := s.about(a.labels)
+		if a.Status != "StatusClosed" && wanted && clear && len(out) < mostStanding {
+			out = append(out, responders.Finding{Summary: fmt.Sprintf("alert %d (%s) is open already", a.ID, a.labels["alertname"]),
+				Detail: "What fires again may be a duplicate of it, and page nobody. Close it first."})
+		}
+	}
+	return out, nil
+}
+
+// mostStanding bounds how many open alerts are named.
+const mostStanding = 10
 
 // OnCall returns who is on call for the service, by the steps of its escalation policy.
 func (s *Source) OnCall(ctx context.Context) ([]responders.Duty, error) {

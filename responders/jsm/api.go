@@ -31,6 +31,7 @@ type alert struct {
 	Message string `json:"message"`
 	Created string `json:"createdAt"`
 	By      string `json:"integrationName"`
+	Status  string `json:"status"` // open or closed
 
 	made   time.Time // theirs
 	labels map[string]string

@@ -378,6 +378,14 @@ func TestPreflight(t *testing.T) {
 	if text := fmt.Sprintf("%+v", found); err != nil || len(found) != 2 || !strings.Contains(text, `people = {`) || !strings.Contains(text, "nobody is on call in schedule schedule-3") {
 		t.Errorf("%s, %v", text, err)
 	}
+	f.alerts = []fakeAlert{{id: "a1", message: "m", extra: down, at: time.Now().Add(-time.Hour)}, {id: "a2", message: "m", extra: `{"alertname":"Other"}`, at: time.Now().Add(-time.Minute)}}
+	s, server = asked(t, f)
+	s.Expect([]map[string]string{{"alertname": "PaymentsDown"}})
+	server.Ahead = 0
+	if found, err := s.Preflight(t.Context()); err != nil || len(found) != 1 || found[0].Blocks || found[0].Summary != "alert 7 (PaymentsDown) is open already" {
+		t.Errorf("an alert that is open: %+v, %v", found, err)
+	}
+	f.alerts = nil
 	s, _ = asked(t, f)
 	if found, err := s.Preflight(t.Context()); err != nil || len(found) != 1 || !found[0].Blocks || !strings.Contains(found[0].Summary, "1m30s off") {
 		t.Errorf("a clock that is 90 s ahead: %+v, %v", found, err)

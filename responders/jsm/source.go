@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"gameday/clock"
 	"gameday/responders"
@@ -102,6 +103,11 @@ func (s *Source) Preflight(ctx context.Context) ([]responders.Finding, error) {
 	if err != nil {
 		return s.follow.Failed(ctx, found, err, next)
 	}
+	standing, err := s.standing(ctx)
+	if err != nil {
+		return s.follow.Failed(ctx, found, err, next)
+	}
+	found = append(found, standing...)
 	for _, id := range s.schedules {
 		who, err := s.onCall(ctx, id)
 		if err != nil {
@@ -124,6 +130,32 @@ func (s *Source) Preflight(ctx context.Context) ([]responders.Finding, error) {
 	}
 	return found, nil
 }
+
+// standing reports alerts that are open already: what fires again is added to them, and nobody is paged anew.
+func (s *Source) standing(ctx context.Context) ([]responders.Finding, error) {
+	now := time.Now()
+	list, err := s.alerts(ctx, s.follow.Theirs(clock.Span{Start: now.Add(-s.lookback), End: now}))
+	if err != nil {
+		return nil, err
+	}
+	var out []responders.Finding
+	for _, a := range list {
+		if a.Status != "open" || len(out) == mostStanding {
+			continue
+		}
+		if err := s.detail(ctx, a); err != nil {
+			return nil, err
+		}
+		if wanted, clear := s.about(a.labels); wanted && clear {
+			out = append(out, responders.Finding{Summary: fmt.Sprintf("alert %s (%s) is open already", a.Tiny, a.labels["alertname"]),
+				Detail: "What fires again may be added to it, and page nobody. Close it first."})
+		}
+	}
+	return out, nil
+}
+
+// mostStanding bounds how many open alerts are named.
+const mostStanding = 10
 
 // OnCall returns who is on call in the schedules, which are levels in their order.
 func (s *Source) OnCall(ctx context.Context) ([]responders.Duty, error) {
@@ -181,7 +213,7 @@ func (s *Source) story(ctx context.Context, a *alert, told *follow.Told) error {
 	if a.Tiny == "" {
 		a.Tiny = a.ID
 	}
-	made := s.follow.Ours(a.made, 1_000_000)
+	made := s.follow.Ours(a.made, time.Millisecond)
 	told.Events = append(told.Events, responders.Event{Source: s.name, ID: a.ID + ":created", Page: a.ID, Labels: a.labels, Kind: responders.Opened, At: made,
 		Actor: responders.Actor{ID: a.By, Kind: responders.Integration}, Text: follow.Scrub(a.Message), Grade: grade})
 	logs, err := s.entries(ctx, a, "logs")
