@@ -44,10 +44,10 @@ type Config struct {
 	PerMinute int `hcl:"requests_per_minute,optional" json:"requests_per_minute,omitempty"`
 }
 
-// Tells returns what is seen whenever it happens: rooms that are opened, and who comes into them. A bridge, or a word to customers,
-// may leave no trace in a chat.
+// Tells returns what is seen whenever it happens: public rooms that are opened, and who comes into them. A private room is not seen
+// until the bot is invited to it, and a bridge, or a word to customers, may leave no trace in a chat.
 func (c *Config) Tells() []responders.Kind {
-	if len(c.Rooms) == 0 {
+	if len(c.Rooms) == 0 || c.Private == nil || *c.Private {
 		return nil
 	}
 	return []responders.Kind{responders.Joined, responders.RoomOpened}

@@ -385,6 +385,11 @@ func TestConfig(t *testing.T) {
 		t.Errorf("without rooms it tells of %v", got)
 	}
 	good.Rooms = []string{"inc-*"}
+	if got := good.Tells(); len(got) != 0 {
+		t.Errorf("of rooms that may be private it tells of %v", got)
+	}
+	public := false
+	good.Private = &public
 	if got := good.Tells(); !slices.Equal(got, []responders.Kind{responders.Joined, responders.RoomOpened}) {
 		t.Errorf("it tells of %v", got)
 	}
