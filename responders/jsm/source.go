@@ -34,6 +34,7 @@ var (
 	_ responders.Source   = (*Source)(nil)
 	_ responders.Real     = (*Source)(nil)
 	_ responders.Expecter = (*Source)(nil)
+	_ responders.Lasting  = (*Source)(nil)
 )
 
 // New returns a source, named as in "jsm.ops". It contacts nobody.
@@ -83,6 +84,9 @@ func (s *Source) Watch(ctx context.Context, emit func(responders.Event)) error {
 func (s *Source) History(ctx context.Context, span clock.Span) ([]responders.Event, responders.Coverage, error) {
 	return s.follow.History(ctx, span)
 }
+
+// Lasting says that it tells the same after the run, and wherever it is asked.
+func (s *Source) Lasting() {}
 
 // Close lets go of idle connections.
 func (s *Source) Close() { s.api.Close() }

@@ -32,7 +32,10 @@ type Source struct {
 	since time.Time                       // the earliest instant that was asked about
 }
 
-var _ responders.Source = (*Source)(nil)
+var (
+	_ responders.Source  = (*Source)(nil)
+	_ responders.Lasting = (*Source)(nil)
+)
 
 // New returns a source, named as in "slack.ops". It contacts nobody.
 func New(name string, c Config) (*Source, error) {
@@ -62,6 +65,9 @@ func (s *Source) Watch(ctx context.Context, emit func(responders.Event)) error {
 func (s *Source) History(ctx context.Context, span clock.Span) ([]responders.Event, responders.Coverage, error) {
 	return s.follow.History(ctx, span)
 }
+
+// Lasting says that it tells the same after the run, and wherever it is asked.
+func (s *Source) Lasting() {}
 
 // Close lets go of idle connections.
 func (s *Source) Close() { s.api.Close() }
