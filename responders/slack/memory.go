@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -33,7 +34,7 @@ func newMemory() *memory {
 }
 
 // look books what a thing has now, asked for and answered at two instants, and returns since when each of all that it ever had was
-// there: at the earliest since an instant, or since the look before.
+// there: at the earliest since an instant, or since the look before. What came back is there a second time, as "NAME #2".
 func (m *memory) look(thing string, has []string, since, asked, answered time.Time) map[string]stint {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -44,15 +45,21 @@ func (m *memory) look(thing string, has []string, since, asked, answered time.Ti
 	if m.seen[thing] == nil {
 		m.seen[thing] = map[string]*stint{}
 	}
+	there := map[string]bool{}
 	for _, one := range has {
-		if m.seen[thing][one] == nil && m.count < mostRemembered {
-			m.seen[thing][one] = &stint{first: clock.Between(from, answered)}
+		name := one
+		for n := 2; m.seen[thing][name] != nil && !m.seen[thing][name].gone.IsZero(); n++ {
+			name = fmt.Sprintf("%s #%d", one, n) // it was gone, and came back
+		}
+		there[name] = true
+		if m.seen[thing][name] == nil && m.count < mostRemembered {
+			m.seen[thing][name] = &stint{first: clock.Between(from, answered)}
 			m.count++
 		}
 	}
 	out := map[string]stint{}
 	for one, s := range m.seen[thing] {
-		if !slices.Contains(has, one) && s.gone.IsZero() {
+		if !there[one] && s.gone.IsZero() {
 			s.gone = clock.Between(from, answered)
 		}
 		out[one] = *s

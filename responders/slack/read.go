@@ -151,7 +151,8 @@ func (r *reading) present(c channel, made clock.Interval, list []message) error 
 	}
 	ids = slices.DeleteFunc(ids, func(id string) bool { return told[id] })
 	seen := r.memory.look(c.ID+":members", ids, made.Lo, r.asked, time.Now())
-	for _, id := range slices.Sorted(maps.Keys(seen)) {
+	for _, one := range slices.Sorted(maps.Keys(seen)) {
+		id, _, _ := strings.Cut(one, " ")
 		if told[id] {
 			continue
 		}
@@ -159,7 +160,7 @@ func (r *reading) present(c channel, made clock.Interval, list []message) error 
 		if err != nil {
 			return err
 		}
-		r.add(c, responders.Event{ID: c.ID + ":in:" + id, Kind: responders.Joined, At: seen[id].first, Actor: by, Grade: gradeOthers})
+		r.add(c, responders.Event{ID: c.ID + ":in:" + one, Kind: responders.Joined, At: seen[one].first, Actor: by, Grade: gradeOthers})
 	}
 	return nil
 }
@@ -396,12 +397,13 @@ func (w *walk) reacted(list []message) error {
 		posted := w.follow.Ours(m.at, time.Microsecond)
 		seen := w.memory.look(p.id, has, posted.Lo, w.asked, time.Now())
 		for _, one := range slices.Sorted(maps.Keys(seen)) {
-			name, user, _ := strings.Cut(one, " ")
+			name, rest, _ := strings.Cut(one, " ")
+			user, _, _ := strings.Cut(rest, " ")
 			by, err := w.who(w.ctx, user)
 			if err != nil {
 				return err
 			}
-			e := responders.Event{ID: p.id + ":" + name + ":" + user, Page: p.id, Labels: p.labels, Kind: w.reactions[name], At: seen[one].first, Actor: by,
+			e := responders.Event{ID: p.id + ":" + name + ":" + rest, Page: p.id, Labels: p.labels, Kind: w.reactions[name], At: seen[one].first, Actor: by,
 				Text: ":" + name + ":", Grade: gradeMeant}
 			w.add(w.in, e)
 			if gone := seen[one].gone; !gone.IsZero() && e.Kind == responders.Acknowledged {

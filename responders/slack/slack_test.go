@@ -188,7 +188,8 @@ func TestReactions(t *testing.T) {
 		f := &fake{channels: []channel{{ID: "C1", Name: "oncall", Member: true}}, short: true}
 		post(f, 30, 72, "")
 		post(f, 72, 200, `,"reactions":[{"name":"eyes::skin-tone-2","users":["UANN","UBOB"],"count":2},{"name":"wave","users":["UCY"],"count":1}]`)
-		post(f, 200, 9999, `,"reactions":[{"name":"eyes","users":["UBOB"],"count":1}]`)
+		post(f, 200, 220, `,"reactions":[{"name":"eyes","users":["UBOB"],"count":1}]`)
+		post(f, 220, 9999, `,"reactions":[{"name":"eyes","users":["UBOB","UANN"],"count":2}]`) // after all
 		s, _ := asked(t, f)
 		ctx, cancel := context.WithCancel(t.Context())
 		var seen []string
@@ -199,7 +200,8 @@ func TestReactions(t *testing.T) {
 		span := clock.Span{Start: began, End: at(240)}
 		want := []string{"29.5s ± 0.5 #oncall opened page PaymentsDown integration BALERT \"\" B",
 			"67.5s ± 7.5 #oncall acknowledged page PaymentsDown human UANN \":eyes:\" C", "67.5s ± 7.5 #oncall acknowledged page PaymentsDown human UBOB \":eyes:\" C",
-			"202.5s ± 7.5 #oncall unacknowledged page PaymentsDown human UANN \":eyes: was taken back\" C"}
+			"202.5s ± 7.5 #oncall unacknowledged page PaymentsDown human UANN \":eyes: was taken back\" C",
+			"217.5s ± 7.5 #oncall acknowledged page PaymentsDown human UANN \":eyes:\" C"}
 		shown := func(s *Source) (out []string) {
 			events, _, err := s.History(t.Context(), span)
 			if err != nil {
@@ -217,6 +219,7 @@ func TestReactions(t *testing.T) {
 			t.Errorf("live: %q", seen)
 		}
 		s, _ = asked(t, f) // nobody looked
+		f.messages["C1"][3].json = strings.ReplaceAll(f.messages["C1"][3].json, `"UBOB","UANN"`, `"UBOB"`)
 		want = []string{"29.6s ± 0.5 #oncall opened page PaymentsDown integration BALERT \"\" B", "164.6s ± 135.5 #oncall acknowledged page PaymentsDown human UBOB \":eyes:\" C"}
 		if got := shown(s); !slices.Equal(got, want) {
 			t.Errorf("afterwards: %q, want %q", got, want)
