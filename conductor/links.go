@@ -20,6 +20,8 @@ const (
 
 // askLinks asks the addresses that an expected alarm's annotations hold, each once, and records what they answer.
 func (s *sources) askLinks(ctx context.Context, source string, episodes []alarms.Episode) {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
 	asked := map[string]bool{}
 	for _, a := range s.run.Scenario.Alarms {
 		if a.Source != source {

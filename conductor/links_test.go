@@ -66,3 +66,37 @@ func TestAskLinks(t *testing.T) {
 		t.Errorf("%v", asked)
 	}
 }
+
+// TestLinksOfARun asks the links of an alarm at the end of a run, and judges what they answer.
+func TestLinksOfARun(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	outer := strings.Replace(incidentWorld, `labels = { severity = "page" }`, `annotations = { runbook_url = "`+server.URL+`/runbook" }`, 1)
+	d := newDay(t, outer, `
+  fault "hold" "first" {
+    target   = target.web
+    at       = "0s"
+    duration = "2s"
+  }
+  alarm "Failing" {
+    source = alarms.builtin.main
+    fires_within = "5s"
+    links = ["runbook_url"]
+  }
+`)
+	d.options.Scenario.Timeline.Ramp = 0
+	d.options.Scenario.Timeline.Baseline = time.Second
+	d.options.Scenario.Timeline.Load = 4 * time.Second
+	d.options.Scenario.Timeline.Recovery = time.Second
+	d.sender.errors = during(1, 4)
+	for _, it := range report.Score(d.live()).Items() {
+		if it.ID == "alarm.Failing.links" {
+			if it.Outcome != clock.Missed || !strings.Contains(it.Why, "404 Not Found") {
+				t.Errorf("%v: %s", it.Outcome, it.Why)
+			}
+			return
+		}
+	}
+	t.Error("its links are not judged")
+}

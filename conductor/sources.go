@@ -289,7 +289,7 @@ func (s *sources) accounts() {
 			rec.Episodes, rec.Coverage, rec.Error = nil, alarms.Coverage{}, errTooLong.Error()
 		}
 		s.run.rec.add(report.AlarmHistory, rec)
-		s.askLinks(ctx, src.id, rec.Episodes)
+		s.askLinks(context.WithoutCancel(s.run.ctx), src.id, rec.Episodes)
 	}
 	for _, src := range s.responders {
 		ctx, cancel := limited()
