@@ -1,7 +1,9 @@
 package report
 
 import (
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/renderer"
@@ -49,6 +51,12 @@ func Table(b *strings.Builder, columns []Column, rows [][]string) error {
 		}))
 	t.Header(heads...)
 	for _, r := range rows {
+		r = slices.Clone(r)
+		for i, c := range columns {
+			if c.Width > 0 && i < len(r) {
+				r[i] = fit(r[i], c.Width-2)
+			}
+		}
 		if err := t.Append(r); err != nil {
 			return err
 		}
@@ -60,4 +68,46 @@ func Table(b *strings.Builder, columns []Column, rows [][]string) error {
 		b.WriteString(strings.TrimRight(line, " \n") + "\n")
 	}
 	return nil
+}
+
+// fit breaks the lines of a cell so that none is wider than the column. Further lines begin where the first does; a word
+// that is wider than a line is broken too, for the table would cut it off.
+func fit(cell string, width int) string {
+	var out []string
+	for line := range strings.SplitSeq(cell, "\n") {
+		if utf8.RuneCountInString(line) <= width {
+			out = append(out, line)
+			continue
+		}
+		words := strings.TrimLeft(line, " ")
+		indent := line[:len(line)-len(words)]
+		room := max(1, width-len(indent))
+		now := ""
+		flush := func() {
+			if now != "" {
+				out = append(out, indent+now)
+			}
+			now = ""
+		}
+		for _, word := range strings.Fields(words) {
+			if now != "" && utf8.RuneCountInString(now)+1+utf8.RuneCountInString(word) > room {
+				flush()
+			}
+			for r := []rune(word); len(r) > room; r = []rune(word) {
+				flush()
+				now, word = string(r[:room]), string(r[room:])
+			}
+			switch {
+			case utf8.RuneCountInString(now) == room:
+				flush()
+				now = word
+			case now == "":
+				now = word
+			default:
+				now += " " + word
+			}
+		}
+		flush()
+	}
+	return strings.Join(out, "\n")
 }
