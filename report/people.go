@@ -119,6 +119,18 @@ func (p *people) lookup(id string) string {
 	return "somebody"
 }
 
+// unname replaces the identities in what sources say of their own gaps, which are the reasons of many items.
+func (j *judge) unname() {
+	for i := range j.tl.Alarms {
+		a := &j.tl.Alarms[i]
+		a.Coverage.Why, a.Error = j.scrubAll(a.Coverage.Why), j.people.scrub(a.Error)
+	}
+	for i := range j.tl.Responses {
+		a := &j.tl.Responses[i]
+		a.Coverage.Why, a.Error = j.scrubAll(a.Coverage.Why), j.people.scrub(a.Error)
+	}
+}
+
 // letters counts A, B, … Z, AA, AB, …
 func letters(n int) string {
 	s := ""

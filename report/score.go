@@ -65,12 +65,15 @@ type judge struct {
 	calm *quietness
 	// lost are the complaints of streams whose requests were never counted.
 	lost map[string]string
+	// outside is for how long users were outside the objectives, once somebody asked.
+	outside *Outside
 }
 
 func newJudge(rec *Record) *judge {
 	tl := NewTimeline(rec)
 	j := &judge{rec: rec, plan: rec.Plan, tl: tl, load: newTraffic(rec), people: newPeople(rec, tl),
 		alarms: map[string]*alarmFinding{}, classes: map[episodeID]Class{}}
+	j.unname()
 	for i := range rec.Plan.Alarms {
 		a := &rec.Plan.Alarms[i]
 		j.alarms[a.Name] = j.find(a)

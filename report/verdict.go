@@ -309,12 +309,12 @@ func (j *judge) facts(c *Scorecard) {
 				Firing: e.Firing, Paged: e.Paged, Ended: e.Ended, Held: j.scrubAll(e.SuppressedBy), Lines: e.lines})
 		}
 		c.Sources = append(c.Sources, Source{Name: a.Source, Kind: "alarms", Coverage: clock.Share(a.Coverage.Spans, run),
-			Resolution: a.Coverage.Resolution, Offset: a.Coverage.Offset, Seen: len(a.Episodes), Why: j.scrubAll(a.Coverage.Why),
-			Error: j.people.scrub(a.Error), Lines: lineList(a.Line)})
+			Resolution: a.Coverage.Resolution, Offset: a.Coverage.Offset, Seen: len(a.Episodes), Why: a.Coverage.Why,
+			Error: a.Error, Lines: lineList(a.Line)})
 	}
 	for _, a := range j.tl.Responses {
 		c.Sources = append(c.Sources, Source{Name: a.Source, Kind: "responses", Coverage: clock.Share(a.Coverage.Spans, run),
-			Offset: a.Coverage.Offset, Seen: len(a.Events), Why: j.scrubAll(a.Coverage.Why), Error: j.people.scrub(a.Error),
+			Offset: a.Coverage.Offset, Seen: len(a.Events), Why: a.Coverage.Why, Error: a.Error,
 			Lines: lineList(a.Line)})
 	}
 	for _, name := range j.load.streams {

@@ -14,7 +14,7 @@ var marks = map[Verdict]string{Worse: "❌", Better: "✅", Same: "✅", Unknown
 // Markdown writes the comparison for a comment on a pull request: the verdict, what counts, and the rest folded away.
 func Markdown(w io.Writer, c *Comparison) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "### %s %s: %s\n\n", marks[c.Verdict], escape(c.Scenario), c.Verdict)
+	fmt.Fprintf(&b, "### %s %s: %s\n\n", marks[c.Verdict], report.Markdown(c.Scenario), c.Verdict)
 	fmt.Fprintf(&b, "%s\n\n", c.sizeWords())
 	MarkdownReasons(&b, c.Why)
 	var count, rest []Row
@@ -34,7 +34,7 @@ func Markdown(w io.Writer, c *Comparison) error {
 // MarkdownReasons writes reasons as a list.
 func MarkdownReasons(b *strings.Builder, why []string) {
 	for _, s := range why {
-		fmt.Fprintf(b, "- %s\n", escape(s))
+		fmt.Fprintf(b, "- %s\n", report.Markdown(s))
 	}
 	if len(why) > 0 {
 		b.WriteByte('\n')
@@ -56,13 +56,13 @@ func MarkdownRows(b *strings.Builder, rows []Row) {
 		}
 		for _, cell := range []string{r.where(), r.what(), r.Base.words(*r), r.Head.words(*r), r.differenceWords(),
 			r.yardstick().Words(r.Tolerance), verdict} {
-			fmt.Fprintf(b, "| %s ", escape(cell))
+			fmt.Fprintf(b, "| %s ", report.Markdown(cell))
 		}
 		b.WriteString("|\n")
 	}
 	b.WriteByte('\n')
 	for i, n := range notes {
-		fmt.Fprintf(b, "[%d] %s\n", i+1, escape(n))
+		fmt.Fprintf(b, "[%d] %s\n", i+1, report.Markdown(n))
 	}
 	if len(notes) > 0 {
 		b.WriteByte('\n')
@@ -80,21 +80,4 @@ func Folded(b *strings.Builder, title string, rows []Row, warnings []string) {
 		b.WriteString("**Beware**\n\n")
 		MarkdownReasons(b, warnings)
 	}
-}
-
-// escape makes a text that others wrote harmless in Markdown and in the HTML that it becomes, on one line.
-func escape(s string) string {
-	var b strings.Builder
-	for _, r := range report.PlainText(s) {
-		switch r {
-		case '\\', '`', '*', '_', '{', '}', '[', ']', '<', '>', '#', '|', '~', '@', '!':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case '&':
-			b.WriteString("&amp;")
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
 }
