@@ -126,6 +126,7 @@ type Options struct {
 	Targets      []string // addresses to scrape, host:port
 	Alertmanager string   // URL; empty for none
 	History      string   // samples of the past, as OpenMetrics; empty for none
+	Receiver     bool     // it takes what is sent by remote write
 }
 
 // historyKept is how far back a Prometheus that is given a history remembers.
@@ -154,6 +155,9 @@ func StartPrometheus(t testing.TB, o Options) *Prometheus {
 	if o.History != "" {
 		backfill(t, dir, o.History)
 		p.args = append(p.args, "--storage.tsdb.retention.time="+historyKept)
+	}
+	if o.Receiver {
+		p.args = append(p.args, "--web.enable-remote-write-receiver")
 	}
 	t.Cleanup(p.Stop)
 	p.Start()
