@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"gameday/clock"
 	"gameday/report"
 )
 
@@ -40,6 +41,30 @@ type Entry struct {
 	TTD      []Time   `json:"ttd"` // of each expected alarm
 	TTA      []Time   `json:"tta"` // of each response
 	TTR      []Time   `json:"ttr"` // of each fault
+	// Alarms are those that the run expected to fire, and Answers what it expected people to acknowledge, both with times as
+	// intervals.
+	Alarms  []Alarm  `json:"alarms,omitempty"`
+	Answers []Answer `json:"answers,omitempty"`
+}
+
+// Alarm is what a run tells of one alarm that it expected to fire because of a fault.
+type Alarm struct {
+	Name   string        `json:"name"`
+	Source string        `json:"source"`
+	Fault  string        `json:"fault"`
+	Fired  clock.Outcome `json:"fired"` // unknown when it could not be seen, or the fault never came
+	// Took is from the onset of the fault to the firing, in nanoseconds; nil when it did not fire, or when that is not known.
+	Took *clock.Latency `json:"took,omitempty"`
+}
+
+// Answer is what a run tells of one response: whether a human being acknowledged the page.
+type Answer struct {
+	Name  string        `json:"name"`
+	Alarm string        `json:"alarm"`
+	Fault string        `json:"fault"`
+	Came  clock.Outcome `json:"came"` // met also of one that came late
+	// Took is from the page to its acknowledgement, in nanoseconds; nil when there was none, or when that is not known.
+	Took *clock.Latency `json:"took,omitempty"`
 }
 
 // Time is how long something took.
@@ -73,12 +98,44 @@ func Summarise(rec *report.Record) Entry {
 			}
 		}
 	}
+	e.Alarms, e.Answers = alarms(c), answers(c)
 	for _, l := range c.Levels() {
 		if l.Name == string(report.Load) && !l.Fault {
 			e.Errors, e.P95 = known(l, "error_ratio"), known(l, "p95")
 		}
 	}
 	return e
+}
+
+func alarms(c *report.Scorecard) []Alarm {
+	var out []Alarm
+	for _, x := range c.Exercises() {
+		out = append(out, Alarm{x.Alarm, x.Source, x.Cause, x.Fired, x.Took})
+	}
+	return out
+}
+
+func answers(c *report.Scorecard) []Answer {
+	var out []Answer
+	causes := map[string]string{}
+	for _, a := range c.Plan().Alarms {
+		causes[a.Name] = a.Cause
+	}
+	for _, r := range c.Plan().Responses {
+		for _, it := range c.Items() {
+			if it.ID != "response."+r.Name+".acknowledge" {
+				continue
+			}
+			a := Answer{Name: r.Name, Alarm: r.To, Fault: causes[r.To]}
+			if l, ok := it.Timed(); ok {
+				a.Came, a.Took = clock.Met, &l
+			} else if it.Outcome == clock.Missed {
+				a.Came = clock.Missed
+			}
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 func known(l *report.Levels, name string) *float64 {
