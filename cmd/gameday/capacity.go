@@ -14,6 +14,7 @@ import (
 	"gameday/conductor"
 	"gameday/loadgen"
 	"gameday/report"
+	"gameday/report/export"
 	"gameday/scenarios"
 )
 
@@ -123,7 +124,7 @@ func (a *app) curve(rec *report.Record, dir string, out *output, atLeast float64
 	if err != nil {
 		return usage("%s: %w", dir, err)
 	}
-	if err := a.writeCurve(dir, c, out); err != nil {
+	if err := errors.Join(a.writeCurve(dir, c, out), a.curveMetrics(rec, out)); err != nil {
 		a.say("%v", err) // the answer stands all the same
 	}
 	if code := c.ExitCode(atLeast); code != 0 {
@@ -132,12 +133,30 @@ func (a *app) curve(rec *report.Record, dir string, out *output, atLeast float64
 	return nil
 }
 
+// curveMetrics writes what a search has of metrics. It has no post-mortem, for nothing in it was expected.
+func (a *app) curveMetrics(rec *report.Record, out *output) error {
+	if out.postmortem != "" {
+		a.say("there is no post-mortem of a search for the capacity")
+	}
+	text := func(w io.Writer) error { return export.Text(w, export.Of(report.Score(rec))) }
+	switch out.metrics {
+	case "":
+		return nil
+	case stdout:
+		return text(a.out)
+	}
+	return writeFile(out.metrics, text)
+}
+
 func (a *app) writeCurve(dir string, c *report.Curve, out *output) error {
 	page := func(w io.Writer) error { return report.CurveHTML(w, c) }
 	kept := writeFile(filepath.Join(dir, capacityPage), page) == nil
 	var errs []error
 	if out.html != "" {
 		errs = append(errs, writeFile(out.html, page))
+	}
+	if out.toStdout() > 0 {
+		return errors.Join(errs...)
 	}
 	if out.json {
 		e := json.NewEncoder(a.out)

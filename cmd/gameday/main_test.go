@@ -128,7 +128,7 @@ func TestScripts(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "accesslog": accessLog, "records": records, "step": step,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "accesslog": accessLog, "records": records, "drills": drills, "receiver": receiverCommand, "step": step,
 			"history": func(ts *testscript.TestScript, _ bool, _ []string) { history(t, ts) }},
 	})
 }

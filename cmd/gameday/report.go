@@ -10,19 +10,27 @@ import (
 	"github.com/spf13/cobra"
 
 	"gameday/report"
+	"gameday/report/export"
+	"gameday/report/postmortem"
 )
 
 // output are the flags that say how a scorecard is printed; run and report share them.
 type output struct {
-	json  bool
-	junit string
-	html  string
+	json       bool
+	junit      string
+	html       string
+	metrics    string
+	postmortem string
 }
 
 func (o *output) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&o.json, "json", false, "print the scorecard as JSON")
 	c.Flags().StringVar(&o.junit, "junit", "", "also write a JUnit file for CI")
 	c.Flags().StringVar(&o.html, "html", "", "also write the report as one HTML file")
+	c.Flags().StringVar(&o.metrics, "metrics", "", "also write metrics in Prometheus' text format (- for standard output, "+
+		"instead of the scorecard)")
+	c.Flags().StringVar(&o.postmortem, "postmortem", "", "also write the draft of a post-mortem as Markdown (- for "+
+		"standard output, instead of the scorecard)")
 }
 
 // htmlFile is the report's name in the record's folder.
@@ -30,8 +38,11 @@ const htmlFile = "report.html"
 
 // check reports files that cannot be written before anything is done for them.
 func (o *output) check() error {
-	for _, path := range []string{o.junit, o.html} {
-		if path == "" {
+	if n := o.toStdout(); n > 1 || n == 1 && o.json {
+		return usage("only one of --json, --metrics - and --postmortem - can go to standard output")
+	}
+	for _, path := range []string{o.junit, o.html, o.metrics, o.postmortem} {
+		if path == "" || path == stdout {
 			continue
 		}
 		if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
@@ -58,13 +69,47 @@ func (o *output) files(card *report.Scorecard) error {
 	if o.junit != "" {
 		errs = append(errs, writeFile(o.junit, func(w io.Writer) error { return report.JUnit(w, card) }))
 	}
+	for _, f := range o.drafts(card) {
+		if f.path != "" && f.path != stdout {
+			errs = append(errs, writeFile(f.path, f.write))
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// stdout is the name of standard output where a file can be named.
+const stdout = "-"
+
+// draft is a file that may go to standard output instead.
+type draft struct {
+	path  string
+	write func(io.Writer) error
+}
+
+func (o *output) drafts(card *report.Scorecard) []draft {
+	return []draft{{o.metrics, func(w io.Writer) error { return export.Text(w, export.Of(card)) }},
+		{o.postmortem, func(w io.Writer) error { return postmortem.Write(w, card) }}}
+}
+
+// toStdout returns how many files shall go to standard output.
+func (o *output) toStdout() (n int) {
+	for _, path := range []string{o.metrics, o.postmortem} {
+		if path == stdout {
+			n++
+		}
+	}
+	return n
 }
 
 // print writes the scorecard as text or JSON. kept says that the page is in the record's folder.
 func (o *output) print(a *app, dir string, card *report.Scorecard, kept bool) error {
 	if o.json {
 		return report.JSON(a.out, card)
+	}
+	for _, f := range o.drafts(card) {
+		if f.path == stdout {
+			return f.write(a.out)
+		}
 	}
 	shown := dir
 	if wd, err := os.Getwd(); err == nil {

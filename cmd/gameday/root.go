@@ -54,7 +54,7 @@ func root(out, errw io.Writer) *app {
 	a.cmd.AddCommand(a.validateCmd(), a.importCmd(), a.planCmd(), a.baselineCmd(), a.runCmd(), a.capacityCmd(), a.reportCmd(),
 		a.explainCmd(), a.rescoreCmd(), a.finalizeCmd(), a.markCmd(), a.stopCmd(), a.revertCmd(), a.hostsCmd(), a.installGuardCmd(), a.policyCmd(), a.auditCmd(),
 		a.kindsCmd(), a.guardCmd(), a.generatorCmd(), exitTopic())
-	a.cmd.AddCommand(a.compareCmd(), a.regressCmd(), a.historyCmd())
+	a.cmd.AddCommand(a.compareCmd(), a.regressCmd(), a.historyCmd(), a.trendsCmd(), a.exportCmd())
 	return a
 }
 
@@ -110,7 +110,8 @@ func exitTopic() *cobra.Command {
   4  aborted: a stop condition held, or somebody stopped the run
   5  residue: a fault is left standing; run ` + "`gameday revert`" + `
 
-compare and regress exit 0 when nothing is worse, 1 when something is, and 3 when that cannot be told.`,
+compare and regress exit 0 when nothing is worse, 1 when something is, and 3 when that cannot be told.
+export exits 0 when everything was taken, and 2 otherwise. history and trends exit 0.`,
 	}
 }
 
