@@ -35,6 +35,78 @@ func look(t testing.TB, names ...string) string {
 	return ""
 }
 
+// Program is one of the Prometheus programs that tests run. The zero value is Packaged.
+type Program int
+
+// The programs.
+const (
+	Packaged Program = iota // the one that is installed, from a package of the system
+	Current                 // the newest one that is known to work, built by tools/setup
+)
+
+// String names a program for a subtest.
+func (p Program) String() string { return [...]string{"packaged", "current"}[p] }
+
+// Each runs a test with every program, all of them at the same time.
+func Each(t *testing.T, test func(t *testing.T, p Program)) {
+	for _, p := range []Program{Packaged, Current} {
+		t.Run(p.String(), func(t *testing.T) {
+			t.Parallel()
+			test(t, p)
+		})
+	}
+}
+
+// find returns where a program is. Without it the test is skipped, and fails where CI is set.
+func (p Program) find(t testing.TB) string {
+	t.Helper()
+	if p == Packaged {
+		return look(t, "prometheus")
+	}
+	cache := os.Getenv("GAMEDAY_PROMETHEUS")
+	if cache == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cache = filepath.Join(dir, "gameday", "prometheus")
+	}
+	path := filepath.Join(cache, currentVersion(t), "prometheus")
+	if _, err := os.Stat(path); err != nil {
+		why := "needs " + path + ": run tools/setup, which builds it"
+		if os.Getenv("CI") != "" {
+			t.Fatal(why)
+		}
+		t.Skip(why)
+	}
+	return path
+}
+
+// currentVersion returns the version of Prometheus that tools/prometheus/go.mod asks for.
+func currentVersion(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		text, err := os.ReadFile(filepath.Join(dir, "tools", "prometheus", "go.mod"))
+		if err == nil {
+			for line := range strings.Lines(string(text)) {
+				f := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require "))
+				if len(f) >= 2 && f[0] == "github.com/prometheus/prometheus" {
+					return f[1]
+				}
+			}
+			t.Fatalf("%s asks for no Prometheus", filepath.Join(dir, "tools", "prometheus", "go.mod"))
+		}
+		if filepath.Dir(dir) == dir {
+			t.Fatal("tools/prometheus/go.mod is in no folder above this one")
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
 // FreePort returns a TCP port of 127.0.0.1 that nobody listened on a moment ago.
 func FreePort(t testing.TB) int {
 	t.Helper()
@@ -122,6 +194,7 @@ type Prometheus struct {
 
 // Options of a Prometheus.
 type Options struct {
+	Program      Program
 	Rules        string   // the rules of one group, as YAML, from "- alert:" on
 	Targets      []string // addresses to scrape, host:port
 	Alertmanager string   // URL; empty for none
@@ -135,7 +208,7 @@ const historyKept = "400d"
 // StartPrometheus starts a Prometheus.
 func StartPrometheus(t testing.TB, o Options) *Prometheus {
 	t.Helper()
-	path, dir := look(t, "prometheus"), t.TempDir()
+	path, dir := o.Program.find(t), t.TempDir()
 	config := "global:\n  scrape_interval: 1s\n  scrape_timeout: 900ms\n  evaluation_interval: 1s\n" +
 		"rule_files: [rules.yml]\n"
 	if o.Alertmanager != "" {
