@@ -236,3 +236,29 @@ func TestConfig(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestNotesOfEach keeps to each episode the annotations that it came with, also when it began again between two looks.
+func TestNotesOfEach(t *testing.T) {
+	starts := time.Now().Add(-time.Minute)
+	f := &fake{}
+	s := faked(t, f)
+	w := &watcher{source: s, held: map[string]*holding{}, health: alarms.StateReachable, emit: s.memory.Add}
+	begun := time.Now()
+	for i, summary := range []string{"", "first", "second", "", "third"} {
+		f.mu.Lock()
+		f.alerts, f.metrics = "", counted(1, 0)
+		if summary != "" {
+			f.alerts = strings.Replace(held("Down", "active", "", "desk", starts.Add(time.Duration(i)*time.Second)), `"s"`, `"`+summary+`"`, 1)
+		}
+		f.mu.Unlock()
+		w.look(t.Context())
+	}
+	episodes, _, err := s.History(t.Context(), clock.Span{Start: begun, End: time.Now()})
+	var got []string
+	for _, e := range episodes {
+		got = append(got, e.Notes["summary"])
+	}
+	if diff := cmp.Diff([]string{"first", "second", "third"}, got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+}

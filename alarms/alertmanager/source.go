@@ -27,11 +27,11 @@ type Source struct {
 
 	account *looks.Account
 	memory  fold.Memory
+	notes   fold.Notes
 
 	mu       sync.Mutex
 	expected []alarms.Expectation
 	offset   clock.Offset
-	notes    map[string]map[string]string // key → annotations
 }
 
 var _ alarms.Source = (*Source)(nil)
@@ -49,7 +49,7 @@ func New(name string, c Config, noise map[string]string) (*Source, error) {
 	}
 	return &Source{
 		name: name, poll: poll, api: api, receivers: slices.Clone(c.Receivers), noise: maps.Clone(noise),
-		account: looks.New(poll), notes: map[string]map[string]string{},
+		account: looks.New(poll),
 	}, nil
 }
 
@@ -102,12 +102,12 @@ func (s *Source) measure(ctx context.Context) (o clock.Offset, ok bool, err erro
 // History returns the episodes that Watch saw, and the coverage of its looks. An Alertmanager remembers nothing itself.
 func (s *Source) History(_ context.Context, span clock.Span) ([]alarms.Episode, alarms.Coverage, error) {
 	s.mu.Lock()
-	offset, notes := s.offset, maps.Clone(s.notes)
+	offset := s.offset
 	s.mu.Unlock()
 	episodes := []alarms.Episode{}
 	for _, e := range s.memory.Episodes(s.name) {
 		if fold.Overlaps(e, span) {
-			e.Notes = notes[e.Key]
+			e.Notes = s.notes.Of(e, 0)
 			episodes = append(episodes, e)
 		}
 	}

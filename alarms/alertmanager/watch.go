@@ -156,7 +156,7 @@ func (w *watcher) appear(key string, a alert, at clock.Interval, first bool) {
 		if first {
 			at.Lo = clock.Between(w.source.knownOffset().Ours(a.StartsAt, time.Millisecond).Lo, at.Lo).Lo
 		}
-		w.source.note(key, a.Annotations)
+		w.source.notes.Keep(key, at.Hi, a.Annotations)
 	}
 	state, why := alarms.StateFiring, strings.Join(receivers(a), ", ")
 	if s := a.suppression(); s != "" {
@@ -223,11 +223,4 @@ func (s *Source) knownOffset() clock.Offset {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.offset
-}
-
-// note keeps an alarm's annotations for its episodes.
-func (s *Source) note(key string, notes map[string]string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.notes[key] = notes
 }

@@ -49,14 +49,15 @@ func (s *Source) History(ctx context.Context, span clock.Span) ([]alarms.Episode
 	for _, l := range p.lines {
 		known[l.key] = true
 		for _, e := range l.episodes(p, offset) {
-			e.Source, e.Key, e.Labels, e.Notes = s.name, l.key, l.labels, s.annotations(l.key, l.labels, p.rules)
+			e.Source, e.Key, e.Labels = s.name, l.key, l.labels
+			e.Notes = s.annotations(e, p.rules)
 			episodes = append(episodes, e)
 		}
 	}
 	// A ruler that does not write its series back has no past; what was seen is all there is.
 	for _, e := range s.memory.Episodes(s.name) {
 		if !known[e.Key] {
-			e.Notes = s.annotations(e.Key, e.Labels, p.rules)
+			e.Notes = s.annotations(e, p.rules)
 			episodes = append(episodes, e)
 		}
 	}
@@ -133,16 +134,16 @@ func within(episodes []alarms.Episode, span clock.Span) []alarms.Episode {
 	return out
 }
 
-// annotations returns what the alert said of itself while it was active, else the rule's own text with its templates.
-func (s *Source) annotations(key string, labels map[string]string, rules []rule) map[string]string {
-	s.mu.Lock()
-	seen := s.notes[key]
-	s.mu.Unlock()
-	if len(seen) > 0 {
-		return maps.Clone(seen)
+// sameBegin is how far apart the looks and the series may tell the begin of one pending phase: less than an evaluation.
+const sameBegin = 500 * time.Millisecond
+
+// annotations returns what the alert said of itself in that episode, else the rule's own text with its templates.
+func (s *Source) annotations(e alarms.Episode, rules []rule) map[string]string {
+	if seen := s.notes.Of(e, sameBegin); seen != nil {
+		return seen
 	}
 	for _, r := range rules {
-		if r.Name == labels[alertName] && contradicts(labels, r) == "" && len(r.Annotations) > 0 {
+		if r.Name == e.Labels[alertName] && contradicts(e.Labels, r) == "" && len(r.Annotations) > 0 {
 			return r.Annotations
 		}
 	}

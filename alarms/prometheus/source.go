@@ -29,13 +29,13 @@ type Source struct {
 
 	account *looks.Account
 	memory  fold.Memory
+	notes   fold.Notes // as last seen with an active alert, by when its pending phase began
 
 	mu       sync.Mutex
 	expected []alarms.Expectation
 	absent   map[string]bool // names of expected alarms that no rule can raise, as Preflight found
 	offset   clock.Offset
-	measured bool                         // offset is set
-	notes    map[string]map[string]string // key → annotations, as last seen with an active alert
+	measured bool // offset is set
 }
 
 var (
@@ -57,7 +57,7 @@ func New(name string, c Config, noise map[string]string) (*Source, error) {
 	}
 	return &Source{
 		name: name, poll: poll, api: api, noise: maps.Clone(noise),
-		account: looks.New(poll), notes: map[string]map[string]string{},
+		account: looks.New(poll),
 	}, nil
 }
 

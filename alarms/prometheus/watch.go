@@ -129,7 +129,7 @@ func (w *watcher) compare(now []alert, received time.Time, settling bool) {
 		if s.wanted(a.Labels) && (a.State == "pending" || a.State == "firing") {
 			key := fold.Key(a.Labels)
 			current[key] = a
-			s.note(key, a.Annotations)
+			s.notes.Keep(key, s.knownOffset().Ours(a.ActiveAt, 0).Hi, a.Annotations)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(w.active)) {
@@ -161,13 +161,4 @@ func (w *watcher) advance(key string, a alert, received time.Time) {
 		at = clock.Between(w.seen, received)
 	}
 	w.emit(alarms.Observation{At: at, Key: key, Labels: a.Labels, State: alarms.StateFiring})
-}
-
-// note keeps an alert's annotations for its episode; the history of the series has none.
-func (s *Source) note(key string, notes map[string]string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(notes) > 0 {
-		s.notes[key] = notes
-	}
 }

@@ -29,15 +29,15 @@ type Source struct {
 
 	account *looks.Postings
 	memory  fold.Memory
+	notes   fold.Notes
 	server  hook.Server
 
 	mu       sync.Mutex
 	expected []alarms.Expectation
-	notes    map[string]map[string]string // key → annotations
-	firing   map[string]clock.Interval    // key → since when
-	known    map[string]bool              // keys that were quiet once
-	began    time.Time                    // when it began to listen
-	pending  []alarms.Observation         // that Watch has not emitted
+	firing   map[string]clock.Interval // key → since when
+	known    map[string]bool           // keys that were quiet once
+	began    time.Time                 // when it began to listen
+	pending  []alarms.Observation      // that Watch has not emitted
 	changed  chan struct{}
 }
 
@@ -54,7 +54,7 @@ func New(name string, c Config, noise map[string]string) (*Source, error) {
 		return nil, err
 	}
 	src := &Source{name: name, noise: maps.Clone(noise), settings: s, account: looks.NewPostings(s.beat),
-		notes: map[string]map[string]string{}, firing: map[string]clock.Interval{}, known: map[string]bool{}, began: time.Now(), changed: make(chan struct{})}
+		firing: map[string]clock.Interval{}, known: map[string]bool{}, began: time.Now(), changed: make(chan struct{})}
 	src.server = hook.Server{Listen: s.listen, Token: s.token, Take: src.take, Garbled: src.garble}
 	return src, nil
 }
@@ -103,7 +103,7 @@ func (s *Source) note(list []posted, received time.Time) {
 		s.known[p.key] = true
 		if p.firing {
 			s.firing[p.key] = p.at
-			s.notes[p.key] = p.notes
+			s.notes.Keep(p.key, p.at.Hi, p.notes)
 		} else {
 			delete(s.firing, p.key)
 		}
@@ -183,13 +183,10 @@ func (s *Source) Watch(ctx context.Context, emit func(alarms.Observation)) error
 
 // History returns what was posted. Without a heartbeat nothing is covered: silence is no sign of anything.
 func (s *Source) History(_ context.Context, span clock.Span) ([]alarms.Episode, alarms.Coverage, error) {
-	s.mu.Lock()
-	notes := maps.Clone(s.notes)
-	s.mu.Unlock()
 	episodes := []alarms.Episode{}
 	for _, e := range s.memory.Episodes(s.name) {
 		if fold.Overlaps(e, span) {
-			e.Notes = notes[e.Key]
+			e.Notes = s.notes.Of(e, 0)
 			episodes = append(episodes, e)
 		}
 	}

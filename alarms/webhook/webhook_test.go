@@ -303,3 +303,26 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestNotesOfEach keeps to each episode what it said of itself.
+func TestNotesOfEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		s := open(t, custom)
+		say := func(action, text string) {
+			time.Sleep(10 * time.Second)
+			body := `{"action":"` + action + `","data":{"title":"Down","level":"page","text":"` + text + `","at":"` + time.Now().UTC().Format(time.RFC3339) + `"}}`
+			if status := post(s, body); status != http.StatusNoContent {
+				t.Fatalf("%s is answered with %d", body, status)
+			}
+		}
+		say("triggered", "no payments")
+		say("resolved", "well again")
+		say("triggered", "no payments, again")
+		say("resolved", "well again")
+		episodes, _ := history(t, s, clock.Span{Start: began, End: time.Now()})
+		if len(episodes) != 2 || episodes[0].Notes["summary"] != "no payments" || episodes[1].Notes["summary"] != "no payments, again" {
+			t.Errorf("%+v", episodes)
+		}
+	})
+}
