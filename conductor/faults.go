@@ -275,6 +275,7 @@ func (r *run) injectAt(f *faultRun, p targets.Place, n int, due time.Time) *inje
 	}
 	r.mu.Unlock()
 	sent := r.rec.now()
+	r.touch(sent)
 	r.rec.add(report.Injecting, in.Injection)
 	// The guard finishes what it began even when the run ends meanwhile: a half-told injection would be reverted blind.
 	slow, proof := patience(f.Config)

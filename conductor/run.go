@@ -114,6 +114,7 @@ type run struct {
 
 	mu       sync.Mutex
 	standing []*injection // in order of injection
+	touched  time.Time    // when something was injected first
 	followed map[*guard.Client]bool
 	used     []*remote.Host // on which something was injected
 	amounts  amounts

@@ -32,6 +32,7 @@ var shapes = map[EventKind]func(Event) error{
 	ResponseRecord:  shape[ResponseAccount],
 	OnCallSeen:      shape[OnCallRecord],
 	LinkAsked:       shape[LinkAnswer],
+	RulesStudied:    shape[RuleRecord],
 	Marked:          shape[Mark],
 	AbortSeen:       shape[Abort],
 	StopAsked:       shape[Stop],

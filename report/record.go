@@ -56,6 +56,7 @@ const (
 	ResponseRecord  EventKind = "response_record" // ResponseAccount
 	OnCallSeen      EventKind = "on_call"         // OnCallRecord
 	LinkAsked       EventKind = "link"            // LinkAnswer
+	RulesStudied    EventKind = "rules"           // RuleRecord
 	Marked          EventKind = "mark"            // Mark
 	AbortSeen       EventKind = "abort"           // Abort
 	StopAsked       EventKind = "stop"            // Stop
@@ -159,6 +160,15 @@ type AlarmRecord struct {
 	Episodes []alarms.Episode `json:"episodes"`
 	Coverage alarms.Coverage  `json:"coverage"`
 	Error    string           `json:"error,omitempty"`
+}
+
+// RuleRecord is what a source tells about its rules after the run: evidence for advice, and for nothing that is scored.
+type RuleRecord struct {
+	Source string        `json:"source"`
+	Span   clock.Span    `json:"span"`
+	Calm   clock.Span    `json:"calm"` // the part of it before the first fault
+	Advice alarms.Advice `json:"advice"`
+	Error  string        `json:"error,omitempty"`
 }
 
 // ResponseAccount is what a source of responses says of the whole run, asked after it.

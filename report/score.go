@@ -46,6 +46,7 @@ func Score(rec *Record) *Scorecard {
 	c.judge()
 	c.Why = j.reasons(c)
 	c.Next = advice(c)
+	j.advise(c)
 	c.Exit = c.ExitCode()
 	j.facts(c)
 	return c

@@ -49,6 +49,12 @@ func Text(w io.Writer, c *Scorecard, o TextOptions) error {
 			Paragraph(&b, fmt.Sprintf("  %d  ", i+1), a.Text)
 		}
 	}
+	if said := c.RuleWords(); len(said) > 0 {
+		b.WriteString("\n Rules\n")
+		for _, s := range said {
+			Paragraph(&b, "  –  ", s)
+		}
+	}
 	if len(c.Remarks) > 0 {
 		b.WriteString("\n Notes\n")
 		for _, r := range c.Remarks {

@@ -23,6 +23,9 @@ type rule struct {
 	LastError      string            `json:"lastError"`
 	LastEvaluation time.Time         `json:"lastEvaluation"` // in the server's clock; year 1 when never evaluated
 	Alerts         []alert           `json:"alerts"`
+	Query          string            `json:"query"`
+	Duration       float64           `json:"duration"`      // its "for", seconds
+	KeepFiring     float64           `json:"keepFiringFor"` // seconds; absent before 2.42
 	Interval       time.Duration     `json:"-"`
 }
 

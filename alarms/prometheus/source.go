@@ -42,6 +42,7 @@ var (
 	_ alarms.Source  = (*Source)(nil)
 	_ alarms.Querier = (*Source)(nil)
 	_ alarms.Ranger  = (*Source)(nil)
+	_ alarms.Adviser = (*Source)(nil)
 )
 
 // New returns a source, named as in "prometheus.main". noise are the labels of the alarms to report although nobody
