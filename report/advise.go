@@ -301,6 +301,10 @@ func (r ruled) thresholds(a *RuleAdvice, say func(string, ...any)) {
 		return
 	}
 	own, tried := r.s.Limit.Threshold, 0
+	if fires, ok := r.fires(own); ok && fires.Within(limit) == clock.Met {
+		say("By what it measures %s should have fired %s after the onset: did the server evaluate it in time?", r.s.Rule, latency(fires))
+		return
+	}
 	var best *alarms.Level
 	var when clock.Latency
 	for i := range r.s.Levels {
@@ -330,7 +334,8 @@ func (r ruled) thresholds(a *RuleAdvice, say func(string, ...any)) {
 	}
 	say("%s", a.better())
 	if p := r.s.Past; p != nil && p.Data > 0 {
-		say("The one it has would have fired %s in the same time. Looks at the past are %s apart, earlier game days are in it, and what is shorter is not.", times(r.fired(own)), span(p.Step))
+		say("Its own of %s would have fired %s then. Looks at the past are %s apart, so that what was shorter may be left out; earlier game days count.", number(own),
+			times(r.fired(own)), span(p.Step))
 	}
 }
 

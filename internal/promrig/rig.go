@@ -242,7 +242,7 @@ func backfill(t testing.TB, dir, samples string) {
 	t.Helper()
 	path := filepath.Join(dir, "history.om")
 	write(t, path, samples)
-	tool := exec.Command(look(t, "promtool"), "tsdb", "create-blocks-from", "openmetrics", "--quiet", path, filepath.Join(dir, "data"))
+	tool := exec.Command(look(t, "promtool"), "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=400h", "--quiet", path, filepath.Join(dir, "data"))
 	if out, err := tool.CombinedOutput(); err != nil {
 		t.Fatalf("promtool: %v\n%s", err, out)
 	}
