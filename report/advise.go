@@ -334,7 +334,7 @@ func (r ruled) thresholds(a *RuleAdvice, say func(string, ...any)) {
 	}
 	say("%s", a.better())
 	if p := r.s.Past; p != nil && p.Data > 0 {
-		say("Its own of %s would have fired %s then. Looks at the past are %s apart, so that what was shorter may be left out; earlier game days count.", number(own),
+		say("Its own of %s %s then. Looks at the past are %s apart, so that what was shorter may be left out; earlier game days count.", number(own),
 			times(r.fired(own)), span(p.Step))
 	}
 }
@@ -351,18 +351,18 @@ func (t Threshold) before() string {
 	if t.Data <= 0 {
 		return "how often it would have fired in the two weeks before is not known, for there is no data"
 	}
-	return fmt.Sprintf("in the two weeks before, of which there is data for %s, it would have fired %s", days(t.Data), times(t.Fired))
+	return fmt.Sprintf("in the two weeks before, of which there is data for %s, it %s", days(t.Data), times(t.Fired))
 }
 
-// times says how often.
+// times says how often something would have fired.
 func times(n int) string {
 	switch n {
 	case 0:
-		return "never"
+		return "would never have fired"
 	case 1:
-		return "once"
+		return "would have fired once"
 	}
-	return fmt.Sprintf("%d times", n)
+	return fmt.Sprintf("would have fired %d times", n)
 }
 
 // days prints a length of the past.

@@ -80,7 +80,7 @@ func TestRuleAdvice(t *testing.T) {
 		"missed": {nil, studied(nil), []string{
 			"The condition of Down never held after the onset: it came to 6, and fires at > 10.",
 			"A threshold of 5 instead of 10 would have made Down fire 8.5 s ± 1.6 after the onset; in the two weeks before, of which there is data for 13.0 days, it would have fired 3 times.",
-			"Its own of 10 would have fired never then. Looks at the past are 31s apart"}, "A threshold of 5 instead of 10"},
+			"Its own of 10 would never have fired then. Looks at the past are 31s apart"}, "A threshold of 5 instead of 10"},
 		"missed below": {nil, studied(mirror), []string{
 			"it came to -6, and fires at < -10", "A threshold of -5 instead of -10 would have made Down fire 8.5 s ± 1.6", "never"}, "A threshold of -5"},
 		"missed without a past": {nil, studied(func(s *alarms.RuleStudy) { s.Past = nil }), []string{"came to 6",

@@ -254,13 +254,14 @@ type Alertmanager struct {
 	URL string
 }
 
-// StartAlertmanager starts an Alertmanager that posts to a webhook.
-func StartAlertmanager(t testing.TB, webhook string) *Alertmanager {
+// StartAlertmanager starts an Alertmanager that posts to a webhook. more are further parts of its configuration, such as
+// inhibit_rules, as YAML.
+func StartAlertmanager(t testing.TB, webhook string, more ...string) *Alertmanager {
 	t.Helper()
 	path, dir := look(t, "prometheus-alertmanager", "alertmanager"), t.TempDir()
 	write(t, filepath.Join(dir, "alertmanager.yml"), fmt.Sprintf("route:\n  receiver: desk\n  group_by: [alertname]\n"+
 		"  group_wait: 1s\n  group_interval: 1s\n  repeat_interval: 1h\nreceivers:\n- name: desk\n  webhook_configs:\n"+
-		"  - url: %q\n    send_resolved: true\n", webhook))
+		"  - url: %q\n    send_resolved: true\n", webhook)+strings.Join(more, ""))
 	address := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
 	a := &Alertmanager{URL: "http://" + address, process: process{t: t, path: path, log: filepath.Join(dir, "log"),
 		url: "http://" + address,

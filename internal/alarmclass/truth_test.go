@@ -1,0 +1,113 @@
+package alarmclass
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"gameday/clock"
+	"gameday/report"
+)
+
+// compare holds the scorecard to what was done.
+func compare(t *testing.T, s *stage, c *report.Scorecard) {
+	items := map[string]*report.Item{}
+	for _, it := range c.Items() {
+		items[it.ID] = it
+	}
+	for id, want := range map[string]struct {
+		outcome clock.Outcome
+		class   report.Class
+		says    string // of the reason, or of the evidence
+	}{
+		"alarm.Hit.fired":       {clock.Met, report.ClassHit, ""},
+		"alarm.Hit.paged":       {clock.Met, report.ClassHit, ""},
+		"alarm.Hit.cleared":     {clock.Met, report.ClassHit, ""},
+		"alarm.Hit.flaps":       {clock.Met, report.ClassHit, ""},
+		"alarm.Late.fired":      {clock.Missed, report.ClassLate, "the limit is 4s"},
+		"alarm.Missed.fired":    {clock.Missed, report.ClassMissed, "it did not fire"},
+		"alarm.Frozen.fired":    {clock.Unknown, report.ClassUnobserved, "unreachable"},
+		"alarm.Already.fired":   {clock.Unknown, report.ClassPreexisting, "firing before"},
+		"alarm.Primed.fired":    {clock.Unknown, report.ClassPrimed, "pending before"},
+		"alarm.Silenced.fired":  {clock.Met, report.ClassHit, ""},
+		"alarm.Silenced.paged":  {clock.Missed, report.ClassSuppressed, "silenced by"},
+		"alarm.Inhibited.fired": {clock.Met, report.ClassHit, ""},
+		"alarm.Inhibited.paged": {clock.Missed, report.ClassSuppressed, "inhibited by"},
+		"alarm.Flappy.fired":    {clock.Met, report.ClassHit, ""},
+		"alarm.Flappy.flaps":    {clock.Missed, report.ClassFlapping, "2 times"},
+		"alarm.Stuck.fired":     {clock.Met, report.ClassHit, ""},
+		"alarm.Stuck.cleared":   {clock.Missed, report.ClassStuck, "still fires"},
+		"alarm.Lasting.fired":   {clock.Met, report.ClassHit, ""},
+		"alarm.Lasting.paged":   {clock.Met, report.ClassHit, ""},
+		// Both were down for a while: nobody knows whether it flapped then, and it is not called flapping.
+		"alarm.Lasting.flaps": {clock.Unknown, report.ClassHit, ""},
+		"noise":               {clock.Missed, report.ClassFalseAlarm, "Noise"},
+	} {
+		it := items[id]
+		if it == nil {
+			t.Errorf("there is no item %s", id)
+			continue
+		}
+		if it.Outcome != want.outcome || it.Class != want.class || !strings.Contains(it.Why, want.says) {
+			t.Errorf("%s is %v, %s, because %q; want %v, %s, because of %q", id, it.Outcome, it.Class, it.Why, want.outcome, want.class, want.says)
+			for _, e := range it.Evidence {
+				t.Logf("  %s: %s", e.Source, e.Text)
+			}
+		}
+	}
+	facts(t, s, c)
+}
+
+// facts holds the list of alarms to what was done, and the pages to what was received.
+func facts(t *testing.T, s *stage, c *report.Scorecard) {
+	classes, episodes := map[string]report.Class{}, map[string]int{}
+	for _, a := range c.Alarms {
+		if strings.HasPrefix(a.Source, "prometheus.") {
+			classes[a.Name] = a.Class
+			episodes[a.Name]++
+		}
+	}
+	for name, want := range map[string]report.Class{"Hit": report.ClassHit, "Late": report.ClassLate, "Already": report.ClassPreexisting,
+		"Primed": report.ClassPrimed, "Flappy": report.ClassHit, "Lasting": report.ClassHit,
+		"Noise": report.ClassFalseAlarm, "Collateral": report.ClassCollateral, "Background": report.ClassBackground} {
+		if classes[name] != want {
+			t.Errorf("%s counts as %q, want %q", name, classes[name], want)
+		}
+	}
+	for name, want := range map[string]int{"Hit": 1, "Flappy": 2, "Lasting": 1, "Background": 1, "Missed": 0, "Frozen": 0} {
+		if episodes[name] != want {
+			t.Errorf("%s has %d episodes, want %d", name, episodes[name], want)
+		}
+	}
+	for name, want := range map[string]int{"Hit": 1, "Silenced": 0, "Inhibited": 0, "Lasting": 1} {
+		if got := s.paged(name); got != want {
+			t.Errorf("%d pages about %s were received, want %d", got, name, want)
+		}
+	}
+}
+
+// advised holds the advice to what was done.
+func advised(t *testing.T, c *report.Scorecard) {
+	rules := map[string]report.RuleAdvice{}
+	for _, a := range c.Rules {
+		rules[a.Alarm] = a
+		t.Logf("%s: %s", a.Alarm, strings.Join(a.Text, " "))
+	}
+	for _, name := range []string{"Hit", "Late"} {
+		a := rules[name]
+		if a.Held == nil || a.Found == nil || a.Waited == nil {
+			t.Errorf("the time of %s is not taken apart: %+v", name, a)
+			continue
+		}
+		hold := map[string]time.Duration{"Hit": time.Second, "Late": 8 * time.Second}[name]
+		if off := a.Waited.Mid() - hold; off.Abs() > 500*time.Millisecond {
+			t.Errorf("%s waited %v, and its for is %s", name, a.Waited, hold)
+		}
+	}
+	if text := strings.Join(rules["Missed"].Text, " "); !strings.Contains(text, "never held after the onset: it came to 0, and fires at > 0") {
+		t.Errorf("Missed: %s", text)
+	}
+	if len(c.Unexercised) != 1 || strings.Join(c.Unexercised[0].Rules, " ") != "Missed" || c.Unexercised[0].Of != 12 {
+		t.Errorf("not exercised: %+v", c.Unexercised)
+	}
+}
