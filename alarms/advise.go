@@ -26,6 +26,7 @@ type Inquiry struct {
 
 // Advice is what a source tells about its rules.
 type Advice struct {
+	Server  string      `json:"server"`         // the source's address
 	Studies []RuleStudy `json:"studies"`        // of the rules of expected alarms
 	Rules   []RuleUse   `json:"rules"`          // all of the source's alerting rules
 	More    int         `json:"more,omitempty"` // rules that were one too many to list

@@ -42,12 +42,14 @@ type Threshold struct {
 	Data  time.Duration `json:"data"`
 }
 
-// Unexercised are the rules of a source that nothing shows to have fired in a run.
-type Unexercised struct {
+// RuleList is which rules of a source fired in a run, and which nothing shows to have.
+type RuleList struct {
 	Source string   `json:"source"`
-	Rules  []string `json:"rules"`
-	Of     int      `json:"of"` // how many rules it has
-	// Why says why it is not known which rules fired; Rules is empty then.
+	Server string   `json:"server,omitempty"` // its address
+	Fired  []string `json:"fired"`
+	Quiet  []string `json:"quiet"`
+	Of     int      `json:"of"` // how many rules it has; not all are listed of very many
+	// Why says why it is not known which rules fired; both lists are empty then.
 	Why   string `json:"why,omitempty"`
 	Lines []int  `json:"lines,omitempty"`
 }
@@ -56,7 +58,7 @@ type Unexercised struct {
 func (j *judge) advise(c *Scorecard) {
 	for _, r := range latestStudies(j.rec) {
 		if r.V.Error != "" {
-			c.Unexercised = append(c.Unexercised, Unexercised{Source: r.V.Source, Rules: []string{},
+			c.RuleLists = append(c.RuleLists, RuleList{Source: r.V.Source, Fired: []string{}, Quiet: []string{},
 				Why: "it did not tell of its rules: " + j.people.scrub(r.V.Error), Lines: []int{r.line()}})
 			continue
 		}
@@ -69,7 +71,7 @@ func (j *judge) advise(c *Scorecard) {
 				c.tell(a)
 			}
 		}
-		c.Unexercised = append(c.Unexercised, j.unexercised(r))
+		c.RuleLists = append(c.RuleLists, j.ruleList(r))
 	}
 }
 
@@ -98,9 +100,9 @@ func (c *Scorecard) tell(a RuleAdvice) {
 	}
 }
 
-// unexercised compares the rules that a source has with what fired: by its own account, or as the record has it.
-func (j *judge) unexercised(r seen[RuleRecord]) Unexercised {
-	u := Unexercised{Source: r.V.Source, Rules: []string{}, Of: len(r.V.Advice.Rules) + r.V.Advice.More, Lines: []int{r.line()}}
+// ruleList compares the rules that a source has with what fired: by its own account, or as the record has it.
+func (j *judge) ruleList(r seen[RuleRecord]) RuleList {
+	u := RuleList{Source: r.V.Source, Server: r.V.Advice.Server, Fired: []string{}, Quiet: []string{}, Of: len(r.V.Advice.Rules) + r.V.Advice.More, Lines: []int{r.line()}}
 	if !r.V.Advice.Fired {
 		u.Why = "which of its rules fired is not known"
 		for _, w := range r.V.Advice.Why {
@@ -118,8 +120,10 @@ func (j *judge) unexercised(r seen[RuleRecord]) Unexercised {
 		}
 	}
 	for _, rule := range r.V.Advice.Rules {
-		if !rule.Fired && !fired[rule.Name] {
-			u.Rules = append(u.Rules, rule.Name)
+		if rule.Fired || fired[rule.Name] {
+			u.Fired = append(u.Fired, rule.Name)
+		} else {
+			u.Quiet = append(u.Quiet, rule.Name)
 		}
 	}
 	return u
@@ -133,7 +137,7 @@ func (c *Scorecard) RuleWords() []string {
 			out = append(out, strings.Join(a.Text, " "))
 		}
 	}
-	for _, u := range c.Unexercised {
+	for _, u := range c.RuleLists {
 		if w := u.Words(); w != "" {
 			out = append(out, w)
 		}
@@ -145,15 +149,15 @@ func (c *Scorecard) RuleWords() []string {
 const mostNamed = 12
 
 // Words says it in a sentence; it is empty when every rule fired, and when there are none.
-func (u Unexercised) Words() string {
+func (u RuleList) Words() string {
 	switch {
 	case u.Why != "":
 		return u.Source + ": " + u.Why + "."
-	case len(u.Rules) == 0:
+	case len(u.Quiet) == 0:
 		return ""
 	}
-	names := strings.Join(u.Rules[:min(len(u.Rules), mostNamed)], ", ")
-	if more := len(u.Rules) - mostNamed; more > 0 {
+	names := strings.Join(u.Quiet[:min(len(u.Quiet), mostNamed)], ", ")
+	if more := len(u.Quiet) - mostNamed; more > 0 {
 		names += fmt.Sprintf(" and %d more", more)
 	}
 	return fmt.Sprintf("%s has %s, and nothing shows that this run made these fire: %s. A rule that no game day has made fire is a hope.",

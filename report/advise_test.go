@@ -175,8 +175,8 @@ func TestLateForALongTime(t *testing.T) {
 	}
 }
 
-// TestUnexercised names the rules that nothing shows to have fired, and none when nobody knows.
-func TestUnexercised(t *testing.T) {
+// TestRuleLists names the rules that nothing shows to have fired, and none when nobody knows.
+func TestRuleLists(t *testing.T) {
 	rules := []alarms.RuleUse{{Name: "Disk"}, {Name: "Down"}, {Name: "Slow", Fired: true}}
 	for name, c := range map[string]struct {
 		rec  RuleRecord
@@ -195,8 +195,8 @@ func TestUnexercised(t *testing.T) {
 		rec := smallRun(t, plan, nil).alarms("prometheus.main", 100, smallWhole, alarm{name: "Down", pending: 24, firing: 26, ends: 50}).
 			add(98, RulesStudied, RuleRecord{Source: "prometheus.main", Advice: alarms.Advice{Fired: true, Rules: []alarms.RuleUse{{Name: "Old"}}}}).
 			add(99, RulesStudied, c.rec).record()
-		got := Score(rec).Unexercised
-		if len(got) != 1 || !slices.Equal(got[0].Rules, c.want) || !strings.Contains(got[0].Words(), c.says) || (c.says == "") != (got[0].Words() == "") {
+		got := Score(rec).RuleLists
+		if len(got) != 1 || !slices.Equal(got[0].Quiet, c.want) || !strings.Contains(got[0].Words(), c.says) || (c.says == "") != (got[0].Words() == "") {
 			t.Errorf("%s: %+v %q", name, got, got[0].Words())
 		}
 	}

@@ -41,10 +41,10 @@ type Scorecard struct {
 	Alarms  []AlarmFact `json:"alarms"`
 	Sources []Source    `json:"sources"`
 	Engines []Engine    `json:"engines"`
-	// Rules is what the run tells about the rules behind its alarms, and Unexercised which rules nothing shows to have fired.
-	Rules       []RuleAdvice  `json:"rules,omitempty"`
-	Unexercised []Unexercised `json:"unexercised,omitempty"`
-	Remarks     []string      `json:"remarks,omitempty"` // what is worth knowing and nobody's verdict
+	// Rules is what the run tells about the rules behind its alarms, and RuleLists which rules of each source fired.
+	Rules     []RuleAdvice `json:"rules,omitempty"`
+	RuleLists []RuleList   `json:"rule_lists,omitempty"`
+	Remarks   []string     `json:"remarks,omitempty"` // what is worth knowing and nobody's verdict
 
 	// What the renderers draw from; not part of the JSON form.
 	rec    *Record

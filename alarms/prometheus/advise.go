@@ -36,7 +36,7 @@ func (s *Source) Advise(ctx context.Context, ask alarms.Inquiry) (alarms.Advice,
 	if err != nil {
 		return alarms.Advice{}, fmt.Errorf("studying the rules of %s: %w", s.name, err)
 	}
-	out := alarms.Advice{Studies: []alarms.RuleStudy{}, Rules: []alarms.RuleUse{}}
+	out := alarms.Advice{Server: s.server, Studies: []alarms.RuleStudy{}, Rules: []alarms.RuleUse{}}
 	s.exercised(ctx, &out, rules, ask.Run, offset)
 	scrape, _ := s.scrapeInterval(ctx)
 	now := reply.Received.Add(offset.Ahead)

@@ -21,9 +21,10 @@ import (
 
 // Source is one Prometheus. Its methods may be called concurrently; Watch by one goroutine at a time.
 type Source struct {
-	name string
-	poll time.Duration
-	api  *web.Client
+	name   string
+	server string // its address
+	poll   time.Duration
+	api    *web.Client
 	// noise are the labels of alarms that nobody expects but that History must return as well.
 	noise map[string]string
 
@@ -57,7 +58,7 @@ func New(name string, c Config, noise map[string]string) (*Source, error) {
 		return nil, err
 	}
 	return &Source{
-		name: name, poll: poll, api: api, noise: maps.Clone(noise),
+		name: name, server: c.URL, poll: poll, api: api, noise: maps.Clone(noise),
 		account: looks.New(poll),
 	}, nil
 }

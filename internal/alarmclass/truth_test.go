@@ -107,7 +107,7 @@ func advised(t *testing.T, c *report.Scorecard) {
 	if text := strings.Join(rules["Missed"].Text, " "); !strings.Contains(text, "never held after the onset: it came to 0, and fires at > 0") {
 		t.Errorf("Missed: %s", text)
 	}
-	if len(c.Unexercised) != 1 || strings.Join(c.Unexercised[0].Rules, " ") != "Missed" || c.Unexercised[0].Of != 12 {
-		t.Errorf("not exercised: %+v", c.Unexercised)
+	if len(c.RuleLists) != 1 || strings.Join(c.RuleLists[0].Quiet, " ") != "Missed" || c.RuleLists[0].Of != 12 {
+		t.Errorf("not exercised: %+v", c.RuleLists)
 	}
 }

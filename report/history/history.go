@@ -45,6 +45,8 @@ type Entry struct {
 	// intervals.
 	Alarms  []Alarm  `json:"alarms,omitempty"`
 	Answers []Answer `json:"answers,omitempty"`
+	// Rules are the alerting rules of each source that told of them, by whether they fired.
+	Rules []Rules `json:"rules,omitempty"`
 }
 
 // Alarm is what a run tells of one alarm that it expected to fire because of a fault.
@@ -99,6 +101,7 @@ func Summarise(rec *report.Record) Entry {
 		}
 	}
 	e.Alarms, e.Answers = alarms(c), answers(c)
+	e.Rules = rules(c)
 	for _, l := range c.Levels() {
 		if l.Name == string(report.Load) && !l.Fault {
 			e.Errors, e.P95 = known(l, "error_ratio"), known(l, "p95")

@@ -32,6 +32,7 @@ func Text(w io.Writer, entries []Entry) error {
 	if err := trends(&b, entries); err != nil {
 		return fmt.Errorf("drawing the history: %w", err)
 	}
+	neverFired(&b, entries)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
