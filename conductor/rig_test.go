@@ -590,6 +590,8 @@ type probe struct {
 	series int // how many Range yields
 	// history answers for the run afterwards; nil has seen all of it, and nothing in it.
 	history func(clock.Span) ([]alarms.Episode, alarms.Coverage, error)
+	// advise makes it a source that knows its rules.
+	advise func(context.Context, alarms.Inquiry) (alarms.Advice, error)
 }
 
 type probeConfig struct {
@@ -600,10 +602,22 @@ func (*probeConfig) Validate() error { return nil }
 
 func (p *probe) kind() alarms.SourceKind {
 	return alarms.SourceKind{Name: "probe", Summary: "answers as told", New: func() alarms.Config { return &probeConfig{} },
-		Open: func(string, alarms.Config, map[string]string) (alarms.Source, error) { return probeSource{p}, nil }}
+		Open: func(string, alarms.Config, map[string]string) (alarms.Source, error) {
+			if p.advise != nil {
+				return probeAdviser{probeSource{p}}, nil
+			}
+			return probeSource{p}, nil
+		}}
 }
 
 type probeSource struct{ *probe }
+
+// probeAdviser is a probe that knows its rules.
+type probeAdviser struct{ probeSource }
+
+func (p probeAdviser) Advise(ctx context.Context, ask alarms.Inquiry) (alarms.Advice, error) {
+	return p.advise(ctx, ask)
+}
 
 func (p probeSource) Preflight(context.Context, []alarms.Expectation) ([]alarms.Finding, error) {
 	return p.finds, p.err
