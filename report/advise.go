@@ -64,7 +64,7 @@ func (j *judge) advise(c *Scorecard) {
 		}
 		for i := range r.V.Advice.Studies {
 			s := &r.V.Advice.Studies[i]
-			if f := j.alarms[s.Alarm]; f != nil {
+			if f := j.alarms[s.Alarm]; f != nil && f.plan.Source == r.V.Source && !f.plan.Quiet {
 				a := ruled{judge: j, f: f, s: s, rec: &r.V}.advice()
 				a.Lines = []int{r.line()}
 				c.Rules = append(c.Rules, a)

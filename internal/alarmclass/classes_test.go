@@ -61,6 +61,9 @@ func of(name string) (out []alarms.Expectation) {
 // TestClasses has real servers produce every class of alarm in one game day, with both of one pair restarted and one server
 // frozen in the middle of it.
 func TestClasses(t *testing.T) {
+	if testing.Short() { // real programs, for half a minute
+		t.Skip("not in a short run")
+	}
 	promrig.Each(t, classes)
 }
 
