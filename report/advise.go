@@ -183,7 +183,7 @@ func (r ruled) advice() RuleAdvice {
 		r.thresholds(&a, say)
 	}
 	r.raise(&a, say)
-	if r.s.NoLimit != "" {
+	if r.s.NoLimit != "" && (r.f.class == ClassMissed || r.f.class == ClassLate) {
 		say("Other thresholds cannot be tried for %s: %s.", r.s.Rule, r.s.NoLimit)
 	}
 	for _, w := range r.s.Why {
@@ -209,8 +209,12 @@ func (r ruled) timing(a *RuleAdvice, say func(string, ...any)) {
 	felt := floor(began.Sub(r.f.t0))
 	found, waited := floor(e.Pending.Sub(began)), floor(e.Firing.Sub(e.Pending))
 	a.Held, a.Found, a.Waited = &felt, &found, &waited
-	say("%s could have fired %s after the onset at the earliest: then its condition held in the data%s. It took %s until an evaluation found that (every %s), and %s of `for` (%s).",
-		a.Alarm, latency(felt), r.scrapes(), latency(found), span(r.s.Interval), latency(waited), span(r.s.For))
+	hold := "it has no `for`"
+	if r.s.For > 0 {
+		hold = fmt.Sprintf("its `for` of %s took %s", span(r.s.For), latency(waited))
+	}
+	say("%s could have fired %s after the onset at the earliest, when its condition held in the data%s. An evaluation found it %s later (every %s), and %s.",
+		a.Alarm, latency(felt), r.scrapes(), latency(found), span(r.s.Interval), hold)
 }
 
 // scrapes says how often there are samples, if that is known.
@@ -218,7 +222,7 @@ func (r ruled) scrapes() string {
 	if r.s.Scrape <= 0 {
 		return ""
 	}
-	return ", which has a new sample every " + span(r.s.Scrape)
+	return " (a new sample every " + span(r.s.Scrape) + ")"
 }
 
 // floor takes what cannot be out of a latency: nothing ends before it begins.
@@ -271,7 +275,7 @@ func (r ruled) neverFired(a *RuleAdvice, say func(string, ...any)) {
 	if first := r.instant(longest.Start); !longest.Start.Before(r.f.t0.Lo) {
 		felt := floor(first.Sub(r.f.t0))
 		a.Held = &felt
-		say("%s could have fired %s after the onset at the earliest: then its condition held in the data%s.", a.Alarm, latency(felt), r.scrapes())
+		say("%s could have fired %s after the onset at the earliest, when its condition held in the data%s.", a.Alarm, latency(felt), r.scrapes())
 	}
 	if held <= r.s.For+r.s.Interval {
 		say("Its condition held for at most %s at a time, and its `for` asks for %s, looked at every %s.", span(held), span(r.s.For), span(r.s.Interval))

@@ -76,7 +76,7 @@ func TestRuleAdvice(t *testing.T) {
 		next  string   // what there is to do, by a part; "-" when nothing of thresholds is
 	}{
 		"fired in time": {fired, studied(held(24, 44)), []string{
-			"Down could have fired 3.5 s ± 0.6 after the onset at the earliest: then its condition held in the data, which has a new sample every 5s. It took 2.5 s ± 1.1 until an evaluation found that (every 2s), and 4.0 s ± 1.0 of `for` (3s)."}, "-"},
+			"Down could have fired 3.5 s ± 0.6 after the onset at the earliest, when its condition held in the data (a new sample every 5s). An evaluation found it 2.5 s ± 1.1 later (every 2s), and its `for` of 3s took 4.0 s ± 1.0."}, "-"},
 		"missed": {nil, studied(nil), []string{
 			"The condition of Down never held after the onset: it came to 6, and fires at > 10.",
 			"A threshold of 5 instead of 10 would have made Down fire 8.5 s ± 1.6 after the onset; in the two weeks before, of which there is data for 13.0 days, it would have fired 3 times.",
@@ -93,7 +93,7 @@ func TestRuleAdvice(t *testing.T) {
 			s.Held = []clock.Span{during(24, 26)}
 		}), []string{"Down could have fired 3.5 s ± 0.6 after the onset at the earliest",
 			"Its condition held for at most 3s at a time, and its `for` asks for 3s, looked at every 2s", "None of 3 other thresholds"}, "-"},
-		"late by no fault of its own": {late, studied(held(24, 49)), []string{"22.0 s ± 1.0 of `for` (3s)", "By what it measures Down should have fired 8.5 s ± 1.6 after the onset"}, "-"},
+		"late by no fault of its own": {late, studied(held(24, 49)), []string{"its `for` of 3s took 22.0 s ± 1.0", "By what it measures Down should have fired 8.5 s ± 1.6 after the onset"}, "-"},
 		"not to be taken apart": {nil, studied(func(s *alarms.RuleStudy) {
 			s.Limit, s.Levels, s.Values, s.Past, s.NoLimit = nil, nil, nil, nil, "it joins conditions with and"
 		}), []string{"The condition of Down never held after the onset.", "Other thresholds cannot be tried for Down: it joins conditions with and."}, "-"},
@@ -170,7 +170,7 @@ func TestLateForALongTime(t *testing.T) {
 	if got.Better != nil || got.Held == nil || got.Waited.Mid() != sec(22) {
 		t.Errorf("%+v", got)
 	}
-	if all := strings.Join(got.Text, "\n"); !strings.Contains(all, "22.0 s ± 1.0 of `for` (22s)") || !strings.Contains(all, "shorten its `for`") {
+	if all := strings.Join(got.Text, "\n"); !strings.Contains(all, "its `for` of 22s took 22.0 s ± 1.0") || !strings.Contains(all, "shorten its `for`") {
 		t.Error(all)
 	}
 }
