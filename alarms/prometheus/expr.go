@@ -40,24 +40,24 @@ var mirrored = map[string]string{">": "<", "<": ">", ">=": "<=", "<=": ">="}
 // split takes an expression apart at its outermost comparison with a constant. The constant stands to the right in what is
 // returned. why says in words why that cannot be done; it is empty when it can.
 func split(expr string) (c comparison, why string) {
-	for {
-		tokens, why := scan(expr)
-		if why != "" {
-			return c, why
-		}
-		inner, wrapped := unwrap(expr, tokens)
-		if !wrapped {
-			return divide(expr, tokens)
-		}
-		expr = inner
+	tokens, why := scan(expr)
+	if why != "" {
+		return c, why
 	}
+	depth, from, to := 0, 0, len(expr)
+	for wrapped(tokens, depth) {
+		from, to = tokens[0].at+1, tokens[len(tokens)-1].at
+		tokens = tokens[1 : len(tokens)-1]
+		depth++
+	}
+	return divide(expr[:to], from, tokens, depth)
 }
 
-// divide finds the one comparison at the top.
-func divide(expr string, tokens []token) (c comparison, why string) {
+// divide finds the one comparison at a depth. The expression begins at an offset.
+func divide(expr string, from int, tokens []token, depth int) (c comparison, why string) {
 	at := -1
 	for i, t := range tokens {
-		if t.depth > 0 {
+		if t.depth > depth {
 			continue
 		}
 		switch t.text {
@@ -85,7 +85,7 @@ func divide(expr string, tokens []token) (c comparison, why string) {
 	if at == 0 || at == len(tokens)-1 {
 		return c, "one side of its comparison is missing"
 	}
-	c = comparison{strings.TrimSpace(expr[:op.at]), op.text, strings.TrimSpace(expr[op.at+len(op.text):])}
+	c = comparison{strings.TrimSpace(expr[from:op.at]), op.text, strings.TrimSpace(expr[op.at+len(op.text):])}
 	left, right := constant(tokens[:at]), constant(tokens[at+1:])
 	switch {
 	case left && right:
@@ -127,18 +127,18 @@ func constant(tokens []token) bool {
 	return digits
 }
 
-// unwrap takes away a pair of parentheses around the whole.
-func unwrap(expr string, tokens []token) (inner string, wrapped bool) {
+// wrapped reports whether parentheses stand around all the tokens of a depth.
+func wrapped(tokens []token, depth int) bool {
 	n := len(tokens)
-	if n < 3 || tokens[0].text != "(" || tokens[n-1].text != ")" || tokens[0].kind != bracket || tokens[n-1].kind != bracket {
-		return expr, false
+	if n < 3 || tokens[0].kind != bracket || tokens[0].text != "(" || tokens[n-1].kind != bracket || tokens[n-1].text != ")" {
+		return false
 	}
 	for _, t := range tokens[1 : n-1] {
-		if t.depth == 0 {
-			return expr, false // it closes before the end
+		if t.depth == depth {
+			return false // it closes before the end
 		}
 	}
-	return expr[tokens[0].at+1 : tokens[n-1].at], true
+	return true
 }
 
 var (

@@ -2,6 +2,7 @@ package prometheus
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -129,17 +130,17 @@ func TestSplitAsPrometheus(t *testing.T) {
 		return string(b)
 	}
 	apart := 0
-	for expr := range expressions {
+	compare := func(expr string, must bool) {
 		c, why := split(expr)
 		whole, err := parse(expr)
-		if why != "" {
-			continue // to say "cannot tell" is never wrong
+		if why != "" || err != nil && !must {
+			return // to say "cannot tell" is never wrong, and what Prometheus does not take is no rule
 		}
-		apart++
 		if err != nil {
 			t.Errorf("%s: taken apart, and Prometheus does not take it: %v", expr, err)
-			continue
+			return
 		}
+		apart++
 		left, leftErr := parse(c.left)
 		right, rightErr := parse(c.right)
 		near, far, op := "lhs", "rhs", c.op
@@ -151,9 +152,54 @@ func TestSplitAsPrometheus(t *testing.T) {
 			t.Errorf("%s: taken apart as %+v, and Prometheus says %s (%v, %v)", expr, c, text(whole), leftErr, rightErr)
 		}
 	}
+	for expr := range expressions {
+		compare(expr, true)
+	}
 	if apart < 20 {
 		t.Errorf("%d expressions were compared, want 20", apart)
 	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		compare(anyExpr(random, 4), false)
+	}
+	t.Logf("%d expressions were compared", apart)
+	if apart < 300 {
+		t.Errorf("%d expressions were compared, want 300", apart)
+	}
+}
+
+// anyExpr writes an expression by chance; most of them mean something to Prometheus, and many compare.
+func anyExpr(r *rand.Rand, deep int) string {
+	of := func(list ...string) string { return list[r.IntN(len(list))] }
+	if deep == 0 || r.IntN(6) == 0 {
+		return of("1", "2.5", "1e3", "a", `b{c="> 1 and (", d!~'x|"'}`, "job:e:ratio", "rate(a[5m])", "time()", "a offset 5m", "a @ 1", "5m", "0x1f", "Inf",
+			"vector(1)", "`x`", "sum by (on) (a)")
+	}
+	inner := func() string { return anyExpr(r, deep-1) }
+	kind := r.IntN(9)
+	if deep == 4 && r.IntN(4) > 0 {
+		kind = 6 + r.IntN(2) // most of the rules that there are compare with a number
+	}
+	switch kind {
+	case 0:
+		return "(" + inner() + ")"
+	case 1:
+		return of("sum", "max", "count", "abs", "scalar", "absent") + "(" + inner() + ")"
+	case 2:
+		return of("-", "+") + inner()
+	case 3:
+		return "sum " + of("by", "without") + " (and, or) (" + inner() + ")"
+	case 4:
+		return inner() + " # > 1 (\n"
+	case 5:
+		return "max_over_time((" + inner() + ")[5m:1m])"
+	case 6:
+		return inner() + of(" > ", ">", " <", "<= ", " >= ") + of("1", "0.5 * 3", "-2", "(1)", "2 ^ -1", "bool 1", "010")
+	case 7:
+		return of("1", "2 * 3", "-1") + of(" > ", "<", " <= ") + inner()
+	}
+	return inner() + of(" + ", "-", " * ", "/", "^", " % ", " and ", " OR ", " unless ", " > ", "<", "==", " != ", ">= ", " atan2 ") +
+		of("", "", "", " on (a) ", " ignoring (b) ", " bool ", " on (a) group_left ") + inner()
 }
 
 // unwrapped writes a part of a syntax tree without the parentheses around it.
