@@ -375,7 +375,10 @@ func times(n int) string {
 
 // days prints a length of the past.
 func days(d time.Duration) string {
-	if d < 48*time.Hour {
+	switch {
+	case d < 2*time.Hour:
+		return span(d.Round(second))
+	case d < 48*time.Hour:
 		return fmt.Sprintf("%.1f hours", d.Hours())
 	}
 	return fmt.Sprintf("%.1f days", d.Hours()/24)

@@ -1,6 +1,7 @@
 package alarmclass
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,8 @@ func expected() []report.AlarmPlan {
 		of("Hit", func(a *report.AlarmPlan) { paged(a); a.ClearsWithin, a.MaxFlaps = enough, &zero }),
 		of("Late", func(a *report.AlarmPlan) { a.FiresWithin = short }),
 		of("Missed", func(a *report.AlarmPlan) { a.FiresWithin = short }),
+		of("Blind", nil), // its threshold is too high, and that of Sighted, for the same measure, is not
+		of("Sighted", nil),
 		of("Already", nil),
 		of("Primed", nil),
 		of("Silenced", paged),
@@ -58,6 +61,11 @@ func of(name string) (out []alarms.Expectation) {
 	return out
 }
 
+// above is a rule that fires when the measure is above a threshold for two seconds.
+func above(name, threshold string) string {
+	return strings.Replace(promrig.Rule(name, "2s", page), fmt.Sprintf("condition{name=%q} > 0", name), `condition{name="measure"} > `+threshold, 1)
+}
+
 // TestClasses has real servers produce every class of alarm in one game day, with both of one pair restarted and one server
 // frozen in the middle of it.
 func TestClasses(t *testing.T) {
@@ -73,8 +81,8 @@ func classes(t *testing.T, program promrig.Program) {
 	dependent := map[string]string{"severity": "page", "service": "dependent"}
 	rules := promrig.Rule("Hit", "1s", page) + promrig.Rule("Late", "8s", page) + promrig.Rule("Missed", "0s", page) + promrig.Rule("Already", "0s", page) +
 		promrig.Rule("Primed", "6s", page) + promrig.Rule("Silenced", "0s", page) + promrig.Rule("Inhibited", "4s", page) + promrig.Rule("Flappy", "0s", page) +
-		promrig.Rule("Stuck", "0s", page) + promrig.Rule("Noise", "0s", page) + promrig.Rule("Collateral", "0s", dependent) + promrig.Rule("Background", "0s", page)
-	for _, name := range []string{"Hit", "Late", "Missed", "Already", "Primed", "Silenced", "Inhibited", "Flappy", "Stuck", "Noise", "Collateral", "Background", "Frozen", "Lasting"} {
+		promrig.Rule("Stuck", "0s", page) + above("Blind", "10") + above("Sighted", "3") + promrig.Rule("Noise", "0s", page) + promrig.Rule("Collateral", "0s", dependent) + promrig.Rule("Background", "0s", page)
+	for _, name := range []string{"Hit", "Late", "Missed", "Already", "Primed", "Silenced", "Inhibited", "Flappy", "Stuck", "Noise", "Collateral", "Background", "Frozen", "Lasting", "measure"} {
 		target.Set(name, 0)
 	}
 	main := s.pair("main", program, target, rules, true, inhibits)
@@ -119,6 +127,7 @@ func classes(t *testing.T, program promrig.Program) {
 	for _, name := range []string{"Hit", "Late", "Silenced", "Inhibited", "Flappy", "Stuck", "Noise", "Collateral", "Lasting"} {
 		target.Set(name, 1)
 	}
+	target.Set("measure", 6)
 	in.Onset = clock.Between(sent, time.Now())
 	s.add(report.Injected, in)
 	s.until("prometheus.main", "Flappy", alarms.StateFiring, 1)
@@ -136,6 +145,7 @@ func classes(t *testing.T, program promrig.Program) {
 	restarted.prom.Start()
 	s.until("prometheus.main", "Flappy", alarms.StateFiring, 2)
 	s.until("prometheus.main", "Late", alarms.StateFiring, 1)
+	s.until("prometheus.main", "Sighted", alarms.StateFiring, 1)
 	s.until("prometheus.main", "Primed", alarms.StateFiring, 1)
 	s.until("alertmanager.main", "Hit", alarms.StatePaged, 1)
 	s.until("alertmanager.main", "Silenced", alarms.StateSuppressed, 1)
@@ -155,6 +165,7 @@ func classes(t *testing.T, program promrig.Program) {
 	for _, name := range []string{"Hit", "Late", "Silenced", "Flappy", "Noise", "Collateral"} {
 		target.Set(name, 0)
 	}
+	target.Set("measure", 0)
 	in.Gone = clock.Between(lifted, time.Now())
 	s.add(report.Reverted, in)
 	s.add(report.PhaseEnded, report.PhaseChange{Phase: report.Load})

@@ -26,6 +26,8 @@ func compare(t *testing.T, s *stage, c *report.Scorecard) {
 		"alarm.Hit.flaps":       {clock.Met, report.ClassHit, ""},
 		"alarm.Late.fired":      {clock.Missed, report.ClassLate, "the limit is 4s"},
 		"alarm.Missed.fired":    {clock.Missed, report.ClassMissed, "it did not fire"},
+		"alarm.Blind.fired":     {clock.Missed, report.ClassMissed, "it did not fire"},
+		"alarm.Sighted.fired":   {clock.Met, report.ClassHit, ""},
 		"alarm.Frozen.fired":    {clock.Unknown, report.ClassUnobserved, "unreachable"},
 		"alarm.Already.fired":   {clock.Unknown, report.ClassPreexisting, "firing before"},
 		"alarm.Primed.fired":    {clock.Unknown, report.ClassPrimed, "pending before"},
@@ -107,7 +109,25 @@ func advised(t *testing.T, c *report.Scorecard) {
 	if text := strings.Join(rules["Missed"].Text, " "); !strings.Contains(text, "never held after the onset: it came to 0, and fires at > 0") {
 		t.Errorf("Missed: %s", text)
 	}
-	if len(c.RuleLists) != 1 || strings.Join(c.RuleLists[0].Quiet, " ") != "Missed" || c.RuleLists[0].Of != 12 {
+	foretold(t, c, rules["Blind"])
+	if len(c.RuleLists) != 1 || strings.Join(c.RuleLists[0].Quiet, " ") != "Blind Missed" || c.RuleLists[0].Of != 14 {
 		t.Errorf("not exercised: %+v", c.RuleLists)
+	}
+}
+
+// foretold compares when a better threshold is said to have fired with when a rule that has such a one did.
+func foretold(t *testing.T, c *report.Scorecard, blind report.RuleAdvice) {
+	if blind.Better == nil || blind.Better.Fires == nil || blind.Better.Was != 10 || blind.Better.Value <= 0 || blind.Better.Value >= 6 {
+		t.Fatalf("a better threshold than 10: %+v", blind.Better)
+	}
+	for _, it := range c.Items() {
+		if it.ID != "alarm.Sighted.fired" {
+			continue
+		}
+		said, took := *blind.Better.Fires, *it.Latency
+		t.Logf("a threshold of %v is said to have fired %v after the onset, and one of 3 did %v after it", blind.Better.Value, said, took)
+		if slow := time.Second; took.Hi < said.Lo || took.Lo > said.Hi+slow { // evaluations of a busy machine come late
+			t.Error("that is not the same")
+		}
 	}
 }
