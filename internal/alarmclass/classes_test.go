@@ -76,20 +76,47 @@ func TestClasses(t *testing.T) {
 }
 
 func classes(t *testing.T, program promrig.Program) {
-	s := newStage(t)
-	target := promrig.NewTarget(t)
+	d := open(t, program)
+	d.calm()
+	in := d.strike()
+	d.hold(in)
+	d.lift(&in)
+	c := d.end(in)
+	t.Logf("%s: a game day of %s", program, time.Since(d.began).Round(time.Second))
+	compare(t, d.stage, c)
+	advised(t, c)
+}
+
+// day is the game day, on three stages of its own.
+type day struct {
+	*stage
+	target                  *promrig.Target
+	main, frozen, restarted *pair
+	quiet                   clock.Span // before the fault
+}
+
+func (d *day) pairs() []*pair { return []*pair{d.main, d.frozen, d.restarted} }
+
+// set sets conditions.
+func (d *day) set(value float64, names ...string) {
+	for _, name := range names {
+		d.target.Set(name, value)
+	}
+}
+
+// open starts the servers and waits until they scrape and evaluate.
+func open(t *testing.T, program promrig.Program) *day {
+	d := &day{stage: newStage(t), target: promrig.NewTarget(t)}
 	dependent := map[string]string{"severity": "page", "service": "dependent"}
 	rules := promrig.Rule("Hit", "1s", page) + promrig.Rule("Late", "8s", page) + promrig.Rule("Missed", "0s", page) + promrig.Rule("Already", "0s", page) +
 		promrig.Rule("Primed", "6s", page) + promrig.Rule("Silenced", "0s", page) + promrig.Rule("Inhibited", "4s", page) + promrig.Rule("Flappy", "0s", page) +
-		promrig.Rule("Stuck", "0s", page) + above("Blind", "10") + above("Sighted", "3") + promrig.Rule("Noise", "0s", page) + promrig.Rule("Collateral", "0s", dependent) + promrig.Rule("Background", "0s", page)
-	for _, name := range []string{"Hit", "Late", "Missed", "Already", "Primed", "Silenced", "Inhibited", "Flappy", "Stuck", "Noise", "Collateral", "Background", "Frozen", "Lasting", "measure"} {
-		target.Set(name, 0)
-	}
-	main := s.pair("main", program, target, rules, true, inhibits)
-	frozen := s.pair("frozen", program, target, promrig.Rule("Frozen", "0s", page), false)
-	restarted := s.pair("restarted", program, target, promrig.Rule("Lasting", "1s", page), true)
-	all := []*pair{main, frozen, restarted}
-	for _, p := range all {
+		promrig.Rule("Stuck", "0s", page) + above("Blind", "10") + above("Sighted", "3") + promrig.Rule("Noise", "0s", page) +
+		promrig.Rule("Collateral", "0s", dependent) + promrig.Rule("Background", "0s", page)
+	d.set(0, "Hit", "Late", "Missed", "Already", "Primed", "Silenced", "Inhibited", "Flappy", "Stuck", "Noise", "Collateral", "Background", "Frozen", "Lasting", "measure")
+	d.main = d.pair("main", program, d.target, rules, true, inhibits)
+	d.frozen = d.pair("frozen", program, d.target, promrig.Rule("Frozen", "0s", page), false)
+	d.restarted = d.pair("restarted", program, d.target, promrig.Rule("Lasting", "1s", page), true)
+	for _, p := range d.pairs() {
 		promrig.Eventually(t, patience, p.name+" scrapes and evaluates", func() bool {
 			v, ok, err := p.rules.Query(t.Context(), `count(condition)`)
 			if err != nil || !ok || v == 0 {
@@ -99,98 +126,104 @@ func classes(t *testing.T, program promrig.Program) {
 			return err == nil && len(found) == 0
 		})
 	}
+	return d
+}
 
-	// Before the fault: one alarm that fires, one that comes and goes, a silence.
-	s.add(report.RunStarted, report.Started{Run: "classes", At: s.began, Host: "here"})
-	s.add(report.PhaseStarted, report.PhaseChange{Phase: report.Baseline})
-	s.silence(main.router.URL, "Silenced")
-	for _, p := range all {
-		s.open(p, of(p.name))
+// calm is the time before the fault: one alarm fires, one comes and goes, one is about to fire, and one is silenced.
+func (d *day) calm() {
+	d.add(report.RunStarted, report.Started{Run: "classes", At: d.began, Host: "here"})
+	d.add(report.PhaseStarted, report.PhaseChange{Phase: report.Baseline})
+	d.silence(d.main.router.URL, "Silenced")
+	for _, p := range d.pairs() {
+		d.open(p, of(p.name))
 	}
-	target.Set("Already", 1)
-	target.Set("Background", 1)
-	s.until("prometheus.main", "Already", alarms.StateFiring, 1)
-	s.until("prometheus.main", "Background", alarms.StateFiring, 1)
-	target.Set("Background", 0)
-	s.until("prometheus.main", "Background", alarms.StateInactive, 1)
-	target.Set("Primed", 1)
-	s.until("prometheus.main", "Primed", alarms.StatePending, 1)
+	d.set(1, "Already", "Background")
+	d.until("prometheus.main", "Already", alarms.StateFiring, 1)
+	d.until("prometheus.main", "Background", alarms.StateFiring, 1)
+	d.set(0, "Background")
+	d.until("prometheus.main", "Background", alarms.StateInactive, 1)
+	d.set(1, "Primed")
+	d.until("prometheus.main", "Primed", alarms.StatePending, 1)
+	d.add(report.PhaseEnded, report.PhaseChange{Phase: report.Baseline})
+	d.add(report.PhaseStarted, report.PhaseChange{Phase: report.Load})
+}
 
-	// The fault.
-	s.add(report.PhaseEnded, report.PhaseChange{Phase: report.Baseline})
-	s.add(report.PhaseStarted, report.PhaseChange{Phase: report.Load})
-	calm := clock.Span{Start: s.began, End: time.Now()}
+// strike is the onset.
+func (d *day) strike() report.Injection {
+	d.quiet = clock.Span{Start: d.began, End: time.Now()}
 	in := injection()
-	s.add(report.Injecting, in)
-	frozen.prom.Freeze()
+	d.add(report.Injecting, in)
+	d.frozen.prom.Freeze()
 	sent := time.Now()
-	for _, name := range []string{"Hit", "Late", "Silenced", "Inhibited", "Flappy", "Stuck", "Noise", "Collateral", "Lasting"} {
-		target.Set(name, 1)
-	}
-	target.Set("measure", 6)
+	d.set(1, "Hit", "Late", "Silenced", "Inhibited", "Flappy", "Stuck", "Noise", "Collateral", "Lasting")
+	d.set(6, "measure")
 	in.Onset = clock.Between(sent, time.Now())
-	s.add(report.Injected, in)
-	s.until("prometheus.main", "Flappy", alarms.StateFiring, 1)
-	target.Set("Flappy", 0)
-	s.until("prometheus.main", "Flappy", alarms.StateInactive, 1)
-	target.Set("Flappy", 1)
-	s.until("alertmanager.restarted", "Lasting", alarms.StatePaged, 1)
-	restarted.router.Stop()
-	restarted.prom.Stop()
-	stopped := time.Now()
-	s.until("prometheus.restarted", "", alarms.StateUnreachable, 1)
-	s.until("alertmanager.restarted", "", alarms.StateUnreachable, 1)
-	s.past(stopped.Add(4 * time.Second)) // a shorter pause is no gap between samples
-	restarted.router.Start()
-	restarted.prom.Start()
-	s.until("prometheus.main", "Flappy", alarms.StateFiring, 2)
-	s.until("prometheus.main", "Late", alarms.StateFiring, 1)
-	s.until("prometheus.main", "Sighted", alarms.StateFiring, 1)
-	s.until("prometheus.main", "Primed", alarms.StateFiring, 1)
-	s.until("alertmanager.main", "Hit", alarms.StatePaged, 1)
-	s.until("alertmanager.main", "Silenced", alarms.StateSuppressed, 1)
-	s.until("alertmanager.main", "Inhibited", alarms.StateSuppressed, 1)
-	s.until("alertmanager.main", "Noise", alarms.StatePaged, 1)
-	s.until("prometheus.restarted", "Lasting", alarms.StateFiring, 2)
-	s.past(in.Onset.Hi.Add(short + time.Second))
-	s.until("prometheus.frozen", "", alarms.StateUnreachable, 1)
-	frozen.prom.Thaw()
-	s.until("prometheus.frozen", "", alarms.StateReachable, 1)
+	d.add(report.Injected, in)
+	return in
+}
 
-	// The fault is lifted, and one condition does not know it.
-	s.add(report.Reverting, in)
-	lifted := time.Now()
-	target.Set("Inhibited", 0) // first, for it pages as soon as Hit is over
-	s.until("alertmanager.main", "Inhibited", alarms.StateInactive, 1)
-	for _, name := range []string{"Hit", "Late", "Silenced", "Flappy", "Noise", "Collateral"} {
-		target.Set(name, 0)
+// hold is the time of the fault: one alarm flaps, both servers of a pair are restarted, and one is frozen until its limit
+// is over.
+func (d *day) hold(in report.Injection) {
+	d.until("prometheus.main", "Flappy", alarms.StateFiring, 1)
+	d.set(0, "Flappy")
+	d.until("prometheus.main", "Flappy", alarms.StateInactive, 1)
+	d.set(1, "Flappy")
+	d.until("alertmanager.restarted", "Lasting", alarms.StatePaged, 1)
+	d.restarted.router.Stop()
+	d.restarted.prom.Stop()
+	stopped := time.Now()
+	d.until("prometheus.restarted", "", alarms.StateUnreachable, 1)
+	d.until("alertmanager.restarted", "", alarms.StateUnreachable, 1)
+	d.past(stopped.Add(4 * time.Second)) // a shorter pause is no gap between samples
+	d.restarted.router.Start()
+	d.restarted.prom.Start()
+	d.until("prometheus.main", "Flappy", alarms.StateFiring, 2)
+	for _, name := range []string{"Late", "Sighted", "Primed"} {
+		d.until("prometheus.main", name, alarms.StateFiring, 1)
 	}
-	target.Set("measure", 0)
+	d.until("alertmanager.main", "Hit", alarms.StatePaged, 1)
+	d.until("alertmanager.main", "Silenced", alarms.StateSuppressed, 1)
+	d.until("alertmanager.main", "Inhibited", alarms.StateSuppressed, 1)
+	d.until("alertmanager.main", "Noise", alarms.StatePaged, 1)
+	d.until("prometheus.restarted", "Lasting", alarms.StateFiring, 2)
+	d.past(in.Onset.Hi.Add(short + time.Second))
+	d.until("prometheus.frozen", "", alarms.StateUnreachable, 1)
+	d.frozen.prom.Thaw()
+	d.until("prometheus.frozen", "", alarms.StateReachable, 1)
+}
+
+// lift is the end of the fault, of which one condition does not know.
+func (d *day) lift(in *report.Injection) {
+	d.add(report.Reverting, *in)
+	lifted := time.Now()
+	d.set(0, "Inhibited") // first, for it pages as soon as Hit is over
+	d.until("alertmanager.main", "Inhibited", alarms.StateInactive, 1)
+	d.set(0, "Hit", "Late", "Silenced", "Flappy", "Noise", "Collateral", "measure")
 	in.Gone = clock.Between(lifted, time.Now())
-	s.add(report.Reverted, in)
-	s.add(report.PhaseEnded, report.PhaseChange{Phase: report.Load})
-	s.until("prometheus.main", "Hit", alarms.StateInactive, 1)
-	s.past(in.Gone.Hi.Add(short + 2*time.Second))
-	s.past(in.Onset.Hi.Add(enough + 2*time.Second)) // until then a silence must hold to count
-	run := clock.Span{Start: s.began, End: time.Now()}
-	for _, p := range all {
+	d.add(report.Reverted, *in)
+	d.add(report.PhaseEnded, report.PhaseChange{Phase: report.Load})
+	d.until("prometheus.main", "Hit", alarms.StateInactive, 1)
+}
+
+// end asks the sources for their accounts, and judges.
+func (d *day) end(in report.Injection) *report.Scorecard {
+	d.past(in.Gone.Hi.Add(short + 2*time.Second))
+	d.past(in.Onset.Hi.Add(enough + 2*time.Second)) // until then a silence must hold to count
+	run := clock.Span{Start: d.began, End: time.Now()}
+	for _, p := range d.pairs() {
 		for _, stop := range p.stop {
 			stop()
 		}
-		s.account(p, run)
+		d.account(p, run)
 	}
-	advice, err := main.rules.Advise(t.Context(), alarms.Inquiry{Run: run, Calm: calm, Alarms: of("main")})
+	advice, err := d.main.rules.Advise(d.t.Context(), alarms.Inquiry{Run: run, Calm: d.quiet, Alarms: of("main")})
 	if err != nil {
-		t.Fatal(err)
+		d.t.Fatal(err)
 	}
-	s.add(report.RulesStudied, report.RuleRecord{Source: "prometheus.main", Span: run, Calm: calm, Advice: advice})
-	s.add(report.RunEnded, report.Ended{Reason: report.EndComplete})
-
-	plan := &report.Plan{Scenario: "classes", File: "classes.hcl", Alarms: expected(), Score: report.ScorePlan{Pass: 80, Weights: report.DefaultWeights()},
+	d.add(report.RulesStudied, report.RuleRecord{Source: "prometheus.main", Span: run, Calm: d.quiet, Advice: advice})
+	d.add(report.RunEnded, report.Ended{Reason: report.EndComplete})
+	return d.judge(&report.Plan{Scenario: "classes", File: "classes.hcl", Alarms: expected(), Score: report.ScorePlan{Pass: 80, Weights: report.DefaultWeights()},
 		Noise:  &report.NoisePlan{Watch: page, Collateral: []map[string]string{{"service": "dependent"}}},
-		Faults: []report.FaultPlan{{Name: "cut", Kind: "network_partition", Targets: []string{"payments"}, Reversible: true}}}
-	c := s.judge(plan)
-	t.Logf("%s: a game day of %s", program, time.Since(s.began).Round(time.Second))
-	compare(t, s, c)
-	advised(t, c)
+		Faults: []report.FaultPlan{{Name: "cut", Kind: "network_partition", Targets: []string{"payments"}, Reversible: true}}})
 }
