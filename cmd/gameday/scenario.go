@@ -16,6 +16,7 @@ import (
 	"gameday/alarms"
 	"gameday/alarms/alertmanager"
 	"gameday/alarms/builtin"
+	icinga2alarms "gameday/alarms/icinga2"
 	"gameday/alarms/prometheus"
 	"gameday/alarms/webhook"
 	"gameday/faults/kinds"
@@ -26,6 +27,7 @@ import (
 	"gameday/responders/desk"
 	"gameday/responders/file"
 	"gameday/responders/goalert"
+	"gameday/responders/icinga2"
 	"gameday/responders/incidentio"
 	"gameday/responders/jsm"
 	"gameday/responders/pagerduty"
@@ -39,8 +41,8 @@ func catalogue() scenarios.Catalogue {
 	engine := engine()
 	return scenarios.Catalogue{
 		Faults:     kinds.All(),
-		Alarms:     []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), prometheus.Kind(), webhook.Kind()},
-		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), goalert.Kind(), incidentio.Kind(), jsm.Kind(), pagerduty.Kind(), peoplehook.Kind(), slack.Kind()},
+		Alarms:     []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), icinga2alarms.Kind(), prometheus.Kind(), webhook.Kind()},
+		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), goalert.Kind(), icinga2.Kind(), incidentio.Kind(), jsm.Kind(), pagerduty.Kind(), peoplehook.Kind(), slack.Kind()},
 		CheckScript: func(s loadgen.Spec) []loadgen.Problem {
 			return engine.Check(context.Background(), s)
 		},

@@ -44,6 +44,7 @@ var layers = []struct {
 	{"targets/lab", []string{"faults", "targets/lab/power"}},
 	{"targets/hosts", []string{"faults", "faults/find", "faults/guard", "faults/ssh"}},
 	{"targets", []string{"faults", "faults/find", "faults/guard", "targets/hosts", "targets/lab/power"}},
+	{"sources/icinga2", []string{"clock", "faults", "sources/..."}},
 	{"sources/...", []string{"clock", "faults"}},
 	{"alarms", []string{"clock"}},
 	{"alarms/internal/...", []string{"alarms/...", "clock", "faults"}},

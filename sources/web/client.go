@@ -4,6 +4,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,6 +68,7 @@ func New(o Options) (*Client, error) {
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: o.Timeout, KeepAlive: 15 * time.Second}).DialContext,
 		TLSHandshakeTimeout: o.Timeout,
+		TLSClientConfig:     o.TLS,
 		MaxIdleConnsPerHost: 2,
 		IdleConnTimeout:     30 * time.Second,
 		ForceAttemptHTTP2:   true,
@@ -211,12 +213,7 @@ func (c *Client) once(ctx context.Context, method, address string, question []by
 	if err != nil {
 		return Reply{}, err
 	}
-	request.Header.Set("User-Agent", UserAgent)
-	request.Header.Set("Accept", "application/json, text/plain;q=0.5")
-	if question != nil {
-		request.Header.Set("Content-Type", "application/json")
-	}
-	c.sign(request)
+	c.head(request, question)
 	sent := time.Now()
 	response, err := c.http.Do(request)
 	if err != nil {
@@ -234,6 +231,16 @@ func (c *Client) once(ctx context.Context, method, address string, question []by
 		return Reply{}, &StatusError{Code: response.StatusCode, After: after(response.Header, time.Now()), text: refusal(response, body)}
 	}
 	return Reply{Body: body, Header: response.Header, Sent: sent, Received: time.Now()}, nil
+}
+
+// head says what is asked for, of what kind the question is, and who asks.
+func (c *Client) head(request *http.Request, question []byte) {
+	request.Header.Set("User-Agent", UserAgent)
+	request.Header.Set("Accept", cmp.Or(c.options.Accept, "application/json, text/plain;q=0.5"))
+	if question != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	c.sign(request)
 }
 
 // sign adds what proves who asks.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"crypto/tls"
 	"errors"
 	"net/http"
 	"net/url"
@@ -31,6 +32,10 @@ type Options struct {
 	Header map[string]string
 	// Transport carries the questions; nil is the network.
 	Transport http.RoundTripper
+	// Accept is the kind of answer that is asked for, for servers that insist; empty is JSON, or else text.
+	Accept string
+	// TLS says how the server proves who it is; nil is by the system's authorities.
+	TLS *tls.Config
 }
 
 // Validate reports every mistake, each a *faults.FieldError named after the configuration's fields.

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package icingarig
+
+import "syscall"
+
+func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
