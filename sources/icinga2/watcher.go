@@ -74,8 +74,9 @@ type Watcher struct {
 	// People makes it read notifications, users and comments too, and hold the stream against them.
 	People bool
 
-	account *looks.Account
-	asks    chan chan struct{}
+	account  *looks.Account
+	asks     chan chan struct{}
+	patience time.Duration // with an event that is on its way
 
 	mu        sync.Mutex
 	following bool
@@ -85,7 +86,7 @@ type Watcher struct {
 
 // NewWatcher returns a watcher.
 func NewWatcher(c *Client, people bool) *Watcher {
-	return &Watcher{Client: c, People: people, account: looks.New(c.options.poll), asks: make(chan chan struct{})}
+	return &Watcher{Client: c, People: people, account: looks.New(c.options.poll), asks: make(chan chan struct{}), patience: inFlight}
 }
 
 // Permissions returns what the API user must be permitted to be followed.
@@ -142,7 +143,7 @@ func (w *Watcher) Covered(ctx context.Context, span clock.Span) ([]clock.Span, [
 	w.mu.Unlock()
 	if following {
 		done := make(chan struct{})
-		limit := time.NewTimer(inFlight + 2*w.Client.options.web.Timeout)
+		limit := time.NewTimer(w.patience + 2*w.Client.options.web.Timeout)
 		defer limit.Stop()
 		select {
 		case w.asks <- done:
@@ -510,7 +511,7 @@ func (f *following) settle() error {
 		l := &f.looks[0]
 		l.owed = slices.DeleteFunc(l.owed, func(d debt) bool { return d.paid() })
 		switch {
-		case len(l.owed) > 0 && time.Since(l.at) > inFlight:
+		case len(l.owed) > 0 && time.Since(l.at) > f.patience:
 			return errors.New("it did not tell of it when " + l.owed[0].what)
 		case len(l.owed) > 0:
 			return nil
