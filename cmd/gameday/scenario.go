@@ -17,6 +17,7 @@ import (
 	"gameday/alarms/alertmanager"
 	"gameday/alarms/builtin"
 	icinga2alarms "gameday/alarms/icinga2"
+	"gameday/alarms/nagios"
 	"gameday/alarms/prometheus"
 	"gameday/alarms/webhook"
 	"gameday/faults/kinds"
@@ -41,7 +42,7 @@ func catalogue() scenarios.Catalogue {
 	engine := engine()
 	return scenarios.Catalogue{
 		Faults:     kinds.All(),
-		Alarms:     []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), icinga2alarms.Kind(), prometheus.Kind(), webhook.Kind()},
+		Alarms:     []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), icinga2alarms.Kind(), nagios.Kind(), prometheus.Kind(), webhook.Kind()},
 		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), goalert.Kind(), icinga2.Kind(), incidentio.Kind(), jsm.Kind(), pagerduty.Kind(), peoplehook.Kind(), slack.Kind()},
 		CheckScript: func(s loadgen.Spec) []loadgen.Problem {
 			return engine.Check(context.Background(), s)
