@@ -1,6 +1,7 @@
 package icinga2
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,7 +66,7 @@ func (s *story) stands(c *source.Checkable, from, to float64) {
 func (s *story) event(sec float64, typ source.EventType, change func(*source.Event, *source.Checkable)) {
 	e := source.Event{Type: typ, Checkable: s.c.Name, Stamp: at(sec), At: clock.At(at(sec))}
 	change(&e, s.c)
-	s.Event(nil, e, s.c)
+	s.Event(context.Background(), e, s.c)
 }
 
 func (s *story) change(sec float64, state int, hard bool) {

@@ -225,6 +225,18 @@ func (w *world) event(kind responders.Kind, level int) responders.Event {
 	return out
 }
 
+// paged waits until the source of alarms has seen the page, too: each has a stream of its own, which may be late.
+func (w *world) paged() {
+	w.t.Helper()
+	promrig.Eventually(w.t, 15*time.Second, "the alarm is paged", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return slices.ContainsFunc(w.seen, func(e report.Event) bool {
+			return e.Kind == report.AlarmSeen && bytes.Contains(e.Data, []byte(`"state":"paged"`))
+		})
+	})
+}
+
 // breakIt and mendIt are the fault.
 func (w *world) breakIt() { w.onset = w.state(2, "payments does not answer") }
 func (w *world) mendIt()  { w.gone = w.state(0, "fine") }
@@ -361,6 +373,7 @@ func TestRealCut(t *testing.T) {
 	w.breakIt()
 	w.event(responders.Notified, 1)
 	second := w.event(responders.Notified, 2)
+	w.paged()
 	w.proxy.Cut()
 	w.icinga.Act("acknowledge-problem", "payments", "checkout", map[string]any{"author": "ann", "comment": "on it"})
 	limit := time.Since(second.At.Lo) // somebody acknowledged in time, and it was not seen
