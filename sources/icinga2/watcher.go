@@ -160,8 +160,9 @@ func (w *Watcher) Covered(ctx context.Context, span clock.Span) ([]clock.Span, [
 	cuts := slices.Clone(w.cuts)
 	w.mu.Unlock()
 	holes := make([]clock.Span, len(cuts))
-	for i, c := range cuts {
-		holes[i] = c.Span
+	for i := range cuts {
+		cuts[i].Span = counting(cuts[i].Span, w.Client.options.poll)
+		holes[i] = cuts[i].Span
 	}
 	spans := looks.Without(looks.Clip(w.account.Spans(), span), holes)
 	return spans, looks.Explain(spans, span, append(cuts, w.account.Faults()...), 2*w.Client.options.poll, "nobody was watching")
@@ -241,6 +242,15 @@ func (f *following) broke(err error) {
 	f.turn(Unreachable, err.Error(), now)
 	f.began, f.looks = false, nil
 	f.answer(now)
+}
+
+// counting makes a gap one that counts. Whoever judges forgives a gap of one look, or of a second, because what comes in it is seen after it: by
+// looking. What a stream told while nobody listened is gone, however short it was.
+func counting(gap clock.Span, poll time.Duration) clock.Span {
+	if least := max(poll, time.Second) + 100*time.Millisecond; gap.Length() < least {
+		gap.Start = gap.End.Add(-least)
+	}
+	return gap
 }
 
 // rest waits before the next session; it returns false when ctx has ended.
