@@ -54,8 +54,10 @@ func TestObservations(t *testing.T) {
 			want: "10 pending, 13 firing, 12 paged"},
 		"acknowledged after the page": {alerts: []entry{alert(10, "soft", "critical"), alert(12, "hard", "critical")}, notices: []entry{notice(12, "critical"), notice(15, "serviceack")},
 			held: []holding{held(16, acknowledgement)}, want: "10 pending, 12 firing, 12 paged"},
-		"acknowledged before it":   {alerts: []entry{alert(10, "soft", "critical"), alert(12, "hard", "critical")}, held: []holding{held(16, acknowledgement)}, want: "10 pending, 12 firing, 16 suppressed"},
-		"a downtime that ended":    {alerts: []entry{alert(10, "soft", "critical"), alert(12, "hard", "critical"), alert(14, "hard", "ok")}, held: []holding{held(16, "a downtime")}, want: "10 pending, 12 firing, 14 inactive"},
+		"acknowledged before it": {alerts: []entry{alert(10, "soft", "critical"), alert(12, "hard", "critical")}, held: []holding{held(16, acknowledgement)}, want: "10 pending, 12 firing, 16 suppressed"},
+		"a downtime that ended":  {alerts: []entry{alert(10, "soft", "critical"), alert(12, "hard", "critical"), alert(14, "hard", "ok")}, held: []holding{held(16, "a downtime")}, want: "10 pending, 12 firing, 14 inactive"},
+		"a downtime in the second of its end": {alerts: []entry{alert(10, "soft", "critical"), alert(12, "hard", "critical"), alert(16, "hard", "ok")}, held: []holding{held(16, "a downtime")},
+			want: "10 pending, 12 firing, 16 suppressed, 16 inactive"},
 		"a host":                   {alerts: []entry{{At: ms(10), Of: "host", Name: "payments", Type: "hard", State: "down"}}, begun: nil, want: "-3600 pending, 10 firing"},
 		"something else, not ours": {alerts: []entry{{At: ms(10), Host: "x", Service: "y", Type: "hard", State: "critical"}}, want: ""},
 	} {

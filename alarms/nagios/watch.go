@@ -240,9 +240,6 @@ func (s *Source) observations(alerts, notices []entry, held []holding, from time
 			add(n.key(), s.ours(moment(n.At)), alarms.StatePaged, "to a contact")
 		}
 	}
-	for _, h := range held {
-		add(h.key, h.at, alarms.StateSuppressed, h.why)
-	}
 	// Nagios logs the notification before the alert that it is about, mostly in the same second.
 	rank := func(o alarms.Observation) time.Time {
 		if o.State == alarms.StatePaged {
@@ -251,6 +248,20 @@ func (s *Source) observations(alerts, notices []entry, held []holding, from time
 		return o.At.Lo
 	}
 	slices.SortStableFunc(out, func(a, b alarms.Observation) int { return rank(a).Compare(rank(b)) })
+	for _, h := range held {
+		labels := s.wanted(h.key)
+		if labels == nil {
+			continue
+		}
+		// The look saw a problem, so what ended it came after the look, also in the same second.
+		i := slices.IndexFunc(out, func(o alarms.Observation) bool {
+			return o.Key == h.key && o.State == alarms.StateInactive && !o.At.Lo.Before(h.at.Lo)
+		})
+		if i < 0 {
+			i = len(out)
+		}
+		out = slices.Insert(out, i, alarms.Observation{At: h.at, Key: h.key, Labels: labels, State: alarms.StateSuppressed, Why: h.why})
+	}
 	return answered(out)
 }
 

@@ -189,6 +189,41 @@ func TestUnclear(t *testing.T) {
 	}
 }
 
+// TestExpected checks beforehand what is expected: that it is there, that somebody would be told, and that it is quiet.
+func TestExpected(t *testing.T) {
+	s := newStory(t)
+	read := func(change func(*source.Checkable, *source.Checked)) *source.Checked {
+		c := &source.Checkable{Name: "payments!checkout", Service: "checkout", Notifies: true, Labels: map[string]string{"alertname": "checkout"}}
+		r := &source.Checked{Status: source.Status{Notifications: true, Notifier: true}, Checkables: map[string]*source.Checkable{c.Name: c},
+			Notifications: map[string][]*source.Notification{c.Name: s.rules}}
+		change(c, r)
+		return r
+	}
+	for name, c := range map[string]struct {
+		change func(*source.Checkable, *source.Checked)
+		match  string
+		blocks bool
+		says   string
+	}{
+		"well":             {func(*source.Checkable, *source.Checked) {}, "checkout", false, "level 1 after 0s: 1 users by a; level 2 after 0s: 2 users by b"},
+		"not there":        {func(*source.Checkable, *source.Checked) {}, "nope", true, "could not be told from others"},
+		"all are off":      {func(_ *source.Checkable, r *source.Checked) { r.Status.Notifications = false }, "checkout", true, "turned off for all"},
+		"its own are off":  {func(c *source.Checkable, _ *source.Checked) { c.Notifies = false }, "checkout", true, "disabled for it"},
+		"there is no rule": {func(_ *source.Checkable, r *source.Checked) { clear(r.Notifications) }, "checkout", true, "no Notification object"},
+		"it stands":        {func(c *source.Checkable, _ *source.Checked) { c.State = 2 }, "checkout", true, "is CRITICAL, acknowledged or in a downtime already"},
+	} {
+		found := s.source.pages(read(c.change), map[string]string{"alertname": c.match})
+		blocks, said := false, false
+		for _, f := range found {
+			blocks = blocks || f.Blocks
+			said = said || strings.Contains(f.Summary+" "+f.Detail, c.says)
+		}
+		if blocks != c.blocks || !said {
+			t.Errorf("%s: %+v", name, found)
+		}
+	}
+}
+
 func TestPages(t *testing.T) {
 	for pages, real := range map[string]bool{"real": true, "dry": false} {
 		s, err := New("icinga2.ops", Config{URL: "https://icinga.example:5665", Username: "gameday", Pages: pages})

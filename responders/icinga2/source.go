@@ -86,19 +86,32 @@ func (s *Source) Preflight(ctx context.Context) ([]responders.Finding, error) {
 		return out, nil
 	}
 	for _, match := range s.matches() {
-		for _, c := range read.Find(match) {
-			if why := read.Pages(c); why != "" {
-				out = append(out, responders.Finding{Blocks: true, Summary: "nobody would be told of " + c.Name, Detail: why + "."})
-				continue
-			}
-			out = append(out, s.ladder(c, read.Notifications[c.Name])...)
-			if c.Acknowledged || c.Downtime || c.Problem() {
-				out = append(out, responders.Finding{Blocks: true, Summary: c.Name + " is " + c.StateName(c.State) + ", acknowledged or in a downtime already",
-					Detail: "A page about it would not be told from an old one, or not be sent."})
-			}
-		}
+		out = append(out, s.pages(read, match)...)
 	}
 	return out, nil
+}
+
+// pages checks what one expected alarm is about.
+func (s *Source) pages(read *source.Checked, match map[string]string) []responders.Finding {
+	all := read.Find(match)
+	if len(all) == 0 {
+		return []responders.Finding{{Blocks: true, Summary: fmt.Sprintf("no host or service of %s has the labels %v", s.name, match),
+			Detail: "A page about that alarm could not be told from others, so that nobody answers it would say nothing. Labels are alertname (the display name), host, " +
+				"service, type, and those of the block's labels."}}
+	}
+	var out []responders.Finding
+	for _, c := range all {
+		if why := read.Pages(c); why != "" {
+			out = append(out, responders.Finding{Blocks: true, Summary: "nobody would be told of " + c.Name, Detail: why + "."})
+			continue
+		}
+		out = append(out, s.ladder(c, read.Notifications[c.Name])...)
+		if c.Acknowledged || c.Downtime || c.Problem() {
+			out = append(out, responders.Finding{Blocks: true, Summary: c.Name + " is " + c.StateName(c.State) + ", acknowledged or in a downtime already",
+				Detail: "A page about it could not be told from an old one, or would not be sent."})
+		}
+	}
+	return out
 }
 
 // ladder says whom the levels are, and what makes them hard to tell apart.
