@@ -105,6 +105,15 @@ type Coverage struct {
 	Offset     clock.Offset  `json:"offset"`
 }
 
+// Remembering is implemented by sources that keep a history of their own, and so can tell of the time before anybody watched
+// them.
+type Remembering interface {
+	// Past returns the episodes of what Preflight was asked about that overlap a span before the run, with the coverage of the
+	// span: from the source's own history alone. A history that is not kept, or was cut off, is an error or a gap, never an
+	// empty list. What the rules are now, they are taken to have been then.
+	Past(ctx context.Context, span clock.Span) ([]Episode, Coverage, error)
+}
+
 // Querier is implemented by sources that can answer for an SLI of the scenario's own.
 type Querier interface {
 	// Query returns the value of a query that yields one number; ok is false when it yields none.

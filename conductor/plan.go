@@ -20,7 +20,10 @@ func MakePlan(s *scenarios.Scenario) *report.Plan {
 		Scenario: s.Name, File: s.File, Summary: s.Summary, Owner: s.Owner, Blind: s.Blind, Named: s.Named,
 		Score: s.Score,
 	}
-	for _, phase := range []report.Phase{report.Baseline, report.Ramp, report.Load, report.Recovery} {
+	for _, phase := range []report.Phase{report.Baseline, report.Ramp, report.Control, report.Load, report.Recovery} {
+		if phase == report.Control && s.Timeline.Control == 0 {
+			continue
+		}
 		p.Phases = append(p.Phases, report.PhasePlan{Phase: phase, At: s.Timeline.Start(phase),
 			Length: phaseLength(s, phase)})
 	}
@@ -82,6 +85,8 @@ func phaseLength(s *scenarios.Scenario, p report.Phase) time.Duration {
 		return s.Timeline.Baseline
 	case report.Ramp:
 		return s.Timeline.Ramp
+	case report.Control:
+		return s.Timeline.Control
 	case report.Load:
 		return s.Timeline.Load
 	default:

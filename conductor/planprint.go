@@ -221,6 +221,8 @@ func phaseText(p *report.Plan, ph report.Phase) string {
 		return "1x"
 	case report.Ramp:
 		return ramp
+	case report.Control:
+		return load + ", without a fault: what fires here fires without one"
 	case report.Load:
 		if names := expectNames(p, report.PartCapacity); names != "" {
 			return load + "; capacity: " + names
@@ -274,6 +276,9 @@ func (t *planText) expected(p *report.Plan) {
 			if l.within > 0 {
 				limits = append(limits, fmt.Sprintf("%s ≤ %s", l.what, short(l.within)))
 			}
+		}
+		if a.First {
+			limits = append(limits, "pages first")
 		}
 		if a.Quiet {
 			limits = append(limits, "stays quiet")

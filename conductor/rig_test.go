@@ -592,6 +592,8 @@ type probe struct {
 	history func(clock.Span) ([]alarms.Episode, alarms.Coverage, error)
 	// advise makes it a source that knows its rules.
 	advise func(context.Context, alarms.Inquiry) (alarms.Advice, error)
+	// past answers for the time before the run; nil has no history of its own.
+	past func(clock.Span) ([]alarms.Episode, alarms.Coverage, error)
 }
 
 type probeConfig struct {
@@ -633,6 +635,13 @@ func (p probeSource) History(_ context.Context, span clock.Span) ([]alarms.Episo
 		return p.history(span)
 	}
 	return nil, alarms.Coverage{Spans: []clock.Span{span}}, nil
+}
+
+func (p probeSource) Past(_ context.Context, span clock.Span) ([]alarms.Episode, alarms.Coverage, error) {
+	if p.past == nil {
+		return nil, alarms.Coverage{}, errors.New("it forgets")
+	}
+	return p.past(span)
 }
 
 func (p probeSource) Query(ctx context.Context, _ string) (float64, bool, error) { return p.query(ctx) }

@@ -1,9 +1,9 @@
 // Package conductor runs one scenario: phases, injections, watchers, aborts and unwinding, and writes the record. It is
 // the only place that knows time passes.
 //
-//	prepare ─▶ baseline ─▶ ramp ─▶ load ─▶ recovery ─▶ finish
-//	               │                 │ faults come and go
-//	               └── not steady ───┴── abort, stop, error ──▶ unwind in reverse order ──▶ finish
+//	prepare ─▶ baseline ─▶ ramp ─▶ (control) ─▶ load ─▶ recovery ─▶ finish
+//	               │                              │ faults come and go
+//	               └── not steady ────────────────┴── abort, stop, error ──▶ unwind in reverse order ──▶ finish
 //
 // It judges nothing but what it needs to go on: whether the steady state holds, and whether to abort. The verdict is
 // report's, from the record alone.
@@ -203,7 +203,7 @@ func (r *run) conduct() (report.EndReason, error) {
 		return report.EndPreflight, nil
 	}
 	r.work.Go(r.tick)
-	steps := []func() error{r.baseline, r.ramp, r.load, r.recovery}
+	steps := []func() error{r.baseline, r.ramp, r.withoutFaults, r.load, r.recovery}
 	if r.Search != nil {
 		steps = []func() error{r.baseline, r.search}
 	}
@@ -246,6 +246,23 @@ func (r *run) ramp() error {
 	r.traffic.ramp(length)
 	err := r.sleep(length)
 	r.phase(report.PhaseEnded, report.Ramp)
+	return err
+}
+
+// withoutFaults sends the load phase's traffic from its begin, and does nothing else: what fires in it fires without a fault.
+// The load phase then begins again.
+func (r *run) withoutFaults() error {
+	length := r.Scenario.Timeline.Control
+	if length == 0 {
+		return nil
+	}
+	r.phase(report.PhaseStarted, report.Control)
+	r.traffic.load()
+	err := r.sleep(length)
+	r.phase(report.PhaseEnded, report.Control)
+	if err == nil {
+		r.traffic.again()
+	}
 	return err
 }
 

@@ -43,8 +43,8 @@ const (
 // that stands; nothing that is expected of alarms and people.
 func ForSearch(s *scenarios.Scenario, search *Search) (*scenarios.Scenario, error) {
 	out := *s
-	out.Timeline.Ramp, out.Timeline.Load, out.Timeline.Recovery = 0, search.MaxDuration, 0
-	out.Faults, out.Alarms, out.Responses, out.Noise = nil, nil, nil, nil
+	out.Timeline.Ramp, out.Timeline.Control, out.Timeline.Load, out.Timeline.Recovery = 0, 0, search.MaxDuration, 0
+	out.Faults, out.Alarms, out.Responses, out.Noise, out.History = nil, nil, nil, nil, 0
 	out.AlarmSources = slices.DeleteFunc(slices.Clone(s.AlarmSources), func(a scenarios.AlarmSource) bool {
 		return onlyBefore(s, a.ID()) // it was asked for 1x, and what it replays is not sent
 	})

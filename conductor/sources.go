@@ -305,6 +305,7 @@ func (s *sources) accounts() {
 		s.run.rec.add(report.ResponseRecord, rec)
 	}
 	s.study(span)
+	s.before()
 }
 
 // mostAccount bounds what one source tells, in bytes: it is one line of the record, which is read up to 16 MB.

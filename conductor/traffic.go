@@ -311,6 +311,15 @@ func (t *traffic) load() {
 	}
 }
 
+// again takes the streams that start later back to nothing, so that the load phase can begin a second time.
+func (t *traffic) again() {
+	for _, s := range t.streams {
+		if s.Late() {
+			t.command(s, loadgen.Command{To: 0})
+		}
+	}
+}
+
 // hold keeps every stream whose program is not over at the multiple that it has now, so long after the begin of the
 // load phase.
 func (t *traffic) hold(since time.Duration) {

@@ -34,6 +34,8 @@ type alarmFinding struct {
 	window   clock.Span
 	surely   time.Time // what began by then began in the window, however the clocks are read
 	own      []episode // all episodes that the cause can have raised, and that fired
+	quiet    []episode // those that fired before any fault took effect
+	past     *seen[AlarmPast]
 	// fired is whether the alarm fired in time at all, for those who wait for its page.
 	fired clock.Outcome
 }
@@ -66,6 +68,12 @@ func (j *judge) find(p *AlarmPlan) *alarmFinding {
 	}
 	if f.account != nil {
 		f.sort(f.account.Episodes)
+		for _, e := range f.account.Episodes {
+			if matches(p.Match, e.Labels) && e.fired() && e.Firing.Before(j.firstOnset()) && !e.Firing.Hi.Before(j.tl.Start) {
+				f.quiet = append(f.quiet, e)
+				j.classes[e.id()] = ClassBackground
+			}
+		}
 	}
 	f.judge(p.FiresWithin)
 	if f.masked != nil {
@@ -73,6 +81,9 @@ func (j *judge) find(p *AlarmPlan) *alarmFinding {
 	}
 	for _, e := range f.own {
 		j.classes[e.id()] = f.class
+		if f.tainted(e.Key) {
+			j.classes[e.id()] = ClassBackground
+		}
 	}
 	// The router behind the source tells of the same alarm.
 	if via := j.tl.alarmSource(p.PagesVia); via != nil && via != f.account && f.first != nil {

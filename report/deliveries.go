@@ -17,6 +17,8 @@ type delivered struct {
 	sent clock.Interval
 	// tried is that notification; nil without one.
 	tried *responseEvent
+	// several says that another page than the first may have reached somebody before it.
+	several bool
 	// unseen says that an earlier page may have gone unseen.
 	unseen bool
 	doubt  string         // why nobody may have been reached
@@ -90,7 +92,16 @@ func (j *judge) deliveries(a *responseAccount, f *alarmFinding) *delivered {
 			d.at.Hi = laterOf(d.at.Hi, by.At.Hi)
 		} else {
 			d.doubt = "it was sent, and whether it reached anybody is not known"
+			// If it did not, one that was not seen may have, later.
+			if _, gap := a.watch().gap(clock.Span{Start: d.at.Lo, End: laterOf(d.at.Lo, a.End)}); gap {
+				d.at.Hi = laterOf(d.at.Hi, a.End)
+			}
 		}
+	}
+	for i := range d.events {
+		e := &d.events[i]
+		d.several = d.several || e.Kind == responders.Notified && e.Delivered != "no" && e.Page != d.first().Page &&
+			!e.At.Before(f.t0) && !e.At.Lo.After(d.at.Hi)
 	}
 	if from, gap := a.watch().gap(clock.Span{Start: f.t0.Lo, End: d.at.Lo}); gap {
 		d.unseen, d.at.Lo = true, laterOf(f.t0.Lo, from)

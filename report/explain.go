@@ -1,8 +1,12 @@
 package report
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,13 +81,61 @@ func subsequence(q, s string) bool {
 	return true
 }
 
-// Explain writes all there is to know about one item, found as by Find.
+// Explain writes all there is to know about one item, found as by Find; with an empty query, about every item.
 func Explain(w io.Writer, c *Scorecard, query string, o TextOptions) error {
-	it, err := c.Find(query)
-	if err != nil {
-		return err
+	items := c.Items()
+	if query != "" {
+		it, err := c.Find(query)
+		if err != nil {
+			return err
+		}
+		items = []*Item{it}
+	}
+	if len(items) == 0 {
+		return errors.New("the plan promises nothing that is judged")
 	}
 	var b strings.Builder
+	for i, it := range items {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		c.explain(&b, it, o)
+		if o.Raw {
+			if err := raw(&b, c.rec.Dir, it); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// todo says what to do about an item that is not met: its hint, or what helps against its sort of reason. Hints that are about one
+// item alone are in the scorecard; these would only repeat each other there.
+func (c *Scorecard) todo(it *Item) string {
+	short := slices.ContainsFunc(c.untested, func(u shortfall) bool { return it.cause != "" && strings.HasPrefix(u.brief, it.cause+" ") })
+	blurred := it.Latency != nil && it.Within > 0 && it.Latency.Within(it.Within) == clock.Unknown
+	switch {
+	case it.Hint != "" || it.Outcome == clock.Met:
+		return it.Hint
+	case short:
+		return "Find out why " + it.cause + " did not stand as planned, then repeat the run."
+	case it.Outcome == clock.Missed && it.Part == Response:
+		return "See the items on the alarm first: nobody answers a page that does not come."
+	case it.Outcome == clock.Missed:
+		return "Mend what the reason names, then repeat the run."
+	case blurred || strings.Contains(it.Why, "too close to"):
+		return "Have its source looked at more often and its clock compared more closely, or set a limit that is not so near to what it takes."
+	case strings.Contains(it.Why, "watched for only") || strings.Contains(it.Why, "the record has nothing from"):
+		return "Mend the way to the source, then run `gameday finalize`: one with a history may tell what was not seen. Otherwise repeat the run."
+	case it.Class == ClassPreexisting || it.Class == ClassPrimed || strings.Contains(it.Why, "open from before"):
+		return "Have it quiet, and its pages closed, before the run: what is there already cannot come."
+	}
+	return "Mend what the reason names, then repeat the run."
+}
+
+// explain writes about one item.
+func (c *Scorecard) explain(b *strings.Builder, it *Item, o TextOptions) {
 	p := paint(o.Color)
 	right := it.Outcome.String() + ", " + earned(it)
 	if note := noteWords(it); note != "" {
@@ -92,20 +144,65 @@ func Explain(w io.Writer, c *Scorecard, query string, o TextOptions) error {
 	title := PlainText(it.Title)
 	gap := max(3, textWidth-1-utf8.RuneCountInString(title)-utf8.RuneCountInString(right))
 	code := map[clock.Outcome]string{clock.Met: "32", clock.Missed: "31", clock.Unknown: "33"}[it.Outcome]
-	fmt.Fprintf(&b, " %s%s%s\n\n", title, strings.Repeat(" ", gap), p.color(code, right))
-	field(&b, "Expected", it.Expected)
-	field(&b, "Measured", it.Measured+"   limit "+it.Limit)
-	field(&b, "Why", it.Why)
+	fmt.Fprintf(b, " %s%s%s\n\n", title, strings.Repeat(" ", gap), p.color(code, right))
+	field(b, "Expected", it.Expected)
+	field(b, "Measured", it.Measured+"   limit "+it.Limit)
+	if o := it.Override; o == nil {
+		field(b, "Why", it.Why)
+	} else {
+		field(b, "Override", fmt.Sprintf("%s by %s: %s", it.Outcome, o.By, o.Reason))
+		field(b, "Gameday", o.words())
+	}
+	if it.Attribution != nil {
+		field(b, "Cause", it.Attribution.words())
+	}
 	head := "Saw"
+	if len(it.Evidence) == 0 {
+		field(b, head, "nothing in the record is about it")
+	}
 	for _, e := range it.Evidence {
-		field(&b, head, e.Source+": "+e.Text)
+		text := e.Source + ": " + e.Text
+		if e.Grade != "" && !strings.HasSuffix(text, "grade "+e.Grade) {
+			text += ", grade " + e.Grade
+		}
+		field(b, head, text)
 		head = ""
 	}
-	field(&b, "Raw", rawLines(it))
-	field(&b, "Hint", it.Hint)
-	field(&b, "Id", it.ID)
-	_, err = io.WriteString(w, b.String())
-	return err
+	field(b, "Raw", rawLines(it))
+	field(b, "Hint", c.todo(it))
+	field(b, "Id", it.ID)
+}
+
+// mostRaw bounds how many lines of the record are printed of one item, and rawWidth how much of each.
+const mostRaw, rawWidth = 12, 2000
+
+// raw writes the lines of the record that an item's evidence comes from, as they are there.
+func raw(b *strings.Builder, dir string, it *Item) error {
+	lines := it.lines()
+	if len(lines) == 0 {
+		return nil
+	}
+	f, err := os.Open(filepath.Join(dir, EventsFile))
+	if err != nil {
+		return fmt.Errorf("opening the record: %w", err)
+	}
+	defer f.Close()
+	in := bufio.NewReaderSize(f, 1<<18)
+	for n, shown := 1, 0; len(lines) > 0 && shown < mostRaw; n++ {
+		line, err := in.ReadString('\n')
+		if n == lines[0] {
+			text := []rune(PlainText(strings.TrimSuffix(line, "\n")))
+			if len(text) > rawWidth {
+				text = append(text[:rawWidth], '…')
+			}
+			fmt.Fprintf(b, " %s:%d  %s\n", EventsFile, n, string(text))
+			lines, shown = lines[1:], shown+1
+		}
+		if err != nil {
+			break
+		}
+	}
+	return nil
 }
 
 func earned(i *Item) string {
@@ -127,17 +224,22 @@ func field(b *strings.Builder, name, text string) {
 	Paragraph(b, fmt.Sprintf(" %-10s ", name), text)
 }
 
-// rawLines names the lines of the record that an item's evidence comes from.
-func rawLines(it *Item) string {
+// lines returns the lines of the record that an item's evidence comes from, in order.
+func (i *Item) lines() []int {
 	var lines []int
-	for _, e := range it.Evidence {
+	for _, e := range i.Evidence {
 		lines = append(lines, e.Lines...)
 	}
+	slices.Sort(lines)
+	return slices.Compact(lines)
+}
+
+// rawLines names the lines of the record that an item's evidence comes from.
+func rawLines(it *Item) string {
+	lines := it.lines()
 	if len(lines) == 0 {
 		return ""
 	}
-	slices.Sort(lines)
-	lines = slices.Compact(lines)
 	const most = 12
 	words := make([]string, 0, most)
 	for i, n := range lines {

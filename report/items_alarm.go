@@ -11,8 +11,8 @@ import (
 
 // quiet judges that an alarm which must not fire did not, from the first onset to the end of the run; in a scenario without
 // a fault, from its begin. One that fired before all that proves nothing: it may be why it is quiet no longer.
-func (j *judge) quietAlarm(p *AlarmPlan) Item {
-	it := Item{ID: "alarm." + p.Name + ".quiet", Title: p.Name + " stays quiet", Weight: weight(p.Weight), Required: p.Required,
+func (j *judge) quietAlarm(p *AlarmPlan) (it Item) {
+	it = Item{ID: "alarm." + p.Name + ".quiet", Title: p.Name + " stays quiet", Weight: weight(p.Weight), Required: p.Required,
 		Measured: "unknown", Limit: "–", Expected: p.Name + " does not fire while the game day lasts", absence: true}
 	a := j.tl.alarmSource(p.Source)
 	if found, line := j.absent(p.Name); found != nil {
@@ -102,11 +102,12 @@ func (j *judge) carried(f *alarmFinding) []Item {
 func (j *judge) says(f *alarmFinding, what, title, expected string, wrong func(episode) []string) Item {
 	it := f.item(what, title, time.Duration(0))
 	it.Limit, it.Expected = "–", f.plan.Name+" "+expected+" when it fires"
-	if f.barred(&it) {
+	if j.barred(f, &it) {
 		return it
 	}
 	if f.first == nil {
 		it.unknown("it was not seen to fire")
+		j.sourceOfAlarms(&it, f.account)
 		return it
 	}
 	var all []string

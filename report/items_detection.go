@@ -27,6 +27,9 @@ func (j *judge) detection() []Item {
 		if a.PagesVia != "" && a.PagesWithin > 0 {
 			out = append(out, j.paged(f))
 		}
+		if a.First {
+			out = append(out, j.firstToPage(f))
+		}
 		if a.ClearsWithin > 0 {
 			out = append(out, j.cleared(f))
 		}
@@ -36,6 +39,9 @@ func (j *judge) detection() []Item {
 		out = append(out, j.carried(f)...)
 	}
 	if it, ok := j.noise(); ok {
+		out = append(out, it)
+	}
+	if it, ok := j.perPerson(); ok {
 		out = append(out, it)
 	}
 	return out
@@ -53,9 +59,9 @@ func (f *alarmFinding) item(what, title string, within time.Duration) Item {
 	return it
 }
 
-func (j *judge) fired(f *alarmFinding) Item {
+func (j *judge) fired(f *alarmFinding) (it Item) {
 	p := f.plan
-	it := f.item("fired", "fired", p.FiresWithin)
+	it = f.item("fired", "fired", p.FiresWithin)
 	it.timed(ClockDetect, p.Name, "the onset of "+p.Cause)
 	it.runs(f.t0)
 	it.Expected = fmt.Sprintf("%s fires within %s of the onset of %s", p.Name, it.Limit, p.Cause)
@@ -64,7 +70,7 @@ func (j *judge) fired(f *alarmFinding) Item {
 		it.Hint = f.skipHint
 		return it
 	}
-	it.saw("guard", fmt.Sprintf("%s took effect at %s", p.Cause, j.tl.around(f.t0)), f.cause.lines()...)
+	it.sawAs("A", "guard", fmt.Sprintf("%s took effect at %s", p.Cause, j.tl.around(f.t0)), f.cause.lines()...)
 	defer j.sourceOfAlarms(&it, f.account)
 	if a, line := j.absent(p.Name); a != nil && f.first == nil {
 		it.Measured = "never"
@@ -87,14 +93,16 @@ func (j *judge) fired(f *alarmFinding) Item {
 				"or keep the run going for longer.", p.Source, p.Name)
 			return it
 		}
-		j.episodeSeen(&it, f.first)
-		it.within(f.first.Firing.Sub(f.t0))
+		proof := f.proofOf(p.FiresWithin)
+		j.episodeSeen(&it, proof)
+		it.within(proof.Firing.Sub(f.t0))
 		if it.Outcome == clock.Missed && f.class == ClassUnobserved {
 			it.unknown("it fired late, but " + f.gap(p.FiresWithin) + ": an earlier episode may have gone unseen")
 		}
 		if it.Outcome == clock.Missed {
 			it.Hint = f.lateHint()
 		}
+		j.attribute(f, &it, f.tainted(proof.Key))
 	case ClassPreexisting, ClassPrimed:
 		j.episodeSeen(&it, f.masked)
 		it.unknown(f.maskedWhy())
@@ -124,13 +132,15 @@ func (j *judge) absent(alarm string) (*Found, int) {
 }
 
 // barred makes an item unknown that cannot be judged: its cause was never injected, or the alarm was there before.
-func (f *alarmFinding) barred(it *Item) bool {
+func (j *judge) barred(f *alarmFinding, it *Item) bool {
 	switch {
 	case f.skip != "":
 		it.unknown(f.skip)
 		it.Hint = f.skipHint
 	case f.masked != nil:
 		it.unknown(f.maskedWhy())
+		j.episodeSeen(it, f.masked)
+		j.sourceOfAlarms(it, f.account)
 	default:
 		return false
 	}
@@ -175,7 +185,7 @@ func (j *judge) episodeSeen(it *Item, e *episode) {
 	if len(e.SuppressedBy) > 0 {
 		words = append(words, "held back by "+j.people.scrub(list(e.SuppressedBy)))
 	}
-	it.saw(e.Source, e.name()+": "+strings.Join(words, ", "), e.lines...)
+	it.sawAs(j.tl.alarmSource(e.Source).grade(), e.Source, e.name()+": "+strings.Join(words, ", "), e.lines...)
 }
 
 // sourceOfAlarms adds how well a source could be read.
@@ -203,30 +213,36 @@ func offsetWords(o clock.Offset) string {
 }
 
 // cleared judges that the alarm went quiet after its cause was gone.
-func (j *judge) cleared(f *alarmFinding) Item {
+func (j *judge) cleared(f *alarmFinding) (it Item) {
 	p := f.plan
-	it := f.item("cleared", "cleared", p.ClearsWithin)
+	it = f.item("cleared", "cleared", p.ClearsWithin)
 	it.timed(ClockClear, p.Name, "the end of "+p.Cause)
 	it.runs(f.gone)
 	it.Expected = fmt.Sprintf("%s is quiet again within %s of the end of %s", p.Name, it.Limit, p.Cause)
-	if f.barred(&it) {
+	if j.barred(f, &it) {
 		return it
 	}
 	switch {
 	case f.first == nil:
 		it.unknown("it was not seen to fire, so nothing could clear")
+		j.sourceOfAlarms(&it, f.account)
 		return it
 	case f.gone.IsZero():
+		j.episodeSeen(&it, f.first)
 		it.unknown(p.Cause + " is not proven to be gone")
 		return it
 	}
-	it.saw("guard", fmt.Sprintf("%s was gone at %s", p.Cause, j.tl.around(f.gone)), f.cause.lines()...)
+	it.sawAs("A", "guard", fmt.Sprintf("%s was gone at %s", p.Cause, j.tl.around(f.gone)), f.cause.lines()...)
 	defer j.sourceOfAlarms(&it, f.account)
 	last := lastToEnd(f.own)
 	j.episodeSeen(&it, &last)
 	need := clock.Span{Start: f.gone.Lo, End: f.gone.Hi.Add(p.ClearsWithin)}
 	if !last.Ended.IsZero() {
 		j.clearedAt(&it, f, last)
+		if it.Outcome == clock.Missed && !f.account.watch().all(need) {
+			it.unknown("it ended late, but it may have been quiet in between, and have come back unseen: " + f.gapIn(need))
+			return it
+		}
 		if it.Outcome == clock.Met {
 			need.Start, need.End = last.Ended.Lo, earlierOf(f.window.End, f.account.End)
 		}
@@ -301,11 +317,12 @@ func (j *judge) flaps(f *alarmFinding) Item {
 	it.Limit, it.absence = count(*p.MaxFlaps, "flap"), true
 	it.Expected = fmt.Sprintf("%s comes and goes at most %s while %s is felt", p.Name, count(*p.MaxFlaps,
 		"time")+" more than once", p.Cause)
-	if f.barred(&it) {
+	if j.barred(f, &it) {
 		return it
 	}
 	if f.first == nil {
 		it.unknown("it was not seen to fire, so it could not flap")
+		j.sourceOfAlarms(&it, f.account)
 		return it
 	}
 	episodes, surely := map[string]int{}, map[string]int{}

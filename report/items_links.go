@@ -12,7 +12,7 @@ import (
 func (j *judge) linked(f *alarmFinding) Item {
 	it := f.item("links", "its links answer", time.Duration(0))
 	it.Limit, it.Expected = "–", fmt.Sprintf("%s carries %s, and the address answers", f.plan.Name, list(f.plan.Links))
-	if f.barred(&it) {
+	if j.barred(f, &it) {
 		return it
 	}
 	if f.first == nil {
@@ -87,7 +87,7 @@ func (j *judge) answered(it *Item, alarm, name string) (dead, unsure []string) {
 func (j *judge) routed(f *alarmFinding) Item {
 	it := f.item("receiver", "goes to "+f.plan.Receiver, time.Duration(0))
 	it.Limit, it.Expected = "–", fmt.Sprintf("%s is routed to %s", f.plan.Name, f.plan.Receiver)
-	if f.barred(&it) {
+	if j.barred(f, &it) {
 		return it
 	}
 	source := f.plan.Source

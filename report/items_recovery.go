@@ -58,7 +58,7 @@ func (j *judge) restarted(p *FaultPlan) Item {
 			return it
 		}
 		l := in.Back.Sub(in.Onset)
-		it.saw("guard", fmt.Sprintf("%s was back at %s, %s after the onset%s", in.Place, j.tl.around(in.Back), latency(l),
+		it.sawAs("A", "guard", fmt.Sprintf("%s was back at %s, %s after the onset%s", in.Place, j.tl.around(in.Back), latency(l),
 			j.effectWords(in.BackEffect)), in.Lines...)
 		if slowest == nil || l.Hi > slowest.Hi {
 			slowest = &l
@@ -95,7 +95,7 @@ func (in *InjectionLife) notBack() string {
 
 // neverBack judges a target that is not back: missed when it had its time, otherwise unknown.
 func (j *judge) neverBack(it *Item, in *InjectionLife, why string) {
-	it.saw("guard", fmt.Sprintf("%s: %s by the end of the record at %s", in.Place, why, j.tl.stamp(j.tl.End)), in.Lines...)
+	it.sawAs("A", "guard", fmt.Sprintf("%s: %s by the end of the record at %s", in.Place, why, j.tl.stamp(j.tl.End)), in.Lines...)
 	it.Measured = "never"
 	switch {
 	case !in.Back.IsZero():
@@ -156,7 +156,7 @@ func (j *judge) judgeSteady(it *Item, f *FaultLife, from clock.Interval) {
 	if r.found {
 		l := r.at.Sub(from)
 		l.Lo = max(0, l.Lo)
-		it.saw("traffic", "the steady state holds from "+j.tl.around(r.at)+" on")
+		it.sawAs("A", "traffic", "the steady state holds from "+j.tl.around(r.at)+" on")
 		if it.Within > 0 {
 			it.within(l)
 		} else {
@@ -172,7 +172,7 @@ func (j *judge) judgeSteady(it *Item, f *FaultLife, from clock.Interval) {
 		return
 	}
 	if !r.seen.IsZero() && len(r.failed) > 0 {
-		it.saw("traffic", fmt.Sprintf("%s did not hold: %s", list(r.failed), r.last))
+		it.sawAs("A", "traffic", fmt.Sprintf("%s did not hold: %s", list(r.failed), r.last))
 	}
 	it.Measured = "not seen"
 	deadline := from.Hi.Add(it.Within)

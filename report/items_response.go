@@ -202,7 +202,7 @@ func (j *judge) responseSeen(it *Item, e responseEvent) {
 	if e.Grade != "" {
 		text += ", grade " + e.Grade
 	}
-	it.saw(e.Source, text, e.line)
+	it.sawAs(e.Grade, e.Source, text, e.line)
 }
 
 // sourceOfResponses adds how well a source could be read.
@@ -572,7 +572,7 @@ func (j *judge) resolved(p *paging) Item {
 	if it.Outcome == clock.Met && p.pages.doubt != "" {
 		it.unknown(p.pages.doubt)
 	}
-	if p.pages.unseen || p.pages.perhaps != nil && p.pages.perhaps.Page != p.first.Page {
+	if p.pages.unseen || p.pages.several {
 		it.unknown("another page may have been the first to reach somebody, and whether that was resolved is not known")
 	}
 	if it.Outcome == clock.Missed && at == nil {

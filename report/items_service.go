@@ -150,7 +150,7 @@ func (j *judge) evaluate(it *Item, e ExpectPlan, spans []clock.Span) {
 			return
 		}
 	}
-	it.saw("traffic", fmt.Sprintf("%s in %s: %s", count(r.n, "window"), span(total(spans)), it.Measured))
+	it.sawAs("A", "traffic", fmt.Sprintf("%s in %s: %s", count(r.n, "window"), span(total(spans)), it.Measured))
 	v := e.That.Eval(r)
 	switch {
 	case !v.Known || !v.IsBool:

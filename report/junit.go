@@ -120,6 +120,9 @@ func itemCase(c *Scorecard, it *Item) JUnitCase {
 	}
 	lines := []string{"expected: " + it.Expected, "measured: " + it.Measured + " (limit " + it.Limit + ")",
 		"points: " + pointWords(it)}
+	if o := it.Override; o != nil {
+		lines = append(lines, fmt.Sprintf("override: %s by %s: %s", it.Outcome, o.By, o.Reason), "gameday: "+o.words())
+	}
 	for _, e := range it.Evidence {
 		lines = append(lines, "saw: "+e.Source+": "+e.Text)
 	}

@@ -67,7 +67,7 @@ func (j *judge) mitigated(p *paging) Item {
 	c := j.cameBack(f, onset)
 	deadline := onset.Hi.Add(it.Within)
 	if c.said != "" {
-		it.saw("traffic", fmt.Sprintf("%s: %s", j.tl.stamp(c.last), c.said))
+		it.sawAs("A", "traffic", fmt.Sprintf("%s: %s", j.tl.stamp(c.last), c.said))
 	}
 	it.Measured = "not seen"
 	switch {
@@ -88,7 +88,7 @@ func (j *judge) mitigated(p *paging) Item {
 	default:
 		l := c.at.Sub(onset)
 		l.Lo = max(0, l.Lo)
-		it.saw("traffic", fmt.Sprintf("the steady state holds from %s on, %s", j.tl.around(c.at), j.stoodThen(f, c.at)))
+		it.sawAs("A", "traffic", fmt.Sprintf("the steady state holds from %s on, %s", j.tl.around(c.at), j.stoodThen(f, c.at)))
 		it.within(l)
 		if it.Outcome == clock.Missed {
 			it.Hint = "It came back late: what could have been done sooner, such as turning the affected part off?"

@@ -18,7 +18,7 @@ import (
 // because there was nothing to tell apart, but any noise costs the whole part.
 //
 // One alarm that several sources report (a rule engine and the router behind it) counts once: n is, for each alarm
-// name, the most episodes that any one source has.
+// name, the most episodes that any one source has. Where the plan says which labels page, an episode without them counts a fifth.
 func (j *judge) noise() (Item, bool) {
 	plan := j.plan.Noise
 	if plan == nil {
@@ -30,11 +30,11 @@ func (j *judge) noise() (Item, bool) {
 	it := Item{ID: "noise", Title: "nothing else paged", Weight: weight(plan.Weight), Limit: count(plan.AtMost, "page"),
 		Expected: "no alarm fires that nobody expected: at most " + count(plan.AtMost, "page")}
 	perName, surely := map[string]map[string]int{}, map[string]map[string]int{}
-	add := func(to map[string]map[string]int, name, source string) {
-		if to[name] == nil {
-			to[name] = map[string]int{}
+	add := func(to map[string]map[string]int, e *episode) {
+		if to[e.name()] == nil {
+			to[e.name()] = map[string]int{}
 		}
-		to[name][source]++
+		to[e.name()][e.Source] += plan.units(e)
 	}
 	for _, a := range j.tl.Alarms {
 		for i := range a.Episodes {
@@ -50,21 +50,29 @@ func (j *judge) noise() (Item, bool) {
 				continue
 			}
 			j.episodeSeen(&it, e)
-			add(perName, e.name(), a.Source)
+			if plan.units(e) == noPage {
+				it.Evidence[len(it.Evidence)-1].Text += " (pages nobody: counts a fifth)"
+			}
+			add(perName, e)
 			if !j.perhapsNoise(e) {
-				add(surely, e.name(), a.Source)
+				add(surely, e)
 			}
 		}
 		j.sourceOfAlarms(&it, &a)
 	}
 	n, sure := most(perName), most(surely)
 	j.judgeNoise(&it, plan, n, sortedKeys(perName))
-	if it.Outcome == clock.Missed && sure <= plan.AtMost {
+	if it.Outcome == clock.Missed && sure <= plan.AtMost*wholePage {
 		it.unknown("it cannot be told of all of them that they fired after the onset, and paged")
 	} else if it.Outcome == clock.Missed && sure < n && !j.null() {
-		it.best = max(0, 1-float64(sure-plan.AtMost)/float64(1+j.mustFire()))
+		it.best = j.noiseWorth(sure, plan)
 	}
 	return it, true
+}
+
+// noiseWorth is what so many fifths of a page are worth, when they are too many.
+func (j *judge) noiseWorth(n int, plan *NoisePlan) float64 {
+	return max(0, 1-(float64(n)/wholePage-float64(plan.AtMost))/float64(1+j.mustFire()))
 }
 
 // most adds up, for each alarm name, the most episodes that any one source has.
@@ -106,18 +114,21 @@ func (j *judge) mustFire() (n int) {
 }
 
 func (j *judge) judgeNoise(it *Item, plan *NoisePlan, n int, names []string) {
-	it.Count = &n
-	it.Measured = strings.Join(append([]string{count(n, "page")}, names...), ", ")
-	if j.null() && n <= plan.AtMost {
+	if n%wholePage == 0 {
+		pages := n / wholePage
+		it.Count = &pages
+	}
+	it.Measured = strings.Join(append([]string{unitWords(n)}, names...), ", ")
+	if j.null() && n <= plan.AtMost*wholePage {
 		it.Weight = 0
 	}
-	if n > plan.AtMost {
-		it.Title = "noise: " + count(n, "page") + " nobody expected"
+	if n > plan.AtMost*wholePage {
+		it.Title = "noise: " + unitWords(n) + " nobody expected"
 		it.Measured = strings.Join(names, ", ")
 		it.Class = ClassFalseAlarm
 		it.missed(fmt.Sprintf("%s fired, and nobody expected it", list(names)))
 		if !j.null() {
-			it.Value = max(0, 1-float64(n-plan.AtMost)/float64(1+j.mustFire()))
+			it.Value = j.noiseWorth(n, plan)
 		}
 		it.Hint = j.noiseHint(names)
 		return

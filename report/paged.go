@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"gameday/clock"
@@ -17,10 +18,11 @@ func (j *judge) paged(f *alarmFinding) Item {
 	it.runs(f.t0)
 	it.Expected = fmt.Sprintf("a page about %s leaves %s within %s of the onset of %s", p.Name, p.PagesVia, it.Limit,
 		p.Cause)
-	if f.barred(&it) {
+	if j.barred(f, &it) {
 		return it
 	}
 	if f.first == nil && f.class == ClassUnobserved {
+		j.sourceOfAlarms(&it, f.account)
 		it.unknown("whether it was there before " + p.Cause + " cannot be told: " + f.gap(p.PagesWithin))
 		return it
 	}
@@ -41,6 +43,7 @@ func (j *judge) paged(f *alarmFinding) Item {
 		} else if f.class == ClassLate {
 			it.Class = ClassHit
 		}
+		j.attribute(f, &it, via.tainted(f))
 		return it
 	}
 	via.evidence(&it)
@@ -90,6 +93,14 @@ func (r *route) evidence(it *Item) {
 
 func (r *route) gap(need clock.Span) string {
 	return gap(r.source, r.spans, r.why, r.end, need, r.asked)
+}
+
+// tainted reports whether the page may be one about an instance of the alarm that fired before any fault too.
+func (r *route) tainted(f *alarmFinding) bool {
+	if e, ok := r.page.(*episode); ok && e.Source == f.plan.Source {
+		return f.tainted(e.Key)
+	}
+	return len(f.own) == 0 && len(f.quiet) > 0 || slices.ContainsFunc(f.own, func(e episode) bool { return f.tainted(e.Key) })
 }
 
 // route finds the first page about an alarm after the onset, in a source of alarms or of responses.

@@ -182,6 +182,8 @@ type AlarmPlan struct {
 	PagesWithin  time.Duration `json:"pages_within,omitempty"`
 	ClearsWithin time.Duration `json:"clears_within,omitempty"`
 	MaxFlaps     *int          `json:"max_flaps,omitempty"`
+	// First says that no other alarm may page before it, once its cause took effect.
+	First bool `json:"first,omitempty"`
 	// Quiet says that the alarm must not fire at all. It has no cause and no limits then.
 	Quiet bool `json:"quiet,omitempty"`
 	// Labels are those that the alarm must have when it fires, beside those it is known by, and Annotations the names of those
@@ -205,6 +207,10 @@ type NoisePlan struct {
 	Allow  []string          `json:"allow,omitempty"`  // alert names that are never noise
 	AtMost int               `json:"at_most"`          // unexpected pages still without loss
 	Weight float64           `json:"weight,omitempty"` // 0 is 1
+	// Pages are the labels of those that page, of all that are watched; what has others counts a fifth. Empty: all page.
+	Pages map[string]string `json:"pages,omitempty"`
+	// PerPerson is how many pages anybody may get in the run; nil when that is not asked.
+	PerPerson *int `json:"per_person,omitempty"`
 	// Collateral are the labels of alarms on declared dependents of the faulted targets: reported, not penalised.
 	Collateral []map[string]string `json:"collateral,omitempty"`
 

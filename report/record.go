@@ -52,6 +52,7 @@ const (
 	Recovered       EventKind = "recovered"       // Comeback: the target came back by itself
 	AlarmSeen       EventKind = "alarm"           // AlarmSighting
 	AlarmHistory    EventKind = "alarm_history"   // AlarmRecord: the source's own account, the truth
+	AlarmBefore     EventKind = "alarm_past"      // AlarmPast: of the time before the run
 	ResponseSeen    EventKind = "response"        // responders.Event
 	ResponseRecord  EventKind = "response_record" // ResponseAccount
 	OnCallSeen      EventKind = "on_call"         // OnCallRecord
@@ -63,6 +64,7 @@ const (
 	GeneratorSaid   EventKind = "generator"       // GeneratorNote
 	CapacityStepped EventKind = "capacity_step"   // CapacityStep
 	CapacityFound   EventKind = "capacity"        // CapacityAnswer
+	Overrode        EventKind = "override"        // Override: what somebody decided in place of the record, after the run
 	Noted           EventKind = "note"            // Note: something worth knowing that is nobody's verdict
 	RunEnded        EventKind = "run_ended"       // Ended
 )
@@ -91,13 +93,14 @@ type Found struct {
 	Absent string `json:"absent,omitempty"`
 }
 
-// Phase is one of the four parts of a run.
+// Phase is one of the parts of a run.
 type Phase string
 
 // The phases, in order.
 const (
 	Baseline Phase = "baseline"
 	Ramp     Phase = "ramp"
+	Control  Phase = "control" // the load's traffic without a fault, in runs that have one
 	Load     Phase = "load"
 	Recovery Phase = "recovery"
 )

@@ -39,14 +39,21 @@ func Score(rec *Record) *Scorecard {
 	if e := j.tl.Ended; e != nil {
 		c.End, c.EndError = e.Reason, j.people.scrub(e.Error)
 	}
-	c.Parts = tally(parts, rec.Plan.Score.Weights)
-	c.sum()
+	j.ground(parts)
 	c.Safety = j.safety()
 	c.Residue = len(c.Safety.Residue) > 0
+	parts = j.override(c, parts)
+	gradeItems(parts)
+	c.Parts = tally(parts, rec.Plan.Score.Weights)
+	c.sum()
 	c.judge()
 	c.Why = j.reasons(c)
+	if rests := c.restsOn(); rests != "" {
+		c.Why = append(c.Why, rests)
+	}
 	c.Next = advice(c)
 	j.advise(c)
+	c.Objectives, c.Detected = j.objectives(c), j.detected(c)
 	c.Exit = c.ExitCode()
 	j.facts(c)
 	return c
@@ -264,6 +271,18 @@ func (i *Item) within(l clock.Latency) {
 		i.Why = "it took " + latency(l) + ", and the limit is " + span(i.Within)
 	case clock.Unknown:
 		i.Why = "it took " + latency(l) + ", too close to the limit of " + span(i.Within) + " to tell"
+	}
+}
+
+// ground gives items of which nothing was seen what is known of their fault: that it was tried, and what came of it.
+func (j *judge) ground(parts []PartScore) {
+	for p := range parts {
+		for i := range parts[p].Items {
+			it := &parts[p].Items[i]
+			if f := j.tl.Fault(it.cause); len(it.Evidence) == 0 && f != nil && f.attempted() && f.Onset().IsZero() {
+				it.sawAs("A", "guard", f.Name+" was tried: "+j.people.scrub(f.failure(j.complete())), f.lines()...)
+			}
+		}
 	}
 }
 

@@ -32,15 +32,21 @@ type Scorecard struct {
 	Low      float64 `json:"low"`      // the score if everything unknown was missed
 	High     float64 `json:"high"`     // the score if everything unknown was met in full
 	Coverage float64 `json:"coverage"` // share of the points that could be judged, 0 to 1
-	Pass     float64 `json:"pass"`     // the pass mark
+	// Machine is set when people decided items in gameday's place.
+	Machine *Machine `json:"machine,omitempty"`
+	Pass    float64  `json:"pass"` // the pass mark
 
-	Parts   []PartScore `json:"parts"`
-	Safety  Safety      `json:"safety"`
-	Next    []Advice    `json:"next"`
-	Faults  []FaultFact `json:"faults"`
-	Alarms  []AlarmFact `json:"alarms"`
-	Sources []Source    `json:"sources"`
-	Engines []Engine    `json:"engines"`
+	Parts  []PartScore `json:"parts"`
+	Safety Safety      `json:"safety"`
+	Next   []Advice    `json:"next"`
+	// Detected are counts of how well alarms told what happened; nil where there was nothing to detect.
+	Detected *Detected `json:"detected,omitempty"`
+	// Objectives are rated by letters that are only suggested.
+	Objectives []Objective `json:"objectives"`
+	Faults     []FaultFact `json:"faults"`
+	Alarms     []AlarmFact `json:"alarms"`
+	Sources    []Source    `json:"sources"`
+	Engines    []Engine    `json:"engines"`
 	// Rules is what the run tells about the rules behind its alarms, and RuleLists which rules of each source fired.
 	Rules     []RuleAdvice `json:"rules,omitempty"`
 	RuleLists []RuleList   `json:"rule_lists,omitempty"`
@@ -99,10 +105,17 @@ type Item struct {
 	Within   time.Duration  `json:"within,omitempty"`
 	Clock    *Clock         `json:"clock,omitempty"` // of an item about when something happened
 
+	// Attribution is what speaks for and against the fault, of an alarm that fired or paged in time.
+	Attribution *Attribution `json:"attribution,omitempty"`
+
 	Expected string     `json:"expected"` // the promise, as a sentence
 	Why      string     `json:"why,omitempty"`
 	Hint     string     `json:"hint,omitempty"`
 	Evidence []Evidence `json:"evidence,omitempty"`
+	// Grade is that of the weakest evidence, "A" to "D"; empty when none has one.
+	Grade string `json:"grade,omitempty"`
+	// Override is set when somebody decided the outcome in gameday's place.
+	Override *Overridden `json:"override,omitempty"`
 
 	cause   string  // the fault that the item is about; empty when it is about none
 	best    float64 // of something late: its value by the shortest reading of the clocks
@@ -126,6 +139,7 @@ type Evidence struct {
 	Source string `json:"source"`
 	Text   string `json:"text"`
 	Lines  []int  `json:"lines,omitempty"` // of record.jsonl, from 1
+	Grade  string `json:"grade,omitempty"` // "A" to "D"; empty of what is about a source, not about what happened
 }
 
 // Safety is the gate that is not scored: what was injected must be gone.
@@ -290,7 +304,7 @@ const (
 	ClassStuck       Class = "stuck"       // it did not clear in time
 	ClassFalseAlarm  Class = "false_alarm" // nobody expected it
 	ClassCollateral  Class = "collateral"  // unexpected, on a declared dependent of the target: reported, not penalised
-	ClassBackground  Class = "background"  // it fired before the first fault too: reported, not penalised
+	ClassBackground  Class = "background"  // it fired before the first fault too: of an unexpected one reported, not penalised; of an expected one no proof
 )
 
 // matches reports whether labels satisfy a set of wanted labels, as alarms.Match does.

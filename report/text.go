@@ -23,6 +23,8 @@ type TextOptions struct {
 	Record string
 	// Page says that the report's page was written to the record's folder, as report.html; the last line then names it.
 	Page bool
+	// Raw has Explain print the lines of the record that evidence comes from.
+	Raw bool
 }
 
 // Text writes the scorecard for a terminal, at most 100 columns wide.
@@ -43,6 +45,8 @@ func Text(w io.Writer, c *Scorecard, o TextOptions) error {
 	if err := table(&b, c, p); err != nil {
 		return fmt.Errorf("drawing the scorecard: %w", err)
 	}
+	detections(&b, c)
+	suggestions(&b, c)
 	if len(c.Next) > 0 {
 		b.WriteString("\n Do next\n")
 		for i, a := range c.Next {
@@ -175,8 +179,14 @@ func partWords(p *PartScore) string {
 // noteWords are what stands behind the points of an item.
 func noteWords(i *Item) string {
 	var words []string
+	if i.Override != nil {
+		words = append(words, "overridden")
+	}
 	if i.Required {
 		words = append(words, "required")
+	}
+	if a := i.Attribution; a != nil && a.Strength == Weak && i.Outcome == clock.Met {
+		words = append(words, string(Weak))
 	}
 	switch {
 	case i.Outcome == clock.Missed && i.Value > 0 && i.Class != ClassFalseAlarm:

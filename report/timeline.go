@@ -96,7 +96,7 @@ func NewTimeline(rec *Record) *Timeline {
 	for _, e := range rec.Events {
 		t.Start = cmpTime(t.Start, e.At)
 		// A source's account may be asked for long after a run that was killed; it is not part of what happened.
-		told := e.Kind == AlarmHistory || e.Kind == ResponseRecord || e.Kind == RulesStudied || afterwards[e.Seq]
+		told := slices.Contains([]EventKind{AlarmHistory, ResponseRecord, RulesStudied, AlarmBefore, Overrode}, e.Kind) || afterwards[e.Seq]
 		if t.Ended == nil && !told && e.At.After(t.End) {
 			t.End = e.At
 		}

@@ -57,6 +57,7 @@ func (l *loader) scenario(named *namedBlock, labs map[string]*lab.Config, own []
 	d.targets(b)
 	d.faults(b)
 	d.alarms(b)
+	d.control(b)
 	d.noise(b)
 	d.responses(b)
 	d.aborts(b)

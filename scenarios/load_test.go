@@ -148,7 +148,7 @@ func TestEverything(t *testing.T) {
 	if s.Name != "checkout-loses-payments" || s.Owner != "team-checkout" || !s.Blind {
 		t.Errorf("head: %q %q %v", s.Name, s.Owner, s.Blind)
 	}
-	if want := (Timeline{30 * time.Second, 10 * time.Second, 3 * time.Minute, time.Minute}); s.Timeline != want {
+	if want := (Timeline{Baseline: 30 * time.Second, Ramp: 10 * time.Second, Load: 3 * time.Minute, Recovery: time.Minute}); s.Timeline != want {
 		t.Errorf("timeline %v, want %v", s.Timeline, want)
 	}
 	if got := s.Traffic[0]; got.Rate != 40 || got.Multiple != 4 {

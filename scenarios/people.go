@@ -66,6 +66,9 @@ func (d *decoding) alarm(a alarmBlock, faults []string) {
 		}
 		out.MaxFlaps = a.MaxFlaps
 	}
+	if out.First = a.First; a.First && !given(a.PagesVia) {
+		d.errorf(attrRange(a.Body, "first", a.DefRange), "First where?", "An alarm is the first to page in the source where its page is seen: say which one with pages_via and pages_within.")
+	}
 	out.Weight = d.weight(a.Weight, a.Body, a.DefRange)
 	out.Required = a.Required
 	d.out.Alarms = append(d.out.Alarms, out)
@@ -78,7 +81,7 @@ func (d *decoding) quiet(out *Alarm, a alarmBlock) {
 			"Without it the alarm must fire: fires_within says how soon.")
 		return
 	}
-	for _, name := range []string{"cause", "fires_within", "pages_via", "pages_within", "clears_within", "max_flaps", "labels", "annotations", "links", "receiver"} {
+	for _, name := range []string{"cause", "fires_within", "pages_via", "pages_within", "clears_within", "max_flaps", "first", "labels", "annotations", "links", "receiver"} {
 		if present(a.Body, name) {
 			d.errorf(attrRange(a.Body, name, a.DefRange), "Two expectations", "An alarm that must stay quiet has no %s. Use another alarm block for when it must fire.", name)
 		}
@@ -99,7 +102,20 @@ func (d *decoding) noise(b *scenarioBlock) {
 	if n.AtMost < 0 {
 		d.errorf(attrRange(n.Body, "at_most", n.DefRange), "Invalid at_most", "The budget of unexpected pages is 0 or more.")
 	}
+	if n.Person != nil && *n.Person < 0 {
+		d.errorf(attrRange(n.Body, "per_person", n.DefRange), "Invalid per_person", "Nobody can get fewer than 0 pages.")
+	}
+	if n.Person != nil && len(d.out.Responders) == 0 {
+		d.errorf(attrRange(n.Body, "per_person", n.DefRange), "Nobody knows who is paged", "per_person counts what responders sources tell, and the file "+
+			"declares none. Add one, or take it out.")
+	}
+	for _, k := range slices.Sorted(maps.Keys(n.Pages)) {
+		if v, both := n.Watch[k]; both && v != n.Pages[k] {
+			d.errorf(attrRange(n.Body, "pages", n.DefRange), "Nothing of what is watched pages", "What is watched has %s = %q, so that nothing of it has %q.", k, v, n.Pages[k])
+		}
+	}
 	out := Noise{Range: n.DefRange}
+	out.Pages, out.PerPerson = n.Pages, n.Person
 	out.Watch, out.Allow, out.AtMost, out.Weight = n.Watch, n.Allow, n.AtMost, d.weight(n.Weight, n.Body, n.DefRange)
 	d.out.Noise = &out
 }

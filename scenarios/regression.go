@@ -88,6 +88,9 @@ func (d *decoding) comparedPhases(out *Regression, r *regressionBlock) {
 		case p == string(report.Ramp):
 			d.errorf(at, "Nothing stands still in the ramp", "The load changes all the time in it, so it cannot be compared. "+
 				"The phases are %s.", list(known))
+		case p == string(report.Control):
+			d.errorf(at, "Nothing is done in the control phase", "It is there to see which alarms come without a fault; "+
+				"what its traffic shows is not compared. The phases are %s.", list(known))
 		case !slices.Contains(known, p):
 			d.errorf(at, "Unknown phase", "There is no phase %q.%s The phases are %s.", p, suggest(p, known), list(known))
 		case p == string(report.Recovery) && d.loadLasts > 0 && d.out.Timeline.Recovery == 0:

@@ -28,7 +28,9 @@ type Scenario struct {
 	Blind   bool // hide the faults until the run is over
 	Named   bool // keep people's names in reports
 
-	Timeline  Timeline
+	Timeline Timeline
+	// History is how long before the run sources are asked about what is expected of them; 0 asks nothing.
+	History   time.Duration
 	Traffic   []Traffic
 	Expects   []Expect
 	Search    SearchLimits // of `gameday capacity`
@@ -52,9 +54,9 @@ type Scenario struct {
 	Secrets      []Secret
 }
 
-// Timeline is how long each phase lasts.
+// Timeline is how long each phase lasts. Control is 0 in a scenario without one.
 type Timeline struct {
-	Baseline, Ramp, Load, Recovery time.Duration
+	Baseline, Ramp, Control, Load, Recovery time.Duration
 }
 
 // Start returns when a phase begins on the run's clock, if every phase takes its planned time.
@@ -62,17 +64,21 @@ func (t Timeline) Start(p report.Phase) time.Duration {
 	switch p {
 	case report.Ramp:
 		return t.Baseline
-	case report.Load:
+	case report.Control:
 		return t.Baseline + t.Ramp
+	case report.Load:
+		return t.Baseline + t.Ramp + t.Control
 	case report.Recovery:
-		return t.Baseline + t.Ramp + t.Load
+		return t.Baseline + t.Ramp + t.Control + t.Load
 	default:
 		return 0
 	}
 }
 
 // Length returns the planned length of the whole run.
-func (t Timeline) Length() time.Duration { return t.Baseline + t.Ramp + t.Load + t.Recovery }
+func (t Timeline) Length() time.Duration {
+	return t.Baseline + t.Ramp + t.Control + t.Load + t.Recovery
+}
 
 // Traffic is one stream of requests.
 type Traffic struct {

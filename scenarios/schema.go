@@ -57,6 +57,7 @@ type scenarioBlock struct {
 	Names     bool            `hcl:"names,optional"`
 	Lab       hcl.Expression  `hcl:"lab,optional"`
 	Timeline  []timelineBlock `hcl:"timeline,block"`
+	Control   []controlBlock  `hcl:"control,block"`
 	Traffic   []trafficBlock  `hcl:"traffic,block"`
 	Steady    []expectsBlock  `hcl:"steady_state,block"`
 	Capacity  []capacityBlock `hcl:"capacity,block"`
@@ -77,6 +78,13 @@ type timelineBlock struct {
 	Ramp     string    `hcl:"ramp,optional"`
 	Load     string    `hcl:"load"`
 	Recovery string    `hcl:"recovery"`
+	DefRange hcl.Range `hcl:",def_range"`
+	Body     hcl.Body  `hcl:",body"`
+}
+
+type controlBlock struct {
+	For      *string   `hcl:"for,optional"`
+	History  *string   `hcl:"history,optional"`
 	DefRange hcl.Range `hcl:",def_range"`
 	Body     hcl.Body  `hcl:",body"`
 }
@@ -171,6 +179,7 @@ type alarmBlock struct {
 	PagesWithin  *string           `hcl:"pages_within,optional"`
 	ClearsWithin *string           `hcl:"clears_within,optional"`
 	MaxFlaps     *int              `hcl:"max_flaps,optional"`
+	First        bool              `hcl:"first,optional"`
 	Expect       *string           `hcl:"expect,optional"`
 	Labels       map[string]string `hcl:"labels,optional"`
 	Annotations  []string          `hcl:"annotations,optional"`
@@ -186,6 +195,8 @@ type noiseBlock struct {
 	Watch    map[string]string `hcl:"watch"`
 	Allow    []string          `hcl:"allow,optional"`
 	AtMost   int               `hcl:"at_most,optional"`
+	Pages    map[string]string `hcl:"pages,optional"`
+	Person   *int              `hcl:"per_person,optional"`
 	Weight   *float64          `hcl:"weight,optional"`
 	DefRange hcl.Range         `hcl:",def_range"`
 	Body     hcl.Body          `hcl:",body"`

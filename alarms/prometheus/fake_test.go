@@ -23,6 +23,7 @@ type fake struct {
 	mu      sync.Mutex
 	ahead   time.Duration // of its clock
 	rules   string        // JSON list of groups
+	alerts  string        // JSON list of those that are active
 	refuse  []int         // statuses of the next answers
 	body    string        // instead of every answer, when not empty
 	hang    chan struct{} // answers wait for it, when not nil
@@ -54,7 +55,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(r.URL.Path, "/rules"):
 		fmt.Fprintf(w, `{"status":"success","data":{"groups":[%s]}}`, f.rules)
 	case strings.HasSuffix(r.URL.Path, "/alerts"):
-		fmt.Fprint(w, `{"status":"success","data":{"alerts":[]}}`)
+		fmt.Fprintf(w, `{"status":"success","data":{"alerts":[%s]}}`, f.alerts)
 	case r.URL.Query().Get("query") == "time()":
 		now := float64(time.Now().Add(f.ahead).UnixMilli()) / 1000
 		fmt.Fprintf(w, `{"status":"success","data":{"resultType":"scalar","result":[%.3f,"%.3f"]}}`, now, now)
@@ -169,6 +170,32 @@ func TestBroken(t *testing.T) {
 	_, c, err := s.History(t.Context(), clock.Span{Start: start, End: time.Now()})
 	if err != nil || len(c.Why) == 0 || !strings.Contains(c.Why[len(c.Why)-1], "no rule is named Down") {
 		t.Errorf("coverage %+v, %v", c, err)
+	}
+}
+
+// TestPast reads the time before the run: nothing at all where the server was not at work, and an error where it cannot be read or
+// has no series of what it raises.
+func TestPast(t *testing.T) {
+	f := &fake{rules: group("Down", "ok", time.Now())}
+	s := faked(t, f, Config{Poll: "20ms"})
+	if _, err := s.Preflight(t.Context(), []alarms.Expectation{expectation("Down")}); err != nil {
+		t.Fatal(err)
+	}
+	span := clock.Span{Start: time.Now().Add(-time.Hour), End: time.Now()}
+	if episodes, c, err := s.Past(t.Context(), span); err != nil || len(episodes) != 0 || len(c.Spans) != 0 {
+		t.Errorf("%v, %+v, %v", episodes, c, err)
+	}
+	w := watch(t, s)
+	f.set(func(f *fake) {
+		f.alerts = `{"labels":{"alertname":"Down","severity":"page"},"state":"firing","activeAt":"2026-11-20T14:00:00Z"}`
+	})
+	promrig.Eventually(t, 5*time.Second, "an alarm", func() bool { return w.count("Down", alarms.StateFiring) == 1 })
+	if _, _, err := s.Past(t.Context(), span); err == nil || !strings.Contains(err.Error(), "keeps no history") {
+		t.Errorf("it raises alarms without series: %v", err)
+	}
+	f.set(func(f *fake) { f.body = `{"status":"success","data":{"resultType":"matrix","result":[` })
+	if _, _, err := s.Past(t.Context(), span); err == nil {
+		t.Error("an answer that is cut off is an empty past")
 	}
 }
 

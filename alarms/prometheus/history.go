@@ -64,6 +64,37 @@ func (s *Source) History(ctx context.Context, span clock.Span) ([]alarms.Episode
 	return within(episodes, span), s.coverage(p, span, offset), nil
 }
 
+// Past returns the episodes that overlap a span before the run, from the series alone. A server that raises alarms whose
+// series it does not have keeps no history, and that is an error.
+func (s *Source) Past(ctx context.Context, span clock.Span) ([]alarms.Episode, alarms.Coverage, error) {
+	offset, err := s.measure(ctx)
+	if err != nil {
+		return nil, alarms.Coverage{}, fmt.Errorf("reading the history of %s: %w", s.name, err)
+	}
+	p, err := s.read(ctx, clock.Span{Start: span.Start, End: time.Now()}, offset)
+	if err != nil {
+		return nil, alarms.Coverage{}, fmt.Errorf("reading the history of %s: %w", s.name, err)
+	}
+	var episodes []alarms.Episode
+	known := map[string]bool{}
+	for _, l := range p.lines {
+		known[l.key] = true
+		for _, e := range l.episodes(p, offset) {
+			e.Source, e.Key, e.Labels = s.name, l.key, l.labels
+			episodes = append(episodes, e)
+		}
+	}
+	for _, e := range s.memory.Episodes(s.name) {
+		if !known[e.Key] && !e.Firing.IsZero() {
+			return nil, alarms.Coverage{}, fmt.Errorf("%s keeps no history of its alarms: %s fired, and there is no series %s of it", s.name,
+				e.Key, alertsSeries)
+		}
+	}
+	c := s.coverage(p, span, offset)
+	c.Spans = looks.Clip(c.Spans, span)
+	return within(episodes, span), c, nil
+}
+
 // read asks the server for everything that History needs.
 func (s *Source) read(ctx context.Context, span clock.Span, offset clock.Offset) (*past, error) {
 	asked := time.Now()

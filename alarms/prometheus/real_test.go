@@ -202,6 +202,19 @@ func realPhases(t *testing.T, program promrig.Program) {
 	if len(of(episodes, "Noise")) != 1 || len(of(episodes, "Ticket")) != 0 {
 		t.Errorf("the noise watch found %v and %v", of(episodes, "Noise"), of(episodes, "Ticket"))
 	}
+	// To one who comes now, all that is the past.
+	later := source(t, Config{URL: p.URL}, nil)
+	if _, err := later.Preflight(t.Context(), []alarms.Expectation{expectation("Flappy")}); err != nil {
+		t.Fatal(err)
+	}
+	before := clock.Span{Start: t0.Add(-time.Hour), End: time.Now()}
+	past, coverage, err := later.Past(t.Context(), before)
+	if f := of(past, "Flappy"); err != nil || len(f) != 2 {
+		t.Errorf("the past has %+v, %v; want two episodes of Flappy", past, err)
+	}
+	if share := clock.Share(coverage.Spans, before); share == 0 || share > 0.2 {
+		t.Errorf("%.3f of an hour is covered, and the server is as old as this test", share)
+	}
 }
 
 // cut is a way to a server that can be closed without touching the server.

@@ -59,7 +59,7 @@ var layers = []struct {
 	{"report/trends", []string{"clock", "report", "report/history", "report/stats"}},
 	{"report/postmortem", []string{"clock", "report"}},
 	{"report/export", []string{"clock", "report"}},
-	{"report/compare", []string{"report", "report/stats", "loadgen/sli"}},
+	{"report/compare", []string{"clock", "report", "report/stats", "loadgen/sli"}},
 	{"scenarios", []string{"faults", "targets/...", "loadgen/...", "alarms/...", "responders/...", "report", "policy", "sizes"}},
 	{"importer", []string{"loadgen", "loadgen/sli", "scenarios"}},
 	{"conductor/pairs", []string{"report", "report/compare", "report/stats"}},

@@ -159,7 +159,7 @@ func planned(p *report.Plan) []Metric {
 	for _, ph := range p.Phases {
 		for _, stream := range streamsOf(p) {
 			for _, y := range indicators {
-				if ph.Phase != report.Ramp && ph.Length > 0 {
+				if ph.Phase != report.Ramp && ph.Phase != report.Control && ph.Length > 0 {
 					out = append(out, Metric{Yardstick: y, Stretch: string(ph.Phase), Traffic: stream})
 				}
 			}
