@@ -33,6 +33,7 @@ const (
 	Lapsed       = "lapsed"         // it let go before it was told to
 	RunEnded     = "ended"          // with the reason
 	Verdict      = "verdict"        // of the scorecard
+	Overrode     = "override"       // somebody decided about an item of a scorecard
 	Stopped      = "stopped"        // somebody asked a run to end
 	Halted       = "halted"         // somebody stopped every game day
 	Lifted       = "lifted"         // and let them go on
@@ -59,7 +60,8 @@ type Line struct {
 	Kind    string   `json:"kind,omitempty"`
 	Place   string   `json:"place,omitempty"`
 	Verdict string   `json:"verdict,omitempty"`
-	Why     string   `json:"why,omitempty"` // reason or error
+	Item    string   `json:"item,omitempty"` // of the scorecard, that was decided about
+	Why     string   `json:"why,omitempty"`  // reason or error
 }
 
 // Policy names a policy by its file and the SHA-256 of its text.

@@ -28,7 +28,7 @@ func encode(l Line) ([]byte, error) {
 // line returns a shorter copy of a line. What was cut off ends in an ellipsis.
 func (b bound) line(l Line) Line {
 	for _, text := range []*string{&l.What, &l.User, &l.SudoUser, &l.Login, &l.Host, &l.Run, &l.Scenario, &l.File, &l.Digest, &l.Record,
-		&l.ApprovedBy, &l.ID, &l.Fault, &l.Kind, &l.Place, &l.Verdict, &l.Why} {
+		&l.ApprovedBy, &l.ID, &l.Fault, &l.Kind, &l.Place, &l.Verdict, &l.Item, &l.Why} {
 		*text = clip(*text, b.text)
 	}
 	var places []string

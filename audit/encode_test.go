@@ -19,7 +19,7 @@ func TestAnyLine(t *testing.T) {
 			Who: Who{User: anyText(t, "user"), SudoUser: anyText(t, "sudo"), Login: anyText(t, "login"), Host: anyText(t, "host")},
 			Run: anyText(t, "run"), Scenario: anyText(t, "scenario"), File: anyText(t, "file"), Digest: anyText(t, "digest"),
 			Record: anyText(t, "record"), ApprovedBy: anyText(t, "approved by"), ID: anyText(t, "id"), Fault: anyText(t, "fault"),
-			Kind: anyText(t, "kind"), Place: anyText(t, "place"), Verdict: anyText(t, "verdict"), Why: anyText(t, "why"),
+			Kind: anyText(t, "kind"), Place: anyText(t, "place"), Verdict: anyText(t, "verdict"), Item: anyText(t, "item"), Why: anyText(t, "why"),
 		}
 		for range rapid.SampledFrom([]int{0, 1, 5, 150}).Draw(t, "places") {
 			l.Places = append(l.Places, anyText(t, "place"))

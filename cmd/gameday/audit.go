@@ -104,6 +104,8 @@ func detail(l audit.Line) string {
 		if l.ApprovedBy != "" {
 			parts = append(parts, "approved by "+l.ApprovedBy)
 		}
+	case audit.Overrode:
+		parts = append(parts, l.Item+" "+l.Verdict)
 	case audit.Verdict:
 		parts = append(parts, l.Verdict)
 	case audit.Injecting:

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gameday/report"
+	"gameday/report/compare"
 	"gameday/report/export"
 	"gameday/report/postmortem"
 )
@@ -168,13 +169,23 @@ func (a *app) reportCmd() *cobra.Command {
 }
 
 func (a *app) explainCmd() *cobra.Command {
-	return &cobra.Command{
-		Use:   "explain [RECORD] ITEM",
-		Short: "Explain one line of a scorecard: what was expected, what was seen, and from where",
-		Args:  cobra.RangeArgs(1, 2),
+	o := report.TextOptions{}
+	var over []string
+	c := &cobra.Command{
+		Use:   "explain [RECORD] [ITEM]",
+		Short: "Explain a scorecard, or one line of it: what was expected, what was seen, from where, and what to do",
+		Long: "Says for every item of a scorecard, or for one, what was expected, what was seen and from which lines of the record, why it scored\n" +
+			"what it scored, and what to do about it. An item is named by its id, or as much of it as is clear. Without a folder it takes the\n" +
+			"newest in runs/.\n\n" +
+			"--over runs/ puts the runs of the same scenario in a folder together instead: in how many an alarm fired with its fault, and in how\n" +
+			"many without it, in the control phase.",
+		Args: cobra.MaximumNArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
-			item := args[len(args)-1]
-			dir, err := recordDir(args[:len(args)-1])
+			named, item := args, ""
+			if len(args) == 2 || len(args) == 1 && !isRecord(args[0]) {
+				named, item = args[:len(args)-1], args[len(args)-1]
+			}
+			dir, err := recordDir(named)
 			if err != nil {
 				return err
 			}
@@ -182,12 +193,44 @@ func (a *app) explainCmd() *cobra.Command {
 			if err != nil {
 				return usage("%w", err)
 			}
-			if err := report.Explain(a.out, report.Score(rec), item, report.TextOptions{Color: color(a.out)}); err != nil {
+			if len(over) > 0 {
+				return a.repeats(rec.Plan.Scenario, over)
+			}
+			o.Color = color(a.out)
+			if err := report.Explain(a.out, report.Score(rec), item, o); err != nil {
 				return usage("%w", err)
 			}
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&o.Raw, "raw", false, "also print those lines of the record")
+	c.Flags().StringArrayVar(&over, "over", nil, "put the runs of this scenario in these folders together")
+	return c
+}
+
+// repeats prints what the runs of a scenario in some folders show together of its alarms.
+func (a *app) repeats(scenario string, over []string) error {
+	dirs, err := report.Find(over...)
+	if err != nil {
+		return usage("%w", err)
+	}
+	var cards []*report.Scorecard
+	for _, dir := range dirs {
+		rec, err := report.Read(dir)
+		switch {
+		case err != nil:
+			a.say("%s is left out: %v", dir, err)
+		case rec.Plan.Scenario == scenario && rec.Plan.Search == nil:
+			cards = append(cards, report.Score(rec))
+		}
+	}
+	return compare.WriteRepeats(a.out, scenario, len(cards), compare.RepeatsOf(cards))
+}
+
+// isRecord reports whether a path is the folder of a record.
+func isRecord(path string) bool {
+	_, err := os.Stat(filepath.Join(path, report.PlanFile))
+	return err == nil
 }
 
 // recordDir returns the folder that was named, or the newest record.
