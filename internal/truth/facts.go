@@ -30,14 +30,16 @@ type Fact struct {
 	// compared, for docs/scoring.md gives it the benefit of the doubt.
 	Open  bool
 	Value float64 // what it is worth, from 0 to 1
+	// Decided says that people decided it, and that is all there is to know.
+	Decided bool
 	// Part, Weight and Required are those of the promise.
 	Part     report.Part
 	Weight   float64
 	Required bool
 }
 
-// Facts returns the truth about every promise of the plan, by the id of its item.
-func (w *World) Facts() map[string]Fact {
+// facts returns the truth about every promise of the plan, by the id of its item.
+func (w *World) facts() map[string]Fact {
 	out := map[string]Fact{}
 	if len(w.faults) > 0 {
 		for _, a := range w.alarms {
@@ -49,6 +51,9 @@ func (w *World) Facts() map[string]Fact {
 	}
 	if f, ok := w.noiseFact(); ok {
 		out["noise"] = f
+	}
+	if w.noise != nil && w.noise.PerPerson != nil {
+		out["noise.per_person"] = w.perPersonFact(*w.noise.PerPerson)
 	}
 	for _, a := range w.strangers {
 		if a.quiet() {
@@ -188,7 +193,7 @@ func (s story) shortened(f Fact) Fact {
 func (w *World) alarmFacts(a *alarm, out map[string]Fact) {
 	s := w.story(a)
 	set := func(what string, f Fact) {
-		f.Part, f.Weight, f.Required, f.Open = report.Detection, a.plan.Weight, a.plan.Required, s.open
+		f.Part, f.Weight, f.Required, f.Open = report.Detection, a.plan.Weight, a.plan.Required, f.Open || s.open
 		if f.Answer == Moot {
 			f.Plain, f.Value = false, 0
 		}
@@ -198,15 +203,19 @@ func (w *World) alarmFacts(a *alarm, out map[string]Fact) {
 	if len(s.own) > 0 {
 		fired = a.bouts[s.own[0]].fired
 	}
-	set("fired", s.fact(s.f.onset, fired, a.plan.FiresWithin, w.ended, s.margin))
+	bg := w.without(a, s.margin)
+	set("fired", s.fact(s.f.onset, fired, a.plan.FiresWithin, w.ended, s.margin).unproven(bg))
 	if a.plan.PagesVia != "" {
-		set("paged", w.pagedFact(s))
+		set("paged", w.pagedFact(s).unproven(bg))
+	}
+	if a.plan.First {
+		set("first", w.firstFact(s).unproven(bg))
 	}
 	if a.plan.ClearsWithin > 0 {
-		set("cleared", w.clearedFact(s))
+		set("cleared", w.clearedFact(s).unlooked(w, s))
 	}
 	if a.plan.MaxFlaps != nil {
-		set("flaps", w.flapsFact(s))
+		set("flaps", w.flapsFact(s).unlooked(w, s))
 	}
 }
 
@@ -266,6 +275,14 @@ func (w *World) clearedFact(s story) Fact {
 	return s.fact(s.f.gone, last, s.plan.ClearsWithin, w.ended, s.margin+w.rules.every) // an end is seen by looks
 }
 
+// unlooked is a fact about the quiet of an alarm that came after the last look of its source: nobody could see it.
+func (f Fact) unlooked(w *World, s story) Fact {
+	for _, i := range s.own {
+		f.Open = f.Open || s.bouts[i].fired > w.ended-w.rules.every
+	}
+	return f
+}
+
 func (w *World) flapsFact(s story) Fact {
 	if s.moot || len(s.own) == 0 {
 		return Fact{}
@@ -296,8 +313,12 @@ func (w *World) noiseFact() (Fact, bool) {
 		return f, true
 	}
 	margin := w.rules.blur() + w.router.blur() + told
-	n := 0
+	n := 0 // in fifths of a page
 	count := func(a *alarm) {
+		each := 5
+		if plan.Pages != nil && a.labels["severity"] != "page" {
+			each = 1
+		}
 		for _, b := range a.bouts {
 			if !b.firing() || b.fired >= w.ended {
 				continue
@@ -307,13 +328,14 @@ func (w *World) noiseFact() (Fact, bool) {
 			if b.fired >= from {
 				f.Plain = f.Plain && len(a.hushed) == 0
 				if !w.unheard(a, b) {
-					n++
+					n += each
 				}
 			}
 		}
 	}
 	for _, a := range w.strangers {
-		if !a.quiet() && a.labels["severity"] == "page" && a.labels["alertname"] != "Watchdog" && plan.Watch != nil {
+		watched := plan.Watch != nil && (a.labels["severity"] == "page" || plan.Pages != nil)
+		if !a.quiet() && watched && a.labels["alertname"] != "Watchdog" {
 			count(a)
 		}
 	}
@@ -323,10 +345,10 @@ func (w *World) noiseFact() (Fact, bool) {
 		}
 	}
 	f.Answer, f.Value = Kept, 1
-	if n > plan.AtMost {
+	if n > 5*plan.AtMost {
 		f.Answer, f.Value = Broken, 0
 		if !null {
-			f.Value = max(0, 1-float64(n-plan.AtMost)/float64(1+len(w.alarms)))
+			f.Value = max(0, 1-(float64(n)/5-float64(plan.AtMost))/float64(1+len(w.alarms)))
 		}
 	} else if null {
 		f.Weight = 0

@@ -45,7 +45,8 @@ func (w *World) page() {
 					left = s.to + w.between(0, 5)
 				}
 			}
-			if left >= b.ended || left >= w.ended || left > forever/2 {
+			// A look of the router that comes after all is over does not see that it paged.
+			if left+w.router.every*5/4 >= b.ended || left >= w.ended || left > forever/2 {
 				continue
 			}
 			p := &page{id: fmt.Sprintf("P%d", len(w.pages)+1), alarm: a, bout: i, left: left}

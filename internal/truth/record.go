@@ -50,9 +50,13 @@ func (w *World) Write(dir string) error {
 
 func (w *World) plan() *report.Plan {
 	p := &report.Plan{Scenario: "world", File: "world.hcl", Noise: w.noise,
-		Phases: []report.PhasePlan{{Phase: report.Baseline, Length: w.load}, {Phase: report.Load, At: w.load, Length: w.back - w.load},
-			{Phase: report.Recovery, At: w.back, Length: w.length - w.back}},
-		Score: report.ScorePlan{Pass: w.pass, Weights: report.DefaultWeights()}}
+		Phases: []report.PhasePlan{{Phase: report.Baseline, Length: w.load - w.control}},
+		Score:  report.ScorePlan{Pass: w.pass, Weights: report.DefaultWeights()}}
+	if w.control > 0 {
+		p.Phases = append(p.Phases, report.PhasePlan{Phase: report.Control, At: w.load - w.control, Length: w.control})
+	}
+	p.Phases = append(p.Phases, report.PhasePlan{Phase: report.Load, At: w.load, Length: w.back - w.load},
+		report.PhasePlan{Phase: report.Recovery, At: w.back, Length: w.length - w.back})
 	for _, f := range w.faults {
 		p.Faults = append(p.Faults, report.FaultPlan{Name: f.name, Kind: "network_partition", Targets: []string{"payments"},
 			At: f.at, Duration: f.duration, Reversible: true, Lease: 10 * time.Second})
@@ -118,6 +122,9 @@ func (w *World) events() []event {
 	asked := w.ended + time.Second
 	w.accounts(func(kind report.EventKind, data any) { add(asked, kind, data) })
 	add(w.ended+4*time.Second, report.RunEnded, report.Ended{Reason: w.reason, Residue: residue})
+	for i, o := range w.decided {
+		add(w.ended+time.Duration(i+1)*time.Hour, report.Overrode, o)
+	}
 	slices.SortStableFunc(out, func(a, b event) int { return cmp.Compare(a.at, b.at) })
 	return out
 }

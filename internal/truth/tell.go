@@ -10,7 +10,7 @@ import (
 func (w *World) String() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("world %d: load %s, recovery %s, over %s (%s), pass mark %.0f", w.Seed, sec(w.load), sec(w.back), sec(w.ended), w.reason, w.pass)
+	line("world %d: control %s, load %s, recovery %s, over %s (%s), pass mark %.0f", w.Seed, sec(w.control), sec(w.load), sec(w.back), sec(w.ended), w.reason, w.pass)
 	for _, f := range w.faults {
 		line("fault %s: %v, onset %s in %s, gone %s in %s", f.name, [...]string{"stood", "refused", "lapsed", "left",
 			"interrupted"}[f.fate], sec(f.onset), f.told, sec(f.gone), f.over)

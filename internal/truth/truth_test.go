@@ -93,6 +93,9 @@ func judge(t *testing.T, dir string, seed uint64, sum *tally) (wrong []string) {
 			answer = "open"
 		}
 		sum.table[fmt.Sprintf("%s, called %s", answer, it.Outcome)]++
+		if said := it.Override != nil; said != f.Decided || f.Decided && it.Outcome == clock.Unknown != (f.Answer == Moot) {
+			wrong = append(wrong, fmt.Sprintf("%s is decided %t, %s, and called %s, overridden %t", it.ID, f.Decided, f.Answer, it.Outcome, said))
+		}
 		switch {
 		case f.Open:
 		case it.Outcome == clock.Met && f.Answer != Kept, it.Outcome == clock.Missed && f.Answer != Broken:
@@ -111,6 +114,9 @@ func judge(t *testing.T, dir string, seed uint64, sum *tally) (wrong []string) {
 		}
 	}
 	good := w.passes(facts)
+	if (card.Machine != nil) != slices.ContainsFunc(slices.Collect(maps.Values(facts)), func(f Fact) bool { return f.Decided }) {
+		wrong = append(wrong, "the scorecard does not say whether it rests on what people decided")
+	}
 	sum.table[fmt.Sprintf("worlds: should pass %t, %s", good, card.Verdict)]++
 	for _, f := range facts {
 		if f.Open {
@@ -129,7 +135,7 @@ func judge(t *testing.T, dir string, seed uint64, sum *tally) (wrong []string) {
 // promise returns what is promised by an item, without whose alarm or page it is: "alarm.fired".
 func promise(id string) string {
 	if first, rest, ok := strings.Cut(id, "."); ok {
-		return first + rest[strings.LastIndex(rest, "."):]
+		return first + "." + rest[strings.LastIndex(rest, ".")+1:]
 	}
 	return id
 }

@@ -14,19 +14,22 @@ import (
 // World is one game day. Instants are true times since the run's start, whatever the clocks in it say.
 type World struct {
 	*rand.Rand
-	Seed   uint64
-	length time.Duration // of the run, as it was planned
-	ended  time.Duration // when it came to its end
-	reason report.EndReason
-	load   time.Duration // when the load phase began
-	back   time.Duration // when the recovery phase began
-	faults []*fault
+	Seed    uint64
+	length  time.Duration // of the run, as it was planned
+	ended   time.Duration // when it came to its end
+	reason  report.EndReason
+	control time.Duration // how long the control phase before it lasted; 0 without one
+	load    time.Duration // when the load phase began
+	back    time.Duration // when the recovery phase began
+	faults  []*fault
 
 	alarms    []*alarm // that the plan expects
 	strangers []*alarm // that it does not
 	noise     *report.NoisePlan
 	responses []*report.ResponsePlan
 	pass      float64
+
+	decided []report.Override // by people, after it
 
 	rules, router, desk *source
 	tells               bool // the desk tells of what is done beside answering pages
@@ -85,8 +88,9 @@ func New(seed uint64) *World {
 	w.back = w.load + w.between(120, 420)
 	w.length = w.back + w.between(60, 240)
 	w.ended = w.length
-	w.sources()
 	w.trouble()
+	w.leaveOut()
+	w.sources()
 	for i := range 1 + w.IntN(3) {
 		w.expect(i)
 	}
@@ -96,10 +100,18 @@ func New(seed uint64) *World {
 	if w.chance(0.7) {
 		w.noise = &report.NoisePlan{Watch: map[string]string{"severity": "page"}, Allow: []string{"Watchdog"},
 			AtMost: w.IntN(2)}
+		if w.chance(0.3) { // all of a team's alarms count, those that page nobody a fifth
+			w.noise.Watch, w.noise.Pages = map[string]string{"team": "shop"}, map[string]string{"severity": "page"}
+		}
+		if w.chance(0.4) {
+			n := w.IntN(4)
+			w.noise.PerPerson = &n
+		}
 	}
 	w.page()
 	w.promise()
 	w.pass = float64(50 + 5*w.IntN(10))
+	w.decide()
 	return w
 }
 
@@ -173,7 +185,7 @@ func (f *fault) inject(w *World) {
 
 // expect adds an expected alarm with what it does.
 func (w *World) expect(i int) {
-	a := &alarm{labels: map[string]string{"alertname": fmt.Sprintf("Down%d", i+1), "severity": "page"}, apart: w.apart()}
+	a := &alarm{labels: map[string]string{"alertname": fmt.Sprintf("Down%d", i+1), "severity": "page", "team": "shop"}, apart: w.apart()}
 	zero := 0
 	a.plan = report.AlarmPlan{Name: a.labels["alertname"], Source: w.rules.name, Match: map[string]string{
 		"alertname": a.labels["alertname"]}, FiresWithin: w.between(8, 60), Weight: float64(1 + w.IntN(3)),
@@ -184,6 +196,7 @@ func (w *World) expect(i int) {
 		if w.chance(0.5) {
 			a.plan.PagesVia = w.desk.name
 		}
+		a.plan.First = w.chance(0.3)
 	}
 	if w.chance(0.6) {
 		a.plan.ClearsWithin = w.between(10, 60)
@@ -243,6 +256,7 @@ func (w *World) behave(a *alarm, cause *fault) {
 	stays := func(from time.Duration) time.Duration {
 		return max(a.apart, gone-from+w.around(max(5*time.Second, a.plan.ClearsWithin)))
 	}
+	w.byItself(a)
 	seen := t0 + max(0, w.around(a.plan.FiresWithin)-a.wait) // its condition holds
 	if w.chance(0.5) {
 		seen = t0 + w.between(0.1, max(0.2, (a.plan.FiresWithin-a.wait).Seconds()*0.8))
@@ -289,7 +303,7 @@ func (w *World) behave(a *alarm, cause *fault) {
 
 // strange adds an alarm that nobody expects.
 func (w *World) strange(i int) {
-	a := &alarm{labels: map[string]string{"alertname": fmt.Sprintf("Stranger%d", i+1), "severity": "page"}, apart: w.apart()}
+	a := &alarm{labels: map[string]string{"alertname": fmt.Sprintf("Stranger%d", i+1), "severity": "page", "team": "shop"}, apart: w.apart()}
 	switch w.IntN(5) {
 	case 0:
 		a.labels["severity"] = "info"
