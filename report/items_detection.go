@@ -147,6 +147,18 @@ func (j *judge) barred(f *alarmFinding, it *Item) bool {
 	return true
 }
 
+// tooLate makes an item unknown that is about how an alarm fired, when it came so late that it may not be its fault's at all.
+func (j *judge) tooLate(f *alarmFinding, it *Item) bool {
+	for _, e := range f.own {
+		if !e.begin().Hi.After(f.surely) {
+			return false
+		}
+	}
+	j.episodeSeen(it, f.first)
+	it.unknown("it came so late that nobody can tell whether " + f.plan.Cause + " is why")
+	return true
+}
+
 func (f *alarmFinding) maskedWhy() string {
 	if f.class == ClassUnobserved {
 		return "it may have been there before " + f.plan.Cause + " took effect: " + f.plan.Source + " was not watched then"
@@ -233,6 +245,9 @@ func (j *judge) cleared(f *alarmFinding) (it Item) {
 		return it
 	}
 	it.sawAs("A", "guard", fmt.Sprintf("%s was gone at %s", p.Cause, j.tl.around(f.gone)), f.cause.lines()...)
+	if j.tooLate(f, &it) {
+		return it
+	}
 	defer j.sourceOfAlarms(&it, f.account)
 	last := lastToEnd(f.own)
 	j.episodeSeen(&it, &last)
@@ -323,6 +338,9 @@ func (j *judge) flaps(f *alarmFinding) Item {
 	if f.first == nil {
 		it.unknown("it was not seen to fire, so it could not flap")
 		j.sourceOfAlarms(&it, f.account)
+		return it
+	}
+	if j.tooLate(f, &it) {
 		return it
 	}
 	episodes, surely := map[string]int{}, map[string]int{}

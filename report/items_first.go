@@ -34,6 +34,7 @@ func (j *judge) firstToPage(f *alarmFinding) (it Item) {
 	via.evidence(&it)
 	if via.page == nil {
 		need := f.need(p.PagesWithin)
+		need.End = laterOf(need.End, earlierOf(f.window.End, via.end)) // one that is late may still be the first
 		switch {
 		case via.doubt != "":
 			it.unknown(via.doubt)

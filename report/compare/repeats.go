@@ -83,7 +83,7 @@ func (a Arm) words() string {
 // WriteRepeats prints them for a terminal.
 func WriteRepeats(w io.Writer, scenario string, runs int, list []Repeats) error {
 	var b strings.Builder
-	report.Paragraph(&b, " ", fmt.Sprintf("%s, %d runs: in how many of those that can tell an alarm fired within its limit, after the onset of its fault and in the control phase",
+	report.Paragraph(&b, " ", fmt.Sprintf("%s, runs: %d. In how many of those that can tell an alarm fired within its limit, after the onset of its fault and in the control phase",
 		scenario, runs))
 	b.WriteByte('\n')
 	columns := []report.Column{{Head: "ALARM", Width: 30}, {Head: "FAULT"}, {Head: "WITH IT"}, {Head: "WITHOUT"}, {Head: "BY CHANCE", Width: 40}}
