@@ -309,7 +309,8 @@ func (w *World) noiseFact() (Fact, bool) {
 	}
 	from, told := w.first()
 	f := Fact{Part: report.Detection, Weight: 1, Plain: w.rules.whole() && w.router.whole()}
-	if from == forever {
+	if from == forever { // nothing was put to the test, and to say so is right
+		f.Plain = false
 		return f, true
 	}
 	margin := w.rules.blur() + w.router.blur() + told

@@ -42,6 +42,8 @@ func (w *World) call(r *report.ResponsePlan) call {
 		near := w.desk.blur() + max(s.f.told.to-s.f.told.from, s.f.over.to-s.f.over.from) + 50*time.Millisecond
 		c.open = c.open || !apartBy(opened, s.f.onset, near)
 		c.plain = c.plain && apartBy(opened, reach, near)
+		// A page that is still open takes up what comes later: what people would have done about a new one nobody can tell.
+		c.plain = c.plain && (opened >= s.f.onset || p.events[len(p.events)-1].at < s.f.onset-near)
 		if opened >= s.f.onset && opened <= reach {
 			pages = append(pages, p)
 		}
