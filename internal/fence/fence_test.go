@@ -46,7 +46,7 @@ var layers = []struct {
 	{"targets", []string{"faults", "faults/find", "faults/guard", "targets/hosts", "targets/lab/power"}},
 	{"sources/...", []string{"clock", "faults"}},
 	{"alarms", []string{"clock"}},
-	{"alarms/internal/...", []string{"alarms/...", "clock", "faults"}},
+	{"alarms/internal/...", []string{"alarms/...", "clock", "faults", "sources/..."}},
 	{"alarms/builtin", []string{"alarms/...", "clock", "faults", "loadgen/sli", "sources/..."}},
 	{"alarms/...", []string{"alarms", "alarms/internal/...", "clock", "faults", "sources/..."}},
 	{"responders", []string{"clock"}},
