@@ -30,11 +30,21 @@ func (a *responseAccount) seeing(k responders.Kind) *responseAccount {
 	return &c
 }
 
-// cutOut takes the stretches in cut from spans, and puts their reason before all others.
+// cutOut takes the stretches in cut from spans, and adds their reason: with their times, unless nothing is
+// left.
 func cutOut(spans []clock.Span, why []string, cut []clock.Span, reason string) ([]clock.Span, []string) {
 	var out []clock.Span
 	for _, s := range clock.Merge(spans) {
 		out = append(out, without(s, cut)...)
 	}
-	return out, slices.Insert(slices.Clone(why), 0, reason)
+	switch why = slices.Clone(why); {
+	case total(out) == total(clock.Merge(spans)):
+		return spans, why // it was not seen then anyway
+	case len(out) == 0:
+		return out, slices.Insert(why, 0, reason)
+	}
+	for _, c := range clock.Merge(cut) {
+		why = append(why, clockTimes(c)+": "+reason)
+	}
+	return out, why
 }

@@ -23,8 +23,6 @@ const (
 	after = time.Minute
 	// mostRules bounds the rules that are asked about one by one, where the history is kept in annotations.
 	mostRules = 200
-	// longestDelivery is for how long after its end an alarm may still be notified of.
-	longestDelivery = 5 * time.Minute
 )
 
 // past is what Grafana remembers.
@@ -62,7 +60,11 @@ func (s *Source) History(ctx context.Context, span clock.Span) ([]alarms.Episode
 		}
 	}
 	settled := time.Now().Add(-s.settle)
-	told, late := s.joined(told, p, settled)
+	seen := s.memory.Episodes(s.name)
+	for i := range seen {
+		seen[i].Notes = s.annotations(seen[i].Key, seen[i].Labels, p.rules)
+	}
+	told, late := poll.Complete(told, seen, s.now(p), p.from, settled)
 	c := alarms.Coverage{Resolution: s.resolution(p.rules), Offset: offset}
 	s.pages(ctx, told, p, span, settled, &c)
 	proven, why := s.proven(ctx, p, settled, late)
@@ -76,7 +78,7 @@ func (s *Source) History(ctx context.Context, span clock.Span) ([]alarms.Episode
 	var holes []string
 	c.Spans, holes = poll.Covered(s.account, span, proven, blind, 2*s.poll, why)
 	c.Why = append(c.Why, holes...)
-	return within(told, span), c, nil
+	return poll.Within(told, span), c, nil
 }
 
 // read asks for the rules as they are and for all changes in the span.
@@ -174,31 +176,15 @@ func (s *Source) concerns(labels map[string]string) bool {
 	return len(s.wanted.Expected()) == 0 && s.wanted.Wants(labels)
 }
 
-// joined completes the episodes of the history by what Watch saw and by what stands now. late says that something was seen live
-// long ago that the history does not have: it is not complete then.
-func (s *Source) joined(told []alarms.Episode, p *past, settled time.Time) (out []alarms.Episode, late bool) {
-	seen := s.memory.Episodes(s.name)
-	for i := range seen {
-		seen[i].Notes = s.annotations(seen[i].Key, seen[i].Labels, p.rules)
-	}
-	for _, e := range seen {
-		if _, missing := fold.Join(told, []alarms.Episode{e}); missing > 0 {
-			late = late || !e.Ended.IsZero() && e.Ended.Hi.Before(settled) && fold.Begin(e).Lo.After(p.from)
-		}
-	}
-	out, _ = fold.Join(told, seen)
-	var now []alarms.Episode
+// now returns the alarms that stand now, as episodes.
+func (s *Source) now(p *past) []alarms.Episode {
+	var out []alarms.Episode
 	for _, r := range p.rules {
 		for _, a := range s.standing(r, nil) {
-			e := alarms.Episode{Source: s.name, Key: a.Key, Labels: a.Labels, Notes: a.Notes, Pending: a.Began, Firing: a.Fired}
-			if fold.Begin(e).IsZero() {
-				e.Firing = clock.Between(p.from, p.to) // it stands, and since when is not told
-			}
-			now = append(now, e)
+			out = append(out, a.Episode(s.name, clock.Between(p.from, p.to)))
 		}
 	}
-	out, _ = fold.Join(out, now)
-	return out, late
+	return out
 }
 
 // proven returns the stretches in which the rules were evaluated for certain, whether anybody looked or not, and else why there are
@@ -247,7 +233,7 @@ func (s *Source) pages(ctx context.Context, list []alarms.Episode, p *past, span
 		at := offset.Ours(n.Timestamp, time.Millisecond)
 		at.Lo = at.Lo.Add(-min(time.Duration(n.Duration), time.Minute)) // the stamp may be of its end
 		for _, labels := range about {
-			enterPage(list, fold.Key(labels), at)
+			poll.Page(list, fold.Key(labels), at)
 		}
 	}
 	if err != nil {
@@ -256,21 +242,6 @@ func (s *Source) pages(ctx context.Context, list []alarms.Episode, p *past, span
 	}
 	if settled.Before(p.to) {
 		blind(settled, "its notification history is not complete yet: ask again with `gameday finalize`")
-	}
-}
-
-// enterPage enters a notification in the episode that it is about.
-func enterPage(list []alarms.Episode, key string, at clock.Interval) {
-	for i := len(list) - 1; i >= 0; i-- {
-		e := &list[i]
-		over := !e.Ended.IsZero() && at.Lo.After(e.Ended.Hi.Add(longestDelivery))
-		if e.Key != key || at.Before(fold.Begin(*e)) || over {
-			continue
-		}
-		if e.Paged.IsZero() {
-			e.Paged = at
-		}
-		return
 	}
 }
 
@@ -300,17 +271,6 @@ func (s *Source) annotations(key string, labels map[string]string, rules []rule)
 	return nil
 }
 
-// within returns the episodes that overlap the span, in order.
-func within(list []alarms.Episode, span clock.Span) []alarms.Episode {
-	out := []alarms.Episode{}
-	for _, e := range list {
-		if fold.Overlaps(e, span) {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
 // remembered answers from what Watch saw, for a server that does not answer now.
 func (s *Source) remembered(span clock.Span, err error) ([]alarms.Episode, alarms.Coverage, error) {
 	c := alarms.Coverage{Resolution: s.poll, Offset: s.clock.Offset(),
@@ -321,5 +281,5 @@ func (s *Source) remembered(span clock.Span, err error) ([]alarms.Episode, alarm
 	for i := range list {
 		list[i].Notes = s.notes.Of(list[i].Key)
 	}
-	return within(list, span), c, fmt.Errorf("reading the history of %s: %w", s.name, err)
+	return poll.Within(list, span), c, fmt.Errorf("reading the history of %s: %w", s.name, err)
 }

@@ -46,6 +46,9 @@ type Watch struct {
 	Account *looks.Account
 	Memory  *fold.Memory
 	Look    func(context.Context) (Look, error)
+	// Restamps says that the source may give an alarm another time while it stands, so that one is no sign of its having ended and
+	// begun again.
+	Restamps bool
 
 	emit   func(alarms.Observation)
 	stands map[string]Standing
@@ -126,7 +129,7 @@ func (w *Watch) compare(l Look) {
 	for _, key := range slices.Sorted(maps.Keys(w.stands)) {
 		was := w.stands[key]
 		is, still := now[key]
-		again := still && (later(was.Began, is.Began) || later(was.Fired, is.Fired))
+		again := still && !w.Restamps && (later(was.Began, is.Began) || later(was.Fired, is.Fired))
 		if still && !again || !still && l.Holds != nil && l.Holds(was.Labels) {
 			continue
 		}
