@@ -21,8 +21,6 @@ const (
 	after = time.Minute
 	// mostMonitors bounds the monitors whose events are searched, one by one.
 	mostMonitors = 200
-	// evaluation is how often a monitor is evaluated, at the most.
-	evaluation = time.Minute
 )
 
 // past is what Datadog remembers.
@@ -67,7 +65,7 @@ func (s *Source) History(ctx context.Context, span clock.Span) ([]alarms.Episode
 	}
 	settled := time.Now().Add(-s.settle)
 	told, late := poll.Complete(told, s.memory.Episodes(s.name), s.now(p, offset), p.from, settled)
-	c := alarms.Coverage{Resolution: max(s.poll, evaluation), Offset: offset}
+	c := alarms.Coverage{Resolution: s.poll, Offset: offset}
 	s.pages(told, p, settled, &c)
 	proven, why := []clock.Span{{Start: p.from, End: earlier(p.to, settled)}}, "its events are not complete yet: ask again with `gameday finalize`"
 	if late {
@@ -235,7 +233,7 @@ func heldThen(list []alarms.Episode, n notice) bool {
 
 // remembered answers from what Watch saw, for a server that does not answer now.
 func (s *Source) remembered(span clock.Span, err error) ([]alarms.Episode, alarms.Coverage, error) {
-	c := alarms.Coverage{Resolution: max(s.poll, evaluation), Offset: s.clock.Offset(),
+	c := alarms.Coverage{Resolution: s.poll, Offset: s.clock.Offset(),
 		Blind: []alarms.Blind{{To: alarms.StatePaged, Spans: []clock.Span{span}, Why: "its events could not be read"}}}
 	c.Spans, c.Why = poll.Covered(s.account, span, nil, nil, 2*s.poll, "nobody was watching")
 	c.Why = append(c.Why, "its history could not be read: "+err.Error())

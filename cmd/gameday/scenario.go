@@ -16,6 +16,7 @@ import (
 	"gameday/alarms"
 	"gameday/alarms/alertmanager"
 	"gameday/alarms/builtin"
+	"gameday/alarms/cloudwatch"
 	"gameday/alarms/datadog"
 	"gameday/alarms/grafana"
 	"gameday/alarms/prometheus"
@@ -41,7 +42,7 @@ func catalogue() scenarios.Catalogue {
 	engine := engine()
 	return scenarios.Catalogue{
 		Faults:     kinds.All(),
-		Alarms:     []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), datadog.Kind(), grafana.Kind(), prometheus.Kind(), webhook.Kind()},
+		Alarms:     []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), cloudwatch.Kind(), datadog.Kind(), grafana.Kind(), prometheus.Kind(), webhook.Kind()},
 		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), goalert.Kind(), incidentio.Kind(), jsm.Kind(), pagerduty.Kind(), peoplehook.Kind(), slack.Kind()},
 		CheckScript: func(s loadgen.Spec) []loadgen.Problem {
 			return engine.Check(context.Background(), s)

@@ -80,6 +80,7 @@ var fences = []struct {
 	{"github.com/zclconf/go-cty", []string{"scenarios", "conductor"}},
 	{"go.k6.io/k6", []string{"loadgen/k6"}},
 	{"github.com/evanw/esbuild", []string{"loadgen/k6"}},
+	{"github.com/aws/", []string{"alarms/cloudwatch"}},
 	{"github.com/valyala/fasthttp", []string{"loadgen/native"}},
 	{"github.com/tidwall/gjson", []string{"alarms/webhook", "importer", "loadgen/baseline", "loadgen/native", "responders/internal/page", "responders/webhook"}},
 	{"github.com/getkin/kin-openapi", []string{"importer"}},
@@ -107,7 +108,7 @@ var fences = []struct {
 
 // light says what a program must not link, however deep.
 var light = map[string][]string{
-	"cmd/gameday-guard": {"go.k6.io/k6", "github.com/hashicorp/hcl", "k8s.io/", "github.com/spf13/cobra", "github.com/vishvananda/netlink", "github.com/moby/moby/"},
+	"cmd/gameday-guard": {"go.k6.io/k6", "github.com/hashicorp/hcl", "k8s.io/", "github.com/spf13/cobra", "github.com/vishvananda/netlink", "github.com/moby/moby/", "github.com/aws/"},
 }
 
 // list runs go list and returns its lines, split at spaces.
