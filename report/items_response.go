@@ -275,6 +275,7 @@ func (j *judge) acknowledged(p *paging) Item {
 	if !j.begin(p, &it) {
 		return it
 	}
+	p = p.seeing(responders.Acknowledged)
 	var at *clock.Interval
 	var others []string
 	var w *weak
@@ -566,6 +567,7 @@ func (j *judge) resolved(p *paging) Item {
 	if !j.begin(p, &it) {
 		return it
 	}
+	p = p.seeing(responders.Resolved)
 	var at *clock.Interval
 	var w *weak
 	for _, e := range p.events {

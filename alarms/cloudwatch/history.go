@@ -198,7 +198,6 @@ func (s *Source) enterPages(list []alarms.Episode, p *past, settled time.Time, c
 func (s *Source) remembered(span clock.Span, err error) ([]alarms.Episode, alarms.Coverage, error) {
 	c := alarms.Coverage{Resolution: s.poll, Offset: s.clock.Offset(),
 		Blind: []alarms.Blind{{To: alarms.StatePaged, Spans: []clock.Span{span}, Why: "its history could not be read"}}}
-	c.Spans, c.Why = poll.Covered(s.account, span, nil, nil, 2*s.poll, "nobody was watching")
-	c.Why = append(c.Why, "its history could not be read: "+err.Error())
+	c.Spans, c.Why = poll.Covered(s.account, span, nil, nil, 2*s.poll, "its history could not be read: "+err.Error())
 	return poll.Within(s.memory.Episodes(s.name), span), c, fmt.Errorf("reading the history of %s: %w", s.name, err)
 }

@@ -275,8 +275,7 @@ func (s *Source) annotations(key string, labels map[string]string, rules []rule)
 func (s *Source) remembered(span clock.Span, err error) ([]alarms.Episode, alarms.Coverage, error) {
 	c := alarms.Coverage{Resolution: s.poll, Offset: s.clock.Offset(),
 		Blind: []alarms.Blind{{To: alarms.StatePaged, Spans: []clock.Span{span}, Why: "its notification history could not be read"}}}
-	c.Spans, c.Why = poll.Covered(s.account, span, nil, nil, 2*s.poll, "nobody was watching")
-	c.Why = append(c.Why, "its history could not be read: "+err.Error())
+	c.Spans, c.Why = poll.Covered(s.account, span, nil, nil, 2*s.poll, "its history could not be read: "+err.Error())
 	list := s.memory.Episodes(s.name)
 	for i := range list {
 		list[i].Notes = s.notes.Of(list[i].Key)

@@ -29,6 +29,7 @@ import (
 	"gameday/responders/desk"
 	"gameday/responders/file"
 	"gameday/responders/goalert"
+	"gameday/responders/grafanairm"
 	"gameday/responders/incidentio"
 	"gameday/responders/jsm"
 	"gameday/responders/pagerduty"
@@ -43,7 +44,7 @@ func catalogue() scenarios.Catalogue {
 	return scenarios.Catalogue{
 		Faults:     kinds.All(),
 		Alarms:     []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), cloudwatch.Kind(), datadog.Kind(), grafana.Kind(), prometheus.Kind(), webhook.Kind()},
-		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), goalert.Kind(), incidentio.Kind(), jsm.Kind(), pagerduty.Kind(), peoplehook.Kind(), slack.Kind()},
+		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), goalert.Kind(), grafanairm.Kind(), incidentio.Kind(), jsm.Kind(), pagerduty.Kind(), peoplehook.Kind(), slack.Kind()},
 		CheckScript: func(s loadgen.Spec) []loadgen.Problem {
 			return engine.Check(context.Background(), s)
 		},
