@@ -281,3 +281,23 @@ func fields(err error) []string {
 	}
 	return out
 }
+
+// FuzzItem reads entries of a history: what is no known form is an error or not told, never a quiet alarm or a page.
+func FuzzItem(f *testing.F) {
+	for _, text := range []string{`{"version":"1.0","oldState":{"stateValue":"OK"},"newState":{"stateValue":"ALARM"}}`, `{"actionState":"Succeeded","notificationResource":"arn:x"}`, `{}`, ``,
+		`{"type":"Delete"}`} {
+		f.Add(text, "Successfully executed action arn:x")
+	}
+	f.Fuzz(func(t *testing.T, data, summary string) {
+		i := item{name: "Down", kind: "StateUpdate", data: data, summary: summary}
+		if _, after, err := i.update(); err == nil && after == "" {
+			t.Fatal("a change to nothing")
+		}
+		if _, done, ok := i.action(); done && !ok {
+			t.Fatal("carried out, and not told")
+		}
+		if i.deleted() {
+			t.Fatal("a change of state deletes nothing")
+		}
+	})
+}

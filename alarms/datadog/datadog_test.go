@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -98,19 +99,25 @@ func TestPreflightFindings(t *testing.T) {
 	}
 }
 
-// TestKeys refuses keys that are no keys, and prints neither.
+// TestKeys finds that keys are none, and prints neither.
 func TestKeys(t *testing.T) {
-	s := faked(t, &fake{}, Config{})
-	server := s.api
-	c := Config{URL: "http://127.0.0.1:1", APIKey: "hush-other", AppKey: "hush-app"}
-	if text := fmt.Sprintf("%v %+v %#v", c, c, c); strings.Contains(text, "hush") {
-		t.Errorf("a key shows: %s", text)
+	server := httptest.NewServer(&fake{})
+	defer server.Close()
+	c := Config{URL: server.URL, APIKey: "hush-other", AppKey: "hush-app"}
+	s, err := New("datadog.main", c, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if b, err := json.Marshal(c); err != nil || strings.Contains(string(b), "hush") {
-		t.Errorf("a key shows: %s, %v", b, err)
+	defer s.Close()
+	f, err := s.Preflight(t.Context(), nil)
+	if err != nil || len(f) != 1 || !f[0].Blocks || !strings.Contains(f[0].Detail, "403") {
+		t.Errorf("%+v, %v", f, err)
 	}
-	if _, err := server.Get(t.Context(), "/api/v1/validate", nil); err != nil {
-		t.Error(err)
+	b, err := json.Marshal(c)
+	for _, text := range []string{fmt.Sprintf("%v %+v %#v", c, c, c), string(b), fmt.Sprint(f)} {
+		if err != nil || strings.Contains(text, "hush") {
+			t.Errorf("a key shows: %s", text)
+		}
 	}
 }
 
@@ -308,4 +315,37 @@ func fields(err error) []string {
 		out = append(out, f.Field)
 	}
 	return out
+}
+
+// FuzzEvent reads events that a server may send: each becomes a change with a time, or none, or an error, and a state that is not
+// known is never taken for a quiet one.
+func FuzzEvent(f *testing.F) {
+	for _, text := range []string{
+		`{"id":"1","attributes":{"timestamp":"2026-11-20T14:00:00Z","attributes":{"timestamp":1700000000000,"monitor":{"id":1,"groups":["host:a"],"transition":{"trans_type":"alert"}}}}}`,
+		`{"id":"1","attributes":{"timestamp":"2026-11-20T14:00:00Z","attributes":{"status":"ok"}}}`,
+		`{"id":"1","attributes":{"attributes":{"monitor":{"transition":{"transition_type":"perplexed recovery"}}}}}`,
+	} {
+		f.Add(text)
+	}
+	s, err := New("datadog.main", Config{APIKey: "a", AppKey: "b"}, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var e event
+		if json.Unmarshal([]byte(text), &e) != nil {
+			return
+		}
+		_, after, why, ok := s.change(e, monitor{ID: 1, Name: "Down"})
+		if !ok {
+			return
+		}
+		if after == alarms.StateBroken != (why != "") {
+			t.Fatalf("%s, %q", after, why)
+		}
+		labels, at, _, err := e.of(monitor{ID: 1, Name: "Down"})
+		if err == nil && (at.Year() < 1973 || labels["alertname"] != "Down" || labels["monitor_id"] != "1") {
+			t.Fatalf("%v, %v", labels, at)
+		}
+	})
 }

@@ -189,6 +189,7 @@ type entry struct {
 	Receiver  string    `json:"receiver"`
 	Status    string    `json:"status"`  // firing, resolved
 	Outcome   string    `json:"outcome"` // success, error
+	RuleUIDs  []string  `json:"ruleUIDs"`
 	Duration  int64     `json:"duration"`
 }
 

@@ -180,7 +180,7 @@ func (f *fake) notified(w http.ResponseWriter, r *http.Request) {
 	entries := []any{}
 	for i, n := range f.notes {
 		if at := n.at.Add(f.ahead); !at.Before(question.From) && !at.After(question.To) {
-			entries = append(entries, map[string]any{"timestamp": at, "uuid": strconv.Itoa(i), "receiver": n.receiver, "status": "firing", "outcome": n.outcome, "duration": 1e8})
+			entries = append(entries, map[string]any{"timestamp": at, "uuid": strconv.Itoa(i), "receiver": n.receiver, "status": "firing", "outcome": n.outcome, "duration": 1e8, "ruleUIDs": []string{"uid-" + n.labels["alertname"]}})
 		}
 	}
 	_ = json.NewEncoder(w).Encode(map[string]any{"entries": entries})

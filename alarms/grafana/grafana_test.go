@@ -128,6 +128,8 @@ func TestJudged(t *testing.T) {
 		{name: "refused and broken in between", fake: &fake{rows: course, notes: []note{page}, started: up, refuse: []int{429, 500}}, fired: "met hit", paged: "met hit", cleared: "met hit"},
 		{name: "to another contact point", fake: &fake{rows: course, notes: []note{page}, started: up}, config: Config{Receivers: []string{"chat"}}, fired: "met hit", paged: "missed missed",
 			cleared: "met hit"},
+		{name: "about another rule", fake: &fake{rows: course, notes: []note{{sec(35), "pager", "success", map[string]string{"alertname": "Other"}}, page}, started: up}, fired: "met hit", paged: "met hit",
+			cleared: "met hit"},
 		{name: "not delivered", fake: &fake{rows: course, notes: []note{failed}, started: up}, fired: "met hit", paged: "missed missed", cleared: "met hit"},
 		{name: "pages are not told", fake: &fake{rows: course, started: up, noHistory: true}, fired: "met hit", paged: "unknown hit", cleared: "met hit",
 			why: "notification history is not switched on"},

@@ -222,8 +222,10 @@ func (s *Source) pages(ctx context.Context, list []alarms.Episode, p *past, span
 	from, to := span.Start.Add(offset.Ahead), p.to.Add(offset.Ahead)
 	entries, err := s.notifications(ctx, from, to)
 	slices.SortStableFunc(entries, func(a, b entry) int { return a.Timestamp.Compare(b.Timestamp) })
+	uids := s.uids(p.rules)
 	for _, n := range entries {
-		if n.Outcome != "success" || n.Status != "firing" || len(s.receivers) > 0 && !slices.Contains(s.receivers, n.Receiver) {
+		elsewhere := len(uids) > 0 && len(n.RuleUIDs) > 0 && !slices.ContainsFunc(n.RuleUIDs, func(uid string) bool { return slices.Contains(uids, uid) })
+		if elsewhere || n.Outcome != "success" || n.Status != "firing" || len(s.receivers) > 0 && !slices.Contains(s.receivers, n.Receiver) {
 			continue
 		}
 		var about []map[string]string
@@ -243,6 +245,19 @@ func (s *Source) pages(ctx context.Context, list []alarms.Episode, p *past, span
 	if settled.Before(p.to) {
 		blind(settled, "its notification history is not complete yet: ask again with `gameday finalize`")
 	}
+}
+
+// uids returns the UIDs of the expected alarms' rules; none when all rules matter, or some have none.
+func (s *Source) uids(rules []rule) []string {
+	asked, one := s.askable(rules)
+	if !one {
+		return nil
+	}
+	var out []string
+	for _, r := range asked {
+		out = append(out, r.UID)
+	}
+	return out
 }
 
 // resolution is how far apart evaluations are, or looks.
