@@ -127,7 +127,7 @@ func (s *Source) Watch(ctx context.Context, emit func(responders.Event)) error {
 		case err != nil:
 			s.account.Bad(asked, "unreachable: "+err.Error())
 		default:
-			s.look(ctx, list, last, reply.Received, acked, emit)
+			s.look(ctx, list, begin, last, reply.Received, acked, emit)
 			s.account.Good(asked)
 			last = asked
 		}
@@ -139,8 +139,10 @@ func (s *Source) Watch(ctx context.Context, emit func(responders.Event)) error {
 	}
 }
 
-// look emits what one answer has that no earlier one had.
-func (s *Source) look(ctx context.Context, list []group, last, received time.Time, acked map[string]responders.Event, emit func(responders.Event)) {
+// look emits what one answer has that no earlier one had. What may have been before the watch began is history: emitted, an old page
+// would look like one that is opened now.
+func (s *Source) look(ctx context.Context, list []group, begin, last, received time.Time, acked map[string]responders.Event, emit func(responders.Event)) {
+	old := begin.Add(-s.knownOffset().Err - 2*time.Second)
 	for _, g := range list {
 		if g.Permalinks.Slack != "" {
 			s.mu.Lock()
@@ -155,7 +157,9 @@ func (s *Source) look(ctx context.Context, list []group, last, received time.Tim
 				ack = e.ID
 				acked[g.ID] = e
 			}
-			s.tell(e, emit)
+			if !e.At.Lo.Before(old) {
+				s.tell(e, emit)
+			}
 		}
 		if was, ok := acked[g.ID]; ok && ack == "" && g.State != "resolved" {
 			delete(acked, g.ID)

@@ -226,7 +226,7 @@ func TestJudged(t *testing.T) {
 	atOnce := func(c *Config) { c.Notifies = "30s" }
 	want := report.ResponsePlan{Acknowledge: &report.AckPlan{DeadlinePlan: report.DeadlinePlan{Within: 3 * time.Minute}},
 		Escalate: &report.EscalatePlan{DeadlinePlan: report.DeadlinePlan{Within: 5 * time.Minute}, ToLevel: 2, OnlyAfter: 3 * time.Minute},
-		Resolve:  &report.DeadlinePlan{Within: 8 * time.Minute}}
+		Resolve:  &report.ResolvePlan{DeadlinePlan: report.DeadlinePlan{Within: 8 * time.Minute}}}
 	for _, c := range []struct {
 		name                   string
 		fake                   *fake
@@ -322,7 +322,7 @@ func TestTakenBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.look(t.Context(), list, last, reply.Received, acked, func(e responders.Event) { got = append(got, e) })
+		s.look(t.Context(), list, now.Add(-time.Hour), last, reply.Received, acked, func(e responders.Event) { got = append(got, e) })
 		s.account.Good(asked)
 		return asked
 	}
@@ -360,7 +360,8 @@ func TestTakenBack(t *testing.T) {
 
 // TestWatch emits what is there once, and keeps account of looks that had no answer.
 func TestWatch(t *testing.T) {
-	f := &fake{groups: []opened{{id: "I1", state: "new", created: time.Now().Add(-time.Minute), labels: map[string]string{"alertname": "Down"}}}}
+	f := &fake{groups: []opened{{id: "I0", state: "acknowledged", created: time.Now().Add(-time.Hour), slack: true}, // an old one, acknowledged nobody knows when
+		{id: "I1", state: "new", created: time.Now(), labels: map[string]string{"alertname": "Down"}}}}
 	s := faked(t, f, func(c *Config) { c.Poll = "5ms" })
 	ctx, cancel := context.WithCancel(t.Context())
 	events, ended := make(chan responders.Event, 10), make(chan error, 1)
@@ -373,7 +374,7 @@ func TestWatch(t *testing.T) {
 	f.mu.Unlock()
 	promrig.Eventually(t, 10*time.Second, "a look without an answer", func() bool { return len(s.account.Faults()) > 0 })
 	f.mu.Lock()
-	f.body, f.groups[0].state, f.groups[0].resolved = "", "resolved", time.Now()
+	f.body, f.groups[1].state, f.groups[1].resolved = "", "resolved", time.Now()
 	f.mu.Unlock()
 	if e := <-events; e.Kind != responders.Resolved || e.Actor.Kind != responders.Integration {
 		t.Errorf("%+v", e)
