@@ -451,8 +451,8 @@ func (p *paging) untried(it *Item, s climb) {
 	if s.up != nil {
 		need.End = s.up.Hi
 	}
-	if it.Outcome != clock.Unknown && !p.account.watch().all(need) {
-		it.unknown("somebody may have acknowledged unseen, and then the escalation was not put to the test: " + p.gap(need))
+	if acks := p.seeing(responders.Acknowledged); it.Outcome != clock.Unknown && !acks.account.watch().all(need) {
+		it.unknown("somebody may have acknowledged unseen, and then the escalation was not put to the test: " + acks.gap(need))
 	}
 }
 
