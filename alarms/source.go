@@ -103,6 +103,16 @@ type Coverage struct {
 	// Resolution is how far apart looks at the source, or its evaluations, are.
 	Resolution time.Duration `json:"resolution"`
 	Offset     clock.Offset  `json:"offset"`
+	// Blind names what could not be seen although the alarms themselves could, such as StatePaged: that none was seen says
+	// nothing then.
+	Blind []Blind `json:"blind,omitempty"`
+}
+
+// Blind is one thing that a source could not see for some time, or ever, while it saw the rest.
+type Blind struct {
+	To    State        `json:"to"`
+	Spans []clock.Span `json:"spans"`
+	Why   string       `json:"why"` // in words: "it does not tell of notifications"
 }
 
 // Remembering is implemented by sources that keep a history of their own, and so can tell of the time before anybody watched

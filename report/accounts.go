@@ -154,6 +154,10 @@ func (acc *alarmAccount) fromSightings(live []seen[AlarmSighting], end time.Time
 	for _, k := range sortedKeys(open) {
 		acc.Episodes = append(acc.Episodes, *open[k])
 	}
+	if len(acc.Coverage.Spans) > 0 && !slices.ContainsFunc(acc.Episodes, func(e episode) bool { return !e.Paged.IsZero() }) {
+		acc.Coverage.Blind = []alarms.Blind{{To: alarms.StatePaged, Spans: []clock.Span{{Start: acc.Coverage.Spans[0].Start, End: acc.End}},
+			Why: "it was not asked for its own account, and whether it tells of pages at all is not known"}}
+	}
 }
 
 // see applies a sighting and reports whether it ended the episode.

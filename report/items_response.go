@@ -102,8 +102,10 @@ func (j *judge) pageOf(r *ResponsePlan) *paging {
 	}
 	need := f.need(max(f.plan.FiresWithin, f.plan.PagesWithin))
 	need.End = laterOf(need.End, earlierOf(f.window.End, p.account.End))
+	told := p.account
 	if len(p.events) > 0 {
 		need.End = laterOf(need.End, p.account.End) // a page was opened, and of whom it told nothing was seen yet
+		told = p.account.seeing(responders.Notified)
 	}
 	switch {
 	case p.pages.older != "":
@@ -112,7 +114,9 @@ func (j *judge) pageOf(r *ResponsePlan) *paging {
 		p.skip = "the alarm cannot be judged: " + f.maskedWhy()
 	case f.fired == clock.Unknown:
 		p.skip = "nobody was paged, and whether the alarm should have is unknown"
-	case !p.account.watch().all(need):
+	case !told.watch().all(need) && len(p.events) > 0:
+		p.skip = "a page was opened, and whom it reached is not known: " + told.gap(need)
+	case !told.watch().all(need):
 		p.skip = "no page was seen, but " + p.gap(need)
 	default:
 		p.none = "nobody was paged"
@@ -120,13 +124,22 @@ func (j *judge) pageOf(r *ResponsePlan) *paging {
 	return p
 }
 
-func (p *paging) gap(need clock.Span) string {
-	a := p.account
+func (p *paging) gap(need clock.Span) string { return p.account.gap(need) }
+
+// gap says why what an account has nothing of in a span does not count.
+func (a *responseAccount) gap(need clock.Span) string {
 	why := a.Coverage.Why
 	if len(why) == 0 && a.Error != "" {
 		why = []string{a.Error}
 	}
 	return gap(a.Source, a.Coverage.Spans, why, a.End, need, true)
+}
+
+// seeing returns the page as its source sees one kind of event.
+func (p *paging) seeing(k responders.Kind) *paging {
+	c := *p
+	c.account = p.account.seeing(k)
+	return &c
 }
 
 // item begins an item of a response.
@@ -262,6 +275,7 @@ func (j *judge) acknowledged(p *paging) Item {
 	if !j.begin(p, &it) {
 		return it
 	}
+	p = p.seeing(responders.Acknowledged)
 	var at *clock.Interval
 	var others []string
 	var w *weak
@@ -364,6 +378,7 @@ func (j *judge) escalated(p *paging) Item {
 	if !j.begin(p, &it) {
 		return it
 	}
+	p = p.seeing(responders.Escalated)
 	s := j.climb(p, &it, esc)
 	if done := p.early(&it, s.ack, s.up, esc.OnlyAfter); done {
 		j.sourceOfResponses(&it, p.account)
@@ -436,8 +451,8 @@ func (p *paging) untried(it *Item, s climb) {
 	if s.up != nil {
 		need.End = s.up.Hi
 	}
-	if it.Outcome != clock.Unknown && !p.account.watch().all(need) {
-		it.unknown("somebody may have acknowledged unseen, and then the escalation was not put to the test: " + p.gap(need))
+	if acks := p.seeing(responders.Acknowledged); it.Outcome != clock.Unknown && !acks.account.watch().all(need) {
+		it.unknown("somebody may have acknowledged unseen, and then the escalation was not put to the test: " + acks.gap(need))
 	}
 }
 
@@ -552,6 +567,7 @@ func (j *judge) resolved(p *paging) Item {
 	if !j.begin(p, &it) {
 		return it
 	}
+	p = p.seeing(responders.Resolved)
 	var at *clock.Interval
 	var w *weak
 	for _, e := range p.events {

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"gameday/alarms"
 	"gameday/clock"
+	"gameday/responders"
 )
 
 // paged judges that a notification about the alarm left for a human. Firing is not paging: silences, inhibitions and
@@ -107,7 +109,8 @@ func (r *route) tainted(f *alarmFinding) bool {
 func (j *judge) route(f *alarmFinding) *route {
 	r := &route{source: f.plan.PagesVia}
 	if a := j.tl.alarmSource(f.plan.PagesVia); a != nil {
-		r.asked, r.watch, r.why, r.end = true, a.watch(), a.Coverage.Why, a.End
+		pages := a.seeing(alarms.StatePaged)
+		r.asked, r.watch, r.why, r.end = true, pages.watch(), pages.Coverage.Why, a.End
 		var first *episode
 		for i := range a.Episodes {
 			e := &a.Episodes[i]
@@ -134,6 +137,10 @@ func (j *judge) route(f *alarmFinding) *route {
 		r.asked, r.watch, r.why, r.end = true, a.watch(), a.Coverage.Why, a.End
 		d := j.deliveries(a, f)
 		page := d.first()
+		if page == nil && len(d.events) > 0 { // there is a page, and whom it reached may be what the source does not tell
+			told := a.seeing(responders.Notified)
+			r.watch, r.why = told.watch(), told.Coverage.Why
+		}
 		if page != nil {
 			r.page, r.at = page, d.at
 		}

@@ -141,4 +141,14 @@ type Coverage struct {
 	Spans  []clock.Span `json:"spans"`
 	Why    []string     `json:"why,omitempty"`
 	Offset clock.Offset `json:"offset"`
+	// Blind names the kinds of event that could not be seen although the rest could, such as Escalated: that none was seen
+	// says nothing then.
+	Blind []Blind `json:"blind,omitempty"`
+}
+
+// Blind is a kind of event that a source could not see for some time, or ever, while it saw the rest.
+type Blind struct {
+	To    Kind         `json:"to"`
+	Spans []clock.Span `json:"spans"`
+	Why   string       `json:"why"` // in words: "it does not tell of escalations"
 }

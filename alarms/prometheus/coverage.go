@@ -17,7 +17,7 @@ import (
 // coverage joins the time in which the server was scraping with the time in which Watch saw the rules evaluated, and
 // takes away the time in which Watch saw that an expected rule was missing or failing.
 func (s *Source) coverage(p *past, span clock.Span, offset clock.Offset) alarms.Coverage {
-	c := alarms.Coverage{Resolution: s.poll, Offset: offset}
+	c := alarms.Coverage{Resolution: s.poll, Offset: offset, Blind: blind(span)}
 	ours := make([]clock.Span, 0, len(p.up))
 	for _, u := range p.up {
 		ours = append(ours, clock.Span{Start: u.Start.Add(-offset.Ahead), End: u.End.Add(-offset.Ahead)})
@@ -46,6 +46,11 @@ func (s *Source) coverage(p *past, span clock.Span, offset clock.Offset) alarms.
 	slack := max(2*s.poll, 2*p.scrape)
 	c.Why = looks.Explain(c.Spans, span, faults, slack, "it was not running: no samples of up")
 	return c
+}
+
+// blind says that pages are not seen here.
+func blind(span clock.Span) []alarms.Blind {
+	return []alarms.Blind{{To: alarms.StatePaged, Spans: []clock.Span{span}, Why: "whether anybody was paged is not known here"}}
 }
 
 // unreachable begins the reason of a look that had no answer.

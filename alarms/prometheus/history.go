@@ -183,7 +183,7 @@ func (s *Source) annotations(e alarms.Episode, rules []rule) map[string]string {
 
 // remembered answers from what Watch saw, for a server that does not answer now.
 func (s *Source) remembered(span clock.Span, err error) ([]alarms.Episode, alarms.Coverage, error) {
-	c := alarms.Coverage{Spans: looks.Clip(s.account.Spans(), span), Resolution: s.poll, Offset: s.knownOffset()}
+	c := alarms.Coverage{Spans: looks.Clip(s.account.Spans(), span), Resolution: s.poll, Offset: s.knownOffset(), Blind: blind(span)}
 	c.Why = append(looks.Explain(c.Spans, span, s.account.Faults(), 2*s.poll, "nobody was watching"),
 		"its history could not be read: "+err.Error())
 	return within(s.memory.Episodes(s.name), span), c, err

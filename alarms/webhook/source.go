@@ -192,6 +192,9 @@ func (s *Source) History(_ context.Context, span clock.Span) ([]alarms.Episode, 
 	}
 	c := alarms.Coverage{Resolution: s.beat}
 	c.Spans, c.Why = s.account.Cover(span, nil)
+	if !s.pages {
+		c.Blind = []alarms.Blind{{To: alarms.StatePaged, Spans: []clock.Span{span}, Why: "what is posted to it is no page"}}
+	}
 	if s.memory.Lost() > 0 {
 		c.Spans = []clock.Span{}
 		c.Why = append(c.Why, "more changes were posted than are kept")

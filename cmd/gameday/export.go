@@ -28,7 +28,7 @@ func (a *app) exportCmd() *cobra.Command {
 		{flag: "remote-write", env: "REMOTE_WRITE", send: remoteWrite,
 			about: "send the run's metrics by Prometheus remote write to this address"},
 		{flag: "otlp", env: "OTLP", send: otlp, about: "send the run's metrics by OTLP over HTTP to this endpoint"},
-		{flag: "grafana", env: "GRAFANA", send: grafana, about: "put annotations of the run into the Grafana at this address"},
+		{flag: "grafana", env: "GRAFANA", send: annotate, about: "put annotations of the run into the Grafana at this address"},
 	}
 	var tokenEnv string
 	c := &cobra.Command{
@@ -147,7 +147,7 @@ func sentWords(m *export.Metrics) string {
 	return fmt.Sprintf("%d series sent, with the time of the run's end, %s", n, m.At.UTC().Format("2006-01-02 15:04:05 UTC"))
 }
 
-func grafana(ctx context.Context, d export.Destination, card *report.Scorecard) (string, error) {
+func annotate(ctx context.Context, d export.Destination, card *report.Scorecard) (string, error) {
 	list, left := export.Annotations(card)
 	t, err := export.Grafana(ctx, d, list)
 	text := fmt.Sprintf("%d annotations added, %d changed, %d there already", t.Added, t.Changed, t.Kept)

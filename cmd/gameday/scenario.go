@@ -16,6 +16,9 @@ import (
 	"gameday/alarms"
 	"gameday/alarms/alertmanager"
 	"gameday/alarms/builtin"
+	"gameday/alarms/cloudwatch"
+	"gameday/alarms/datadog"
+	"gameday/alarms/grafana"
 	icinga2alarms "gameday/alarms/icinga2"
 	"gameday/alarms/nagios"
 	"gameday/alarms/prometheus"
@@ -28,6 +31,7 @@ import (
 	"gameday/responders/desk"
 	"gameday/responders/file"
 	"gameday/responders/goalert"
+	"gameday/responders/grafanairm"
 	"gameday/responders/icinga2"
 	"gameday/responders/incidentio"
 	"gameday/responders/jsm"
@@ -41,9 +45,11 @@ import (
 func catalogue() scenarios.Catalogue {
 	engine := engine()
 	return scenarios.Catalogue{
-		Faults:     kinds.All(),
-		Alarms:     []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), icinga2alarms.Kind(), nagios.Kind(), prometheus.Kind(), webhook.Kind()},
-		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), goalert.Kind(), icinga2.Kind(), incidentio.Kind(), jsm.Kind(), pagerduty.Kind(), peoplehook.Kind(), slack.Kind()},
+		Faults: kinds.All(),
+		Alarms: []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), cloudwatch.Kind(), datadog.Kind(), grafana.Kind(), icinga2alarms.Kind(), nagios.Kind(),
+			prometheus.Kind(), webhook.Kind()},
+		Responders: []responders.SourceKind{desk.Kind(), file.Kind(), goalert.Kind(), grafanairm.Kind(), icinga2.Kind(), incidentio.Kind(), jsm.Kind(), pagerduty.Kind(),
+			peoplehook.Kind(), slack.Kind()},
 		CheckScript: func(s loadgen.Spec) []loadgen.Problem {
 			return engine.Check(context.Background(), s)
 		},

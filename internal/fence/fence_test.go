@@ -47,7 +47,7 @@ var layers = []struct {
 	{"sources/icinga2", []string{"clock", "faults", "sources/..."}},
 	{"sources/...", []string{"clock", "faults"}},
 	{"alarms", []string{"clock"}},
-	{"alarms/internal/...", []string{"alarms/...", "clock", "faults"}},
+	{"alarms/internal/...", []string{"alarms/...", "clock", "faults", "sources/..."}},
 	{"alarms/builtin", []string{"alarms/...", "clock", "faults", "loadgen/sli", "sources/..."}},
 	{"alarms/...", []string{"alarms", "alarms/internal/...", "clock", "faults", "sources/..."}},
 	{"responders", []string{"clock"}},
@@ -81,6 +81,7 @@ var fences = []struct {
 	{"github.com/zclconf/go-cty", []string{"scenarios", "conductor"}},
 	{"go.k6.io/k6", []string{"loadgen/k6"}},
 	{"github.com/evanw/esbuild", []string{"loadgen/k6"}},
+	{"github.com/aws/", []string{"alarms/cloudwatch"}},
 	{"github.com/valyala/fasthttp", []string{"loadgen/native"}},
 	{"github.com/tidwall/gjson", []string{"alarms/webhook", "importer", "loadgen/baseline", "loadgen/native", "responders/internal/page", "responders/webhook"}},
 	{"github.com/getkin/kin-openapi", []string{"importer"}},
@@ -108,7 +109,7 @@ var fences = []struct {
 
 // light says what a program must not link, however deep.
 var light = map[string][]string{
-	"cmd/gameday-guard": {"go.k6.io/k6", "github.com/hashicorp/hcl", "k8s.io/", "github.com/spf13/cobra", "github.com/vishvananda/netlink", "github.com/moby/moby/"},
+	"cmd/gameday-guard": {"go.k6.io/k6", "github.com/hashicorp/hcl", "k8s.io/", "github.com/spf13/cobra", "github.com/vishvananda/netlink", "github.com/moby/moby/", "github.com/aws/"},
 }
 
 // list runs go list and returns its lines, split at spaces.

@@ -1,4 +1,5 @@
-// Package fold makes episodes from the observations of a watch, for sources that forget what they raised.
+// Package fold makes episodes: from the observations of a watch, for sources that forget what they raised, and from the changes
+// that a history tells of, for those that do not.
 package fold
 
 import (

@@ -1,0 +1,15 @@
+package cloudwatch
+
+import "gameday/alarms"
+
+// Kind returns the kind of source as scenarios name it.
+func Kind() alarms.SourceKind {
+	return alarms.SourceKind{
+		Name:    "cloudwatch",
+		Summary: "Amazon CloudWatch alarms, metric and composite, from their history; experimental until confirmed live",
+		New:     func() alarms.Config { return &Config{} },
+		Open: func(name string, c alarms.Config, noise map[string]string) (alarms.Source, error) {
+			return New(name, *c.(*Config), noise)
+		},
+	}
+}
