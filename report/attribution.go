@@ -229,8 +229,8 @@ func (b *BaseRate) words() string {
 		number(math.Round(b.Hours*10)/10), span(b.Within), percent(b.Chance))
 }
 
-// words says in one line what speaks for and against the fault.
-func (a *Attribution) words() string {
+// Words says in one line what speaks for and against the fault.
+func (a *Attribution) Words() string {
 	text := map[Strength]string{Shown: "it does not come without the fault", Untold: "whether it comes without the fault is unknown",
 		Weak: "weak", NoShow: "not attributable"}[a.Strength]
 	for i, r := range a.Reasons {

@@ -154,7 +154,7 @@ func (c *Scorecard) explain(b *strings.Builder, it *Item, o TextOptions) {
 		field(b, "Gameday", o.words())
 	}
 	if it.Attribution != nil {
-		field(b, "Cause", it.Attribution.words())
+		field(b, "Cause", it.Attribution.Words())
 	}
 	head := "Saw"
 	if len(it.Evidence) == 0 {

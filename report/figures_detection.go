@@ -263,29 +263,42 @@ func (in Incident) words() string {
 	return out
 }
 
-// detections prints the counts.
-func detections(b *strings.Builder, c *Scorecard) {
-	d := c.Detected
+// Fact is something said under a name.
+type Fact struct{ Name, Text string }
+
+// Facts are the counts in words, in the order in which they are printed.
+func (d *Detected) Facts() []Fact {
 	if d == nil {
-		return
+		return nil
 	}
-	b.WriteString("\n Alarms\n")
-	Paragraph(b, "  recall     ", d.Recall.String()+" expected alarms in time")
+	out := []Fact{{"recall", d.Recall.String() + " expected alarms in time"}}
 	if d.Precision != nil {
 		text := d.Precision.String() + " alarms that fired told of a fault"
 		if len(d.LeftOut) > 0 {
 			text += "; left out, for they fire without one too: " + list(d.LeftOut)
 		}
-		Paragraph(b, "  precision  ", text)
+		out = append(out, Fact{"precision", text})
 	}
 	for _, in := range d.Incidents {
-		Paragraph(b, fmt.Sprintf("  %-9s  ", cell(in.Fault)), in.words())
+		out = append(out, Fact{in.Fault, in.words()})
 	}
 	var people []string
 	for _, p := range d.People {
 		people = append(people, p.Person+" "+pagesOf{p.Least, p.Most}.words())
 	}
 	if len(people) > 0 {
-		Paragraph(b, "  pages      ", list(people))
+		out = append(out, Fact{"pages", list(people)})
+	}
+	return out
+}
+
+// detections prints the counts.
+func detections(b *strings.Builder, c *Scorecard) {
+	if c.Detected == nil {
+		return
+	}
+	b.WriteString("\n Alarms\n")
+	for _, f := range c.Detected.Facts() {
+		Paragraph(b, fmt.Sprintf("  %-9s  ", cell(f.Name)), f.Text)
 	}
 }
