@@ -98,11 +98,17 @@ func (acc *alarmAccount) addLines(live []seen[AlarmSighting]) {
 	}
 }
 
+// liveLook is how far apart a source's looks may be of which only what they saw is recorded. What came since the last of them
+// nobody saw.
+const liveLook = time.Minute
+
 // fromSightings puts episodes together from what was seen live. Coverage begins with the first sign of life: before it,
 // nothing shows that the source was watched at all.
 func (acc *alarmAccount) fromSightings(live []seen[AlarmSighting], end time.Time) {
 	open := map[string]*episode{}
-	acc.End = end    // the watcher tells of its failures, so silence up to here is silence of the alarms
+	// The watcher tells of its failures, so silence is silence of the alarms: up to its last look.
+	acc.End = end
+	last := end.Add(-liveLook)
 	var up time.Time // the begin of the covered span, zero while the source is not to be trusted
 	var down time.Time
 	var why string // of the hole that began at down
@@ -132,7 +138,7 @@ func (acc *alarmAccount) fromSightings(live []seen[AlarmSighting], end time.Time
 			continue
 		}
 		hole(s.V.At.Hi)
-		up = cmpTime(up, s.V.At.Hi)
+		up, last = cmpTime(up, s.V.At.Hi), laterOf(last, s.V.At.Hi)
 		e := open[s.V.Key]
 		if e == nil && s.V.State != alarms.StateInactive && s.V.State != alarms.StateReachable {
 			e = &episode{Episode: alarms.Episode{Source: acc.Source, Key: s.V.Key, Labels: maps.Clone(s.V.Labels)}}
@@ -147,8 +153,9 @@ func (acc *alarmAccount) fromSightings(live []seen[AlarmSighting], end time.Time
 			delete(open, s.V.Key)
 		}
 	}
-	if !up.IsZero() {
-		acc.Coverage.Spans = append(acc.Coverage.Spans, clock.Span{Start: up, End: acc.End})
+	if !up.IsZero() && last.After(up) {
+		acc.Coverage.Spans = append(acc.Coverage.Spans, clock.Span{Start: up, End: earlierOf(last, acc.End)})
+		acc.Coverage.Why = append(acc.Coverage.Why, clockTimes(clock.Span{Start: last, End: acc.End})+": it was not asked for its own account, and its last look is not known")
 	}
 	hole(acc.End)
 	for _, k := range sortedKeys(open) {

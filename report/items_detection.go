@@ -112,6 +112,7 @@ func (j *judge) fired(f *alarmFinding) (it Item) {
 	case ClassMissed:
 		it.Measured = "never"
 		it.missed("it did not fire, and " + p.Source + " was watched throughout")
+		it.lateUnseen(f.account.watch(), f.t0)
 		it.Hint = fmt.Sprintf("No alarm noticed %s: does the rule of %s look at what %s breaks?", p.Cause, p.Name, p.Cause)
 		if f.waiting != nil {
 			j.episodeSeen(&it, f.waiting)
@@ -270,6 +271,11 @@ func (j *judge) cleared(f *alarmFinding) (it Item) {
 	if !f.account.watch().all(need) {
 		it.Measured = "not seen"
 		it.unknown(f.gapIn(need))
+		return it
+	}
+	if last.begin().Hi.After(f.surely) {
+		it.Measured = "not seen"
+		it.unknown("it came back so late that nobody can tell whether " + p.Cause + " is why")
 		return it
 	}
 	it.Class, it.Measured = ClassStuck, "never"

@@ -194,6 +194,9 @@ func (j *judge) finishSteps(p *paging, it *Item, at *clock.Interval, kind respon
 	case j.plan.tells(kind, p.sourcesOf()...):
 		it.Measured = "never"
 		it.missed("nobody " + done + " within " + it.Limit)
+		for _, a := range j.accountsOf(p) {
+			it.lateUnseen(a.watch(), p.since)
+		}
 	default:
 		it.Measured = "not seen"
 		it.unknown("no source of this scenario tells whether somebody " + done + ", and nobody marked it")

@@ -246,6 +246,7 @@ func (j *judge) finish(p *paging, it *Item, at *clock.Interval, what string) {
 	it.Measured = "never"
 	if watched {
 		it.missed("nobody " + what + " within " + it.Limit)
+		it.lateUnseen(p.account.watch(), p.since)
 		return
 	}
 	it.Measured = "not seen"

@@ -65,6 +65,7 @@ func (j *judge) paged(f *alarmFinding) Item {
 	}
 	it.Measured, it.Class = "never", ClassMissed
 	it.missed("no page about it left " + p.PagesVia)
+	it.lateUnseen(via.watch, f.t0)
 	switch f.fired {
 	case clock.Missed:
 		it.Why += ", for it did not fire in time"

@@ -274,6 +274,22 @@ func (i *Item) within(l clock.Latency) {
 	}
 }
 
+// lateUnseen leaves room for what may have come late, and unseen: what is missed for not having been seen in time is worth
+// nothing for certain only where the time in which it would still be worth a part was watched too.
+func (i *Item) lateUnseen(w watch, since clock.Interval) {
+	if i.Outcome != clock.Missed || i.Latency != nil || i.Within <= 0 {
+		return
+	}
+	need := clock.Span{Start: since.Lo.Add(i.Within), End: earlierOf(since.Hi.Add(2*i.Within), w.end)}
+	if need.Length() == 0 {
+		return
+	}
+	if from, gap := w.gap(need); gap {
+		late := from.Sub(since.Hi.Add(i.Within))
+		i.best = max(i.best, min(1, 1-float64(late)/float64(i.Within)))
+	}
+}
+
 // ground gives items of which nothing was seen what is known of their fault: that it was tried, and what came of it.
 func (j *judge) ground(parts []PartScore) {
 	for p := range parts {

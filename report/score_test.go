@@ -663,3 +663,23 @@ func TestCarried(t *testing.T) {
 	check(t, item(t, bad, "alarm.Down.labels"), clock.Missed, 0, `it has no label team; its severity is "chat", not "page"`)
 	check(t, item(t, bad, "alarm.Down.annotations"), clock.Missed, 0, "it has no runbook_url; it has no summary")
 }
+
+// TestLateUnseen leaves room in the score for what may have come late in a gap, and none where the time was watched.
+func TestLateUnseen(t *testing.T) {
+	for name, c := range map[string]struct {
+		covered []clock.Span
+		high    float64 // of the item's worth
+	}{
+		"watched":                   {smallWhole, 0},
+		"a gap right after":         {[]clock.Span{during(0, 40), during(45, 100)}, 1},
+		"a gap half the way":        {[]clock.Span{during(0, 50), during(55, 100)}, 0.5},
+		"a gap when it is all over": {[]clock.Span{during(0, 70), during(75, 100)}, 0},
+	} {
+		plan := smallPlan(func(p *Plan) { p.Alarms = []AlarmPlan{downAlarm} }) // within 20 s of the onset at 20 s
+		c1 := Score(smallRun(t, plan, nil).alarms("prometheus.main", 100, c.covered).record())
+		it := item(t, c1, "alarm.Down.fired")
+		if it.Outcome != clock.Missed || it.Value != 0 || math.Abs(c1.High-c1.Low-c.high*it.Points) > 2 {
+			t.Errorf("%s: %v, worth %v, %.1f to %.1f", name, it.Outcome, it.Value, c1.Low, c1.High)
+		}
+	}
+}

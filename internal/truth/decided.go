@@ -31,6 +31,7 @@ func (w *World) decide() {
 // truth.
 func (w *World) Facts() map[string]Fact {
 	out := w.facts()
+	w.unwritten(out)
 	last := map[string]report.Override{}
 	for _, o := range w.decided {
 		last[o.Item] = o

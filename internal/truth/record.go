@@ -126,7 +126,7 @@ func (w *World) events() []event {
 		add(w.ended+time.Duration(i+1)*time.Hour, report.Overrode, o)
 	}
 	slices.SortStableFunc(out, func(a, b event) int { return cmp.Compare(a.at, b.at) })
-	return out
+	return w.cut(out)
 }
 
 // tell tells the life of a fault.

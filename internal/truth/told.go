@@ -89,7 +89,8 @@ func (w *World) follow(s *source, a *alarm, looks []time.Duration) []sighting {
 	for _, look := range looks {
 		now := a.at(look, s.pending)
 		another := now.bout != before.bout
-		if before.bout >= 0 && (now.bout < 0 || another && s.stamps) {
+		// What is pending after it fired has ended in between.
+		if before.bout >= 0 && (now.bout < 0 || another && (s.stamps || before.firing && !now.firing)) {
 			say(look, alarms.StateInactive, 0, false, "")
 			before = state{bout: -1}
 		}

@@ -18,6 +18,7 @@ type World struct {
 	length  time.Duration // of the run, as it was planned
 	ended   time.Duration // when it came to its end
 	reason  report.EndReason
+	killed  bool          // and not by itself
 	control time.Duration // how long the control phase before it lasted; 0 without one
 	load    time.Duration // when the load phase began
 	back    time.Duration // when the recovery phase began
@@ -90,6 +91,7 @@ func New(seed uint64) *World {
 	w.ended = w.length
 	w.trouble()
 	w.leaveOut()
+	w.kill()
 	w.sources()
 	for i := range 1 + w.IntN(3) {
 		w.expect(i)
