@@ -34,9 +34,10 @@ guards:
 	GOOS=linux GOARCH=amd64 $(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday-guard-linux-amd64 ./cmd/gameday-guard
 	GOOS=linux GOARCH=arm64 $(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday-guard-linux-arm64 ./cmd/gameday-guard
 
-# Installs what the tests need, then runs every one of them, and every example.
+# Installs what the tests need, then runs every one of them, and every example. Three packages at a time on two processors: most
+# tests with real servers wait.
 test: setup build
-	CI=true $(GO) test -timeout 20m -skip '$(MACHINES)' $$($(GO) list $(PACKAGES) | grep -v -e /internal/vm -e /internal/killmatrix -e /report/compare -e /loadgen/k6)
+	CI=true $(GO) test -p 3 -timeout 20m -skip '$(MACHINES)' $$($(GO) list $(PACKAGES) | grep -v -e /internal/vm -e /internal/killmatrix -e /report/compare -e /loadgen/k6)
 	CI=true $(GO) test -timeout 20m -run '$(MACHINES)' ./cmd/gameday ./internal/vm
 	CI=true $(GO) test -timeout 20m -p 1 -skip '$(MACHINES)' $(ALONE)
 	CI=true $(MAKE) examples
