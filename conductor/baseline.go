@@ -122,10 +122,7 @@ func openRanger(s *scenarios.Scenario, id string) (alarms.Ranger, func(), error)
 	if err != nil {
 		return nil, nil, err
 	}
-	shut := func() {}
-	if c, ok := src.(interface{ Close() }); ok {
-		shut = c.Close
-	}
+	shut := func() { _ = release(src) } // it listens to nothing
 	ranger, ok := src.(alarms.Ranger)
 	if !ok {
 		shut()

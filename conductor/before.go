@@ -29,8 +29,6 @@ func (s *sources) before() {
 	}
 	span := clock.Span{Start: s.run.rec.start.Add(-s.run.Scenario.History), End: s.run.rec.start}
 	runs := pastRuns(s.run.Dir, span)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.run.ctx), askLimit)
-	defer cancel()
 	for _, src := range s.alarms {
 		past := report.AlarmPast{Source: src.id, Span: span, Runs: runs, Coverage: alarms.Coverage{Spans: []clock.Span{}}}
 		if !slices.ContainsFunc(s.run.Scenario.Alarms, func(a scenarios.Alarm) bool { return a.Source == src.id && !a.Quiet }) {
@@ -38,8 +36,8 @@ func (s *sources) before() {
 		}
 		keeps, ok := src.Source.(alarms.Remembering)
 		if !ok {
-			past.Error = "it keeps no history of its alarms"
-		} else if episodes, coverage, err := keeps.Past(ctx, span); err != nil {
+			past.Error = "what it kept of the time before a run is not read"
+		} else if episodes, coverage, err := s.past(keeps, span); err != nil {
 			past.Error = err.Error()
 		} else {
 			past.Episodes, past.Coverage = episodes, coverage
@@ -49,6 +47,13 @@ func (s *sources) before() {
 		}
 		s.run.rec.add(report.AlarmBefore, past)
 	}
+}
+
+// past asks one source, which has a time of its own for it.
+func (s *sources) past(keeps alarms.Remembering, span clock.Span) ([]alarms.Episode, alarms.Coverage, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.run.ctx), askLimit)
+	defer cancel()
+	return keeps.Past(ctx, span)
 }
 
 // pastRuns returns the game days whose records lie beside that in dir and that may have raised alarms in the span, in order.

@@ -98,6 +98,12 @@ func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more [
 		span.End = now
 	}
 	run := clock.Span{Start: tl.Start, End: tl.End}
+	var opened []any
+	defer func() {
+		for _, src := range opened {
+			_ = release(src) // it listens to nothing: that is begun with Start, or with Watch
+		}
+	}()
 	for _, decl := range s.AlarmSources {
 		if decl.Rules != nil || tl.Started.Lab {
 			continue // its rules were gameday's own, and ended with it; and so did all that was in a lab
@@ -109,6 +115,7 @@ func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more [
 		if _, here := src.(alarms.Server); here {
 			continue // what it was told ended with the run
 		}
+		opened = append(opened, src)
 		limited, cancel := context.WithTimeout(ctx, tellLimit)
 		// It tells of what it knows to be expected only. What it finds wrong now is not the run's.
 		_, _ = src.Preflight(limited, expectedOf(s, decl.ID()))
@@ -133,6 +140,7 @@ func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more [
 		if err != nil {
 			return nil, nil, fmt.Errorf("opening %s: %w", decl.ID(), err)
 		}
+		opened = append(opened, src)
 		_, here := src.(responders.Server)
 		_, lasting := src.(responders.Lasting)
 		if here || tl.Started.Lab && !lasting {

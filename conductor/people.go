@@ -59,6 +59,7 @@ func realPages(s *scenarios.Scenario) []string {
 		if r, ok := src.(responders.Real); ok && r.RealPages() {
 			out = append(out, d.ID())
 		}
+		_ = release(src) // it was asked nothing
 	}
 	for _, d := range s.AlarmSources {
 		if d.RealPages {

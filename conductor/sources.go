@@ -319,15 +319,13 @@ func tooLong(account any) bool {
 	return err == nil && len(b) > mostAccount
 }
 
-// close ends the watching and what listens.
+// close ends the watching, what listens, and every connection.
 func (s *sources) close() {
 	s.stop()
 	s.watching.Wait()
 	stop := func(id string, source any) {
-		if server, ok := source.(interface{ Stop() error }); ok {
-			if err := server.Stop(); err != nil {
-				s.run.rec.add(report.Noted, report.Note{Text: fmt.Sprintf("stopping %s: %v", id, err)})
-			}
+		if err := release(source); err != nil {
+			s.run.rec.add(report.Noted, report.Note{Text: fmt.Sprintf("stopping %s: %v", id, err)})
 		}
 	}
 	for _, src := range s.alarms {
@@ -336,4 +334,15 @@ func (s *sources) close() {
 	for _, src := range s.responders {
 		stop(src.id, src.Source)
 	}
+}
+
+// release ends a source: what listens stops, and idle connections are let go of.
+func release(source any) error {
+	switch s := source.(type) {
+	case interface{ Stop() error }:
+		return s.Stop()
+	case interface{ Close() }:
+		s.Close()
+	}
+	return nil
 }

@@ -55,6 +55,12 @@ type settings struct {
 	started, ended string
 }
 
+// String prints where it listens, without the token.
+func (c Config) String() string { return "webhook at " + c.Listen }
+
+// GoString prints the same: %#v must not show a secret either.
+func (c Config) GoString() string { return c.String() }
+
 // Validate reports every mistake.
 func (c *Config) Validate() error {
 	_, err := c.parse()

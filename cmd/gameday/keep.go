@@ -25,20 +25,28 @@ const keepVariable = "GAMEDAY_KEEP"
 
 // Bounds of the look for what a run needs.
 const (
-	lookupLimit = 2 * time.Second // for one alarm source, or one host
+	lookupLimit = 2 * time.Second // for one source, or one host
 	maxJumps    = 4               // from one host's jump host to that one's
 )
 
 // endpoint is where a connection of gameday's goes.
 type endpoint struct{ host, port string }
 
-// keepPaths adds the addresses and names of the scenario's alarm sources and SSH hosts to the environment that guards on
-// this machine inherit. What cannot be looked up is left out, but for its name: its own preflight says so.
-func keepPaths(ctx context.Context, sources []scenarios.AlarmSource, remote []hosts.Settings) error {
+// keepPaths adds the addresses and names of the scenario's sources, of alarms and of responses, and of its SSH hosts to the
+// environment that guards on this machine inherit. What cannot be looked up is left out, but for its name: its own preflight
+// says so.
+func keepPaths(ctx context.Context, s *scenarios.Scenario, remote []hosts.Settings) error {
+	var sources []any
+	for _, a := range s.AlarmSources {
+		sources = append(sources, a.Config)
+	}
+	for _, r := range s.Responders {
+		sources = append(sources, r.Config)
+	}
 	found := make([][]string, len(sources)+len(remote))
 	var wait sync.WaitGroup
-	for i, s := range sources {
-		if c, ok := s.Config.(interface{ Address() string }); ok {
+	for i, config := range sources {
+		if c, ok := config.(interface{ Address() string }); ok {
 			wait.Go(func() { found[i] = keepWords(ctx, sourceEndpoint(c.Address())) })
 		}
 	}

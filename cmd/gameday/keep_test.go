@@ -9,6 +9,15 @@ import (
 	"gameday/alarms/alertmanager"
 	"gameday/alarms/prometheus"
 	"gameday/faults"
+	"gameday/responders"
+	"gameday/responders/desk"
+	"gameday/responders/goalert"
+	"gameday/responders/grafanairm"
+	"gameday/responders/icinga2"
+	"gameday/responders/incidentio"
+	"gameday/responders/jsm"
+	"gameday/responders/pagerduty"
+	"gameday/responders/slack"
 	"gameday/scenarios"
 	"gameday/targets/hosts"
 )
@@ -33,13 +42,35 @@ func TestKeepPaths(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Setenv(keepVariable, c.have)
-			if err := keepPaths(t.Context(), c.sources, nil); err != nil {
+			if err := keepPaths(t.Context(), &scenarios.Scenario{AlarmSources: c.sources}, nil); err != nil {
 				t.Fatal(err)
 			}
 			if got := os.Getenv(keepVariable); got != c.want {
 				t.Errorf("%s is %q, want %q", keepVariable, got, c.want)
 			}
 		})
+	}
+}
+
+// TestKeepResponders keeps the way to whoever tells what people did: without it a cut would be taken for their silence.
+func TestKeepResponders(t *testing.T) {
+	for want, config := range map[string]responders.Config{
+		"192.0.2.1:443":  &pagerduty.Config{URL: "https://192.0.2.1"},
+		"192.0.2.2:443":  &incidentio.Config{URL: "https://192.0.2.2"},
+		"192.0.2.3:80":   &grafanairm.Config{URL: "http://192.0.2.3/oncall"},
+		"192.0.2.4:443":  &jsm.Config{URL: "https://192.0.2.4"},
+		"192.0.2.5:8081": &goalert.Config{URL: "http://192.0.2.5:8081"},
+		"192.0.2.6:443":  &slack.Config{URL: "https://192.0.2.6/api"},
+		"192.0.2.7:5665": &icinga2.Config{URL: "https://192.0.2.7:5665"},
+		"":               &desk.Config{},
+	} {
+		t.Setenv(keepVariable, "")
+		if err := keepPaths(t.Context(), &scenarios.Scenario{Responders: []scenarios.ResponderSource{{Config: config}}}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := os.Getenv(keepVariable); got != want {
+			t.Errorf("%T: %s is %q, want %q", config, keepVariable, got, want)
+		}
 	}
 }
 
@@ -90,7 +121,7 @@ Host odd
 	} {
 		t.Setenv(keepVariable, "")
 		settings := []hosts.Settings{{SSH: faults.SSH{Destination: to, Config: config}}}
-		if err := keepPaths(t.Context(), nil, settings); err != nil {
+		if err := keepPaths(t.Context(), &scenarios.Scenario{}, settings); err != nil {
 			t.Fatal(err)
 		}
 		if got := os.Getenv(keepVariable); got != want {

@@ -202,7 +202,7 @@ func (a *app) conduct(f *runFlags, ad *admission, file *scenarios.File, s *scena
 			return err
 		}
 	}
-	if err := keepPaths(context.Background(), s.AlarmSources, append(conductor.HostsOf(s), conductor.GeneratorsOf(s)...)); err != nil {
+	if err := keepPaths(context.Background(), s, append(conductor.HostsOf(s), conductor.GeneratorsOf(s)...)); err != nil {
 		return usage("%w", err)
 	}
 	machine, release := machine(ledger, inside, ad.halts[0])

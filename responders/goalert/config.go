@@ -54,6 +54,17 @@ type settings struct {
 	automation             []string
 }
 
+// Address returns the source's URL, so that a fault on this machine can be kept off the way to it.
+func (c Config) Address() string { return c.URL }
+
+// String prints the configuration without its secret.
+func (c Config) String() string {
+	return fmt.Sprintf("goalert at %s, service %s", c.Address(), c.Service)
+}
+
+// GoString prints the same: %#v must not show a secret either.
+func (c Config) GoString() string { return c.String() }
+
 // Validate reports every mistake, joined, each a *faults.FieldError.
 func (c *Config) Validate() error {
 	_, err := c.parse()

@@ -87,6 +87,20 @@ type rule struct {
 	text      string // of the event; that of the line where it is empty
 }
 
+// Address returns the source's URL, so that a fault on this machine can be kept off the way to it.
+func (c Config) Address() string {
+	if c.URL == "" {
+		return defaultURL
+	}
+	return c.URL
+}
+
+// String prints the configuration without its secret.
+func (c Config) String() string { return fmt.Sprintf("jsm at %s, site %s", c.Address(), c.CloudID) }
+
+// GoString prints the same: %#v must not show a secret either.
+func (c Config) GoString() string { return c.String() }
+
 // Validate reports every mistake, joined, each a *faults.FieldError.
 func (c *Config) Validate() error {
 	_, err := c.parse()
@@ -103,10 +117,7 @@ func (c *Config) parse() (s settings, err error) {
 	}
 	s = settings{base: "/jsm/ops/api/" + c.CloudID + "/v1", query: c.Query, real: c.Pages == page.RealPages, schedules: slices.Clone(c.Schedules),
 		names: map[string]string{}, paths: maps.Clone(c.Labels), automation: slices.Clone(c.Automation)}
-	s.options = web.Options{URL: c.URL, Username: c.Username, Password: c.Token, PerMinute: c.PerMinute}
-	if c.URL == "" {
-		s.options.URL = defaultURL
-	}
+	s.options = web.Options{URL: c.Address(), Username: c.Username, Password: c.Token, PerMinute: c.PerMinute}
 	if c.PerMinute == 0 {
 		s.options.PerMinute = defaultPerMinute
 	}

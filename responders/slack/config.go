@@ -109,6 +109,20 @@ type alarm struct {
 	resolved *regexp.Regexp
 }
 
+// Address returns the source's URL, so that a fault on this machine can be kept off the way to it.
+func (c Config) Address() string {
+	if c.URL == "" {
+		return defaultURL
+	}
+	return c.URL
+}
+
+// String prints the configuration without its secret.
+func (c Config) String() string { return fmt.Sprintf("slack at %s", c.Address()) }
+
+// GoString prints the same: %#v must not show a secret either.
+func (c Config) GoString() string { return c.String() }
+
 // Validate reports every mistake, joined, each a *faults.FieldError.
 func (c *Config) Validate() error {
 	_, err := c.parse()
@@ -126,10 +140,7 @@ func (c *Config) parse() (s settings, err error) {
 	}
 	s = settings{channels: c.Channels, rooms: c.Rooms, private: c.Private == nil || *c.Private, pins: c.Pins, keep: c.KeepText,
 		automation: slices.Clone(c.Automation)}
-	s.options = web.Options{URL: c.URL, Token: c.Token, PerMinute: c.PerMinute}
-	if c.URL == "" {
-		s.options.URL = defaultURL
-	}
+	s.options = web.Options{URL: c.Address(), Token: c.Token, PerMinute: c.PerMinute}
 	if c.PerMinute == 0 {
 		s.options.PerMinute = defaultPerMinute
 	}

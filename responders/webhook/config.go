@@ -99,6 +99,18 @@ type settings struct {
 	Mapping
 }
 
+// String prints where it listens, without its secrets.
+func (c Config) String() string { return "webhook at " + c.Listen }
+
+// GoString prints the same: %#v must not show a secret either.
+func (c Config) GoString() string { return c.String() }
+
+// String prints where a signature is.
+func (g Signature) String() string { return "signature in " + g.Header }
+
+// GoString prints the same.
+func (g Signature) GoString() string { return g.String() }
+
 // Validate reports every mistake, joined, each a *faults.FieldError.
 func (c *Config) Validate() error {
 	_, err := c.parse()
