@@ -143,29 +143,29 @@ func stamp(text string) (at time.Time, granularity time.Duration, err error) {
 	return at, time.Second, nil
 }
 
-// user returns what a user is called; the id where that may not be read.
-func (s *Source) user(ctx context.Context, id string) string {
+// user returns what a user is called; the id, and false, where that may not be read, or cannot be now.
+func (s *Source) user(ctx context.Context, id string) (name string, told bool) {
 	s.mu.Lock()
 	name, known := s.users[id]
 	s.mu.Unlock()
-	if known {
-		return name
+	if !known {
+		var u struct {
+			Name string `json:"username"`
+		}
+		_, err := s.api.JSON(ctx, "/api/v1/users/"+url.PathEscape(id)+"/", nil, &u)
+		var refused *web.StatusError
+		if err != nil && (!errors.As(err, &refused) || refused.Code != 404 && refused.Code != 403) {
+			return id, false // it may be told the next time
+		}
+		name = u.Name
+		s.mu.Lock()
+		s.users[id] = name
+		s.mu.Unlock()
 	}
-	var u struct {
-		Name string `json:"username"`
+	if name == "" {
+		return id, false
 	}
-	_, err := s.api.JSON(ctx, "/api/v1/users/"+url.PathEscape(id)+"/", nil, &u)
-	var refused *web.StatusError
-	if err != nil && (!errors.As(err, &refused) || refused.Code != 404 && refused.Code != 403) {
-		return id // it may be told the next time
-	}
-	if u.Name == "" {
-		u.Name = id
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.users[id] = u.Name
-	return u.Name
+	return name, true
 }
 
 // schedule is who is on call.

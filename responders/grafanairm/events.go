@@ -90,9 +90,13 @@ func (s *Source) actor(ctx context.Context, id string) responders.Actor {
 	if id == "" {
 		return responders.Actor{Kind: responders.UnknownKind}
 	}
-	a := responders.Actor{ID: s.user(ctx, id), Kind: responders.Human}
-	if slices.Contains(s.config.Automation, a.ID) || slices.Contains(s.config.Automation, id) {
+	name, told := s.user(ctx, id)
+	a := responders.Actor{ID: name, Kind: responders.Human}
+	switch {
+	case slices.Contains(s.config.Automation, name) || slices.Contains(s.config.Automation, id):
 		a.Kind = responders.Bot
+	case !told && len(s.config.Automation) > 0:
+		a.Kind = responders.UnknownKind // it may be one that automation names by what it is called
 	}
 	return a
 }
@@ -119,7 +123,7 @@ func (s *Source) Watch(ctx context.Context, emit func(responders.Event)) error {
 	begin := time.Now()
 	for {
 		asked := time.Now()
-		offset := s.knownOffset()
+		offset := s.clock.Offset()
 		list, reply, err := s.groups(ctx, begin.Add(offset.Ahead-before), asked.Add(offset.Ahead+s.settle))
 		switch {
 		case ctx.Err() != nil:
@@ -142,7 +146,7 @@ func (s *Source) Watch(ctx context.Context, emit func(responders.Event)) error {
 // look emits what one answer has that no earlier one had. What may have been before the watch began is history: emitted, an old page
 // would look like one that is opened now.
 func (s *Source) look(ctx context.Context, list []group, begin, last, received time.Time, acked map[string]responders.Event, emit func(responders.Event)) {
-	old := begin.Add(-s.knownOffset().Err - 2*time.Second)
+	old := begin.Add(-s.clock.Offset().Err - 2*time.Second)
 	for _, g := range list {
 		if g.Permalinks.Slack != "" {
 			s.mu.Lock()
@@ -152,7 +156,7 @@ func (s *Source) look(ctx context.Context, list []group, begin, last, received t
 			s.mu.Unlock()
 		}
 		ack := ""
-		for _, e := range s.events(ctx, g, s.knownOffset(), received) {
+		for _, e := range s.events(ctx, g, s.clock.Offset(), received) {
 			if e.Kind == responders.Acknowledged {
 				ack = e.ID
 				acked[g.ID] = e
@@ -198,13 +202,13 @@ func (s *Source) remembered() map[string]responders.Event {
 // themselves for all time, so the span is covered up to what may not be told yet. It is blind to what its API has no word for.
 func (s *Source) History(ctx context.Context, span clock.Span) ([]responders.Event, responders.Coverage, error) {
 	all := s.remembered()
-	offset, _, err := s.measure(ctx)
+	offset, _, err := s.clock.Measure(ctx)
 	asked := time.Now()
 	var list []group
 	if err == nil {
 		list, _, err = s.groups(ctx, span.Start.Add(offset.Ahead-before), span.End.Add(offset.Ahead))
 	}
-	c := responders.Coverage{Offset: s.knownOffset(), Spans: []clock.Span{}}
+	c := responders.Coverage{Offset: s.clock.Offset(), Spans: []clock.Span{}}
 	if err != nil {
 		c.Spans = looks.Clip(s.account.Spans(), span)
 		c.Why = looks.Explain(c.Spans, span, s.account.Faults(), 2*s.poll, "its alert groups could not be read: "+err.Error())

@@ -448,3 +448,40 @@ func fields(err error) []string {
 	}
 	return out
 }
+
+// TestActor takes nobody for a person who may be one of those that automation names: what a user is called may not be readable.
+func TestActor(t *testing.T) {
+	for name, c := range map[string]struct {
+		id         string
+		automation []string
+		refuse     []int
+		want       responders.Actor
+	}{
+		"a person":                          {"U1", []string{"robot"}, nil, responders.Actor{ID: "ann", Kind: responders.Human}},
+		"named as automation":               {"U2", []string{"robot"}, nil, responders.Actor{ID: "robot", Kind: responders.Bot}},
+		"named by id":                       {"U9", []string{"U9"}, nil, responders.Actor{ID: "U9", Kind: responders.Bot}},
+		"not told, and there are machines":  {"U9", []string{"robot"}, nil, responders.Actor{ID: "U9", Kind: responders.UnknownKind}},
+		"refused, and there are machines":   {"U2", []string{"robot"}, []int{http.StatusForbidden}, responders.Actor{ID: "U2", Kind: responders.UnknownKind}},
+		"not told, and there is no machine": {"U9", nil, nil, responders.Actor{ID: "U9", Kind: responders.Human}},
+	} {
+		s := faked(t, &fake{refuse: c.refuse}, func(config *Config) { config.Automation = c.automation })
+		for range 2 { // the second time it is remembered
+			if got := s.actor(t.Context(), c.id); got != c.want {
+				t.Errorf("%s: %+v, want %+v", name, got, c.want)
+			}
+		}
+	}
+	s := faked(t, &fake{refuse: []int{http.StatusBadRequest}}, func(c *Config) { c.Automation = []string{"robot"} })
+	first, second := s.actor(t.Context(), "U2"), s.actor(t.Context(), "U2")
+	if first.Kind != responders.UnknownKind || second.Kind != responders.Bot {
+		t.Errorf("after an answer that failed: %+v, then %+v", first, second)
+	}
+}
+
+// TestUnmeasured does not take a clock for right to the instant that nobody could compare.
+func TestUnmeasured(t *testing.T) {
+	s := faked(t, &fake{})
+	if got := s.events(t.Context(), group{ID: "I1", State: "new", Created: "2026-11-20T14:03:05.000000Z"}, s.clock.Offset(), time.Now())[0].At; got.Hi.Sub(got.Lo) < 2*time.Second {
+		t.Errorf("it was opened at %v, and nobody knows its clock", got)
+	}
+}

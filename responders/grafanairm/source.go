@@ -8,13 +8,12 @@ package grafanairm
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
 
-	"gameday/clock"
 	"gameday/responders"
+	"gameday/responders/internal/follow"
 	"gameday/responders/internal/page"
 	"gameday/sources/looks"
 	"gameday/sources/web"
@@ -27,11 +26,10 @@ type Source struct {
 	settings
 	api     *web.Client
 	account *looks.Account
+	clock   *follow.Follower // which asks nothing but the time
 
 	mu       sync.Mutex
 	expected []map[string]string
-	offset   clock.Offset
-	measured bool
 	users    map[string]string           // id → name
 	seen     map[string]responders.Event // by id, as Watch saw them
 	order    []string                    // their ids, in the order in which they were seen
@@ -56,8 +54,14 @@ func New(name string, c Config) (*Source, error) {
 		return nil, err
 	}
 	c.Schedules, c.Automation = slices.Clone(c.Schedules), slices.Clone(c.Automation)
-	return &Source{name: name, config: c, settings: set, api: api, account: looks.New(set.poll), users: map[string]string{}, seen: map[string]responders.Event{},
-		rooms: map[string]time.Time{}}, nil
+	s := &Source{name: name, config: c, settings: set, api: api, account: looks.New(set.poll), users: map[string]string{}, seen: map[string]responders.Event{},
+		rooms: map[string]time.Time{}}
+	s.clock = &follow.Follower{Name: name, Ask: func(ctx context.Context) (web.Reply, error) {
+		now := time.Now()
+		_, reply, err := s.groups(ctx, now.Add(-time.Second), now)
+		return reply, err
+	}}
+	return s, nil
 }
 
 // Close lets go of idle connections.
@@ -82,80 +86,29 @@ func (s *Source) OnCall(ctx context.Context) ([]responders.Duty, error) {
 			return nil, fmt.Errorf("asking %s who is on call: %w", s.name, err)
 		}
 		for _, u := range sch.Now {
-			out = append(out, responders.Duty{Who: s.user(ctx, u), Level: i + 1, Team: sch.Name})
+			who, _ := s.user(ctx, u)
+			out = append(out, responders.Duty{Who: who, Level: i + 1, Team: sch.Name})
 		}
 	}
 	return out, nil
 }
 
-// probes is how often the other clock is asked.
-const probes = 3
-
-// measure estimates the clock offset from the Date header, which is cut to the second. A measurement that disagrees with an earlier
-// one widens the uncertainty.
-func (s *Source) measure(ctx context.Context) (o clock.Offset, told bool, err error) {
-	var asked []clock.Probe
-	now := time.Now()
-	for range probes {
-		_, r, err := s.groups(ctx, now.Add(-time.Second), now)
-		if err != nil {
-			return clock.Offset{}, false, err
-		}
-		if stamp, err := http.ParseTime(r.Header.Get("Date")); err == nil {
-			asked = append(asked, clock.Probe{Sent: r.Sent, Stamp: stamp, Received: r.Received})
-		}
-	}
-	o, told = clock.EstimateOffset(asked, time.Second)
-	if !told {
-		return o, false, nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.measured {
-		if apart := (o.Ahead - s.offset.Ahead).Abs(); apart > o.Err+s.offset.Err {
-			o = clock.Offset{Ahead: (o.Ahead + s.offset.Ahead) / 2, Err: apart/2 + max(o.Err, s.offset.Err)}
-		}
-	}
-	s.offset, s.measured = o, true
-	return o, true, nil
-}
-
-// knownOffset returns the offset measured last; zero when none was.
-func (s *Source) knownOffset() clock.Offset {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.offset
-}
-
-const (
-	// skewWorthSaying is the clock offset from which it is reported, skewTooLarge the one that blocks.
-	skewWorthSaying = 2 * time.Second
-	skewTooLarge    = 60 * time.Second
-)
-
 // Preflight checks that it answers and may be read, its clock, that no page is open about an alarm that is expected, and that somebody
 // is on call. A server that does not answer is a finding; the error is only that of ctx.
 func (s *Source) Preflight(ctx context.Context) ([]responders.Finding, error) {
-	offset, told, err := s.measure(ctx)
-	var out []responders.Finding
+	const next = "Is the url that of its API, and may the token read alert groups?"
+	offset, told, err := s.clock.Measure(ctx)
+	if err != nil {
+		return s.clock.Failed(ctx, nil, err, next)
+	}
+	out := s.clock.Skew(offset, told)
 	add := func(blocks bool, summary, detail string) {
 		out = append(out, responders.Finding{Blocks: blocks, Summary: summary, Detail: detail})
-	}
-	by := offset.Ahead.Abs()
-	switch {
-	case err != nil:
-		add(true, s.name+" cannot be read", fmt.Sprintf("%v. Is the url that of its API, and may the token read alert groups?", err))
-		return out, ctx.Err()
-	case !told:
-		add(false, "the clock of "+s.name+" is not known", "Its answers have no Date header; does a proxy remove it? Its clock is taken to be right.")
-	case by-offset.Err > skewWorthSaying:
-		add(by > skewTooLarge, fmt.Sprintf("the clock of %s is %s off", s.name, offset.Ahead.Round(100*time.Millisecond)), "Times are corrected by it. Synchronise both clocks with NTP.")
 	}
 	now := time.Now().Add(offset.Ahead)
 	list, _, err := s.groups(ctx, now.Add(-before), now)
 	if err != nil {
-		add(true, s.name+" cannot be read", err.Error())
-		return out, ctx.Err()
+		return s.clock.Failed(ctx, out, err, next)
 	}
 	for _, g := range list {
 		if g.State != "resolved" && s.matters(g) {

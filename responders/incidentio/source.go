@@ -337,7 +337,7 @@ func (s *Source) labelsOf(p *pageOf) map[string]string {
 	}
 	labels := page.Labels(document, s.settings.labels, texts...)
 	if _, has := labels["title"]; !has && title != "" {
-		labels["title"] = page.Names{}.Clean(title)
+		labels["title"] = page.Title(title)
 	}
 	return labels
 }

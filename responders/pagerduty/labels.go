@@ -38,7 +38,7 @@ func labelsOf(k known, title string, paths map[string]string) map[string]string 
 		maps.Copy(out, page.Labels(nil, nil, texts...))
 	}
 	if _, has := out["title"]; !has && title != "" {
-		out["title"] = page.Names{}.Clean(title)
+		out["title"] = page.Title(title)
 	}
 	maps.Copy(out, page.Labels(document, paths))
 	return out

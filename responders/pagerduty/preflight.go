@@ -209,7 +209,7 @@ func quiet(name string, open []incident) []responders.Finding {
 			list = append(list, fmt.Sprintf("and %d more", len(open)-mostNamed))
 			break
 		}
-		list = append(list, fmt.Sprintf("%s (%s since %s): %s", one.ID, one.Status, one.Created.Local().Format(time.DateTime), page.Names{}.Clean(one.Title)))
+		list = append(list, fmt.Sprintf("%s (%s since %s): %s", one.ID, one.Status, one.Created.Local().Format(time.DateTime), page.Title(one.Title)))
 	}
 	return []responders.Finding{{Blocks: true, Summary: fmt.Sprintf("%s has %d open already", name, len(open)),
 		Detail: fmt.Sprintf("A new alarm may join an open incident and page nobody, and if it is a real one, this is no time for a game day. Resolve them first. %s.", strings.Join(list, "; "))}}

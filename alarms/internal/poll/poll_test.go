@@ -158,8 +158,8 @@ func TestClock(t *testing.T) {
 		}
 		var silent Clock
 		o, told, err = silent.FromDates(t.Context(), func(context.Context) (web.Reply, error) { return web.Reply{}, nil })
-		if told || err != nil || len(Skew("x", o, told)) != 1 {
-			t.Errorf("%+v, %v, %v", o, told, err)
+		if told || err != nil || len(Skew("x", o, told)) != 1 || o.Err == 0 || silent.Offset() != o {
+			t.Errorf("a clock that nobody told is taken to be known: %+v, %v, %v", o, told, err)
 		}
 		if _, _, err := silent.FromDates(t.Context(), func(context.Context) (web.Reply, error) { return web.Reply{}, errors.New("away") }); err == nil {
 			t.Error("no answer is no measurement")

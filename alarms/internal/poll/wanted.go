@@ -97,7 +97,7 @@ func (c *Clock) FromDates(ctx context.Context, ask func(context.Context) (web.Re
 func (c *Clock) Take(probes []clock.Probe, granularity time.Duration) (o clock.Offset, told bool) {
 	o, told = clock.EstimateOffset(probes, granularity)
 	if !told {
-		return clock.Offset{}, false
+		return c.Offset(), false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -110,10 +110,16 @@ func (c *Clock) Take(probes []clock.Probe, granularity time.Duration) (o clock.O
 	return o, true
 }
 
-// Offset returns what was measured last; zero when nothing was.
+// unmeasured is how well a clock is known that nobody could measure.
+const unmeasured = 2 * time.Second
+
+// Offset returns what was measured last; when nothing was, the clock is taken to be right, and not to the instant.
 func (c *Clock) Offset() clock.Offset {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.measured {
+		return clock.Offset{Err: unmeasured}
+	}
 	return c.offset
 }
 
@@ -127,7 +133,7 @@ const (
 func Skew(name string, o clock.Offset, told bool) []alarms.Finding {
 	if !told {
 		return []alarms.Finding{{Summary: "the clock of " + name + " is not known",
-			Detail: "Its answers have no Date header; does a proxy remove it? Its clock is taken to be right."}}
+			Detail: fmt.Sprintf("Its answers have no Date header; does a proxy remove it? Its clock is taken to be right to %s.", unmeasured)}}
 	}
 	by := o.Ahead.Abs()
 	if by-o.Err <= skewWorthSaying {

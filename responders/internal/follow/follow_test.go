@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -153,8 +154,8 @@ func TestScrub(t *testing.T) {
 	for text, want := range map[string]string{
 		"it is the ledger, since 2026-11-20 14:03":   "it is the ledger, since 2026-11-20 14:03",
 		"ask ann.b@shop.example or <mailto:x@y.com>": "ask [e-mail] or <mailto:[e-mail]>",
-		"call +44 20 7946 0958 now":                  "call [number] now",
-		"call (020) 7946 0958 now":                   "call [number] now",
+		"call +44 20 7946 0958 now":                  "call [phone] now",
+		"call (020) 7946 0958 now":                   "call [phone] now",
 		"join https://x.zoom.us/j/1?pwd=abcd1234":    "join https://x.zoom.us/j/1?…",
 		"password: hunter22 works":                   "[secret] works",
 		"xoxb-123456789012-abcdef":                   "[secret]",
@@ -170,6 +171,8 @@ func TestScrub(t *testing.T) {
 	}
 }
 
+var address = regexp.MustCompile(`[\pL\pN._%+-]+@[\pL\pN-]+(?:\.[\pL\pN-]+)+`)
+
 // FuzzScrub cuts any text to valid UTF-8 without an address in it.
 func FuzzScrub(f *testing.F) {
 	f.Add("a@b.c +44 20 7946 0958")
@@ -179,7 +182,7 @@ func FuzzScrub(f *testing.F) {
 		if !utf8.ValidString(got) || len(got) > mostText+3 {
 			t.Errorf("%q", got)
 		}
-		if len(got) < mostText && private[0].what.MatchString(got) {
+		if len(got) < mostText && address.MatchString(got) {
 			t.Errorf("%q of %q", got, text)
 		}
 	})

@@ -17,7 +17,17 @@ var (
 	phone = regexp.MustCompile(`\+\d[\d ()./,#\-]{5,}\d#?|\(?\b\d{2,4}\)?[ ./\-]\d{2,4}[ ./\-]\d{2,}([ ./\-]\d{2,})*\b|\b\d{9,15}\b`)
 	// instant is a date, perhaps with a time: digits with signs between them that are no telephone number.
 	instant = regexp.MustCompile(`^\d{4}[-/.]\d{2}[-/.]\d{2}`)
+	// parameters are those of an address, which may let in whoever has it.
+	parameters = regexp.MustCompile(`\?[A-Za-z0-9_.~-]+=[^\s<>|]*`)
 )
+
+// secrets is what looks like one.
+var secrets = []*regexp.Regexp{
+	regexp.MustCompile(`(?i)\b(?:password|passwd|passcode|pin|secret|token|api[_-]?key|pwd)\b["']?\s*[:=]\s*["']?[^\s"'<>|]{3,}`),
+	regexp.MustCompile(`(?i)\b(?:bearer\s+[^\s"'<>|]{6,}|basic\s+[A-Za-z0-9+/]{12,}={0,2})`),
+	regexp.MustCompile(`\bxox[a-z]-[A-Za-z0-9-]{8,}|\bgh[a-z]_[A-Za-z0-9]{16,}|\bAKIA[A-Z0-9]{12,}|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]+`),
+	regexp.MustCompile(`\b(?:[0-9a-fA-F]{24,}|[A-Za-z0-9+_-]{40,}={0,2})`),
+}
 
 // mostText bounds a text, in bytes.
 const mostText = 2_000
@@ -32,16 +42,33 @@ func (n Names) Note(id, name string) {
 	}
 }
 
-// Clean takes out of a text what a record must not hold: addresses, telephone numbers, and the names of people, which become
-// their ids.
-func (n Names) Clean(text string) string {
+// Scrub takes out of a text that people wrote what a record must not hold: addresses, telephone numbers, and what looks like a
+// secret.
+func Scrub(text string) string {
 	text = mail.ReplaceAllString(text, "[e-mail]")
-	text = phone.ReplaceAllStringFunc(text, func(found string) string {
+	text = parameters.ReplaceAllString(text, "?…")
+	for _, s := range secrets {
+		text = s.ReplaceAllString(text, "[secret]")
+	}
+	return numbers(text)
+}
+
+// numbers takes telephone numbers out of a text.
+func numbers(text string) string {
+	return phone.ReplaceAllStringFunc(text, func(found string) string {
 		if _, err := netip.ParseAddr(found); err == nil || instant.MatchString(found) {
 			return found
 		}
 		return "[phone]"
 	})
+}
+
+// Title takes addresses and telephone numbers out of a page's title, which is a label of it: a long name in it is no secret.
+func Title(text string) string { return cut(numbers(mail.ReplaceAllString(text, "[e-mail]"))) }
+
+// Clean is Scrub, and takes out the names of people as well, which become their ids.
+func (n Names) Clean(text string) string {
+	text = Scrub(text)
 	// The longest first, so that one name in another leaves no rest of it.
 	known := slices.SortedFunc(maps.Keys(n), func(a, b string) int {
 		if len(a) != len(b) {
@@ -52,6 +79,11 @@ func (n Names) Clean(text string) string {
 	for _, name := range known {
 		text = replace(text, name, n[name])
 	}
+	return cut(text)
+}
+
+// cut bounds a text.
+func cut(text string) string {
 	if len(text) > mostText {
 		text = strings.ToValidUTF8(text[:mostText], "") + "…"
 	}
