@@ -133,5 +133,8 @@ func TestFinalize(t *testing.T) {
 		if _, err := Finalize(d.t.Context(), d.options.Dir, d.options.Scenario); err == nil || !strings.Contains(err.Error(), "still writing it") {
 			t.Errorf("while somebody writes: %v", err)
 		}
+		if n := d.probe.standing.Load(); n != 0 {
+			t.Errorf("%d sources were opened for the run and afterwards, and not closed", n)
+		}
 	})
 }

@@ -168,6 +168,7 @@ func warnings(s *scenarios.Scenario) []string {
 				"address there are two servers, or one that is missing. Declare a source for each.", id)
 		}
 	}
+	warnBeyond(s, warn)
 	for _, f := range s.Faults {
 		if begins := s.Begins(f.Name); begins > s.Timeline.Load {
 			warn("Fault %s is due %s into a load phase of %s: it will not be injected.", f.Name, short(begins),

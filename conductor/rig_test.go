@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -594,6 +595,8 @@ type probe struct {
 	advise func(context.Context, alarms.Inquiry) (alarms.Advice, error)
 	// past answers for the time before the run; nil has no history of its own.
 	past func(clock.Span) ([]alarms.Episode, alarms.Coverage, error)
+	// standing is how many sources were opened and not closed.
+	standing atomic.Int64
 }
 
 type probeConfig struct {
@@ -605,6 +608,7 @@ func (*probeConfig) Validate() error { return nil }
 func (p *probe) kind() alarms.SourceKind {
 	return alarms.SourceKind{Name: "probe", Summary: "answers as told", New: func() alarms.Config { return &probeConfig{} },
 		Open: func(string, alarms.Config, map[string]string) (alarms.Source, error) {
+			p.standing.Add(1)
 			if p.advise != nil {
 				return probeAdviser{probeSource{p}}, nil
 			}
@@ -643,6 +647,9 @@ func (p probeSource) Past(_ context.Context, span clock.Span) ([]alarms.Episode,
 	}
 	return p.past(span)
 }
+
+// Close is called once.
+func (p probeSource) Close() { p.standing.Add(-1) }
 
 func (p probeSource) Query(ctx context.Context, _ string) (float64, bool, error) { return p.query(ctx) }
 

@@ -30,13 +30,15 @@ type sources struct {
 	watching   sync.WaitGroup
 }
 
+// namedAlarms is a source of alarms. beyond is the host at which it is asked, when that is out of reach.
 type namedAlarms struct {
-	id string
+	id, beyond string
 	alarms.Source
 }
 
+// namedResponders is a source of responses; beyond is as of namedAlarms.
 type namedResponders struct {
-	id string
+	id, beyond string
 	responders.Source
 }
 
@@ -49,7 +51,7 @@ func (s *sources) open() bool {
 	for _, decl := range s.run.Scenario.Responders {
 		src, err := decl.Kind.Open(decl.ID(), decl.Config)
 		if err == nil {
-			s.responders = append(s.responders, namedResponders{decl.ID(), src})
+			s.responders = append(s.responders, namedResponders{decl.ID(), beyond(s.run.Scenario, decl.Config), src})
 			if e, ok := src.(responders.Expecter); ok {
 				e.Expect(matches(s.run.Scenario))
 			}
@@ -90,7 +92,7 @@ func (s *sources) open() bool {
 			s.run.found("alarms "+decl.ID(), true, "cannot be opened", err.Error())
 			return false
 		}
-		s.alarms = append(s.alarms, namedAlarms{decl.ID(), src})
+		s.alarms = append(s.alarms, namedAlarms{decl.ID(), beyond(s.run.Scenario, decl.Config), src})
 		if server, ok := src.(alarms.Server); ok {
 			if _, err := server.Start(context.WithoutCancel(s.run.ctx)); err != nil {
 				s.run.found("alarms "+decl.ID(), true, "cannot listen", err.Error())
@@ -129,7 +131,7 @@ func (s *sources) preflight() bool {
 				out = append(out, report.Found{What: "alarms " + src.id, Blocks: f.Blocks, Summary: f.Summary, Detail: f.Detail, Absent: f.Absent})
 			}
 			return out, err
-		}, "alarms "+src.id)
+		}, "alarms "+src.id, src.beyond)
 		ok = s.note(found) && ok
 	}
 	for _, src := range s.responders {
@@ -140,7 +142,7 @@ func (s *sources) preflight() bool {
 				out = append(out, report.Found{What: "responders " + src.id, Blocks: f.Blocks, Summary: f.Summary, Detail: f.Detail})
 			}
 			return out, err
-		}, "responders "+src.id)
+		}, "responders "+src.id, src.beyond)
 		ok = s.note(found) && ok
 	}
 	if ok {
@@ -150,8 +152,9 @@ func (s *sources) preflight() bool {
 	return ok
 }
 
-// settled asks once, and in a lab again each second until nothing blocks or the time to settle is over.
-func (s *sources) settled(ask func(context.Context) ([]report.Found, error), what string) []report.Found {
+// settled asks once, and in a lab again each second until nothing blocks or the time to settle is over. What is beyond the lab will
+// not answer however long it is asked.
+func (s *sources) settled(ask func(context.Context) ([]report.Found, error), what, beyond string) []report.Found {
 	began := time.Now()
 	for {
 		ctx, cancel := context.WithTimeout(s.run.ctx, askLimit)
@@ -161,6 +164,10 @@ func (s *sources) settled(ask func(context.Context) ([]report.Found, error), wha
 			found = append(found, report.Found{What: what, Blocks: true, Summary: "does not answer", Detail: err.Error()})
 		}
 		blocked := slices.ContainsFunc(found, func(f report.Found) bool { return f.Blocks })
+		if blocked && beyond != "" {
+			return append(found, report.Found{What: what, Blocks: true, Summary: "cannot be reached from inside of the lab",
+				Detail: beyond + " is no node of it, and a lab has no way out. Leave the source out, or have the lab bring up what stands for it."})
+		}
 		if !blocked || s.run.Lab == nil || time.Since(began) > settleLimit || s.run.sleep(time.Second) != nil {
 			return found
 		}
