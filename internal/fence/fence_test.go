@@ -51,7 +51,7 @@ var layers = []struct {
 	{"alarms/builtin", []string{"alarms/...", "clock", "faults", "loadgen/sli", "sources/..."}},
 	{"alarms/...", []string{"alarms", "alarms/internal/...", "clock", "faults", "sources/..."}},
 	{"responders", []string{"clock"}},
-	{"responders/internal/...", []string{"responders", "clock", "faults", "sources/..."}},
+	{"responders/internal/...", []string{"responders", "responders/internal/...", "clock", "faults", "sources/..."}},
 	{"responders/...", []string{"responders", "responders/internal/...", "clock", "faults", "sources/..."}},
 	{"report", []string{"clock", "faults", "loadgen", "loadgen/baseline", "loadgen/sli", "alarms", "responders"}},
 	{"report/stats", nil},

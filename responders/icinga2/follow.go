@@ -9,6 +9,7 @@ import (
 
 	"gameday/clock"
 	"gameday/responders"
+	"gameday/responders/internal/page"
 	source "gameday/sources/icinga2"
 )
 
@@ -54,6 +55,9 @@ func (f *follower) record(o *open, e responders.Event) {
 	e.Source, e.ID, e.Page, e.Labels = f.source.name, o.number(), o.id, maps.Clone(o.labels)
 	if e.Grade == "" {
 		e.Grade = gradeOwn
+	}
+	if e.Kind == responders.Acknowledged || e.Kind == responders.Noted {
+		e.Text = page.Names{}.Clean(e.Text) // somebody wrote it
 	}
 	if f.source.keep(e) {
 		f.emit(e)

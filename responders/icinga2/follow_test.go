@@ -79,6 +79,9 @@ func (s *story) told() string {
 		if e.Actor != theServer && e.Actor != thePolicy {
 			text += fmt.Sprintf(" by %s %q %s", e.Actor.Kind, e.Actor.ID, e.Grade)
 		}
+		if e.Kind == responders.Noted {
+			text += " " + e.Text
+		}
 		out = append(out, text)
 	}
 	return strings.Join(out, "\n")
@@ -107,13 +110,13 @@ func TestFollow(t *testing.T) {
 			s.event(t, 20, told("bob", "cleo"))
 			s.event(t, 25, told("cleo")) // a reminder is no escalation
 			s.event(t, 30, ack("bob"))
-			s.event(t, 31, source.Event{Type: source.CommentAdded, Author: "bob", Text: "the cable"})
+			s.event(t, 31, source.Event{Type: source.CommentAdded, Author: "bob", Text: "the cable; ring 956-821-0372, password: hunter22"})
 			s.event(t, 31, source.Event{Type: source.CommentAdded, Author: "bob", Text: "on it", Acknowledges: true})
 			s.event(t, 39, source.Event{Type: source.AcknowledgementCleared, State: 0})
 			s.event(t, 40, recovery())
 			s.event(t, 41, source.Event{Type: source.NotificationSent, Notification: "RECOVERY", Users: []string{"ann"}, Command: "mail"})
 		}, "10 opened\n10.5 notified 1 to ann\n20 escalated 2\n20 notified 2 to bob,cleo\n25 notified 2 to cleo\n" +
-			`30 acknowledged by human "bob" A` + "\n" + `31 noted by human "bob" A` + "\n40 resolved"},
+			`30 acknowledged by human "bob" A` + "\n" + `31 noted by human "bob" A the cable; ring [phone], [secret]` + "\n40 resolved"},
 		"machines, and names that Icinga does not know": {func(t *testing.T, s *story) {
 			s.stands(0, 1, 0, 2, nil)
 			s.event(t, 10, problem())

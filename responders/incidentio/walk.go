@@ -60,7 +60,11 @@ func (w *walk) add(id string, at time.Time, kind responders.Kind, who responders
 	for _, f := range more {
 		f(&e)
 	}
-	e.Text = w.names.Clean(e.Text)
+	if kind == responders.Filed {
+		e.Text = page.Title(e.Text) // a place, which is of no use without its parameters
+	} else {
+		e.Text = w.names.Clean(e.Text)
+	}
 	w.events = append(w.events, e)
 }
 

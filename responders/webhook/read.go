@@ -13,6 +13,7 @@ import (
 
 	"gameday/clock"
 	"gameday/responders"
+	"gameday/responders/internal/page"
 	"gameday/sources/hook"
 )
 
@@ -54,6 +55,9 @@ func (s *settings) read(body []byte, received time.Time) ([]responders.Event, er
 	return out, nil
 }
 
+// named are the kinds whose text names something, or says where it is. That of others is what somebody wrote.
+var named = []responders.Kind{responders.Marked, responders.Joined, responders.RoomOpened, responders.RunbookOpened, responders.Filed}
+
 // event reads one event; ok is false for one that tells of nothing.
 func (s *settings) event(v gjson.Result, received time.Time) (e responders.Event, ok bool, err error) {
 	text := func(path string) string {
@@ -72,6 +76,9 @@ func (s *settings) event(v gjson.Result, received time.Time) (e responders.Event
 	}
 	e = responders.Event{ID: text(s.ID), Page: text(s.Page), Kind: responders.Kind(kind), Text: text(s.Text), Channel: text(s.Channel),
 		Team: text(s.Team), Grade: text(s.Grade), Actor: s.actor(text(s.Actor), text(s.ActorKind)), Labels: s.labels(v)}
+	if !slices.Contains(named, e.Kind) {
+		e.Text = page.Names{}.Clean(e.Text)
+	}
 	switch {
 	case e.Page == "" && e.Kind.OfPage():
 		return e, false, fmt.Errorf("there is no page at %q, and %s is about one", s.Page, e.Kind)

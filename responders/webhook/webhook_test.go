@@ -88,7 +88,7 @@ func TestMapping(t *testing.T) {
 			said("3", "incident.acked", "7", `,"by":"ann","by_type":"person","via":"mobile"`, time.Second),
 			said("4", "incident.paged", "7", `,"to":"cy","state":"bounced","step":2`, 0),
 			said("5", "incident.acked", "7", `,"by":"autobot","by_type":"person"`, 0),
-			said("6", "note", "7", `,"by":"dora","by_type":"alien","text":"it is the ledger"`, 0),
+			said("6", "note", "7", `,"by":"dora","by_type":"alien","text":"it is the ledger, ring 956-821-0372, token=abc123"`, 0),
 			said("7", "ping", "", "", 0),
 		} {
 			if got := post(s, body); got != http.StatusNoContent {
@@ -111,7 +111,7 @@ func TestMapping(t *testing.T) {
 			{ID: "3", Kind: responders.Acknowledged, At: ago(time.Second), Actor: responders.Actor{ID: "ann", Kind: responders.Human}, Channel: "mobile"},
 			{ID: "4", Kind: responders.Notified, At: ago(0), Actor: responders.Actor{Kind: responders.UnknownKind}, Level: 2, Targets: []string{"cy"}, Delivered: "no"},
 			{ID: "5", Kind: responders.Acknowledged, At: ago(0), Actor: responders.Actor{ID: "autobot", Kind: responders.Bot}},
-			{ID: "6", Kind: responders.Noted, At: ago(0), Actor: responders.Actor{ID: "dora", Kind: responders.UnknownKind}, Text: "it is the ledger"},
+			{ID: "6", Kind: responders.Noted, At: ago(0), Actor: responders.Actor{ID: "dora", Kind: responders.UnknownKind}, Text: "it is the ledger, ring [phone], [secret]"},
 		}
 		if len(events) != len(want) {
 			t.Fatalf("%+v", events)
