@@ -194,7 +194,7 @@ func (c *Client) JSON(ctx context.Context, path string, query url.Values, into a
 	}
 	if err := json.Unmarshal(reply.Body, into); err != nil {
 		err = fmt.Errorf("GET %s: the answer is not the JSON expected (%w): %s", c.base.String()+path, err,
-			excerpt(reply.Body))
+			c.excerpt(reply.Body))
 		return reply, c.options.redact(err)
 	}
 	return reply, nil
@@ -228,7 +228,7 @@ func (c *Client) once(ctx context.Context, method, address string, question []by
 		return Reply{}, fmt.Errorf("the answer is larger than %d MB", bodyLimit>>20)
 	}
 	if response.StatusCode != http.StatusOK {
-		return Reply{}, &StatusError{Code: response.StatusCode, After: after(response.Header, time.Now()), text: refusal(response, body)}
+		return Reply{}, &StatusError{Code: response.StatusCode, After: after(response.Header, time.Now()), text: c.refusal(response, body)}
 	}
 	return Reply{Body: body, Header: response.Header, Sent: sent, Received: time.Now()}, nil
 }
@@ -276,7 +276,7 @@ func after(h http.Header, now time.Time) time.Duration {
 }
 
 // refusal words an answer that is not 200, with the next step where the status tells it.
-func refusal(r *http.Response, body []byte) string {
+func (c *Client) refusal(r *http.Response, body []byte) string {
 	switch {
 	case r.StatusCode == http.StatusUnauthorized, r.StatusCode == http.StatusForbidden:
 		return r.Status + ": check token, or username and password, and what they may read"
@@ -291,7 +291,7 @@ func refusal(r *http.Response, body []byte) string {
 	case r.StatusCode == http.StatusNotFound:
 		return r.Status + ": is the url that of the right program, with its path prefix?"
 	}
-	return r.Status + ": " + excerpt(body)
+	return r.Status + ": " + c.excerpt(body)
 }
 
 // plain takes the address out of net/http's error, which repeats it with its query, and words a time-out.
@@ -306,9 +306,10 @@ func (c *Client) plain(err error) error {
 	return err
 }
 
-// excerpt returns the beginning of a body on one line, for an error.
-func excerpt(body []byte) string {
-	s := strings.Join(strings.Fields(string(body[:min(len(body), 400)])), " ")
+// excerpt returns the beginning of a body on one line, for an error. Secrets are taken out before it is cut and quoted: half of one
+// would not be found any more.
+func (c *Client) excerpt(body []byte) string {
+	s := strings.Join(strings.Fields(c.options.hide(string(body[:min(len(body), 64<<10)]))), " ")
 	if s == "" {
 		return "empty answer"
 	}

@@ -96,6 +96,33 @@ func TestBasic(t *testing.T) {
 	}
 }
 
+// TestHidden leaves nothing of a secret in an error, in whatever form a server sends it back: encoded, cut off, or quoted.
+func TestHidden(t *testing.T) {
+	const long = `hush"hush-hush-hush-hush-hush-hush`
+	for name, o := range map[string]Options{
+		"basic":  {Username: "ann", Password: long},
+		"bearer": {Token: long},
+		"header": {Header: map[string]string{"Authorization": "Token token=" + long}},
+	} {
+		for _, before := range []string{"", strings.Repeat("x", 130)} {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				http.Error(w, before+" "+r.Header.Get("Authorization"), http.StatusTeapot)
+			}))
+			o.URL, o.Timeout = server.URL, time.Second
+			c, err := New(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = c.Get(t.Context(), "/", nil)
+			if err == nil || !strings.Contains(err.Error(), "***") || strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(), "YW5u") {
+				t.Errorf("%s: %v", name, err)
+			}
+			c.Close()
+			server.Close()
+		}
+	}
+}
+
 // TestPatience asks again as long as the server names pauses that fit, and not a moment beyond.
 func TestPatience(t *testing.T) {
 	for name, c := range map[string]struct {

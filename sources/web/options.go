@@ -2,6 +2,7 @@ package web
 
 import (
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/url"
@@ -89,9 +90,23 @@ func (r *redacted) Unwrap() error { return r.cause }
 
 // redact replaces the secrets in an error's text: a server may send back what it was sent.
 func (o Options) redact(err error) error {
-	text := err.Error()
+	text := o.hide(err.Error())
+	if text == err.Error() {
+		return err
+	}
+	return &redacted{text: text, cause: err}
+}
+
+// hide replaces the secrets in a text.
+func (o Options) hide(text string) string {
 	secrets := []string{o.Token, o.Password}
-	for _, value := range o.Header {
+	if o.Password != "" { // as it is sent
+		secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte(o.Username+":"+o.Password)))
+	}
+	for name, value := range o.Header {
+		if name == "Accept" || name == "Content-Type" {
+			continue
+		}
 		_, bare, _ := strings.Cut(value, " ") // as in "Token token=…"
 		secrets = append(secrets, value, bare)
 	}
@@ -100,10 +115,7 @@ func (o Options) redact(err error) error {
 			text = strings.ReplaceAll(text, secret, "***")
 		}
 	}
-	if text == err.Error() {
-		return err
-	}
-	return &redacted{text: text, cause: err}
+	return text
 }
 
 // Duration parses a configuration's duration; an empty text is def. A mistake is a *faults.FieldError.

@@ -44,7 +44,7 @@ func (c *Client) Stream(ctx context.Context, path string, body any) (io.ReadClos
 		if err != nil && len(text) == 0 {
 			return nil, failed(err)
 		}
-		return nil, failed(&StatusError{Code: response.StatusCode, After: after(response.Header, time.Now()), text: refusal(response, text)})
+		return nil, failed(&StatusError{Code: response.StatusCode, After: after(response.Header, time.Now()), text: c.refusal(response, text)})
 	}
 	if !inTime {
 		response.Body.Close()
