@@ -97,7 +97,6 @@ func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more [
 	if now := time.Now(); now.Before(span.End) {
 		span.End = now
 	}
-	run := clock.Span{Start: tl.Start, End: tl.End}
 	var opened []any
 	defer func() {
 		for _, src := range opened {
@@ -116,24 +115,11 @@ func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more [
 			continue // what it was told ended with the run
 		}
 		opened = append(opened, src)
-		limited, cancel := context.WithTimeout(ctx, tellLimit)
-		// It tells of what it knows to be expected only. What it finds wrong now is not the run's.
-		_, _ = src.Preflight(limited, expectedOf(s, decl.ID()))
-		episodes, coverage, err := src.History(limited, span)
-		cancel()
-		coverage.Spans = tl.NotBroken(decl.ID(), coverage.Spans)
-		a := report.AlarmRecord{Source: decl.ID(), Span: span, Episodes: episodes, Coverage: coverage}
-		one := judgeAnswer(decl.ID(), len(episodes), err, clock.Share(coverage.Spans, run), tl.AlarmCoverage(decl.ID()))
-		if lost := tl.LostAlarms(decl.ID(), episodes); one.Kept && lost != "" {
-			one.Kept, one.Why = false, "it does not tell of "+lost+" any more, which the record has"
+		if kept, one := askAlarms(ctx, tl, s, decl, src, span); one.Kept {
+			more, asked = append(more, answer{report.AlarmHistory, kept}), append(asked, one)
+		} else {
+			asked = append(asked, one)
 		}
-		if one.Kept && tooLong(a) {
-			one.Kept, one.Why = false, errTooLong.Error()
-		}
-		if one.Kept {
-			more = append(more, answer{report.AlarmHistory, a})
-		}
-		asked = append(asked, one)
 	}
 	for _, decl := range s.Responders {
 		src, err := decl.Kind.Open(decl.ID(), decl.Config)
@@ -149,23 +135,56 @@ func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more [
 		if e, ok := src.(responders.Expecter); ok {
 			e.Expect(matches(s))
 		}
-		limited, cancel := context.WithTimeout(ctx, tellLimit)
-		events, coverage, err := src.History(limited, span)
-		cancel()
-		a := report.ResponseAccount{Source: decl.ID(), Span: span, Events: events, Coverage: coverage}
-		one := judgeAnswer(decl.ID(), len(events), err, clock.Share(coverage.Spans, run), tl.ResponseCoverage(decl.ID()))
-		if now := clock.Share(coverage.Spans, run); one.Kept && len(events) < tl.ResponseEvents(decl.ID()) && now <= tl.ResponseCoverage(decl.ID()) {
-			one.Kept, one.Why = false, fmt.Sprintf("it tells of %d events, and the record has %d", len(events), tl.ResponseEvents(decl.ID()))
+		if kept, one := askResponders(ctx, tl, decl, src, span); one.Kept {
+			more, asked = append(more, answer{report.ResponseRecord, kept}), append(asked, one)
+		} else {
+			asked = append(asked, one)
 		}
-		if one.Kept && tooLong(a) {
-			one.Kept, one.Why = false, errTooLong.Error()
-		}
-		if one.Kept {
-			more = append(more, answer{report.ResponseRecord, a})
-		}
-		asked = append(asked, one)
 	}
 	return more, asked, nil
+}
+
+// askAlarms asks one source of alarms, and says whether its answer is to be kept.
+func askAlarms(ctx context.Context, tl *report.Timeline, s *scenarios.Scenario, decl scenarios.AlarmSource, src alarms.Source, span clock.Span) (report.AlarmRecord, Asked) {
+	limited, cancel := context.WithTimeout(ctx, tellLimit)
+	defer cancel()
+	// It tells of what it knows to be expected only. What it finds wrong now is not the run's.
+	_, _ = src.Preflight(limited, expectedOf(s, decl.ID()))
+	episodes, coverage, err := src.History(limited, span)
+	coverage.Spans = tl.NotBroken(decl.ID(), coverage.Spans)
+	a, blind := tl.CompleteAlarms(report.AlarmRecord{Source: decl.ID(), Span: span, Episodes: episodes, Coverage: coverage})
+	one := judgeAnswer(decl.ID(), len(episodes), err, clock.Share(coverage.Spans, clock.Span{Start: tl.Start, End: tl.End}), tl.AlarmCoverage(decl.ID()))
+	if lost := tl.LostAlarms(decl.ID(), episodes); one.Kept && lost != "" {
+		one.Kept, one.Why = false, "it does not tell of "+lost+" any more, which the record has"
+	}
+	one.refuse(blind, a)
+	return a, one
+}
+
+// askResponders is askAlarms for a source of responses.
+func askResponders(ctx context.Context, tl *report.Timeline, decl scenarios.ResponderSource, src responders.Source, span clock.Span) (report.ResponseAccount, Asked) {
+	limited, cancel := context.WithTimeout(ctx, tellLimit)
+	defer cancel()
+	events, coverage, err := src.History(limited, span)
+	a, blind := tl.CompleteResponses(report.ResponseAccount{Source: decl.ID(), Span: span, Events: events, Coverage: coverage})
+	now, before := clock.Share(coverage.Spans, clock.Span{Start: tl.Start, End: tl.End}), tl.ResponseCoverage(decl.ID())
+	one := judgeAnswer(decl.ID(), len(events), err, now, before)
+	if had := tl.ResponseEvents(decl.ID()); one.Kept && len(a.Events) < had && now <= before {
+		one.Kept, one.Why = false, fmt.Sprintf("it tells of %d events, and the record has %d", len(events), had)
+	}
+	one.refuse(blind, a)
+	return a, one
+}
+
+// refuse leaves out an answer that is blind to what the record is not, or that no record can hold.
+func (a *Asked) refuse(blind string, account any) {
+	switch {
+	case !a.Kept:
+	case blind != "":
+		a.Kept, a.Why = false, fmt.Sprintf("it cannot tell any more what was %s, and the record does", blind)
+	case tooLong(account):
+		a.Kept, a.Why = false, errTooLong.Error()
+	}
 }
 
 // watched are the labels of alarms that count as noise, which sources tell of too.

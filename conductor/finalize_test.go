@@ -121,6 +121,22 @@ func TestFinalize(t *testing.T) {
 		if got := outcome(); got != clock.Met {
 			t.Errorf("after a line without an end it is %v", got)
 		}
+		// What it can see only while somebody watches, such as pages, stays known.
+		d.probe.history = func(span clock.Span) ([]alarms.Episode, alarms.Coverage, error) {
+			return []alarms.Episode{{Key: "Down", Labels: map[string]string{"alertname": "Down"}, Firing: onset.Shift(time.Minute)}},
+				alarms.Coverage{Spans: []clock.Span{span}, Blind: []alarms.Blind{{To: alarms.StatePaged, Spans: []clock.Span{span}, Why: "nobody watches"}}}, nil
+		}
+		if a := finalize(); !a.Kept {
+			t.Errorf("%+v", a)
+		}
+		again, err := report.Read(d.options.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := seen[report.AlarmRecord](t, again, report.AlarmHistory)
+		if last := told[len(told)-1]; len(last.Coverage.Blind) > 0 {
+			t.Errorf("asked a last time it is blind to what was seen: %+v", last.Coverage.Blind)
+		}
 		// Nobody adds to a record that is being written.
 		f, err = os.Open(path)
 		if err != nil {

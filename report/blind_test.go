@@ -1,7 +1,7 @@
 package report
 
 import (
-	"strings"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,86 +10,84 @@ import (
 	"gameday/responders"
 )
 
-// scored returns an item of the record as it stands at an end.
-func scored(t *testing.T, b *builder, id string) *Item {
-	t.Helper()
-	for _, it := range Score(b.record()).Items() {
-		if it.ID == id {
-			return it
-		}
+// TestCompleteAlarms gives a later answer the pages that only somebody who watched could see, and finds out when it cannot.
+func TestCompleteAlarms(t *testing.T) {
+	zero := time.Date(2026, 11, 20, 14, 0, 0, 0, time.UTC)
+	at := func(sec int) time.Time { return zero.Add(time.Duration(sec) * time.Second) }
+	span := func(a, b int) clock.Span { return clock.Span{Start: at(a), End: at(b)} }
+	blind := func(spans ...clock.Span) []alarms.Blind {
+		return []alarms.Blind{{To: alarms.StatePaged, Spans: spans, Why: "nobody watched"}, {To: alarms.StatePaged, Spans: spans, Why: "for two reasons"}}
 	}
-	t.Fatalf("there is no item %s", id)
-	return nil
-}
-
-// TestBlindToPages asks a source for pages that it cannot tell of, all the time or for a part of it: that none was seen is
-// unknown where it was blind, and missed where it was not.
-func TestBlindToPages(t *testing.T) {
-	for name, c := range map[string]struct {
-		spans []clock.Span
-		want  clock.Outcome
-	}{
-		"sees":            {nil, clock.Missed},
-		"never":           {[]clock.Span{during(0, 300)}, clock.Unknown},
-		"not in time":     {[]clock.Span{during(70, 300)}, clock.Unknown},
-		"not after it":    {[]clock.Span{during(200, 300)}, clock.Missed},
-		"not before it":   {[]clock.Span{during(0, 40)}, clock.Missed},
-		"not for a blink": {[]clock.Span{during(70, 70.5)}, clock.Missed},
-	} {
-		plan := &Plan{Scenario: "s", Phases: []PhasePlan{{Phase: Load, At: 0, Length: 300 * time.Second}},
-			Faults: []FaultPlan{{Name: "fault.cut", Kind: "network_partition"}},
-			Alarms: []AlarmPlan{{Name: "Down", Source: "x.main", Match: map[string]string{"alertname": "Down"}, Cause: "fault.cut", FiresWithin: 30 * time.Second,
-				PagesVia: "x.main", PagesWithin: time.Minute}}}
-		b := newBuilder(t, plan).fault("fault.cut", "network_partition", "a", 60, 150)
-		r := AlarmRecord{Source: "x.main", Span: during(0, 300), Coverage: alarms.Coverage{Spans: []clock.Span{during(0, 300)}, Resolution: time.Second,
-			Blind: []alarms.Blind{{To: alarms.StatePaged, Spans: c.spans, Why: "it does not tell of pages"}}}}
-		r.Episodes = append(r.Episodes, alarm{name: "Down", pending: 65, firing: 70, ends: 160}.episode("x.main"))
-		b.add(300, AlarmHistory, r).end(300, EndComplete)
-		it := scored(t, b, "alarm.Down.paged")
-		if it.Outcome != c.want || c.want == clock.Unknown && !strings.Contains(it.Why, "it does not tell of pages") {
-			t.Errorf("%s: %s, want %s: %s", name, it.Outcome, c.want, it.Why)
-		}
-		if fired := scored(t, b, "alarm.Down.fired"); fired.Outcome != clock.Met {
-			t.Errorf("%s: fired is %s: %s", name, fired.Outcome, fired.Why)
-		}
+	fired := func(key string, sec int) alarms.Episode {
+		return alarms.Episode{Key: key, Labels: map[string]string{"alertname": key}, Firing: clock.At(at(sec))}
 	}
-}
-
-// TestBlindToEscalations asks a source for escalations, and for whom a page reached, that it cannot tell of.
-func TestBlindToEscalations(t *testing.T) {
-	opened := did(70, responders.Opened, responders.Integration, "", 0)
-	ack := did(100, responders.Acknowledged, responders.Human, "ann", 0)
+	paged := fired("Down", 50)
+	paged.Paged, paged.SuppressedBy = clock.At(at(55)), []string{"a downtime"}
+	tl := &Timeline{Start: at(0), End: at(100), Alarms: []alarmAccount{{Source: "datadog.main", Episodes: []episode{{Episode: paged}},
+		Coverage: alarms.Coverage{Spans: []clock.Span{span(0, 100)}, Blind: []alarms.Blind{{To: alarms.StatePaged, Spans: []clock.Span{span(90, 100)}, Why: "not complete yet"}}}}}}
 	for name, c := range map[string]struct {
-		blind         []responders.Kind
-		events        []responders.Event
-		ack, escalate clock.Outcome
+		source   string
+		episodes []alarms.Episode
+		blind    []alarms.Blind
+		paged    bool
+		lost     string
+		left     []clock.Span
 	}{
-		"sees all, nobody answers": {nil, []responders.Event{opened, did(71, responders.Notified, responders.Human, "ann", 1)}, clock.Missed, clock.Missed},
-		"sees no escalation":       {[]responders.Kind{responders.Escalated}, []responders.Event{opened, did(71, responders.Notified, responders.Human, "ann", 1)}, clock.Missed, clock.Unknown},
-		"sees no escalation, answered": {[]responders.Kind{responders.Escalated}, []responders.Event{opened, did(71, responders.Notified, responders.Human, "ann", 1), ack},
-			clock.Met, clock.Unknown},
-		"one is seen all the same": {[]responders.Kind{responders.Escalated}, []responders.Event{opened, did(71, responders.Notified, responders.Human, "ann", 1),
-			did(170, responders.Escalated, responders.Timeout, "", 2)}, clock.Missed, clock.Unknown}, // an earlier one may have gone unseen
-		"sees nobody notified":           {[]responders.Kind{responders.Notified}, []responders.Event{opened}, clock.Unknown, clock.Unknown},
-		"sees nobody notified, answered": {[]responders.Kind{responders.Notified}, []responders.Event{opened, ack}, clock.Met, clock.Met}, // acknowledged before it was due
-		"sees nobody notified, no page":  {[]responders.Kind{responders.Notified}, nil, clock.Missed, clock.Missed},
+		"blind to all":              {"datadog.main", []alarms.Episode{fired("Down", 50), fired("Late", 120)}, blind(span(-60, 200)), true, "", []clock.Span{span(-60, 0), span(90, 200)}},
+		"blind to nothing":          {"datadog.main", []alarms.Episode{fired("Down", 50)}, nil, false, "", nil},
+		"of another time":           {"datadog.main", []alarms.Episode{fired("Down", 80)}, blind(span(-60, 200)), false, "paged", []clock.Span{span(-60, 200)}},
+		"not told of any more":      {"datadog.main", nil, blind(span(-60, 200)), false, "paged", []clock.Span{span(-60, 200)}},
+		"blind after the run":       {"datadog.main", []alarms.Episode{fired("Down", 50)}, blind(span(95, 200)), true, "", []clock.Span{span(95, 200)}},
+		"of which nothing is known": {"datadog.other", []alarms.Episode{fired("Down", 50)}, blind(span(-60, 200)), false, "", []clock.Span{span(-60, 200)}},
 	} {
-		plan := &Plan{Scenario: "s", Phases: []PhasePlan{{Phase: Load, At: 0, Length: 300 * time.Second}},
-			Faults: []FaultPlan{{Name: "fault.cut", Kind: "network_partition"}},
-			Alarms: []AlarmPlan{{Name: "PaymentsDown", Source: "x.main", Match: map[string]string{"alertname": "PaymentsDown"}, Cause: "fault.cut", FiresWithin: 30 * time.Second}},
-			Responses: []ResponsePlan{{Name: "on-call", Source: "desk.ops", To: "PaymentsDown", Acknowledge: &AckPlan{DeadlinePlan: DeadlinePlan{Within: time.Minute}},
-				Escalate: &EscalatePlan{DeadlinePlan: DeadlinePlan{Within: 2 * time.Minute}, ToLevel: 2, OnlyAfter: 90 * time.Second}}}}
-		b := newBuilder(t, plan).fault("fault.cut", "network_partition", "a", 60, 150)
-		b.alarms("x.main", 300, []clock.Span{during(0, 300)}, alarm{name: "PaymentsDown", pending: 65, firing: 70, ends: 160})
-		r := ResponseAccount{Source: "desk.ops", Span: during(0, 300), Events: c.events, Coverage: responders.Coverage{Spans: []clock.Span{during(0, 300)}}}
-		for _, k := range c.blind {
-			r.Coverage.Blind = append(r.Coverage.Blind, responders.Blind{To: k, Spans: []clock.Span{during(0, 300)}, Why: "it does not tell"})
+		given := slices.Clone(c.episodes)
+		got, lost := tl.CompleteAlarms(AlarmRecord{Source: c.source, Episodes: c.episodes, Coverage: alarms.Coverage{Spans: []clock.Span{span(-60, 200)}, Blind: c.blind}})
+		if lost != c.lost {
+			t.Errorf("%s: lost %q, want %q", name, lost, c.lost)
 		}
-		b.add(300, ResponseRecord, r).end(300, EndComplete)
-		for id, want := range map[string]clock.Outcome{"response.on-call.acknowledge": c.ack, "response.on-call.escalate": c.escalate} {
-			if it := scored(t, b, id); it.Outcome != want {
-				t.Errorf("%s: %s is %s, want %s: %s", name, id, it.Outcome, want, it.Why)
+		if len(got.Episodes) > 0 && (!got.Episodes[0].Paged.IsZero()) != c.paged {
+			t.Errorf("%s: %+v", name, got.Episodes[0])
+		}
+		for _, b := range got.Coverage.Blind {
+			if !slices.Equal(b.Spans, c.left) {
+				t.Errorf("%s: blind at %v, want %v", name, b.Spans, c.left)
 			}
 		}
+		if len(c.left) > 0 && len(got.Coverage.Blind) != 2 {
+			t.Errorf("%s: %+v", name, got.Coverage.Blind)
+		}
+		for i := range given {
+			if given[i].Paged != c.episodes[i].Paged {
+				t.Errorf("%s: the answer itself was changed", name)
+			}
+		}
+	}
+}
+
+// TestCompleteResponses does the same for what people did.
+func TestCompleteResponses(t *testing.T) {
+	zero := time.Date(2026, 11, 20, 14, 0, 0, 0, time.UTC)
+	at := func(sec int) time.Time { return zero.Add(time.Duration(sec) * time.Second) }
+	span := func(a, b int) clock.Span { return clock.Span{Start: at(a), End: at(b)} }
+	event := func(kind responders.Kind, sec int) responders.Event {
+		return responders.Event{ID: "I1/" + string(kind), Page: "I1", Kind: kind, At: clock.At(at(sec))}
+	}
+	tl := &Timeline{Start: at(0), End: at(100), Responses: []responseAccount{{Source: "grafana_irm.ops", Line: 7,
+		Events:   []responseEvent{{event(responders.Opened, 10), 5}, {event(responders.Acknowledged, 20), 6}},
+		Coverage: responders.Coverage{Spans: []clock.Span{span(0, 90)}}}}}
+	whole := responders.Coverage{Spans: []clock.Span{span(0, 200)}, Blind: []responders.Blind{{To: responders.Acknowledged, Spans: []clock.Span{span(0, 200)}, Why: "nobody watched"}}}
+	got, lost := tl.CompleteResponses(ResponseAccount{Source: "grafana_irm.ops", Events: []responders.Event{event(responders.Opened, 10)}, Coverage: whole})
+	if lost != "" || len(got.Events) != 2 || got.Events[1].Kind != responders.Acknowledged || !slices.Equal(got.Coverage.Blind[0].Spans, []clock.Span{span(90, 200)}) {
+		t.Errorf("%+v, lost %q", got, lost)
+	}
+	if whole.Blind[0].Spans[0] != span(0, 200) {
+		t.Error("the answer itself was changed")
+	}
+	whole.Spans = []clock.Span{span(50, 200)}
+	if _, lost := tl.CompleteResponses(ResponseAccount{Source: "grafana_irm.ops", Coverage: whole}); lost != "acknowledged" {
+		t.Errorf("lost %q of what it covers less of", lost)
+	}
+	if got, lost := tl.CompleteResponses(ResponseAccount{Source: "other", Coverage: whole}); lost != "" || len(got.Coverage.Blind) != 1 {
+		t.Errorf("%+v, lost %q", got, lost)
 	}
 }
