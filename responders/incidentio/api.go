@@ -5,14 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"time"
 
-	"gameday/clock"
-	"gameday/sources/web"
+	"gameday/responders/internal/follow"
 )
 
 const (
@@ -143,23 +141,8 @@ func (e *escalation) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// asking is one conversation: what was asked for together, and what that tells of the other clock.
-type asking struct {
-	api    *web.Client
-	probes []clock.Probe
-}
-
-// get asks for one object.
-func (a *asking) get(ctx context.Context, path string, query url.Values, into any) error {
-	reply, err := a.api.JSON(ctx, path, query, into)
-	if stamp, bad := http.ParseTime(reply.Header.Get("Date")); bad == nil {
-		a.probes = append(a.probes, clock.Probe{Sent: reply.Sent, Stamp: stamp, Received: reply.Received})
-	}
-	return err
-}
-
 // list reads all pages of a list. Each page names the last element that it has, after which the next one begins.
-func list[T any](ctx context.Context, a *asking, path, field string, query url.Values, id func(T) string) ([]T, error) {
+func list[T any](ctx context.Context, a *follow.Asking, path, field string, query url.Values, id func(T) string) ([]T, error) {
 	var out []T
 	known := map[string]bool{}
 	for after := ""; ; {
@@ -171,7 +154,7 @@ func list[T any](ctx context.Context, a *asking, path, field string, query url.V
 			q.Set("after", after)
 		}
 		var body map[string]json.RawMessage
-		if err := a.get(ctx, path, q, &body); err != nil {
+		if err := a.Get(ctx, path, q, &body); err != nil {
 			return nil, err
 		}
 		var elements []T
@@ -214,7 +197,7 @@ func errNull(is bool) error {
 }
 
 // incidents returns those that were opened on a day or later, and those that are open still.
-func (s *Source) incidents(ctx context.Context, a *asking, since time.Time) ([]incident, error) {
+func (s *Source) incidents(ctx context.Context, a *follow.Asking, since time.Time) ([]incident, error) {
 	var out []incident
 	for _, filter := range []url.Values{
 		{"status_category[one_of]": {"triage", "live", "paused"}},
@@ -240,7 +223,7 @@ func (s *Source) incidents(ctx context.Context, a *asking, since time.Time) ([]i
 }
 
 // escalations returns those that were opened on a day or later, and those that are open still.
-func (s *Source) escalations(ctx context.Context, a *asking, since time.Time) ([]escalation, error) {
+func (s *Source) escalations(ctx context.Context, a *follow.Asking, since time.Time) ([]escalation, error) {
 	by := map[string]escalation{}
 	for _, filter := range []url.Values{
 		{"status[one_of]": {"pending", "triggered"}},
@@ -271,7 +254,7 @@ func (s *Source) escalations(ctx context.Context, a *asking, since time.Time) ([
 }
 
 // log returns an incident's log.
-func (s *Source) log(ctx context.Context, a *asking, id string) ([]activity, error) {
+func (s *Source) log(ctx context.Context, a *follow.Asking, id string) ([]activity, error) {
 	out, err := list(ctx, a, "/v2/"+logField, logField, url.Values{"incident_id": {id}}, func(x activity) string { return x.ID })
 	for _, x := range out {
 		if x.ID == "" || x.Type == "" || x.Occurred.IsZero() {

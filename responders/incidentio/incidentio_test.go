@@ -10,6 +10,7 @@ import (
 
 	"gameday/clock"
 	"gameday/responders"
+	"gameday/responders/internal/follow"
 )
 
 // span is the last ten minutes.
@@ -238,7 +239,7 @@ func TestTimes(t *testing.T) {
 		t.Errorf("%+v, %v", found, err)
 	}
 	f.ahead, f.noDate = 0, true
-	if _, c := told(t, s); c.Offset.Err != timeless {
+	if _, c := told(t, s); c.Offset.Err != follow.Unmeasured {
 		t.Errorf("%+v", c.Offset)
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"gameday/clock"
 	"gameday/responders"
+	"gameday/responders/internal/follow"
 	"gameday/responders/internal/page"
 	"gameday/sources/looks"
 	"gameday/sources/web"
@@ -27,11 +28,6 @@ const (
 	mostPages = 300
 	// blind is how wide a hole is that something leaves which is not understood.
 	blind = 2 * time.Second
-	// timeless is how far the other clock may be from ours when it does not tell the time.
-	timeless = 2 * time.Second
-	// skewWorthSaying is the clock offset from which it is reported, skewTooLarge the one that blocks.
-	skewWorthSaying = 2 * time.Second
-	skewTooLarge    = 60 * time.Second
 )
 
 // Source is what one token sees of an organisation. Its methods may be called concurrently; Watch by one goroutine at a time.
@@ -86,7 +82,7 @@ func (s *Source) Stop() error {
 // Preflight checks that the token may read what is read, and incident.io's clock. A server that does not answer is a finding;
 // the error is only that of ctx.
 func (s *Source) Preflight(ctx context.Context) ([]responders.Finding, error) {
-	a := &asking{api: s.api}
+	a := &follow.Asking{API: s.api}
 	out := []responders.Finding{{Summary: s.name + " is said to page nobody outside of drills", Detail: `Its block says pages = "dry". That cannot be checked.`}}
 	if s.RealPages() {
 		out[0] = responders.Finding{Summary: s.name + " pages real people", Detail: `Its block says pages = "real". Whoever its escalations are for will be woken.`}
@@ -110,7 +106,8 @@ func (s *Source) Preflight(ctx context.Context) ([]responders.Finding, error) {
 	if err != nil {
 		return append(out, responders.Finding{Blocks: true, Summary: s.name + " cannot be read", Detail: err.Error() + hint(err)}), nil
 	}
-	out = append(out, s.skew(a)...)
+	offset, told := a.Offset()
+	out = append(out, follow.Skew(s.name, offset, told)...)
 	if live > 0 {
 		out = append(out, responders.Finding{Summary: fmt.Sprintf("%s has %d open already", s.name, live),
 			Detail: "What is done about them is told from the drill's by their labels. If one of them is a real one, this is no time for a game day."})
@@ -125,21 +122,6 @@ func hint(err error) string {
 		return `. The API key needs the permission "View data", and that to view escalations.`
 	}
 	return ". Is the network up, and is the url right?"
-}
-
-// skew reports a clock that is too far from ours, or not told.
-func (s *Source) skew(a *asking) []responders.Finding {
-	o, told := clock.EstimateOffset(a.probes, time.Second)
-	by := o.Ahead.Abs()
-	switch {
-	case !told:
-		return []responders.Finding{{Summary: "the clock of " + s.name + " is not known",
-			Detail: fmt.Sprintf("Its answers have no Date header; does a proxy remove it? Times count as known to within %s.", timeless)}}
-	case by-o.Err <= skewWorthSaying:
-		return nil
-	}
-	return []responders.Finding{{Blocks: by-o.Err > skewTooLarge, Summary: fmt.Sprintf("the clock of %s is %s off", s.name, o.Ahead.Round(100*time.Millisecond)),
-		Detail: "Times are corrected by it. Synchronise this machine's clock with NTP."}}
 }
 
 // Watch reads what is new at every poll, and emits it, until ctx ends. A look that fails is made up for by the next one, and
@@ -206,7 +188,7 @@ type pageOf struct {
 
 // tell reads the incidents with their logs, and the escalations.
 func (s *Source) tell(ctx context.Context, span clock.Span) ([]responders.Event, []gap, clock.Offset, error) {
-	a := &asking{api: s.api}
+	a := &follow.Asking{API: s.api}
 	since := span.Start.Add(-lookback)
 	escalations, err := s.escalations(ctx, a, since)
 	if err != nil {
@@ -241,10 +223,7 @@ func (s *Source) tell(ctx context.Context, span clock.Span) ([]responders.Event,
 		}
 		pages[id].escalations = append(pages[id].escalations, e)
 	}
-	offset, told := clock.EstimateOffset(a.probes, time.Second)
-	if !told {
-		offset = clock.Offset{Err: timeless}
-	}
+	offset, _ := a.Offset()
 	events, gaps := s.read(pages, offset)
 	events = slices.DeleteFunc(events, func(e responders.Event) bool { return e.At.Hi.Before(span.Start) || e.At.Lo.After(span.End) })
 	return events, gaps, offset, nil

@@ -5,14 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"time"
 
-	"gameday/clock"
-	"gameday/sources/web"
+	"gameday/responders/internal/follow"
 )
 
 const (
@@ -157,24 +155,6 @@ type oncall struct {
 	End    *string   `json:"end"`
 }
 
-// asking is one conversation with PagerDuty: what was asked for together, and what that tells of its clock.
-type asking struct {
-	api    *web.Client
-	probes []clock.Probe
-}
-
-// get asks for one object.
-func (a *asking) get(ctx context.Context, path string, query url.Values, into any) error {
-	reply, err := a.api.JSON(ctx, path, query, into)
-	if stamp, bad := http.ParseTime(reply.Header.Get("Date")); bad == nil {
-		a.probes = append(a.probes, clock.Probe{Sent: reply.Sent, Stamp: stamp, Received: reply.Received})
-	}
-	return err
-}
-
-// offset is how far PagerDuty's clock is from ours; ok is false when no answer told the time.
-func (a *asking) offset() (clock.Offset, bool) { return clock.EstimateOffset(a.probes, time.Second) }
-
 // paging is what PagerDuty says of a page of a list.
 type paging struct {
 	More  *bool `json:"more"`
@@ -183,7 +163,7 @@ type paging struct {
 
 // list reads all pages of a list. A list whose length changes while it is read is read again: an element may have moved
 // from a page that is yet to come to one that was read. Without a total that cannot be seen, so id sorts out what came twice.
-func list[T any](ctx context.Context, a *asking, path, field string, query url.Values, id func(T) string) ([]T, error) {
+func list[T any](ctx context.Context, a *follow.Asking, path, field string, query url.Values, id func(T) string) ([]T, error) {
 	for range mostStarts {
 		out, steady, err := listOnce(ctx, a, path, field, query, id)
 		if err != nil || steady {
@@ -193,7 +173,7 @@ func list[T any](ctx context.Context, a *asking, path, field string, query url.V
 	return nil, fmt.Errorf("GET %s: the list changed each time while it was read", path)
 }
 
-func listOnce[T any](ctx context.Context, a *asking, path, field string, query url.Values, id func(T) string) (out []T, steady bool, err error) {
+func listOnce[T any](ctx context.Context, a *follow.Asking, path, field string, query url.Values, id func(T) string) (out []T, steady bool, err error) {
 	known := map[string]bool{}
 	total := -1
 	for offset := 0; ; {
@@ -202,7 +182,7 @@ func listOnce[T any](ctx context.Context, a *asking, path, field string, query u
 			q[name] = values
 		}
 		var body map[string]json.RawMessage
-		if err := a.get(ctx, path, q, &body); err != nil {
+		if err := a.Get(ctx, path, q, &body); err != nil {
 			return nil, false, err
 		}
 		var page paging
@@ -260,21 +240,21 @@ func (s *Source) scope() url.Values {
 }
 
 // open returns the incidents that are not resolved, however old.
-func (s *Source) open(ctx context.Context, a *asking) ([]incident, error) {
+func (s *Source) open(ctx context.Context, a *follow.Asking) ([]incident, error) {
 	q := s.scope()
 	q["statuses[]"], q["date_range"] = []string{"triggered", "acknowledged"}, []string{"all"}
 	return list(ctx, a, "/incidents", "incidents", q, func(i incident) string { return i.ID })
 }
 
 // between returns the incidents that were opened between two instants of PagerDuty's clock.
-func (s *Source) between(ctx context.Context, a *asking, since, until time.Time) ([]incident, error) {
+func (s *Source) between(ctx context.Context, a *follow.Asking, since, until time.Time) ([]incident, error) {
 	q := s.scope()
 	q["since"], q["until"] = []string{stamp(since)}, []string{stamp(until)}
 	return list(ctx, a, "/incidents", "incidents", q, func(i incident) string { return i.ID })
 }
 
 // log returns an incident's log, the oldest entry first.
-func (s *Source) log(ctx context.Context, a *asking, id string) ([]entry, error) {
+func (s *Source) log(ctx context.Context, a *follow.Asking, id string) ([]entry, error) {
 	q := url.Values{"is_overview": {"false"}, "include[]": {"channels"}, "time_zone": {"UTC"}}
 	entries, err := list(ctx, a, "/incidents/"+id+"/log_entries", "log_entries", q, func(e entry) string { return e.ID })
 	if err != nil {
@@ -306,7 +286,7 @@ func rank(e entry) int {
 }
 
 // annotate adds to the entries about notes what the notes say, where the log does not. It asks only when that is so.
-func (s *Source) annotate(ctx context.Context, a *asking, id string, log []entry) error {
+func (s *Source) annotate(ctx context.Context, a *follow.Asking, id string, log []entry) error {
 	bare := func(e entry) bool { return e.Type == "annotate_log_entry" && e.said() == "" }
 	if !slices.ContainsFunc(log, bare) {
 		return nil
@@ -318,7 +298,7 @@ func (s *Source) annotate(ctx context.Context, a *asking, id string, log []entry
 			User    reference `json:"user"`
 		} `json:"notes"`
 	}
-	if err := a.get(ctx, "/incidents/"+id+"/notes", nil, &body); err != nil {
+	if err := a.Get(ctx, "/incidents/"+id+"/notes", nil, &body); err != nil {
 		return err
 	}
 	if body.Notes == nil {

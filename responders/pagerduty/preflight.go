@@ -12,14 +12,12 @@ import (
 
 	"gameday/clock"
 	"gameday/responders"
+	"gameday/responders/internal/follow"
 	"gameday/responders/internal/page"
 	"gameday/sources/web"
 )
 
 const (
-	// skewWorthSaying is the clock offset from which it is reported, skewTooLarge the one that blocks.
-	skewWorthSaying = 2 * time.Second
-	skewTooLarge    = 60 * time.Second
 	// mostNamed bounds how many open incidents are named.
 	mostNamed = 5
 )
@@ -28,14 +26,15 @@ const (
 // somebody is on call at the first level, and that no incident is open. A server that does not answer is a finding; the
 // error is only that of ctx.
 func (s *Source) Preflight(ctx context.Context) ([]responders.Finding, error) {
-	a := &asking{api: s.api}
+	a := &follow.Asking{API: s.api}
 	findings := []responders.Finding{s.whom()}
 	err := func() error {
 		services, err := s.readable(ctx, a)
 		if err != nil {
 			return err
 		}
-		findings = append(findings, skew(s.name, a)...)
+		offset, told := a.Offset()
+		findings = append(findings, follow.Skew(s.name, offset, told)...)
 		policies := map[string]bool{}
 		for _, one := range services {
 			findings = append(findings, ready(one)...)
@@ -103,30 +102,6 @@ func (s *Source) unanswered(err error) responders.Finding {
 	return responders.Finding{Blocks: true, Summary: s.name + " cannot be read", Detail: fmt.Sprintf("%v. %s", err, hint)}
 }
 
-// skew reports a clock that is too far from ours, or not told.
-func skew(name string, a *asking) []responders.Finding {
-	o, told := a.offset()
-	if !told {
-		return []responders.Finding{{Summary: "the clock of " + name + " is not known",
-			Detail: fmt.Sprintf("Its answers have no Date header; does a proxy remove it? Times count as known to within %s.", timeless)}}
-	}
-	by := o.Ahead.Abs()
-	if by-o.Err <= skewWorthSaying {
-		return nil
-	}
-	where := "ahead of"
-	if o.Ahead < 0 {
-		where = "behind"
-	}
-	f := responders.Finding{Blocks: by-o.Err > skewTooLarge,
-		Summary: fmt.Sprintf("the clock of %s is %s %s this machine's", name, by.Round(100*time.Millisecond), where),
-		Detail:  "Times are corrected by it. Synchronise this machine's clock with NTP."}
-	if f.Blocks {
-		f.Detail = "So large an offset is more likely a fault than a difference. Synchronise this machine's clock with NTP."
-	}
-	return []responders.Finding{f}
-}
-
 // ready checks that a service opens incidents that page, and says what PagerDuty does by itself.
 func ready(one service) []responders.Finding {
 	name := fmt.Sprintf("service %s (%s)", one.ID, one.Name)
@@ -162,14 +137,14 @@ func seconds(s *float64) string {
 }
 
 // staffed checks that somebody is on call, and says for how long each level has the page.
-func (s *Source) staffed(ctx context.Context, a *asking, id string) ([]responders.Finding, error) {
+func (s *Source) staffed(ctx context.Context, a *follow.Asking, id string) ([]responders.Finding, error) {
 	if id == "" {
 		return nil, nil
 	}
 	var body struct {
 		Policy *policy `json:"escalation_policy"`
 	}
-	if err := a.get(ctx, "/escalation_policies/"+id, nil, &body); err != nil {
+	if err := a.Get(ctx, "/escalation_policies/"+id, nil, &body); err != nil {
 		return nil, err
 	}
 	if body.Policy == nil || body.Policy.ID != id {

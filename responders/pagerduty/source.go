@@ -13,6 +13,7 @@ import (
 
 	"gameday/clock"
 	"gameday/responders"
+	"gameday/responders/internal/follow"
 	"gameday/responders/internal/page"
 	"gameday/sources/hook"
 	"gameday/sources/looks"
@@ -26,8 +27,6 @@ const (
 	mostIncidents = 500
 	// blind is how wide a hole is that an entry leaves which is not understood.
 	blind = 2 * time.Second
-	// timeless is how far PagerDuty's clock may be from ours when it does not tell the time.
-	timeless = 2 * time.Second
 )
 
 // Source is what one token sees of some services. Its methods may be called concurrently; Watch by one goroutine at a time.
@@ -100,7 +99,7 @@ func (s *Source) automatic(r reference) bool {
 
 // OnCall returns who is on call now for the block's escalation policy, else for that of its first service.
 func (s *Source) OnCall(ctx context.Context) ([]responders.Duty, error) {
-	a := &asking{api: s.api}
+	a := &follow.Asking{API: s.api}
 	id, err := s.policyID(ctx, a)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s who is on call: %w", s.name, err)
@@ -137,7 +136,7 @@ func (s *Source) OnCall(ctx context.Context) ([]responders.Duty, error) {
 }
 
 // policyID returns the escalation policy that matters.
-func (s *Source) policyID(ctx context.Context, a *asking) (string, error) {
+func (s *Source) policyID(ctx context.Context, a *follow.Asking) (string, error) {
 	if s.configuredPolicy {
 		return s.policy, nil
 	}
@@ -152,7 +151,7 @@ func (s *Source) policyID(ctx context.Context, a *asking) (string, error) {
 }
 
 // turns returns the on-calls of a policy, now or at any time of a span of PagerDuty's clock.
-func (s *Source) turns(ctx context.Context, a *asking, policy string, span clock.Span) ([]oncall, error) {
+func (s *Source) turns(ctx context.Context, a *follow.Asking, policy string, span clock.Span) ([]oncall, error) {
 	q := map[string][]string{"escalation_policy_ids[]": {policy}, "time_zone": {"UTC"}}
 	if span.Length() > 0 {
 		q["since"], q["until"] = []string{stamp(span.Start)}, []string{stamp(span.End)}
@@ -161,11 +160,11 @@ func (s *Source) turns(ctx context.Context, a *asking, policy string, span clock
 }
 
 // service asks for a service. Who may not read it sees no incidents of it either, and is told of none.
-func (s *Source) service(ctx context.Context, a *asking, id string) (service, error) {
+func (s *Source) service(ctx context.Context, a *follow.Asking, id string) (service, error) {
 	var body struct {
 		Service *service `json:"service"`
 	}
-	err := a.get(ctx, "/services/"+id, nil, &body)
+	err := a.Get(ctx, "/services/"+id, nil, &body)
 	if err == nil && (body.Service == nil || body.Service.ID != id) {
 		err = fmt.Errorf("GET /services/%s: the answer is about no such service", id)
 	}
@@ -176,7 +175,7 @@ func (s *Source) service(ctx context.Context, a *asking, id string) (service, er
 }
 
 // readable asks for what the block names: a list of incidents is empty for what the token may not read.
-func (s *Source) readable(ctx context.Context, a *asking) ([]service, error) {
+func (s *Source) readable(ctx context.Context, a *follow.Asking) ([]service, error) {
 	var out []service
 	for _, id := range s.services {
 		one, err := s.service(ctx, a, id)
@@ -189,7 +188,7 @@ func (s *Source) readable(ctx context.Context, a *asking) ([]service, error) {
 		var body struct {
 			Team *reference `json:"team"`
 		}
-		if err := a.get(ctx, "/teams/"+id, nil, &body); err != nil {
+		if err := a.Get(ctx, "/teams/"+id, nil, &body); err != nil {
 			return nil, err
 		}
 		if body.Team == nil || body.Team.ID != id {
@@ -203,7 +202,7 @@ func (s *Source) readable(ctx context.Context, a *asking) ([]service, error) {
 // entries may appear late, less the moments of what was not understood. A list that is not whole is an error.
 func (s *Source) History(ctx context.Context, span clock.Span) ([]responders.Event, responders.Coverage, error) {
 	asked := time.Now()
-	a := &asking{api: s.api}
+	a := &follow.Asking{API: s.api}
 	events, gaps, offset, err := s.tell(ctx, a, span)
 	if err != nil {
 		return nil, responders.Coverage{}, fmt.Errorf("reading what %s tells: %w", s.name, err)
@@ -223,12 +222,12 @@ func (s *Source) History(ctx context.Context, span clock.Span) ([]responders.Eve
 }
 
 // tell reads the incidents and their logs.
-func (s *Source) tell(ctx context.Context, a *asking, span clock.Span) ([]responders.Event, []gap, clock.Offset, error) {
+func (s *Source) tell(ctx context.Context, a *follow.Asking, span clock.Span) ([]responders.Event, []gap, clock.Offset, error) {
 	none := clock.Offset{}
 	if _, err := s.readable(ctx, a); err != nil {
 		return nil, nil, none, err
 	}
-	offset := s.offsetOf(a)
+	offset, _ := a.Offset()
 	theirs := clock.Span{Start: span.Start.Add(offset.Ahead - offset.Err), End: span.End.Add(offset.Ahead + offset.Err + time.Second)}
 	incidents, err := s.incidents(ctx, a, theirs)
 	if err != nil {
@@ -258,7 +257,7 @@ func (s *Source) tell(ctx context.Context, a *asking, span clock.Span) ([]respon
 		}
 		all = append(all, told{i, log, duty})
 	}
-	offset = s.offsetOf(a) // by all answers
+	offset, _ = a.Offset() // by all answers
 	events, gaps := []responders.Event{}, []gap(nil)
 	for _, t := range all {
 		one, err := s.read(ctx, a, t.incident, t.log, t.duty, offset)
@@ -273,18 +272,9 @@ func (s *Source) tell(ctx context.Context, a *asking, span clock.Span) ([]respon
 	return events, gaps, offset, nil
 }
 
-// offsetOf is how far PagerDuty's clock is from ours, by the answers so far.
-func (s *Source) offsetOf(a *asking) clock.Offset {
-	o, ok := a.offset()
-	if !ok {
-		o = clock.Offset{Err: timeless}
-	}
-	return o
-}
-
 // incidents returns those that were open at some time of a span of PagerDuty's clock. What is open is asked for first: an
 // old incident that is resolved meanwhile would else be in neither list.
-func (s *Source) incidents(ctx context.Context, a *asking, span clock.Span) ([]incident, error) {
+func (s *Source) incidents(ctx context.Context, a *follow.Asking, span clock.Span) ([]incident, error) {
 	open, err := s.open(ctx, a)
 	if err != nil {
 		return nil, err
@@ -311,7 +301,7 @@ func (s *Source) incidents(ctx context.Context, a *asking, span clock.Span) ([]i
 		var body struct {
 			Incident *incident `json:"incident"`
 		}
-		if err := a.get(ctx, "/incidents/"+id, nil, &body); err != nil {
+		if err := a.Get(ctx, "/incidents/"+id, nil, &body); err != nil {
 			return nil, err
 		}
 		if body.Incident == nil {
@@ -342,7 +332,7 @@ func (s *Source) meet(open []incident) {
 
 // duty returns the levels at which users are on call for a policy in a span of PagerDuty's clock. seen holds what was asked
 // for already.
-func (s *Source) duty(ctx context.Context, a *asking, policy string, span clock.Span, seen map[string]map[string][]int) (map[string][]int, error) {
+func (s *Source) duty(ctx context.Context, a *follow.Asking, policy string, span clock.Span, seen map[string]map[string][]int) (map[string][]int, error) {
 	if levels, ok := seen[policy]; ok || policy == "" {
 		return levels, nil
 	}
@@ -361,7 +351,7 @@ func (s *Source) duty(ctx context.Context, a *asking, policy string, span clock.
 }
 
 // read makes events of one incident's log.
-func (s *Source) read(ctx context.Context, a *asking, i incident, log []entry, duty map[string][]int, offset clock.Offset) (story, error) {
+func (s *Source) read(ctx context.Context, a *follow.Asking, i incident, log []entry, duty map[string][]int, offset clock.Offset) (story, error) {
 	labels, err := s.labelled(ctx, a, i, log)
 	if err != nil {
 		return story{}, err
@@ -427,7 +417,7 @@ func (w *walk) joined() {
 }
 
 // labelled returns the labels of an incident's alarm. They do not change, so they are found once.
-func (s *Source) labelled(ctx context.Context, a *asking, i incident, log []entry) (map[string]string, error) {
+func (s *Source) labelled(ctx context.Context, a *follow.Asking, i incident, log []entry) (map[string]string, error) {
 	s.mu.Lock()
 	labels, ok := s.labels[i.ID]
 	s.mu.Unlock()
@@ -456,11 +446,11 @@ func (s *Source) labelled(ctx context.Context, a *asking, i incident, log []entr
 }
 
 // firstAlert returns an incident's oldest alert; nil when it has none, as one that a person opened.
-func (s *Source) firstAlert(ctx context.Context, a *asking, id string) ([]byte, error) {
+func (s *Source) firstAlert(ctx context.Context, a *follow.Asking, id string) ([]byte, error) {
 	var body struct {
 		Alerts *[]json.RawMessage `json:"alerts"`
 	}
-	err := a.get(ctx, "/incidents/"+id+"/alerts", map[string][]string{"limit": {"1"}, "sort_by": {"created_at:asc"}}, &body)
+	err := a.Get(ctx, "/incidents/"+id+"/alerts", map[string][]string{"limit": {"1"}, "sort_by": {"created_at:asc"}}, &body)
 	if err == nil && body.Alerts == nil {
 		err = fmt.Errorf("GET /incidents/%s/alerts: the answer has no alerts", id)
 	}

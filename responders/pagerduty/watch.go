@@ -7,6 +7,7 @@ import (
 
 	"gameday/clock"
 	"gameday/responders"
+	"gameday/responders/internal/follow"
 	"gameday/sources/hook"
 )
 
@@ -61,7 +62,7 @@ func (s *Source) listen() error {
 // look asks once and emits what is new. A look that fails is made up for by the next one, and by History.
 func (w *watcher) look(ctx context.Context) {
 	s := w.source
-	a := &asking{api: s.api}
+	a := &follow.Asking{API: s.api}
 	events, offset, _ := w.read(ctx, a) // what it could read counts
 	if ctx.Err() != nil {
 		return
@@ -92,13 +93,13 @@ func (w *watcher) look(ctx context.Context) {
 }
 
 // read reads the logs of the incidents that are open, and of those that were opened or resolved a short while ago.
-func (w *watcher) read(ctx context.Context, a *asking) ([]responders.Event, clock.Offset, error) {
+func (w *watcher) read(ctx context.Context, a *follow.Asking) ([]responders.Event, clock.Offset, error) {
 	s := w.source
 	open, err := s.open(ctx, a)
+	offset, _ := a.Offset()
 	if err != nil {
-		return nil, s.offsetOf(a), err
+		return nil, offset, err
 	}
-	offset := s.offsetOf(a)
 	s.meet(open)
 	recent, err := s.between(ctx, a, w.began.Add(offset.Ahead-time.Minute), time.Now().Add(offset.Ahead+time.Minute))
 	if err != nil {

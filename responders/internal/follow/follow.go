@@ -20,9 +20,6 @@ import (
 const (
 	// probes is how often the other clock is asked.
 	probes = 3
-	// skewWorthSaying is the clock offset from which it is reported, skewTooLarge the one that blocks.
-	skewWorthSaying = 2 * time.Second
-	skewTooLarge    = 60 * time.Second
 	// mostRemembered bounds the events that Watch knows to have emitted.
 	mostRemembered = 100_000
 )
@@ -87,15 +84,12 @@ func (f *Follower) Measure(ctx context.Context) (o clock.Offset, ok bool, err er
 	return o, true, nil
 }
 
-// unmeasured is how well a clock is known that nobody could measure.
-const unmeasured = 2 * time.Second
-
 // Offset returns the offset that was measured last.
 func (f *Follower) Offset() clock.Offset {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.measured {
-		return clock.Offset{Err: unmeasured}
+		return clock.Offset{Err: Unmeasured}
 	}
 	return f.offset
 }
@@ -112,20 +106,7 @@ func (f *Follower) Theirs(s clock.Span) clock.Span {
 }
 
 // Skew reports a clock that is too far from ours, or not told.
-func (f *Follower) Skew(o clock.Offset, ok bool) []responders.Finding {
-	switch {
-	case !ok:
-		return []responders.Finding{{Summary: "the clock of " + f.Name + " cannot be compared",
-			Detail: fmt.Sprintf("Its answers have no Date header. Its times are taken to be right to %s.", unmeasured)}}
-	case o.Ahead.Abs() > skewTooLarge:
-		return []responders.Finding{{Blocks: true, Summary: fmt.Sprintf("the clock of %s is %s off", f.Name, o.Ahead.Round(time.Second)),
-			Detail: "One of the two clocks is wrong. Is this machine's set by NTP?"}}
-	case o.Ahead.Abs() > skewWorthSaying:
-		return []responders.Finding{{Summary: fmt.Sprintf("the clock of %s is %s off", f.Name, o.Ahead.Round(time.Second/10)),
-			Detail: "Its times are corrected by that."}}
-	}
-	return nil
-}
+func (f *Follower) Skew(o clock.Offset, told bool) []responders.Finding { return Skew(f.Name, o, told) }
 
 // key is what makes an event the same as another.
 type key struct {
