@@ -79,6 +79,9 @@ func story() []report.Event {
 		return event(at, report.ResponseSeen, responders.Event{Page: "1", Labels: labels, Kind: k, Level: level, Targets: []string{"ann"},
 			Actor: responders.Actor{ID: who}, Text: "bridge opened"})
 	}
+	did := func(page string, k responders.Kind, text string) report.Event {
+		return event(74*s, report.ResponseSeen, responders.Event{Source: "webhook.chat", Page: page, Kind: k, Actor: responders.Actor{ID: "ann"}, Text: text})
+	}
 	alarm := func(at time.Duration, st alarms.State) report.Event {
 		return event(at, report.AlarmSeen, report.AlarmSighting{Source: "builtin.main", Observation: alarms.Observation{State: st, Labels: labels}})
 	}
@@ -95,6 +98,8 @@ func story() []report.Event {
 		alarm(66*s, alarms.StatePending), alarm(69200*time.Millisecond, alarms.StateFiring), alarm(70*s, alarms.StatePaged),
 		page(70*s, responders.Opened, 0, ""), page(70*s, responders.Notified, 1, ""), page(72*s, responders.Acknowledged, 1, "ann"),
 		page(73*s, responders.Escalated, 2, "ann"), page(74*s, responders.Marked, 0, "ann"),
+		did("1", responders.Joined, "incident lead"), did("1", responders.RunbookOpened, ""), did("1", responders.Told, "We look into it."),
+		did("1", responders.Diagnosed, "the ledger"), did("", responders.RoomOpened, "inc-1"),
 		event(75*s, report.AlarmSeen, report.AlarmSighting{Source: "prometheus.main",
 			Observation: alarms.Observation{State: alarms.StateUnreachable, Why: "connection refused"}}),
 		event(76*s, report.Marked, report.Mark{Name: "customers told", By: "ann"}),

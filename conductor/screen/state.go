@@ -277,9 +277,38 @@ func (s *state) response(e report.Event) string {
 		what = "resolved"
 		delete(s.pages, r.Page)
 	default:
-		what = string(r.Kind) + " " + r.Text + " by " + r.Actor.ID
+		what = done(r)
+	}
+	if r.Page == "" { // it concerns no page, or the source does not know which
+		return r.Source + " " + what
 	}
 	return page + " " + what
+}
+
+// done says what somebody did beside answering a page, who they are, and what they said about it.
+func done(r responders.Event) string {
+	by, text := "", ""
+	if r.Actor.ID != "" {
+		by = " by " + r.Actor.ID
+	}
+	if r.Text != "" {
+		text = ": " + r.Text
+	}
+	if r.Kind == responders.Marked { // the text is the mark's name
+		return "marked " + r.Text + by
+	}
+	word, ok := map[responders.Kind]string{
+		responders.Unacknowledged: "no longer acknowledged",
+		responders.RoomOpened:     "channel opened",
+		responders.BridgeOpened:   "bridge opened",
+		responders.Told:           "customers told",
+		responders.RunbookOpened:  "runbook opened",
+		responders.Filed:          "post-mortem filed",
+	}[r.Kind]
+	if !ok {
+		word = string(r.Kind)
+	}
+	return word + by + text
 }
 
 // expectation tells of an expectation that turned, but not of the first time one is known, nor of a fault's own
