@@ -50,6 +50,7 @@ type chart struct {
 	out  bytes.Buffer
 	y    int // where the next thing goes
 	rows []markRow
+	more int // marks for which there is no row
 
 	points []point
 	step   time.Duration // of a point
@@ -328,7 +329,11 @@ func (k *chart) panel(p panel) {
 	for _, v := range p.limits {
 		if v > p.scale.lo && v <= p.scale.hi {
 			k.s.Line(k.size.left, height(v), k.right(), height(v), attr("class", "limit"))
-			k.s.Text(k.right()-4, height(v)-4, "limit "+p.unit(v), attr("class", "limit-text end"))
+			y := height(v) - 4
+			if y < top+6 { // the legend is there
+				y = height(v) + 13
+			}
+			k.s.Text(k.right()-4, y, "limit "+p.unit(v), attr("class", "limit-text end"))
 		}
 	}
 	for _, l := range p.lines {
@@ -529,6 +534,7 @@ func (k *chart) marks() []markRow {
 		i := slices.IndexFunc(rows, func(r markRow) bool { return r.end < left })
 		if i < 0 {
 			if len(rows) == maxLanes {
+				k.more++
 				continue
 			}
 			rows, i = append(rows, markRow{}), len(rows)
@@ -542,7 +548,11 @@ func (k *chart) markLanes() {
 	if len(k.rows) == 0 {
 		return
 	}
-	k.heading("people")
+	head := "people"
+	if k.more > 0 {
+		head += fmt.Sprintf(" (%d more in the list below)", k.more)
+	}
+	k.heading(head)
 	for _, r := range k.rows {
 		for _, m := range r.marks {
 			x := k.x(m.at)

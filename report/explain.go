@@ -146,7 +146,7 @@ func (c *Scorecard) explain(b *strings.Builder, it *Item, o TextOptions) {
 	code := map[clock.Outcome]string{clock.Met: "32", clock.Missed: "31", clock.Unknown: "33"}[it.Outcome]
 	fmt.Fprintf(b, " %s%s%s\n\n", title, strings.Repeat(" ", gap), p.color(code, right))
 	field(b, "Expected", it.Expected)
-	field(b, "Measured", it.Measured+"   limit "+it.Limit)
+	field(b, "Measured", measuredOf(it))
 	if o := it.Override; o == nil {
 		field(b, "Why", it.Why)
 	} else {
@@ -169,8 +169,18 @@ func (c *Scorecard) explain(b *strings.Builder, it *Item, o TextOptions) {
 		head = ""
 	}
 	field(b, "Raw", rawLines(it))
-	field(b, "Hint", c.todo(it))
+	if it.Override == nil { // it is for what gameday made of it
+		field(b, "Hint", c.todo(it))
+	}
 	field(b, "Id", it.ID)
+}
+
+// measuredOf prints what was measured beside its limit, where there is one.
+func measuredOf(it *Item) string {
+	if it.Limit == "" || it.Limit == "–" {
+		return it.Measured
+	}
+	return it.Measured + ", limit " + it.Limit
 }
 
 // mostRaw bounds how many lines of the record are printed of one item, and rawWidth how much of each.

@@ -34,7 +34,8 @@ type Of struct {
 // Incident is what one fault paged.
 type Incident struct {
 	Fault string `json:"fault"`
-	// Order is in which order alarms fired, from its onset to the end of what counts for it.
+	// Order is in which order alarms fired, from its onset to the end of what counts for it. What a later fault was expected to raise,
+	// and what began once that one stood, is counted there.
 	Order []Firing `json:"order"`
 	// Pages are how many pages it was, and Duplicates those beyond the first; nil where no source of responses tells.
 	Pages      *int `json:"pages,omitempty"`
@@ -181,7 +182,7 @@ func (j *judge) incident(f *FaultLife) Incident {
 	for i := range j.tl.Alarms {
 		for k := range j.tl.Alarms[i].Episodes {
 			e := &j.tl.Alarms[i].Episodes[k]
-			if !e.fired() || e.begin().Before(from) || e.Firing.Lo.After(to) {
+			if !e.fired() || e.begin().Before(from) || e.Firing.Lo.After(to) || j.ofLater(f, e.Labels, e.begin()) {
 				continue
 			}
 			x := Firing{Alarm: e.name(), Class: j.classes[e.id()], At: e.Firing, After: e.Firing.Sub(from)}
@@ -203,12 +204,30 @@ func (j *judge) incident(f *FaultLife) Incident {
 	for i := 1; i < len(in.Order); i++ {
 		in.Order[i].Tied = !in.Order[i-1].At.Before(in.Order[i].At)
 	}
-	j.countPages(&in, from, to)
+	j.countPages(&in, f, to)
 	return in
 }
 
+// ofLater reports whether what began at an instant tells of a later fault: one that certainly stood by then, began after f,
+// and whose expected alarm has these labels, while f's own have not.
+func (j *judge) ofLater(f *FaultLife, labels map[string]string, began clock.Interval) bool {
+	later := false
+	for _, a := range j.plan.Alarms {
+		if a.Quiet || !matches(a.Match, labels) {
+			continue
+		}
+		if a.Cause == f.Name {
+			return false
+		}
+		g := j.tl.Fault(a.Cause)
+		later = later || g != nil && !g.Onset().IsZero() && f.Onset().Before(g.Onset()) && g.Onset().Before(began)
+	}
+	return later
+}
+
 // countPages counts the pages that were opened while a fault's alarms count.
-func (j *judge) countPages(in *Incident, from clock.Interval, to time.Time) {
+func (j *judge) countPages(in *Incident, f *FaultLife, to time.Time) {
+	from := f.Onset()
 	pages := map[string]bool{}
 	for _, a := range j.tl.Responses {
 		opened := map[string]bool{}
@@ -217,7 +236,7 @@ func (j *judge) countPages(in *Incident, from clock.Interval, to time.Time) {
 				continue
 			}
 			opened[e.Page] = true
-			if !e.At.Before(from) && !e.At.Lo.After(to) {
+			if !e.At.Before(from) && !e.At.Lo.After(to) && !j.ofLater(f, e.Labels, e.At) {
 				pages[a.Source+" "+e.Page] = true
 			}
 		}
@@ -272,7 +291,7 @@ func (d *Detected) Facts() []Fact {
 		return nil
 	}
 	out := []Fact{{"recall", d.Recall.String() + " expected alarms in time"}}
-	if d.Precision != nil {
+	if d.Precision != nil && (d.Precision.All > 0 || len(d.LeftOut) > 0) {
 		text := d.Precision.String() + " alarms that fired told of a fault"
 		if len(d.LeftOut) > 0 {
 			text += "; left out, for they fire without one too: " + list(d.LeftOut)

@@ -87,3 +87,36 @@ func TestFirst(t *testing.T) {
 		})
 	}
 }
+
+// TestIncidentOfLaterFault keeps what a later fault was expected to raise out of what an earlier one did, though the earlier one's
+// alarms still count.
+func TestIncidentOfLaterFault(t *testing.T) {
+	plan := smallPlan(func(p *Plan) {
+		reboot := p.Faults[0]
+		reboot.Name, reboot.At = "reboot", sec(40)
+		p.Faults = append(p.Faults, reboot)
+		down, second := downAlarm, downAlarm
+		down.ClearsWithin = sec(40)
+		second.Name, second.Match, second.Cause = "Second", map[string]string{"alertname": "Second"}, "reboot"
+		p.Alarms = []AlarmPlan{down, second}
+	})
+	for _, c := range []struct {
+		name            string
+		pending, firing float64
+		ofCut, ofReboot string
+	}{
+		{"begins once the later fault stands", 53, 55, "Down 10.0 s", "Second 5.0 s"},
+		{"was there before the later fault", 45, 55, "then Second 35.0 s", "no alarm"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := smallRun(t, plan, nil).fault("reboot", "network_partition", "db", 50, 60)
+			b.alarms("prometheus.main", 100, smallWhole, alarm{name: "Down", pending: 22, firing: 30, ends: 45},
+				alarm{name: "Second", pending: c.pending, firing: c.firing, ends: 70})
+			in := Score(b.record()).Detected.Incidents
+			if len(in) != 2 || !strings.Contains(in[0].words(), c.ofCut) || !strings.Contains(in[1].words(), c.ofReboot) ||
+				strings.Contains(in[0].words(), "Second") != strings.Contains(c.ofCut, "Second") {
+				t.Errorf("of the first %q, of the second %q", in[0].words(), in[1].words())
+			}
+		})
+	}
+}

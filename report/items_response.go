@@ -209,8 +209,14 @@ func (j *judge) responseSeen(it *Item, e responseEvent) {
 			text += ": " + list(j.names(e.Targets))
 		}
 	}
-	if e.Kind == responders.Marked {
+	switch words, doing := deeds[e.Kind]; {
+	case e.Kind == responders.Marked:
 		text += fmt.Sprintf(": %q", j.people.scrub(e.Text))
+	case doing && e.Kind != responders.Opened:
+		text = fmt.Sprintf("%s %s %s", j.tl.around(e.At), j.people.actor(e.Actor), words.bare)
+		if e.Text != "" {
+			text += fmt.Sprintf(": %q", j.people.scrub(e.Text))
+		}
 	}
 	if e.Grade != "" {
 		text += ", grade " + e.Grade
@@ -267,10 +273,12 @@ func (j *judge) acknowledged(p *paging) Item {
 	who := "a human being"
 	if ack.Level != 0 {
 		it.Title += fmt.Sprintf(" at level %d", ack.Level)
-		who += fmt.Sprintf(" on call at level %d", ack.Level)
 	}
-	if ack.OnCall && ack.Level == 0 {
+	if ack.OnCall {
 		who += " on call"
+	}
+	if ack.Level != 0 {
+		who += fmt.Sprintf(" at level %d", ack.Level)
 	}
 	it.Expected = fmt.Sprintf("%s acknowledges the page about %s within %s", who, p.plan.To, it.Limit) + ack.evidence()
 	if !j.begin(p, &it) {
@@ -336,6 +344,9 @@ func (p *paging) ackHint(it *Item) string {
 		}
 		if it.Value > 0 {
 			return "The page was acknowledged late: look at how it reaches people (push, call, or only mail)."
+		}
+		if strings.Contains(it.Why, "does not count") {
+			return "Somebody acknowledged it whose acknowledgement does not count: did those who were to answer know that it was theirs?"
 		}
 		return "Nobody acknowledged the page: did it reach a phone, and was somebody on call?"
 	case clock.Unknown:

@@ -138,6 +138,9 @@ func (j *judge) judgeNoise(it *Item, plan *NoisePlan, n int, names []string) {
 		return
 	}
 	if why := j.unwatched(); why != "" {
+		if n == 0 {
+			it.Measured = "none seen"
+		}
 		it.unknown(why)
 		return
 	}

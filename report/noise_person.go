@@ -104,6 +104,9 @@ func (j *judge) perPerson() (it Item, ok bool) {
 		}
 		it.Hint = "The same people were paged again and again: inhibit alarms by the one that says why, group them, or share the load."
 	case why != "":
+		if top.hi == 0 {
+			it.Measured = "none seen"
+		}
 		it.unknown(why)
 	case top.hi > most:
 		it.unknown("whether all of it reached " + map[bool]string{true: "anybody", false: "the same person"}[untold == 0] + " is not known")

@@ -165,19 +165,29 @@ func (a *app) labEnd(f *runFlags, dir string, code int, err error) error {
 // makeRecord makes a new folder for a record and returns its absolute path.
 func makeRecord(dir, scenario string) (string, error) {
 	if dir == "" {
-		dir = filepath.Join(runsDir, time.Now().Format("20060102-150405")+"-"+folderName(scenario))
+		base := filepath.Join(runsDir, time.Now().Format("20060102-150405")+"-"+folderName(scenario))
+		dir = base
+		for n := 2; n < 100 && recorded(dir); n++ { // a run may be over, or refused, within the second
+			dir = fmt.Sprintf("%s-%d", base, n)
+		}
 	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return "", usage("finding the record's folder: %w", err)
 	}
-	if _, err := os.Stat(filepath.Join(abs, report.EventsFile)); err == nil {
+	if recorded(abs) {
 		return "", usage("%s holds the record of another run; name an empty folder with --record", dir)
 	}
 	if err := os.MkdirAll(abs, 0o755); err != nil {
 		return "", usage("making the record's folder: %w", err)
 	}
 	return abs, nil
+}
+
+// recorded reports whether a folder holds a record.
+func recorded(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, report.EventsFile))
+	return err == nil
 }
 
 // folderName keeps of a scenario's name what is harmless in a path.
