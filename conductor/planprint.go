@@ -305,6 +305,9 @@ func (t *planText) expected(p *report.Plan) {
 		lines = append(lines, fmt.Sprintf("%-16s %-18s %s", r.Name, r.Source, responseText(r)))
 	}
 	t.section("Expected", 49, lines)
+	if p.Noise != nil {
+		t.section("Noise", 15, []string{noiseText(p.Noise)})
+	}
 	if len(p.RealPages) > 0 {
 		t.section("Pages", 15, []string{"REAL: people are paged by " + strings.Join(p.RealPages, ", ")})
 	}
@@ -328,6 +331,32 @@ func (t *planText) expected(p *report.Plan) {
 	t.section("Secrets", 15, secrets)
 }
 
+// noiseText says what counts as noise, and how much of it is borne.
+func noiseText(n *report.NoisePlan) string {
+	labels := func(m map[string]string) string {
+		var words []string
+		for _, k := range sortedKeys(m) {
+			words = append(words, k+" "+m[k])
+		}
+		return strings.Join(words, ", ")
+	}
+	text := fmt.Sprintf("any other alarm with %s", labels(n.Watch))
+	if len(n.Watch) == 0 {
+		text = "any other alarm"
+	}
+	if len(n.Pages) > 0 {
+		text += fmt.Sprintf(" (without %s it counts a fifth)", labels(n.Pages))
+	}
+	if len(n.Allow) > 0 {
+		text += " but " + strings.Join(n.Allow, ", ")
+	}
+	text += fmt.Sprintf(": at most %d", n.AtMost)
+	if n.PerPerson != nil {
+		text += fmt.Sprintf("; at most %d pages for anybody", *n.PerPerson)
+	}
+	return text
+}
+
 func required(is bool) string {
 	if is {
 		return "    required"
@@ -341,7 +370,21 @@ func responseText(r report.ResponsePlan) string {
 		parts = append(parts, "level 1 is asked not to acknowledge")
 	}
 	for _, d := range r.Named() {
-		text := d.Text + " ≤ " + short(d.Within)
+		text := d.Text
+		switch {
+		case d.What == "acknowledge":
+			if r.Acknowledge.Level > 0 {
+				text += fmt.Sprintf(" at level %d", r.Acknowledge.Level)
+			}
+			if r.Acknowledge.OnCall {
+				text += " by who is on call"
+			}
+		case d.What == "diagnose":
+			text += fmt.Sprintf(" (%s)", r.Diagnose.Expect)
+		case d.What == "resolve" && r.Resolve.AfterService:
+			text += " once the service is back"
+		}
+		text += " ≤ " + short(d.Within)
 		if d.What == "escalate" && r.Escalate.OnlyAfter > 0 {
 			text += " if not acknowledged by " + short(r.Escalate.OnlyAfter)
 		}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -265,9 +264,13 @@ func (s *sources) act(a responders.Action) (string, error) {
 		if !ok {
 			continue
 		}
-		err := d.Act(a)
-		if err == nil {
-			return strings.TrimSpace(fmt.Sprintf("%s by %s %s", a.Verb, a.By, a.Text)), nil
+		page, err := d.Act(a)
+		if err == nil { // which page it was is said first: the newest one may not be the one that was meant
+			said := fmt.Sprintf("%s: %s by %s", page, a.Verb, a.By)
+			if a.Text != "" {
+				said += ": " + a.Text
+			}
+			return said, nil
 		}
 		errs = append(errs, err)
 	}

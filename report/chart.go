@@ -200,7 +200,8 @@ func (k *chart) beside(from, to, y int, text, class string) {
 
 // room returns how many letters fit on the roomier side of a bar.
 func (k *chart) room(from, to int) int {
-	return max(8, int(float64(max(k.right()-to-10, from-10))/letterWide))
+	// To the left the picture's edge cuts off what is wider than the average letter; to the right there is a margin.
+	return max(8, int(float64(k.right()-to-10)/letterWide), (from-10)/7)
 }
 
 func textWide(s string) float64 { return letterWide * float64(utf8.RuneCountInString(s)) }

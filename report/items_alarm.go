@@ -125,9 +125,11 @@ func (j *judge) says(f *alarmFinding, what, title, expected string, wrong func(e
 		it.met()
 		return it
 	}
-	it.Measured = count(len(all), "thing") + " missing"
+	if it.Measured = count(len(all), "thing") + " missing"; what == "labels" {
+		it.Measured = count(len(all), "label") + " wrong"
+	}
 	it.missed(j.people.scrub(strings.Join(all, "; ")))
-	it.Hint = fmt.Sprintf("Add to the rule of %s what its page must say: %s.", f.plan.Name, strings.Join(all, "; "))
+	it.Hint = fmt.Sprintf("Have the rule of %s say all that its page must: %s.", f.plan.Name, j.people.scrub(strings.Join(all, "; ")))
 	return it
 }
 

@@ -10,7 +10,7 @@ import (
 
 // linked judges that the addresses in an alarm's annotations answer: a runbook that is gone helps nobody at three in the morning.
 func (j *judge) linked(f *alarmFinding) Item {
-	it := f.item("links", "its links answer", time.Duration(0))
+	it := f.item("links", "has links that answer", time.Duration(0))
 	it.Limit, it.Expected = "–", fmt.Sprintf("%s carries %s, and the address answers", f.plan.Name, list(f.plan.Links))
 	if j.barred(f, &it) {
 		return it

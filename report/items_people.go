@@ -373,7 +373,7 @@ func (j *judge) hear(it *Item, said []statement, e doing) []statement {
 		}
 	case facilitating(e):
 		j.responseSeen(it, e)
-		if n > 0 && said[n-1].judged == "" && said[n-1].Actor.ID != e.Actor.ID {
+		if n > 0 && said[n-1].Actor.ID != e.Actor.ID { // who thinks better of it says so again
 			said[n-1].judged = strings.ToLower(strings.TrimSpace(e.Text))
 		}
 	}

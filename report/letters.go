@@ -58,7 +58,7 @@ func (j *judge) objectives(c *Scorecard) []Objective {
 			o.Items = append(o.Items, it.ID)
 		}
 		var also []*Item
-		if of {
+		if of || name == " "+string(Detection) {
 			also = noise
 		}
 		for _, it := range also {

@@ -63,3 +63,23 @@ func TestObjectives(t *testing.T) {
 		t.Errorf("objectives %q, want %q", names, want)
 	}
 }
+
+// TestNoiseOfDetection does not say of detection that nothing paged which nobody expected, when something did.
+func TestNoiseOfDetection(t *testing.T) {
+	b := smallRun(t, smallPlan(func(p *Plan) {
+		still := AlarmPlan{Name: "Still", Source: "prometheus.main", Match: map[string]string{"alertname": "Still"}, Quiet: true}
+		p.Alarms = []AlarmPlan{downAlarm, still}
+		p.Noise = &NoisePlan{Watch: map[string]string{"severity": "page"}}
+	}), nil)
+	b.alarms("prometheus.main", 100, smallWhole, alarm{name: "Down", pending: 22, firing: 30, ends: 45},
+		alarm{name: "Loud", firing: 34, ends: 50, labels: map[string]string{"severity": "page"}})
+	for _, o := range Score(b.record()).Objectives {
+		if o.Name == "detection" {
+			if o.Letter != "S" || !slices.Contains(o.Items, "noise") {
+				t.Errorf("%+v", o)
+			}
+			return
+		}
+	}
+	t.Error("nothing is suggested for detection")
+}

@@ -39,8 +39,8 @@ type Action struct {
 
 // Desk is a source of responses that people can also act on.
 type Desk interface {
-	// Act carries out an action, or says why it cannot be.
-	Act(Action) error
+	// Act carries out an action and names the page that it was done about, as in "page 2 (PaymentsDown)"; or says why it cannot be.
+	Act(Action) (string, error)
 }
 
 // Server is a source that is told of things: it must be started before it can be.

@@ -22,6 +22,28 @@ import (
 	"gameday/targets/hosts"
 )
 
+// TestMakeRecord gives two runs of one scenario in one second a folder each.
+func TestMakeRecord(t *testing.T) {
+	t.Chdir(t.TempDir())
+	seen := map[string]bool{}
+	for range 3 {
+		dir, err := makeRecord("", "shop")
+		if err != nil || seen[dir] {
+			t.Fatalf("%s, %v: after %v", dir, err, seen)
+		}
+		seen[dir] = true
+		if err := os.WriteFile(filepath.Join(dir, "record.jsonl"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if dir, err := makeRecord("mine", "shop"); err != nil || os.WriteFile(filepath.Join(dir, "record.jsonl"), nil, 0o644) != nil {
+		t.Fatal(err)
+	}
+	if _, err := makeRecord("mine", "shop"); err == nil {
+		t.Error("a folder that was named and has a record is used again")
+	}
+}
+
 func TestKeepPaths(t *testing.T) {
 	source := func(url string) scenarios.AlarmSource {
 		return scenarios.AlarmSource{Config: &prometheus.Config{URL: url}}

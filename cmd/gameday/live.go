@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gameday/conductor"
+	"gameday/faults"
 	"gameday/faults/find"
 	"gameday/faults/guard"
 	"gameday/faults/kinds"
@@ -35,7 +36,11 @@ func (a *app) ask(dir string, req conductor.Request) error {
 	if errors.Is(err, conductor.ErrNoRun) && req.Do == "mark" {
 		text, err = conductor.MarkAfter(dir, report.Mark{Name: req.Name, By: req.By, Text: req.Text})
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, conductor.ErrNoRun) && req.Do == "act":
+		return usage("no run is in progress in %s: what is done about a page can be said only while it runs; other marks, and "+
+			"`gameday override`, are for afterwards", dir)
+	case err != nil:
 		return usage("%w", err)
 	}
 	fmt.Fprintln(a.out, text)
@@ -73,7 +78,13 @@ from now.`,
 			} else if page != "" {
 				req = conductor.Request{Do: "act", Act: &responders.Action{Page: page, Verb: responders.DoMark, By: by, Text: args[0], Channel: channel}}
 			}
-			return a.ask(dir, req)
+			if err := a.ask(dir, req); err != nil {
+				return err
+			}
+			if v := meantVerb(args[0]); v != "" {
+				a.say("that is a mark of this name, and no page was touched; the verb is %q", v)
+			}
+			return nil
 		},
 	}
 	c.Flags().StringVar(&dir, "run", "", "the run's record folder (default: the newest run in progress in runs/)")
@@ -81,6 +92,24 @@ from now.`,
 	c.Flags().StringVar(&channel, "channel", "", "how it is done, where that matters: chat, bridge, phone")
 	c.Flags().StringVar(&page, "page", "", "which page (default: the newest open one)")
 	return c
+}
+
+// meantVerb returns the verb that a mark's name was probably meant to be: its begin, or nearly it.
+func meantVerb(name string) responders.Verb {
+	if name == report.DiagnosisMark {
+		return ""
+	}
+	var near []string
+	for _, v := range verbs {
+		if string(v) == name {
+			return ""
+		}
+		if len(name) > 2 && strings.HasPrefix(string(v), strings.ToLower(name)) {
+			return v
+		}
+		near = append(near, string(v))
+	}
+	return responders.Verb(faults.Nearest(name, near))
 }
 
 func whoami() string {

@@ -98,7 +98,7 @@ func story() []report.Event {
 		alarm(66*s, alarms.StatePending), alarm(69200*time.Millisecond, alarms.StateFiring), alarm(70*s, alarms.StatePaged),
 		page(70*s, responders.Opened, 0, ""), page(70*s, responders.Notified, 1, ""), page(72*s, responders.Acknowledged, 1, "ann"),
 		page(73*s, responders.Escalated, 2, "ann"), page(74*s, responders.Marked, 0, "ann"),
-		did("1", responders.Joined, "incident lead"), did("1", responders.RunbookOpened, ""), did("1", responders.Told, "We look into it."),
+		did("7", responders.Notified, "on a telephone"), did("1", responders.Joined, "incident lead"), did("1", responders.RunbookOpened, ""), did("1", responders.Told, "We look into it."),
 		did("1", responders.Diagnosed, "the ledger"), did("", responders.RoomOpened, "inc-1"),
 		event(75*s, report.AlarmSeen, report.AlarmSighting{Source: "prometheus.main",
 			Observation: alarms.Observation{State: alarms.StateUnreachable, Why: "connection refused"}}),

@@ -266,8 +266,15 @@ func (s *state) response(e report.Event) string {
 		s.pages[r.Page] = since{"open", e.T}
 		what = "opened for " + alarm
 	case responders.Notified:
-		what = fmt.Sprintf("told level %d (%s)", r.Level, strings.Join(r.Targets, ", "))
-		s.pages[r.Page] = since{fmt.Sprintf("level %d (%s) has not answered", r.Level, strings.Join(r.Targets, ", ")), e.T}
+		whom := "somebody" // sources need not know whom
+		if len(r.Targets) > 0 {
+			whom = strings.Join(r.Targets, ", ")
+		}
+		if r.Level > 0 {
+			whom = fmt.Sprintf("level %d (%s)", r.Level, whom)
+		}
+		what = "told " + whom
+		s.pages[r.Page] = since{whom + " has not answered", e.T}
 	case responders.Acknowledged:
 		what = "acknowledged by " + r.Actor.ID
 		s.pages[r.Page] = since{what, e.T}

@@ -52,10 +52,16 @@ const (
 	longestText = 4_000 // bytes of Text
 )
 
-// Act does one thing about a page. The error is an *ActionError.
-func (s *Source) Act(a Action) error {
-	_, err := s.act(a)
-	return err
+// Act does one thing about a page, and names it. The error is an *ActionError.
+func (s *Source) Act(a Action) (string, error) {
+	p, err := s.act(a)
+	if err != nil {
+		return "", err
+	}
+	if name := p.Labels["alertname"]; name != "" {
+		return fmt.Sprintf("page %s (%s)", p.ID, name), nil
+	}
+	return "page " + p.ID, nil
 }
 
 // act does one thing about a page and returns the page as it is then.
@@ -91,7 +97,7 @@ func check(a Action) error {
 	case len(a.Channel) > longestName || !printable(a.Channel):
 		return refuse(http.StatusBadRequest, "channel may have %d bytes, without control characters", longestName)
 	case text == "" && (a.Verb == Note || a.Verb == Mark || a.Verb == responders.DoDiagnose):
-		return refuse(http.StatusBadRequest, `%s needs text, as in {"by": "ann", "text": "customers told"}`, a.Verb)
+		return refuse(http.StatusBadRequest, `%s needs text: what is there to say, as in {"by": "ann", "text": "customers told"} or gameday mark %[1]s "customers told"`, a.Verb)
 	}
 	return nil
 }

@@ -216,8 +216,8 @@ func TestWebhooks(t *testing.T) {
 		states(Resolved)
 		send("firing", later.Add(time.Minute))
 		states(Resolved, Open)
-		if err := s.Act(Action{Verb: Resolve, By: "ann"}); err != nil {
-			t.Error(err)
+		if page, err := s.Act(Action{Verb: Resolve, By: "ann"}); err != nil || !strings.HasPrefix(page, "page 2 (") {
+			t.Errorf("%q, %v", page, err)
 		}
 		send("firing", later.Add(time.Minute)) // it fires still, but somebody closed the page
 		send("resolved", first.Add(time.Hour)) // of an alarm that was never seen
@@ -232,14 +232,14 @@ func TestRefusals(t *testing.T) {
 	two := strings.Replace(hook("firing", "A", starts), `"alerts":[`,
 		`"alerts":[{"status":"firing","labels":{"alertname":"B"},
 		"startsAt":"2026-01-01T00:00:00Z","fingerprint":"fp-B"},`, 1)
-	if err := s.Act(Action{Verb: Note, By: "ann", Text: "hm"}); err == nil || !strings.Contains(err.Error(),
+	if _, err := s.Act(Action{Verb: Note, By: "ann", Text: "hm"}); err == nil || !strings.Contains(err.Error(),
 		"the desk has no pages") {
 		t.Errorf("an action without pages: %v", err)
 	}
 	if code, body := post(t, s, "/webhook", two); code != 200 {
 		t.Fatal(body)
 	}
-	if err := s.Act(Action{Verb: Acknowledge, By: "ann"}); err == nil || !strings.Contains(err.Error(),
+	if _, err := s.Act(Action{Verb: Acknowledge, By: "ann"}); err == nil || !strings.Contains(err.Error(),
 		"2 A (open), 1 B (open)") {
 		t.Errorf("the newest of two that came at once: %v", err)
 	}
