@@ -352,7 +352,7 @@ func noiseText(n *report.NoisePlan) string {
 	}
 	text += fmt.Sprintf(": at most %d", n.AtMost)
 	if n.PerPerson != nil {
-		text += fmt.Sprintf("; at most %d pages for anybody", *n.PerPerson)
+		text += fmt.Sprintf("; pages for any one person: at most %d", *n.PerPerson)
 	}
 	return text
 }

@@ -20,7 +20,7 @@ type Levels struct {
 	gaps  map[string]levelGap // by stream
 }
 
-// Levels returns the stretches of the run over which service levels are told: the baseline phase, the load phase as far
+// Levels returns the stretches of the run over which service levels are told: the baseline and the control phase, the load phase as far
 // as no fault was felt, the recovery phase, and each fault while it stood. The ramp is none: nothing stands still in
 // it. What the plan does not have is left out; what did not come about is there, and unknown. A search for the capacity
 // has none, for its rate changes all the time.
@@ -30,7 +30,7 @@ func (c *Scorecard) Levels() []*Levels {
 	if j.plan.Search != nil {
 		return nil
 	}
-	for _, p := range []Phase{Baseline, Load, Recovery} {
+	for _, p := range []Phase{Baseline, Control, Load, Recovery} {
 		if j.planned(p) > 0 {
 			out = append(out, j.phaseLevels(p))
 		}

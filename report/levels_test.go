@@ -154,3 +154,17 @@ func TestFigures(t *testing.T) {
 		}
 	}
 }
+
+// TestControlLevels tells of the control phase too: it is what the load phase is compared with.
+func TestControlLevels(t *testing.T) {
+	plan := smallPlan(func(p *Plan) {
+		p.Phases = []PhasePlan{{Baseline, 0, sec(10)}, {Control, sec(10), sec(5)}, {Load, sec(15), sec(55)}, {Recovery, sec(70), sec(30)}}
+	})
+	levels := Score(smallRun(t, plan, nil).record()).Levels()
+	if len(levels) < 2 || levels[1].Name != "control" {
+		t.Fatalf("%+v", levels)
+	}
+	if rate, _, why := levels[1].Read("", "rate"); rate != 10 || why != "" || levels[1].Length() != sec(5) {
+		t.Errorf("control: %g per second over %s, %q", rate, levels[1].Length(), why)
+	}
+}

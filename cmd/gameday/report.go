@@ -42,6 +42,9 @@ func (o *output) check() error {
 	if n := o.toStdout(); n > 1 || n == 1 && o.json {
 		return usage("only one of --json, --metrics - and --postmortem - can go to standard output")
 	}
+	if o.junit == stdout || o.html == stdout {
+		return usage("--junit and --html write files: standard output is for the scorecard, --json, --metrics - or --postmortem -")
+	}
 	for _, path := range []string{o.junit, o.html, o.metrics, o.postmortem} {
 		if path == "" || path == stdout {
 			continue
