@@ -13,7 +13,10 @@ import (
 // a fault, from its begin. One that fired before all that proves nothing: it may be why it is quiet no longer.
 func (j *judge) quietAlarm(p *AlarmPlan) (it Item) {
 	it = Item{ID: "alarm." + p.Name + ".quiet", Title: p.Name + " stays quiet", Weight: weight(p.Weight), Required: p.Required,
-		Measured: "unknown", Limit: "–", Expected: p.Name + " does not fire while the game day lasts", absence: true}
+		Measured: "unknown", Limit: "–", Expected: p.Name + " does not fire from the first onset to the end of the run", absence: true}
+	if j.null() {
+		it.Expected = p.Name + " does not fire in the run"
+	}
 	a := j.tl.alarmSource(p.Source)
 	if found, line := j.absent(p.Name); found != nil {
 		it.saw(p.Source, strings.TrimSpace(found.Summary+". "+found.Detail), line)

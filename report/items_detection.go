@@ -91,6 +91,9 @@ func (j *judge) fired(f *alarmFinding) (it Item) {
 			it.Hint = fmt.Sprintf("%s could not be watched through the deadline, so nobody knows whether %s fired: mend "+
 				"the way to it, "+
 				"or keep the run going for longer.", p.Source, p.Name)
+			if j.aborted() {
+				it.Hint = fmt.Sprintf("The run was aborted before %s had its time: look at what ended it, then repeat the run.", p.Name)
+			}
 			return it
 		}
 		proof := f.proofOf(p.FiresWithin)

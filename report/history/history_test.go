@@ -249,3 +249,15 @@ func TestReadOnlyAndLinks(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// TestNoScore draws a run in which nothing could be judged as unknown, and not as one without a point.
+func TestNoScore(t *testing.T) {
+	var b bytes.Buffer
+	runs := []Entry{{Folder: "b", Scenario: "shop", Low: 90, High: 95}, {Folder: "a", Scenario: "shop", Low: 0, High: 100}}
+	if err := Text(&b, runs); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), "·█") {
+		t.Errorf("the runs are drawn so:\n%s", b.String())
+	}
+}

@@ -117,7 +117,11 @@ func trends(b *strings.Builder, entries []Entry) error {
 		for i := range runs {
 			e := &runs[i]
 			if !e.Search {
-				scores.add(&e.Low, e.scoreWords())
+				low := &e.Low
+				if e.Low == 0 && e.High >= 100 { // nothing could be judged: that is no score of 0
+					low = nil
+				}
+				scores.add(low, e.scoreWords())
 				p95s.add(e.P95, amount("p95", e.P95))
 			}
 			if e.Search || e.Capacity != nil {
