@@ -127,12 +127,40 @@ func (j *judge) unwatchedPages() string {
 		}
 	}
 	for _, a := range j.tl.Responses {
+		if !j.pages(&a) {
+			continue
+		}
 		need := clock.Span{Start: j.tl.Start, End: laterOf(j.tl.Start, earlierOf(j.tl.End, a.End))}
 		if !a.watch().all(need) {
 			return gap(a.Source, a.Coverage.Spans, a.Coverage.Why, laterOf(a.End, j.tl.End), need, true)
 		}
 	}
 	return ""
+}
+
+// pages reports whether a source tells of pages: the plan looks there for them, or it told of one. Others tell of what is done
+// beside answering them.
+func (j *judge) pages(a *responseAccount) bool {
+	for _, r := range j.plan.Responses {
+		if r.Source == a.Source {
+			return true
+		}
+	}
+	for _, p := range j.plan.Alarms {
+		if p.PagesVia == a.Source {
+			return true
+		}
+	}
+	also := false
+	for _, r := range j.plan.Responses {
+		for _, name := range r.Also {
+			also = also || name == a.Source
+		}
+	}
+	for _, e := range a.Events {
+		also = also && e.Kind != responders.Notified
+	}
+	return !also
 }
 
 // units count what fires unexpectedly in fifths of a page: what pages counts one, what does not a fifth.

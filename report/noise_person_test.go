@@ -90,3 +90,25 @@ func TestNoiseThatPagesNobody(t *testing.T) {
 		}
 	}
 }
+
+// TestPagesOfThoseWhoPage leaves out a source that only tells of what is done beside pages, unless it told of one.
+func TestPagesOfThoseWhoPage(t *testing.T) {
+	notified := did(50, responders.Notified, responders.Human, "ann", 1)
+	notified.Source = "slack.main"
+	for name, c := range map[string]struct {
+		events []responders.Event
+		want   clock.Outcome
+	}{"it tells of none": {nil, clock.Met}, "it told of one": {[]responders.Event{notified}, clock.Unknown}} {
+		most := 3
+		plan := smallPlan(func(p *Plan) {
+			p.Alarms = []AlarmPlan{downAlarm}
+			p.Noise = &NoisePlan{Watch: map[string]string{"severity": "page"}, PerPerson: &most}
+			p.Responses = []ResponsePlan{{Name: "r", Source: "desk.ops", Also: []string{"slack.main"}, To: "Down", Acknowledge: &AckPlan{DeadlinePlan: within(30)}}}
+		})
+		b := smallRun(t, plan, nil).alarms("prometheus.main", 100, smallWhole).responses(100, smallWhole)
+		b.add(100, ResponseRecord, ResponseAccount{Source: "slack.main", Span: during(0, 100), Events: c.events}) // and was never watched
+		if it := item(t, Score(b.record()), "noise.per_person"); it.Outcome != c.want {
+			t.Errorf("%s: %v, %s", name, it.Outcome, it.Why)
+		}
+	}
+}

@@ -114,7 +114,13 @@ func (d *decoding) noise(b *scenarioBlock) {
 			d.errorf(attrRange(n.Body, "pages", n.DefRange), "Nothing of what is watched pages", "What is watched has %s = %q, so that nothing of it has %q.", k, v, n.Pages[k])
 		}
 	}
+	for _, labels := range n.Collateral {
+		if len(labels) == 0 {
+			d.errorf(attrRange(n.Body, "collateral", n.DefRange), "Everything is collateral", "Say which alarms are, by their labels: collateral = [{ service = \"ledger\" }].")
+		}
+	}
 	out := Noise{Range: n.DefRange}
+	out.Collateral = n.Collateral
 	out.Pages, out.PerPerson = n.Pages, n.Person
 	out.Watch, out.Allow, out.AtMost, out.Weight = n.Watch, n.Allow, n.AtMost, d.weight(n.Weight, n.Body, n.DefRange)
 	d.out.Noise = &out

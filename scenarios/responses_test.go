@@ -51,6 +51,9 @@ func TestResponses(t *testing.T) {
 	if diff := cmp.Diff(incidents, s.Incidents, cmpopts.IgnoreTypes(hcl.Range{})); diff != "" {
 		t.Error(diff)
 	}
+	if diff := cmp.Diff([]map[string]string{{"service": "ledger"}, {"service": "shop", "tier": "edge"}}, s.Noise.Collateral); diff != "" {
+		t.Error(diff)
+	}
 	if s.AlarmSources[0].RealPages {
 		t.Error("dry pages are real")
 	}

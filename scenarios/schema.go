@@ -192,14 +192,16 @@ type alarmBlock struct {
 }
 
 type noiseBlock struct {
-	Watch    map[string]string `hcl:"watch"`
-	Allow    []string          `hcl:"allow,optional"`
-	AtMost   int               `hcl:"at_most,optional"`
-	Pages    map[string]string `hcl:"pages,optional"`
-	Person   *int              `hcl:"per_person,optional"`
-	Weight   *float64          `hcl:"weight,optional"`
-	DefRange hcl.Range         `hcl:",def_range"`
-	Body     hcl.Body          `hcl:",body"`
+	Watch  map[string]string `hcl:"watch"`
+	Allow  []string          `hcl:"allow,optional"`
+	AtMost int               `hcl:"at_most,optional"`
+	Pages  map[string]string `hcl:"pages,optional"`
+	Person *int              `hcl:"per_person,optional"`
+	Weight *float64          `hcl:"weight,optional"`
+	// Collateral are the labels of alarms on what depends on the faults' targets.
+	Collateral []map[string]string `hcl:"collateral,optional"`
+	DefRange   hcl.Range           `hcl:",def_range"`
+	Body       hcl.Body            `hcl:",body"`
 }
 
 type responseBlock struct {

@@ -37,6 +37,10 @@ scenario "people" {
     source       = alarms.builtin.main
     fires_within = "10s"
   }
+  noise {
+    watch      = { severity = "page" }
+    collateral = [{ service = "ledger" }, { service = "shop", tier = "edge" }]
+  }
   response "everything" {
     source = responders.desk.ops
     also   = [responders.desk.room]
