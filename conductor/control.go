@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"gameday/report"
@@ -140,8 +141,8 @@ func (c *control) do(req Request) (string, error) {
 		c.run.end(report.EndStopped, nil)
 		return "stopping: every fault is being reverted", nil
 	case "mark":
-		if req.Name == "" {
-			return "", errors.New("a mark needs a name")
+		if strings.TrimSpace(req.Name) == "" {
+			return "", errNameless
 		}
 		c.run.rec.add(report.Marked, report.Mark{Name: req.Name, By: req.By, Text: req.Text})
 		return fmt.Sprintf("marked %q", req.Name), nil
@@ -161,6 +162,8 @@ func (c *control) close() {
 	c.listener.Close()
 	os.Remove(filepath.Join(c.run.Dir, report.SocketFile))
 }
+
+var errNameless = errors.New("a mark needs a name")
 
 // ErrNoRun says that a run is asked something that is over, or never was.
 var ErrNoRun = errors.New("no run is in progress")

@@ -65,6 +65,9 @@ func Finalize(ctx context.Context, dir string, s *scenarios.Scenario) ([]Asked, 
 // MarkAfter puts a mark into the record of a run that is over, and says so in words. It counts from now. An error means that the
 // record is as it was.
 func MarkAfter(dir string, m report.Mark) (string, error) {
+	if strings.TrimSpace(m.Name) == "" {
+		return "", errNameless
+	}
 	f, err := os.OpenFile(filepath.Join(dir, report.EventsFile), os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
 		return "", fmt.Errorf("opening the record: %w", err)
@@ -107,7 +110,7 @@ func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more [
 		if decl.Rules != nil || tl.Started.Lab {
 			continue // its rules were gameday's own, and ended with it; and so did all that was in a lab
 		}
-		src, err := decl.Kind.Open(decl.ID(), decl.Config, watched(s))
+		src, err := decl.Kind.Open(decl.ID(), decl.Config, besides(s, decl.ID()))
 		if err != nil {
 			return nil, nil, fmt.Errorf("opening %s: %w", decl.ID(), err)
 		}
@@ -133,7 +136,7 @@ func ask(ctx context.Context, rec *report.Record, s *scenarios.Scenario) (more [
 			continue // what it knew ended with the run, or with its lab
 		}
 		if e, ok := src.(responders.Expecter); ok {
-			e.Expect(matches(s))
+			e.Expect(matches(s, decl.ID()))
 		}
 		if kept, one := askResponders(ctx, tl, decl, src, span); one.Kept {
 			more, asked = append(more, answer{report.ResponseRecord, kept}), append(asked, one)
@@ -187,12 +190,10 @@ func (a *Asked) refuse(blind string, account any) {
 	}
 }
 
-// watched are the labels of alarms that count as noise, which sources tell of too.
-func watched(s *scenarios.Scenario) map[string]string {
-	if s.Noise == nil {
-		return nil
-	}
-	return s.Noise.Watch
+// besides are the labels of alarms that a source tells of too: what counts as noise, and what would be a real incident.
+func besides(s *scenarios.Scenario, id string) map[string]string {
+	match, _ := s.Beside(id) // a scenario in which that cannot be said does not load
+	return match
 }
 
 // judgeAnswer decides whether an answer is worth more than what the record has; both by their share of the run.

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	linkLimit = 5 * time.Second // for one link, redirects included
-	mostLinks = 50              // of one run
+	linkLimit     = 5 * time.Second // for one link, redirects included
+	mostLinks     = 50              // of one source
+	mostRedirects = 10
 )
 
 // askLinks asks the addresses that an expected alarm's annotations hold, each once, and records what they answer.
@@ -42,6 +43,15 @@ func (s *sources) askLinks(ctx context.Context, source string, episodes []alarms
 	}
 }
 
+// alone follows a redirect without telling where it comes from: the query may hold a token, and whom it leads to is another's word.
+func alone(next *http.Request, via []*http.Request) error {
+	next.Header.Del("Referer")
+	if len(via) >= mostRedirects {
+		return fmt.Errorf("it leads on and on, more than %d times", mostRedirects)
+	}
+	return nil
+}
+
 // askLink asks one address, without a word of who asks.
 func (s *sources) askLink(ctx context.Context, to string) report.LinkAnswer {
 	at, err := url.Parse(to)
@@ -61,7 +71,7 @@ func (s *sources) askLink(ctx context.Context, to string) report.LinkAnswer {
 	request.Header.Set("User-Agent", "gameday")
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	defer transport.CloseIdleConnections()
-	response, err := (&http.Client{Transport: transport}).Do(request)
+	response, err := (&http.Client{Transport: transport, CheckRedirect: alone}).Do(request)
 	if err != nil {
 		if wrapped, ok := err.(*url.Error); ok { // it repeats the address with its query
 			err = wrapped.Err

@@ -17,6 +17,9 @@ func TestAskLinks(t *testing.T) {
 	asked := map[string]int{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked[r.URL.Path]++
+		if from := r.Header.Get("Referer"); from != "" {
+			t.Errorf("%s is told that %s leads there", r.URL.Path, from)
+		}
 		switch r.URL.Path {
 		case "/old":
 			http.Redirect(w, r, "/new?key=hush", http.StatusMovedPermanently)

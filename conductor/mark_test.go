@@ -44,6 +44,9 @@ func TestMarkAfter(t *testing.T) {
 			})
 		})
 	}
+	if _, err := MarkAfter(t.TempDir(), report.Mark{Name: " "}); !errors.Is(err, errNameless) {
+		t.Errorf("marked with nothing: %v", err)
+	}
 	if _, err := MarkAfter(t.TempDir(), report.Mark{Name: "x"}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("marked nowhere: %v", err)
 	}

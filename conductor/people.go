@@ -14,13 +14,17 @@ import (
 	"gameday/scenarios"
 )
 
-// matches are the labels of the alarms whose pages a scenario waits for.
-func matches(s *scenarios.Scenario) []map[string]string {
+// matches are the labels of the alarms whose pages a scenario waits for; and an empty match, for every page, where a source is
+// watched for real incidents.
+func matches(s *scenarios.Scenario, source string) []map[string]string {
 	var out []map[string]string
 	for _, a := range s.Alarms {
 		if !a.Quiet {
 			out = append(out, maps.Clone(a.Match))
 		}
+	}
+	if slices.ContainsFunc(s.Incidents, func(i scenarios.Incident) bool { return !i.Alarms && i.Source == source }) {
+		out = append(out, map[string]string{})
 	}
 	return out
 }
@@ -110,7 +114,11 @@ func (s *sources) onCall() {
 // incidentPage ends the run when a page opens at a source that is watched for incidents, and no alarm of the scenario accounts for it.
 func (s *sources) incidentPage(id string, e responders.Event) {
 	// A page that was notified or acknowledged but never seen to open is as real as one that was.
-	if e.Page == "" || e.Kind == responders.Resolved || e.At.Hi.Before(s.run.rec.start) {
+	if e.Page == "" || e.At.Hi.Before(s.run.rec.start) {
+		return
+	}
+	switch e.Kind {
+	case responders.Resolved, responders.Noted, responders.Marked, responders.Filed: // also of one that is long over
 		return
 	}
 	for _, i := range s.run.Scenario.Incidents {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/clock"
 	"gameday/report"
 	"gameday/responders"
 	"gameday/targets"
@@ -164,5 +165,53 @@ func TestRoster(t *testing.T) {
 	}
 	if !opened {
 		t.Error("no page was opened")
+	}
+}
+
+// TestIncidentsAreToldOf asks sources for what would be a real incident too, and not for what the drill expects alone.
+func TestIncidentsAreToldOf(t *testing.T) {
+	d := newDay(t, `alarms "probe" "main" {}
+responders "desk" "ops" {
+  level { people = ["ann"] }
+}
+`, lateAlarm+`
+  abort "alarm" {
+    incident = alarms.probe.main
+    match    = { severity = "page" }
+  }
+  abort "page" { incident = responders.desk.ops }
+`)
+	s := newSources(&run{Options: d.options, ctx: t.Context()})
+	defer s.close()
+	if !s.open() || d.probe.beside["severity"] != "page" {
+		t.Errorf("the source tells of %v, and of what is expected", d.probe.beside)
+	}
+	if got := matches(d.options.Scenario, "desk.ops"); len(got) != 2 || got[0]["alertname"] != "Down" || len(got[1]) != 0 {
+		t.Errorf("the pages of %v are told of", got)
+	}
+	if got := matches(d.options.Scenario, "other.ops"); len(got) != 1 {
+		t.Errorf("the pages of %v are told of", got)
+	}
+}
+
+// TestWhatIsNoIncident goes on when somebody adds to the story of a page, which may be long over, and ends when one is passed on.
+func TestWhatIsNoIncident(t *testing.T) {
+	for kind, ends := range map[responders.Kind]bool{responders.Opened: true, responders.Acknowledged: true, responders.Escalated: true, responders.BridgeOpened: true,
+		responders.Noted: false, responders.Filed: false, responders.Marked: false, responders.Resolved: false} {
+		d := newDay(t, incidentWorld, `abort "real" { incident = responders.desk.ops }`)
+		rec, err := newRecorder(d.options.Dir, time.Now(), func(s string) string { return s }, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &run{Options: d.options, rec: rec}
+		r.ctx, r.cancel = context.WithCancelCause(t.Context())
+		newSources(r).incidentPage("desk.ops", responders.Event{Page: "7", Kind: kind, At: clock.At(time.Now())})
+		if ended := r.ctx.Err() != nil; ended != ends {
+			t.Errorf("%s: ended %v", kind, ended)
+		}
+		r.cancel(nil)
+		if err := rec.close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

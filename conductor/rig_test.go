@@ -586,7 +586,8 @@ func same(t *testing.T, what string, got, want []string) {
 // probe is an alarm source that answers queries as told.
 type probe struct {
 	query  func(context.Context) (float64, bool, error)
-	err    error // of Preflight
+	beside map[string]string // the labels of alarms to tell of although nobody expects them, as it was opened with
+	err    error             // of Preflight
 	finds  []alarms.Finding
 	series int // how many Range yields
 	// history answers for the run afterwards; nil has seen all of it, and nothing in it.
@@ -607,8 +608,9 @@ func (*probeConfig) Validate() error { return nil }
 
 func (p *probe) kind() alarms.SourceKind {
 	return alarms.SourceKind{Name: "probe", Summary: "answers as told", New: func() alarms.Config { return &probeConfig{} },
-		Open: func(string, alarms.Config, map[string]string) (alarms.Source, error) {
+		Open: func(_ string, _ alarms.Config, beside map[string]string) (alarms.Source, error) {
 			p.standing.Add(1)
+			p.beside = beside
 			if p.advise != nil {
 				return probeAdviser{probeSource{p}}, nil
 			}

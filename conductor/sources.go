@@ -52,7 +52,7 @@ func (s *sources) open() bool {
 		if err == nil {
 			s.responders = append(s.responders, namedResponders{decl.ID(), beyond(s.run.Scenario, decl.Config), src})
 			if e, ok := src.(responders.Expecter); ok {
-				e.Expect(matches(s.run.Scenario))
+				e.Expect(matches(s.run.Scenario, decl.ID()))
 			}
 			if server, ok := src.(responders.Server); ok {
 				var address string
@@ -66,10 +66,6 @@ func (s *sources) open() bool {
 			s.run.found("responders "+decl.ID(), true, "cannot be opened", err.Error())
 			return false
 		}
-	}
-	var noise map[string]string
-	if n := s.run.Scenario.Noise; n != nil {
-		noise = n.Watch
 	}
 	for _, decl := range s.run.Scenario.AlarmSources {
 		if s.run.Lab != nil && onlyBefore(s.run.Scenario, decl.ID()) {
@@ -86,7 +82,7 @@ func (s *sources) open() bool {
 			}
 			config = &c
 		}
-		src, err := decl.Kind.Open(decl.ID(), config, noise)
+		src, err := decl.Kind.Open(decl.ID(), config, besides(s.run.Scenario, decl.ID()))
 		if err != nil {
 			s.run.found("alarms "+decl.ID(), true, "cannot be opened", err.Error())
 			return false

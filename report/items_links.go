@@ -66,12 +66,14 @@ func (j *judge) answered(it *Item, alarm, name string) (dead, unsure []string) {
 		if l.V.Status != 0 {
 			text = fmt.Sprintf("%s: %d %s", l.V.URL, l.V.Status, http.StatusText(l.V.Status))
 		}
-		it.saw("gameday", text, l.line())
+		it.saw("gameday", j.people.scrub(text), l.line())
 		switch s := l.V.Status; {
 		case l.V.Invalid:
 			dead = append(dead, text)
 		case s == 0:
 			unsure = append(unsure, text+": from here it cannot be told whether it answers those who are paged")
+		case s == http.StatusProxyAuthRequired:
+			unsure = append(unsure, text+": a proxy answers in its place")
 		case s == http.StatusUnauthorized, s == http.StatusForbidden, s == http.StatusTooManyRequests:
 		case s >= 400:
 			dead = append(dead, text)
@@ -102,11 +104,11 @@ func (j *judge) routed(f *alarmFinding) Item {
 			continue
 		}
 		j.episodeSeen(&it, e)
-		it.saw(source, "routed to "+list(e.Receivers), e.lines...)
+		it.saw(source, "routed to "+j.people.scrub(list(e.Receivers)), e.lines...)
 		if slices.Contains(e.Receivers, f.plan.Receiver) {
 			right++
 		} else {
-			wrong[list(e.Receivers)] = true
+			wrong[j.people.scrub(list(e.Receivers))] = true
 		}
 	}
 	switch {

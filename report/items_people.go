@@ -31,8 +31,8 @@ func (j *judge) doings(p *paging) []doing {
 		}
 	}
 	for _, m := range j.tl.Marks {
-		out = append(out, doing{responders.Event{Source: markSource, Kind: responders.Marked, At: clock.At(m.At), Text: m.V.Name, Grade: gradeWord,
-			Actor: responders.Actor{ID: m.V.By, Kind: responders.Human}}, m.line()})
+		out = append(out, doing{Event: responders.Event{Source: markSource, Kind: responders.Marked, At: clock.At(m.At), Text: m.V.Name, Grade: gradeWord,
+			Actor: responders.Actor{ID: m.V.By, Kind: responders.Human}}, line: m.line(), said: m.V.Text})
 	}
 	t0 := j.alarms[p.plan.To].t0
 	out = slices.DeleteFunc(out, func(e doing) bool { return e.At.Before(t0) })
@@ -73,6 +73,7 @@ type weak struct {
 	at    clock.Interval
 	grade string
 	early bool
+	why   string // another reason for which it may not count
 }
 
 // mind takes a miss back when a promise was kept by evidence that is too weak to count, and not too weak to be true.
@@ -83,6 +84,11 @@ func (w *weak) mind(p *paging, it *Item, d DeadlinePlan) {
 	if w.early {
 		it.Measured = "before, or after"
 		it.unknown("it was done just when " + p.cause + " took effect: whether before or after cannot be told")
+		return
+	}
+	if w.why != "" {
+		it.Measured = "not proven"
+		it.unknown(w.why)
 		return
 	}
 	it.Measured = "grade " + cmp.Or(w.grade, gradeWord)
@@ -349,31 +355,53 @@ func (j *judge) diagnosed(p *paging) Item {
 		it.saw("plan", fmt.Sprintf("injected: %s, %s on %s", f.Name, f.Plan.Kind, list(f.Plan.Targets)))
 	}
 	var said []statement
-	for _, e := range j.doings(p) {
-		said = j.hear(&it, said, e)
+	own := j.doings(p)
+	for _, e := range j.statements(p, own) {
+		said = j.hear(&it, said, e, slices.ContainsFunc(own, func(o doing) bool { return o.line == e.line && o.ID == e.ID && o.Source == e.Source }))
 	}
-	j.weigh(p, &it, said)
+	j.weigh(p, &it, slices.DeleteFunc(said, func(s statement) bool { return s.foreign }))
 	return it
 }
 
 // statement is a diagnosis, with what the facilitator says of it; "" when nobody judged it yet.
 type statement struct {
 	doing
-	judged string
+	judged  string
+	foreign bool // about another page: the facilitator's word about it is not about this one
+}
+
+// statements returns what was done about the pages of a response, and every diagnosis of another page beside it, by time.
+func (j *judge) statements(p *paging, own []doing) []doing {
+	out := slices.Clone(own)
+	for _, a := range j.tl.Responses {
+		for _, e := range a.Events {
+			same := func(o doing) bool { return o.line == e.line && o.ID == e.ID && o.Source == e.Source }
+			if (e.Kind == responders.Diagnosed || e.isMark(DiagnosisMark)) && !slices.ContainsFunc(own, same) {
+				out = append(out, e)
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b doing) int { return a.At.Lo.Compare(b.At.Lo) })
+	return out
 }
 
 // hear takes a diagnosis, or the facilitator's word about the last one. Nobody judges himself.
-func (j *judge) hear(it *Item, said []statement, e doing) []statement {
+func (j *judge) hear(it *Item, said []statement, e doing, own bool) []statement {
 	n := len(said)
 	switch {
 	case e.Kind == responders.Diagnosed || e.isMark(DiagnosisMark):
 		if e.Actor.Kind == responders.Human {
-			j.responseSeen(it, e)
-			return append(said, statement{doing: e})
+			if own {
+				j.responseSeen(it, e)
+			}
+			return append(said, statement{doing: e, foreign: !own})
 		}
 	case facilitating(e):
+		if n > 0 && said[n-1].foreign {
+			return said
+		}
 		j.responseSeen(it, e)
-		if n > 0 && said[n-1].Actor.ID != e.Actor.ID { // who thinks better of it says so again
+		if n > 0 && !strings.EqualFold(strings.TrimSpace(said[n-1].Actor.ID), strings.TrimSpace(e.Actor.ID)) { // who thinks better of it says so again
 			said[n-1].judged = strings.ToLower(strings.TrimSpace(e.Text))
 		}
 	}
@@ -400,6 +428,9 @@ func (j *judge) weigh(p *paging, it *Item, said []statement) {
 		l := right.At.Sub(p.since)
 		l.Lo = max(0, l.Lo)
 		it.within(l)
+		if j.early(p, right.doing) {
+			it.unknown("it was said just when " + p.cause + " took effect: whether before or after cannot be told")
+		}
 		if it.Outcome == clock.Missed && open {
 			it.unknown("the first diagnosis that was judged right is late, and an earlier one was not judged")
 		}
@@ -440,18 +471,27 @@ func (j *judge) without(p *paging, w WithoutPlan) Item {
 	if known {
 		kind, mark = of.kind, of.mark
 	}
-	used := 0
+	used, perhaps := 0, 0
+	down := clock.Span{Start: p.since.Hi, End: j.tl.End} // it counts as down from the page to the end of the game day
 	for _, e := range j.doings(p) {
-		if !e.At.Before(p.since) && e.Actor.Kind == responders.Human && e.over(w.Down) { // it counts as down from the page on
-			j.responseSeen(&it, e)
+		if e.At.Before(p.since) || e.At.Lo.After(down.End) || e.Actor.Kind != responders.Human || !e.over(w.Down) {
+			continue
+		}
+		j.responseSeen(&it, e)
+		if e.At.Lo.Before(down.Start) || e.At.Hi.After(down.End) {
+			perhaps++
+		} else {
 			used++
 		}
 	}
 	at, weaker := j.firstDoing(p, &it, w.MinEvidence, func(e doing) bool {
-		return known && e.Kind == kind || e.isMark(mark) || strings.EqualFold(e.Channel, w.Use)
+		return known && e.Kind == kind || e.isMark(mark) || e.Actor.Kind == responders.Human && strings.EqualFold(e.Channel, w.Use)
 	})
 	j.finishSteps(p, &it, at, kind, "used "+w.Use, mark)
 	weaker.mind(p, &it, w.DeadlinePlan)
+	if used == 0 && perhaps > 0 && it.Outcome == clock.Met {
+		it.unknown(w.Down + " was used just when it began to count as down, or ceased to")
+	}
 	if used > 0 {
 		it.Measured = count(used, "time")
 		it.missed(w.Down + " counts as down, and was used all the same")

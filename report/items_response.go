@@ -218,6 +218,13 @@ func (j *judge) responseSeen(it *Item, e responseEvent) {
 			text += fmt.Sprintf(": %q", j.people.scrub(e.Text))
 		}
 	}
+	said := e.said
+	if e.Kind == responders.Diagnosed {
+		said = cmp.Or(said, e.Text)
+	}
+	if said != "" {
+		text += fmt.Sprintf(": %q", j.people.scrub(said))
+	}
 	if e.Grade != "" {
 		text += ", grade " + e.Grade
 	}
@@ -290,6 +297,7 @@ func (j *judge) acknowledged(p *paging) Item {
 	var w *weak
 	duties, known := j.onCall(p, &it)
 	unplaced := false
+	var perhaps *weak // it may have been somebody who counts
 	for _, e := range p.events {
 		if e.Kind == responders.Unacknowledged {
 			j.responseSeen(&it, e)
@@ -300,6 +308,10 @@ func (j *judge) acknowledged(p *paging) Item {
 		j.responseSeen(&it, e)
 		level := p.levelOf(e)
 		switch {
+		case e.Actor.Kind == responders.UnknownKind, e.Actor.Kind == responders.Human && ack.OnCall && known && e.Actor.ID == "":
+			if perhaps == nil {
+				perhaps = &weak{at: e.At, why: "it was acknowledged by " + j.people.actor(e.Actor) + ", and who that was cannot be told"}
+			}
 		case e.Actor.Kind != responders.Human:
 			others = append(others, "the acknowledgement by "+j.people.actor(e.Actor)+" does not count: not a person")
 		case ack.Level != 0 && level == 0:
@@ -312,12 +324,13 @@ func (j *judge) acknowledged(p *paging) Item {
 			if w == nil {
 				w = &weak{at: e.At, grade: e.Grade}
 			}
-		case at == nil:
-			at = &e.At
+		default:
+			at = sooner(at, e.At)
 		}
 	}
 	j.finish(p, &it, at, "acknowledged")
 	w.mind(p, &it, ack.DeadlinePlan)
+	perhaps.mind(p, &it, ack.DeadlinePlan)
 	if ack.OnCall && !known && it.Outcome == clock.Met {
 		it.unknown("a human being acknowledged, but who was on call is not known")
 		it.Hint = fmt.Sprintf("%s did not say who is on call: may gameday read that, and does it know?", p.plan.Source)
@@ -332,6 +345,14 @@ func (j *judge) acknowledged(p *paging) Item {
 	}
 	it.Hint = cmp.Or(it.Hint, p.ackHint(&it))
 	return it
+}
+
+// sooner returns when the first of two things happened, whichever it is.
+func sooner(first *clock.Interval, other clock.Interval) *clock.Interval {
+	if first == nil {
+		return &other
+	}
+	return &clock.Interval{Lo: earlierOf(first.Lo, other.Lo), Hi: earlierOf(first.Hi, other.Hi)}
 }
 
 func (p *paging) ackHint(it *Item) string {
@@ -393,6 +414,9 @@ func (j *judge) escalated(p *paging) Item {
 	p = p.seeing(responders.Escalated)
 	s := j.climb(p, &it, esc)
 	if done := p.early(&it, s.ack, s.up, esc.OnlyAfter); done {
+		if it.Outcome == clock.Met && s.back != nil {
+			it.unknown("it was acknowledged, and that was taken back or ran out: whether an escalation was needed cannot be told")
+		}
 		j.sourceOfResponses(&it, p.account)
 		p.notEarlier(&it, esc.OnlyAfter)
 		p.untried(&it, s)
@@ -416,6 +440,8 @@ func (j *judge) escalated(p *paging) Item {
 // climb is what happened to a page that was to be escalated.
 type climb struct {
 	ack, up  *clock.Interval
+	acked    string          // the page that was acknowledged
+	back     *clock.Interval // when that was taken back, or ran out
 	weak     *weak
 	unplaced bool // it reached a level, and of which team is not known
 }
@@ -430,7 +456,10 @@ func (j *judge) climb(p *paging, it *Item, esc *EscalatePlan) climb {
 		switch {
 		case e.Kind == responders.Acknowledged && e.Actor.Kind == responders.Human && s.ack == nil:
 			j.responseSeen(it, e)
-			s.ack = &e.At
+			s.ack, s.acked, s.back = &e.At, e.Page, nil
+		case e.Kind == responders.Unacknowledged && s.ack != nil && e.Page == s.acked && s.back == nil:
+			j.responseSeen(it, e)
+			s.back = &e.At
 		case e.Kind == responders.Escalated && e.Level >= esc.ToLevel && s.up == nil:
 			j.responseSeen(it, e)
 			switch {
@@ -560,12 +589,29 @@ func (j *judge) marked(p *paging, m MarkPlan) Item {
 	}
 	at, w := j.firstDoing(p, &it, m.MinEvidence, func(e doing) bool { return e.isMark(m.Name) })
 	j.finish(p, &it, at, "marked it")
+	j.elsewhere(p, &it, responders.Marked)
 	w.mind(p, &it, m.DeadlinePlan)
 	if it.Outcome == clock.Missed {
 		it.Hint = fmt.Sprintf("%q was not marked in time: is it in the runbook, and does everybody know how to mark it?",
 			m.Name)
 	}
 	return it
+}
+
+// elsewhere takes a miss back when another source of the response may have told of it, and was not watched.
+func (j *judge) elsewhere(p *paging, it *Item, kind responders.Kind) {
+	need := clock.Span{Start: p.since.Lo, End: p.since.Hi.Add(it.Within)}
+	for _, name := range p.plan.Also {
+		if it.Outcome != clock.Missed || !j.plan.tells(kind, name) {
+			continue
+		}
+		switch a := j.tl.responseSource(name); {
+		case a == nil:
+			it.unknown("the record has nothing from " + name)
+		case !a.watch().all(need):
+			it.unknown(a.gap(need))
+		}
+	}
 }
 
 // resolved judges that the page was closed.

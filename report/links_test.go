@@ -1,6 +1,7 @@
 package report
 
 import (
+	"strings"
 	"testing"
 
 	"gameday/alarms"
@@ -24,6 +25,7 @@ func TestLinks(t *testing.T) {
 		"wants a sign-in":   {notes, true, answer(403, "", false), clock.Met, ""},
 		"gone":              {notes, true, answer(404, "", false), clock.Missed, "404 Not Found"},
 		"broken":            {notes, true, answer(503, "", false), clock.Missed, "503"},
+		"a proxy's word":    {notes, true, answer(407, "", false), clock.Unknown, "a proxy answers"},
 		"unreachable":       {notes, true, answer(0, "nothing answers: refused", false), clock.Unknown, "cannot be told"},
 		"no address":        {notes, true, answer(0, "it is no address of a web page", true), clock.Missed, "no address"},
 		"not asked":         {notes, true, nil, clock.Unknown, "was not asked"},
@@ -86,5 +88,30 @@ func TestRouted(t *testing.T) {
 			}
 			check(t, item(t, Score(b.record()), "alarm.Down.receiver"), c.want, value, c.why)
 		})
+	}
+}
+
+// TestLinksNameNobody keeps people's names out of what is said of links, of receivers and of labels.
+func TestLinksNameNobody(t *testing.T) {
+	plan := smallPlan(func(p *Plan) {
+		a := downAlarm
+		a.Links, a.Receiver, a.Labels = []string{"runbook_url"}, "pager", map[string]string{"team": "shop"}
+		p.Alarms = []AlarmPlan{a}
+	})
+	b := smallRun(t, plan, nil)
+	e := alarm{name: "Down", pending: 22, firing: 30}.episode("prometheus.main")
+	e.Notes, e.Receivers, e.Labels["team"] = map[string]string{"runbook_url": "https://wiki.example/~ann/1"}, []string{"mail-ann"}, "ann"
+	b.add(100, AlarmHistory, AlarmRecord{Source: "prometheus.main", Span: during(0, 100), Coverage: alarms.Coverage{Spans: smallWhole}, Episodes: []alarms.Episode{e}})
+	b.add(100, LinkAsked, LinkAnswer{Alarm: "Down", Annotation: "runbook_url", URL: "https://wiki.example/~ann/1", Status: 404})
+	b.add(50, Marked, Mark{Name: "diagnosis", By: "ann", Text: "the ledger"})
+	for _, id := range []string{"links", "receiver", "labels"} {
+		it := item(t, Score(b.record()), "alarm.Down."+id)
+		said := it.Why + it.Hint + it.Measured
+		for _, e := range it.Evidence {
+			said += e.Text
+		}
+		if it.Outcome != clock.Missed || strings.Contains(said, "ann") || !strings.Contains(said, "responder A") {
+			t.Errorf("%s: %v, %q", id, it.Outcome, said)
+		}
 	}
 }

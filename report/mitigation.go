@@ -15,8 +15,10 @@ type comeback struct {
 	never bool           // it was not back by the end of what was measured
 	why   string         // why nothing is known
 	said  string         // what did not hold last
-	end   time.Time      // until when it was looked at
-	by    string         // the fault that began then; empty at the record's end
+	// ceased says that why is about the time after end, for the traffic ended there and the run did not.
+	ceased bool
+	end    time.Time // until when it was looked at
+	by     string    // the fault that began then; empty at the record's end
 }
 
 // cameBack looks through every second from the onset of a fault until another one is felt, for the last that did not hold: what
@@ -49,6 +51,16 @@ func (j *judge) cameBack(f *FaultLife, onset clock.Interval) comeback {
 	if c.bad && c.why == "" {
 		c.at = clock.Between(c.last, c.last.Add(second))
 		c.never = r.seen.Sub(c.at.Hi) < holdFor
+	}
+	until := c.end
+	if n := len(j.tl.Phases); n > 0 {
+		until = earlierOf(until, j.tl.Phases[n-1].End)
+	}
+	if until.Sub(r.seen) > 2*second { // the generator gave up before its time
+		c.end, c.by = r.seen, ""
+		if !c.never && c.why == "" {
+			c.why, c.ceased = "there was no traffic after "+j.tl.stamp(r.seen), true
+		}
 	}
 	return c
 }
@@ -126,7 +138,7 @@ func (j *judge) premature(p *paging, it *Item, resolved clock.Interval) {
 		it.Value, it.best = 0, 0
 		it.Hint = "Look at what users see before a page is closed."
 	case it.Outcome != clock.Met:
-	case c.why != "":
+	case c.why != "" && !(c.ceased && !c.end.Before(resolved.Hi)):
 		it.unknown("whether the service was back when it was resolved is not known: " + c.why)
 	case c.bad && !c.never && !c.at.Hi.After(resolved.Lo): // whatever another fault did to it by then
 	case c.end.Before(resolved.Hi):

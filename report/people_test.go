@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
@@ -85,6 +86,13 @@ func evidenceCases() []peopleCase {
 	by := func(n float64, who, grade string) []responders.Event {
 		return []responders.Event{graded(n, responders.Acknowledged, who, "", grade)}
 	}
+	unknown := func(n float64) []responders.Event {
+		e := graded(n, responders.Acknowledged, "key", "", "B")
+		e.Actor.Kind = responders.UnknownKind
+		return []responders.Event{e}
+	}
+	blurred := graded(40, responders.Acknowledged, "bob", "", "A")
+	blurred.At.Hi = at(90)
 	duty := []responders.Duty{{Who: "ann", Level: 1}, {Who: "bob", Level: 2}}
 	return []peopleCase{
 		{"evidence is good enough", ack("B", false), nil, by(40, "ann", "B"), nil, nil, "acknowledge", clock.Met, 1, ""},
@@ -95,6 +103,11 @@ func evidenceCases() []peopleCase {
 		{"on call", ack("", true), nil, by(40, "bob", "A"), nil, duty, "acknowledge", clock.Met, 1, ""},
 		{"not on call", ack("", true), nil, by(40, "eve", "A"), nil, duty, "acknowledge", clock.Missed, 0, "not on call"},
 		{"nobody knows who is on call", ack("", true), nil, by(40, "ann", "A"), nil, nil, "acknowledge", clock.Unknown, 0, "who was on call is not known"},
+		{"a source that cannot tell who did it", ack("", false), nil, unknown(40), nil, nil, "acknowledge", clock.Unknown, 0, "cannot be told"},
+		{"nobody can tell who did it, and it was late", ack("", false), nil, unknown(95), nil, nil, "acknowledge", clock.Missed, 0, "nobody"},
+		{"nobody can tell who did it, and then somebody", ack("", false), nil, append(unknown(40), by(45, "ann", "A")...), nil, nil, "acknowledge", clock.Met, 1, ""},
+		{"a person without a name may be on call", ack("", true), nil, by(40, "", "A"), nil, duty, "acknowledge", clock.Unknown, 0, "cannot be told"},
+		{"one that is known less well than a later one", ack("", false), nil, []responders.Event{blurred, graded(45, responders.Acknowledged, "ann", "", "A")}, nil, nil, "acknowledge", clock.Met, 1, ""},
 		{"nobody on call at all", ack("", true), nil, by(40, "ann", "A"), nil, []responders.Duty{}, "acknowledge", clock.Missed, 0, "not on call"},
 	}
 }
@@ -147,6 +160,11 @@ func diagnoseCases() []peopleCase {
 		r.Diagnose = &DiagnosePlan{DeadlinePlan: within(40), Expect: "the network"}
 	}
 	said := graded(45, responders.Diagnosed, "bob", "it is the ledger", "B")
+	foreign, late := graded(50, responders.Diagnosed, "bob", "the network", "B"), graded(55, responders.Diagnosed, "bob", "the ledger", "B")
+	foreign.Page = "#2"
+	atOnset := graded(20, responders.Diagnosed, "bob", "it is the ledger", "B")
+	atOnset.Page = ""
+	foreign.Labels = map[string]string{"alertname": "Other"}
 	mark := func(name, by string) Mark { return Mark{Name: name, By: by} }
 	one := []responders.Event{said}
 	return []peopleCase{
@@ -163,6 +181,11 @@ func diagnoseCases() []peopleCase {
 		{"judged by who said it", ask, nil, one, map[float64]Mark{60: mark("diagnosis right", "bob")}, nil, "diagnose", clock.Unknown, 0, "did not say whether"},
 		{"judged before it was said", ask, nil, one, map[float64]Mark{42: mark("diagnosis right", "fay")}, nil, "diagnose", clock.Unknown, 0, "did not say whether"},
 		{"said by a mark", ask, nil, nil, map[float64]Mark{45: mark("diagnosis", "bob"), 60: mark("diagnosis right", "fay")}, nil, "diagnose", clock.Met, 1, ""},
+		{"judged by who said it, in capitals", ask, nil, one, map[float64]Mark{60: mark("diagnosis right", "Bob")}, nil, "diagnose", clock.Unknown, 0, "did not say whether"},
+		{"the last one was about another page", ask, nil, append(one, foreign), map[float64]Mark{60: mark("diagnosis right", "fay")}, nil, "diagnose", clock.Unknown, 0, "did not say whether"},
+		{"the last one was about this page", ask, nil, append([]responders.Event{foreign}, late), map[float64]Mark{60: mark("diagnosis right", "fay")}, nil, "diagnose", clock.Met, 1, ""},
+		{"as the fault took effect", ask, nil, []responders.Event{atOnset}, map[float64]Mark{60: mark("diagnosis right", "fay")}, nil,
+			"diagnose", clock.Unknown, 0, "before or after"},
 		{"nobody said anything", ask, nil, nil, nil, nil, "diagnose", clock.Unknown, 0, "nobody marked a diagnosis"},
 	}
 }
@@ -180,6 +203,16 @@ func drillCases() []peopleCase {
 	chat := func(r *ResponsePlan) {
 		r.Without = []WithoutPlan{{"chat", "bridge", within(30)}}
 	}
+	phone := func(r *ResponsePlan) { r.Without = []WithoutPlan{{"chat", "phone", within(30)}} }
+	escalates := func(r *ResponsePlan) {
+		r.Escalate = &EscalatePlan{DeadlinePlan: within(45), ToLevel: 2, OnlyAfter: sec(25)}
+	}
+	notice := did(35, responders.Notified, responders.Human, "bob", 1)
+	notice.Channel = "phone"
+	taken := did(50, responders.Unacknowledged, responders.Timeout, "policy", 0)
+	byPhone, about, after := graded(45, responders.Noted, "bob", "hi", "A"), graded(30, responders.Noted, "bob", "on chat", "A"), graded(130, responders.Noted, "bob", "well done", "A")
+	about.Page, after.Page = "", ""
+	byPhone.Channel, about.Channel, after.Channel = "phone", "chat", "chat"
 	call := graded(50, responders.BridgeOpened, "ann", "", "A")
 	byChat := graded(45, responders.Noted, "bob", "hello", "A")
 	byChat.Channel = "Chat"
@@ -192,6 +225,12 @@ func drillCases() []peopleCase {
 		{"to who knows whom", withheld, nil, []responders.Event{nameless}, nil, nil, "escalate", clock.Unknown, 0, "to which team"},
 		{"by the alternative", chat, nil, []responders.Event{call}, nil, nil, "without.chat", clock.Met, 1, ""},
 		{"by the alternative, and by what is down", chat, nil, []responders.Event{call, byChat}, nil, nil, "without.chat", clock.Missed, 0, "used all the same"},
+		{"after the game day", chat, nil, []responders.Event{call, after}, nil, nil, "without.chat", clock.Met, 1, ""},
+		{"just when it began to count as down", chat, nil, []responders.Event{call, about}, nil, nil, "without.chat", clock.Unknown, 0, "began to count"},
+		{"the page's own way is nobody's", phone, nil, []responders.Event{notice}, nil, nil, "without.chat", clock.Missed, 0, "nobody used phone"},
+		{"a person by it", phone, nil, []responders.Event{byPhone}, nil, nil, "without.chat", clock.Met, 1, ""},
+		{"answered, which did not last", escalates, nil, []responders.Event{ack, taken}, nil, nil, "escalate", clock.Unknown, 0, "taken back"},
+		{"answered", escalates, nil, []responders.Event{ack}, nil, nil, "escalate", clock.Met, 1, "acknowledged after"},
 		{"by neither", chat, nil, nil, nil, nil, "without.chat", clock.Missed, 0, "nobody used bridge"},
 	}
 }
@@ -273,19 +312,25 @@ func TestMitigation(t *testing.T) {
 	for name, c := range map[string]struct {
 		bad              [][2]int
 		gap              bool // no traffic from 50 to 60
+		dies             int  // when the generator does; 0 is never
 		resolved         float64
 		mitigated, close clock.Outcome
 		why              string
 	}{
-		"never bad":                   {nil, false, 45, clock.Met, clock.Met, "held all along"},
-		"back while it stands":        {[][2]int{{22, 30}}, false, 45, clock.Met, clock.Met, ""},
-		"back when it is gone":        {[][2]int{{22, 41}}, false, 60, clock.Met, clock.Met, ""},
-		"good for a moment":           {[][2]int{{22, 30}, {33, 70}}, false, 60, clock.Missed, clock.Missed, ""},
-		"resolved too early":          {[][2]int{{22, 45}}, false, 40, clock.Met, clock.Missed, ""},
-		"resolved as it came":         {[][2]int{{22, 45}}, false, 44.5, clock.Met, clock.Unknown, ""},
-		"never back":                  {[][2]int{{22, 100}}, false, 60, clock.Missed, clock.Missed, ""},
-		"nobody knows for a time":     {[][2]int{{22, 45}}, true, 48, clock.Unknown, clock.Unknown, "seconds without traffic"},
-		"bad again after the silence": {[][2]int{{22, 45}, {62, 64}}, true, 48, clock.Met, clock.Missed, ""},
+		"never bad":                        {nil, false, 0, 45, clock.Met, clock.Met, "held all along"},
+		"back while it stands":             {[][2]int{{22, 30}}, false, 0, 45, clock.Met, clock.Met, ""},
+		"back when it is gone":             {[][2]int{{22, 41}}, false, 0, 60, clock.Met, clock.Met, ""},
+		"good for a moment":                {[][2]int{{22, 30}, {33, 70}}, false, 0, 60, clock.Missed, clock.Missed, ""},
+		"resolved too early":               {[][2]int{{22, 45}}, false, 0, 40, clock.Met, clock.Missed, ""},
+		"resolved as it came":              {[][2]int{{22, 45}}, false, 0, 44.5, clock.Met, clock.Unknown, ""},
+		"never back":                       {[][2]int{{22, 100}}, false, 0, 60, clock.Missed, clock.Missed, ""},
+		"nobody knows for a time":          {[][2]int{{22, 45}}, true, 0, 48, clock.Unknown, clock.Unknown, "seconds without traffic"},
+		"bad again after the silence":      {[][2]int{{22, 45}, {62, 64}}, true, 0, 48, clock.Met, clock.Missed, ""},
+		"nobody knows after the generator": {nil, false, 50, 45, clock.Unknown, clock.Met, "no traffic after"},
+		"closed after the generator":       {nil, false, 50, 60, clock.Unknown, clock.Unknown, "no traffic after"},
+		"back, and then nobody knows":      {[][2]int{{22, 30}}, false, 50, 45, clock.Unknown, clock.Met, "no traffic after"},
+		"bad to the last":                  {[][2]int{{22, 100}}, false, 80, 45, clock.Missed, clock.Missed, ""},
+		"bad when the generator died":      {[][2]int{{22, 100}}, false, 50, 45, clock.Unknown, clock.Missed, "its time was not over"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan := smallPlan(func(p *Plan) {
@@ -301,7 +346,7 @@ func TestMitigation(t *testing.T) {
 			if c.gap {
 				b.traffic("users", 0, 50, bad(c.bad...)).traffic("users", 60, 100, bad(c.bad...))
 			} else {
-				b.traffic("users", 0, 100, bad(c.bad...))
+				b.traffic("users", 0, cmp.Or(c.dies, 100), bad(c.bad...))
 			}
 			b.fault("cut", "network_partition", "db", 20, 40).end(100, EndComplete)
 			b.alarms("prometheus.main", 100, smallWhole, alarm{name: "PaymentsDown", pending: 22, firing: 28})
@@ -332,4 +377,42 @@ func TestResolvedBeforeAnotherFault(t *testing.T) {
 	b.alarms("prometheus.main", 100, smallWhole, alarm{name: "PaymentsDown", pending: 22, firing: 28})
 	b.responses(100, smallWhole, did(30, responders.Notified, responders.Human, "ann", 1), did(57, responders.Resolved, responders.Human, "ann", 1))
 	check(t, item(t, Score(b.record()), "response.on-call.resolve"), clock.Met, 1, "")
+}
+
+// TestMarkElsewhere does not call a mark missed that another source may have told of unseen.
+func TestMarkElsewhere(t *testing.T) {
+	for name, c := range map[string]struct {
+		tells []responders.Kind
+		want  clock.Outcome
+	}{"it tells of marks": {[]responders.Kind{responders.Marked}, clock.Unknown}, "it does not": {nil, clock.Missed}} {
+		plan := smallPlan(func(p *Plan) {
+			a := downAlarm
+			a.Match = map[string]string{"alertname": "PaymentsDown"}
+			p.Alarms = []AlarmPlan{a}
+			p.Responses = []ResponsePlan{{Name: "on-call", Source: "desk.ops", Also: []string{"webhook.chat"}, To: "Down", Marks: []MarkPlan{{"bridge opened", within(30)}}}}
+			p.Tells = map[string][]responders.Kind{"webhook.chat": c.tells}
+		})
+		b := smallRun(t, plan, nil).alarms("prometheus.main", 100, smallWhole, alarm{name: "PaymentsDown", pending: 22, firing: 28})
+		b.responses(100, smallWhole, did(30, responders.Notified, responders.Human, "ann", 1))
+		b.add(100, ResponseRecord, ResponseAccount{Source: "webhook.chat", Span: during(0, 100), Coverage: responders.Coverage{Spans: []clock.Span{during(0, 40)}}})
+		if it := item(t, Score(b.record()), "response.on-call.mark.bridge opened"); it.Outcome != c.want {
+			t.Errorf("%s: %v, %q", name, it.Outcome, it.Why)
+		}
+	}
+}
+
+// TestDiagnosisIsTold puts beside the judgement what was said, in whichever way it was.
+func TestDiagnosisIsTold(t *testing.T) {
+	it := judgePeople(t, peopleCase{id: "diagnose", ask: func(r *ResponsePlan) {
+		r.Diagnose = &DiagnosePlan{DeadlinePlan: within(40), Expect: "the network"}
+	}, done: []responders.Event{graded(45, responders.Diagnosed, "bob", "it is the ledger", "B")}, marks: map[float64]Mark{50: {Name: "diagnosis", By: "gail", Text: "bob cut the network"}}},
+		responders.Kinds()...)
+	var said []string
+	for _, e := range it.Evidence {
+		said = append(said, e.Text)
+	}
+	all := strings.Join(said, "\n")
+	if !strings.Contains(all, `"it is the ledger"`) || !strings.Contains(all, "cut the network") || strings.Contains(all, "bob") {
+		t.Errorf("%s", all)
+	}
 }

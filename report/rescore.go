@@ -16,7 +16,7 @@ func (rec *Record) Under(p *Plan) (*Record, error) {
 	}
 	was := *rec.Plan
 	was.Scenario, was.File, was.Summary, was.Owner, was.Named = p.Scenario, p.File, p.Summary, p.Owner, p.Named
-	was.Expects, was.Alarms, was.Noise, was.Responses, was.Tells, was.Score = p.Expects, p.Alarms, p.Noise, p.Responses, p.Tells, p.Score
+	was.Expects, was.Alarms, was.Noise, was.Responses, was.Score = p.Expects, p.Alarms, p.Noise, p.Responses, p.Score
 	was.Faults = slices.Clone(was.Faults)
 	for i := range was.Faults {
 		f := &was.Faults[i]

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gameday/clock"
+	"gameday/responders"
 )
 
 // TestUnder scores one record under other promises, which leaves the record as it was.
@@ -69,4 +70,23 @@ func TestUnderWhatWasNotAsked(t *testing.T) {
 	noisy := of("Down", nil)
 	noisy.Noise = &NoisePlan{Watch: map[string]string{"severity": "page"}}
 	check(t, item(t, under(noisy), "noise"), clock.Unknown, 0, "did not ask for all alarms")
+}
+
+// TestUnderTells judges by what sources were set to tell of in the run, and not by what a newer scenario sets them to.
+func TestUnderTells(t *testing.T) {
+	then := smallPlan(func(p *Plan) {
+		a := downAlarm
+		a.Match = map[string]string{"alertname": "PaymentsDown"}
+		p.Alarms = []AlarmPlan{a}
+		p.Responses = []ResponsePlan{{Name: "on-call", Source: "desk.ops", To: "Down", Steps: []StepPlan{{StepBridge, within(30)}}}}
+	})
+	now := *then
+	now.Tells = map[string][]responders.Kind{"desk.ops": {responders.BridgeOpened}}
+	b := smallRun(t, then, nil).alarms("prometheus.main", 100, smallWhole, alarm{name: "PaymentsDown", pending: 22, firing: 28})
+	b.responses(100, smallWhole, did(30, responders.Notified, responders.Human, "ann", 1))
+	rec, err := b.record().Under(&now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, item(t, Score(rec), "response.on-call.bridge"), clock.Unknown, 0, "no source of this scenario tells")
 }

@@ -45,7 +45,7 @@ func acknowledgements() []responseCase {
 			"bot slackbot does not count"},
 		{"by somebody of unknown kind", true, smallWhole, []responders.Event{page, ack(31, responders.UnknownKind, "key", 1)},
 			"acknowledge",
-			clock.Missed, 0, "not known to be a person"},
+			clock.Unknown, 0, "not known to be a person"},
 		{"by a bot, then by a human", true, smallWhole, []responders.Event{page, ack(31, bot, "slackbot", 1), ack(40, human,
 			"ann", 1)},
 			"acknowledge", clock.Met, 1, ""},

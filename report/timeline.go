@@ -366,6 +366,7 @@ type responseAccount struct {
 type responseEvent struct {
 	responders.Event
 	line int
+	said string // what else was said with a mark
 }
 
 func responseAccounts(rec *Record) []responseAccount {
@@ -388,7 +389,7 @@ func responseAccounts(rec *Record) []responseAccount {
 		acc.Coverage, acc.Begin, acc.End, acc.Line, acc.Error = a.V.Coverage, a.V.Span.Start, a.V.Span.End, a.line(), a.V.Error
 		acc.Events = nil
 		for _, e := range a.V.Events {
-			acc.Events = append(acc.Events, responseEvent{e, a.line()})
+			acc.Events = append(acc.Events, responseEvent{Event: e, line: a.line()})
 		}
 	}
 	// What was seen live completes the account, and gives each of its events the line where it was first seen.
@@ -399,7 +400,7 @@ func responseAccounts(rec *Record) []responseAccount {
 			acc.Events[i].At = narrowed(acc.Events[i].At, e.V.At)
 			continue
 		}
-		acc.Events = append(acc.Events, responseEvent{e.V, e.line()})
+		acc.Events = append(acc.Events, responseEvent{Event: e.V, line: e.line()})
 	}
 	var out []responseAccount
 	for _, name := range sortedKeys(by) {

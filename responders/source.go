@@ -23,7 +23,7 @@ type Source interface {
 type Lasting interface{ Lasting() }
 
 // Expecter is implemented by sources that must know which alarms' pages matter. Expect is called before the first
-// Preflight, with the labels of each.
+// Preflight, with the labels of each. An empty match stands for every page: all are told of, whatever they are about.
 type Expecter interface {
 	Expect(match []map[string]string)
 }

@@ -273,4 +273,8 @@ func (d *decoding) incident(a abortBlock) {
 		}
 	}
 	d.out.Incidents = append(d.out.Incidents, out)
+	if _, ok := d.out.Beside(out.Source); !ok {
+		d.errorf(attrRange(a.Body, "match", a.DefRange), "It would not be seen", "%s is asked for the alarms that are expected of it, for noise, and for incidents, and these must have a label in "+
+			"common: repeat one of noise's watch in match, such as severity = \"page\".", out.Source)
+	}
 }

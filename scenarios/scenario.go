@@ -3,6 +3,9 @@
 package scenarios
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -202,6 +205,33 @@ type Incident struct {
 	Alarms bool              // the source is one of alarms
 	Match  map[string]string // labels that it must have; empty takes any page
 	Range  hcl.Range
+}
+
+// Beside returns the labels of alarms that a source must tell of although no alarm block expects them: what counts as noise, and
+// what would be a real incident. Nil is none; a source of which nothing is expected either tells of everything. ok is false when
+// no label is common to all of these, so that nothing could be told to the source but everything.
+func (s *Scenario) Beside(source string) (match map[string]string, ok bool) {
+	if s.Noise != nil {
+		match = s.Noise.Watch
+	}
+	if match == nil && !slices.ContainsFunc(s.Alarms, func(a Alarm) bool { return a.Source == source || a.PagesVia == source }) {
+		return nil, true
+	}
+	for _, i := range s.Incidents {
+		if !i.Alarms || i.Source != source || len(i.Match) == 0 {
+			continue
+		}
+		if match == nil {
+			match = i.Match
+			continue
+		}
+		match = maps.Clone(match)
+		maps.DeleteFunc(match, func(k, v string) bool { return i.Match[k] != v })
+		if len(match) == 0 { // gameday's own rules tell of themselves in any case
+			return nil, strings.HasPrefix(source, "builtin.")
+		}
+	}
+	return match, true
 }
 
 // OwnSLI is an indicator that an alarm source is asked for every second.

@@ -67,6 +67,16 @@ func TestRunbookLink(t *testing.T) {
 		}
 		get("/pages/1/runbook")
 		get("/pages/1/runbook?by=slackbot")
+		for _, look := range []*http.Request{httptest.NewRequest(http.MethodHead, "/pages/1/runbook?by=cy", nil), httptest.NewRequest(http.MethodGet, "/pages/1/runbook?by=cy", nil)} {
+			look.Header.Set("Sec-Purpose", "prefetch;prerender")
+			if look.Method == http.MethodHead {
+				look.Header.Del("Sec-Purpose")
+			}
+			w := httptest.NewRecorder()
+			if s.Handler().ServeHTTP(w, look); w.Code != http.StatusFound {
+				t.Errorf("%s: %d", look.Method, w.Code)
+			}
+		}
 		for path, code := range map[string]int{"/pages/2/runbook": 404, "/pages/3/runbook": 404, "/pages/9/runbook": 404, "/pages/1/runbook?by=a%00": 400} {
 			if w := get(path); w.Code != code {
 				t.Errorf("%s: %d, want %d", path, w.Code, code)

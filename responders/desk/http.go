@@ -86,6 +86,7 @@ func (s *Source) getPage(w http.ResponseWriter, r *http.Request) {
 // getRunbook sends somebody on to the runbook that the page's alarm names, and books that it was opened. Who it was is what
 // the address says; without it somebody did.
 func (s *Source) getRunbook(w http.ResponseWriter, r *http.Request) {
+	looked := r.Method == http.MethodHead || strings.Contains(r.Header.Get("Sec-Purpose")+r.Header.Get("Purpose"), "prefetch")
 	s.mu.Lock()
 	p, err := s.find(name(r))
 	to := ""
@@ -99,6 +100,7 @@ func (s *Source) getRunbook(w http.ResponseWriter, r *http.Request) {
 	by := strings.TrimSpace(r.URL.Query().Get("by"))
 	switch {
 	case err != nil:
+	case looked: // whether the link leads somewhere, and nobody reads it
 	case len(by) > longestName || !printable(by):
 		err = refuse(http.StatusBadRequest, "by may have %d bytes, without control characters", longestName)
 	default:

@@ -86,10 +86,15 @@ func (s *Source) Preflight(ctx context.Context) ([]responders.Finding, error) {
 		return out, nil
 	}
 	for _, match := range s.matches() {
-		out = append(out, s.pages(read, match)...)
+		if !everything(match) {
+			out = append(out, s.pages(read, match)...)
+		}
 	}
 	return out, nil
 }
+
+// everything reports whether a match stands for every page.
+func everything(match map[string]string) bool { return len(match) == 0 }
 
 // pages checks what one expected alarm is about.
 func (s *Source) pages(read *source.Checked, match map[string]string) []responders.Finding {
@@ -127,7 +132,11 @@ func (s *Source) ladder(c *source.Checkable, rules []*source.Notification) []res
 
 // Watch follows the event stream until ctx ends.
 func (s *Source) Watch(ctx context.Context, emit func(responders.Event)) error {
-	f := &follower{source: s, selection: source.Select(s.matches()...), open: map[string]*open{}, emit: emit}
+	selection := source.Select(s.matches()...)
+	if slices.ContainsFunc(s.matches(), everything) {
+		selection = selection.Every()
+	}
+	f := &follower{source: s, selection: selection, open: map[string]*open{}, emit: emit}
 	s.watcher.Follow(ctx, f.selection, f)
 	return nil
 }

@@ -359,3 +359,15 @@ func TestOverdue(t *testing.T) {
 		t.Errorf("covered %v", spans)
 	}
 }
+
+// TestSelectEvery takes everything in, and still tells the states apart where the scenario speaks of one.
+func TestSelectEvery(t *testing.T) {
+	some := Select(map[string]string{"service": "http", LabelState: "CRITICAL"})
+	http, disk := &Checkable{Labels: map[string]string{"service": "http"}}, &Checkable{Labels: map[string]string{"service": "disk"}}
+	if !some.Wanted(http) || some.Wanted(disk) {
+		t.Error("a selection takes in what it does not name")
+	}
+	if every := some.Every(); !every.Wanted(disk) || !every.Split(http) || every.Split(disk) {
+		t.Error("a selection of everything does not take in everything, split as before")
+	}
+}

@@ -5,6 +5,7 @@ import "maps"
 // Selection says which hosts and services are of interest, by their labels.
 type Selection struct {
 	matches []map[string]string
+	every   bool
 }
 
 // Select makes a selection of those that have every label of one of the matches. Without any, all are of interest.
@@ -18,9 +19,15 @@ func Select(matches ...map[string]string) Selection {
 	return s
 }
 
+// Every returns the selection of all hosts and services, split as before.
+func (s Selection) Every() Selection {
+	s.every = true
+	return s
+}
+
 // Wanted reports whether a host or service is of interest in any state.
 func (s Selection) Wanted(c *Checkable) bool {
-	if len(s.matches) == 0 {
+	if s.every || len(s.matches) == 0 {
 		return true
 	}
 	for _, m := range s.matches {

@@ -95,13 +95,18 @@ func listed(text string) map[string]string {
 }
 
 // About says whether a page with these labels is about one of the alarms that are expected, each by the labels it must have, and
-// whether they tell. Without any expected every page with labels is; one without the labels that are looked for may be.
+// whether they tell. Without any expected every page with labels is; one without the labels that are looked for may be. An empty
+// match wants every page, and makes none of them clearer.
 func About(labels map[string]string, expected []map[string]string) (wanted, clear bool) {
 	if len(expected) == 0 {
 		return true, len(labels) > 0
 	}
 	clear = true
 	for _, match := range expected {
+		if len(match) == 0 {
+			wanted = true
+			continue
+		}
 		same, all := true, true
 		for name, value := range match {
 			got, has := labels[name]
@@ -112,5 +117,5 @@ func About(labels map[string]string, expected []map[string]string) (wanted, clea
 		}
 		clear = clear && !same // what it has is right, and not all of it is there
 	}
-	return false, clear
+	return wanted, clear
 }

@@ -79,6 +79,7 @@ func TestCheckPages(t *testing.T) {
 func TestAbout(t *testing.T) {
 	down := map[string]string{"alertname": "Down", "severity": "page"}
 	expected := []map[string]string{down, {"alertname": "Slow"}}
+	every := append(expected, map[string]string{})
 	for name, c := range map[string]struct {
 		labels        map[string]string
 		expected      []map[string]string
@@ -92,6 +93,9 @@ func TestAbout(t *testing.T) {
 		"may be":             {map[string]string{"alertname": "Down"}, expected, false, false},
 		"of another sort":    {map[string]string{"alertname": "Down", "severity": "chat"}, expected, false, true},
 		"says nothing of it": {map[string]string{"team": "web"}, expected, false, false},
+		"every page":         {map[string]string{"alertname": "Full", "severity": "page"}, every, true, true},
+		"every, and may be":  {map[string]string{"alertname": "Down"}, every, true, false},
+		"every, and without": {nil, every, true, false},
 	} {
 		if wanted, clear := About(c.labels, c.expected); wanted != c.wanted || clear != c.clear {
 			t.Errorf("%s: %v, %v", name, wanted, clear)
