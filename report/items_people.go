@@ -387,7 +387,6 @@ func (j *judge) statements(p *paging, own []doing) []doing {
 
 // hear takes a diagnosis, or the facilitator's word about the last one. Nobody judges himself.
 func (j *judge) hear(it *Item, said []statement, e doing, own bool) []statement {
-	n := len(said)
 	switch {
 	case e.Kind == responders.Diagnosed || e.isMark(DiagnosisMark):
 		if e.Actor.Kind == responders.Human {
@@ -397,12 +396,16 @@ func (j *judge) hear(it *Item, said []statement, e doing, own bool) []statement 
 			return append(said, statement{doing: e, foreign: !own})
 		}
 	case facilitating(e):
-		if n > 0 && said[n-1].foreign {
+		n := len(said) - 1
+		for e.Page != "" && n >= 0 && said[n].Page != "" && said[n].Page != e.Page {
+			n-- // the facilitator says which page is meant
+		}
+		if n >= 0 && said[n].foreign {
 			return said
 		}
 		j.responseSeen(it, e)
-		if n > 0 && !strings.EqualFold(strings.TrimSpace(said[n-1].Actor.ID), strings.TrimSpace(e.Actor.ID)) { // who thinks better of it says so again
-			said[n-1].judged = strings.ToLower(strings.TrimSpace(e.Text))
+		if n >= 0 && !strings.EqualFold(strings.TrimSpace(said[n].Actor.ID), strings.TrimSpace(e.Actor.ID)) { // who thinks better of it says so again
+			said[n].judged = strings.ToLower(strings.TrimSpace(e.Text))
 		}
 	}
 	return said

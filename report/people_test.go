@@ -162,6 +162,7 @@ func diagnoseCases() []peopleCase {
 	said := graded(45, responders.Diagnosed, "bob", "it is the ledger", "B")
 	foreign, late := graded(50, responders.Diagnosed, "bob", "the network", "B"), graded(55, responders.Diagnosed, "bob", "the ledger", "B")
 	foreign.Page = "#2"
+	word := graded(60, responders.Marked, "fay", "diagnosis right", "B")
 	atOnset := graded(20, responders.Diagnosed, "bob", "it is the ledger", "B")
 	atOnset.Page = ""
 	foreign.Labels = map[string]string{"alertname": "Other"}
@@ -183,6 +184,7 @@ func diagnoseCases() []peopleCase {
 		{"said by a mark", ask, nil, nil, map[float64]Mark{45: mark("diagnosis", "bob"), 60: mark("diagnosis right", "fay")}, nil, "diagnose", clock.Met, 1, ""},
 		{"judged by who said it, in capitals", ask, nil, one, map[float64]Mark{60: mark("diagnosis right", "Bob")}, nil, "diagnose", clock.Unknown, 0, "did not say whether"},
 		{"the last one was about another page", ask, nil, append(one, foreign), map[float64]Mark{60: mark("diagnosis right", "fay")}, nil, "diagnose", clock.Unknown, 0, "did not say whether"},
+		{"a word about this page, and not about the last one", ask, nil, append(one, foreign, word), nil, nil, "diagnose", clock.Met, 1, ""},
 		{"the last one was about this page", ask, nil, append([]responders.Event{foreign}, late), map[float64]Mark{60: mark("diagnosis right", "fay")}, nil, "diagnose", clock.Met, 1, ""},
 		{"as the fault took effect", ask, nil, []responders.Event{atOnset}, map[float64]Mark{60: mark("diagnosis right", "fay")}, nil,
 			"diagnose", clock.Unknown, 0, "before or after"},
