@@ -161,6 +161,10 @@ func (s *sources) incident(i scenarios.Incident, what string, labels map[string]
 		what += " (" + name + ")"
 	}
 	when := "an incident that is not the drill's opened in " + i.Source + ": " + what
+	if s.run.over.Load() {
+		s.run.rec.add(report.Noted, report.Note{Text: when + ", as the drill came to its end"})
+		return
+	}
 	s.run.rec.add(report.AbortSeen, report.Abort{Name: i.Name, When: when})
 	s.run.end(report.EndAborted, errors.New(when))
 }

@@ -215,3 +215,27 @@ func TestWhatIsNoIncident(t *testing.T) {
 		}
 	}
 }
+
+// TestIncidentAtTheEnd is no abort of a drill that has come to its end, and is not kept from anybody.
+func TestIncidentAtTheEnd(t *testing.T) {
+	d := newDay(t, incidentWorld, `abort "real" { incident = responders.desk.ops }`)
+	rec, err := newRecorder(d.options.Dir, time.Now(), func(s string) string { return s }, func(e report.Event) {
+		if e.Kind != report.Noted || !strings.Contains(string(e.Data), "page 7, as the drill came to its end") {
+			t.Errorf("%s: %s", e.Kind, e.Data)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &run{Options: d.options, rec: rec}
+	r.ctx, r.cancel = context.WithCancelCause(t.Context())
+	defer r.cancel(nil)
+	r.over.Store(true)
+	newSources(r).incidentPage("desk.ops", responders.Event{Page: "7", Kind: responders.Opened, At: clock.At(time.Now())})
+	if rec.seq != 1 || r.ctx.Err() != nil {
+		t.Errorf("%d events, %v", rec.seq, r.ctx.Err())
+	}
+	if err := rec.close(); err != nil {
+		t.Error(err)
+	}
+}

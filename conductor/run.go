@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -104,6 +105,8 @@ type run struct {
 	enforcing sync.Mutex
 	enforced  map[*guard.Client]bool
 
+	// over says that the phases have ended, so that what opens from now on ends nothing any more.
+	over    atomic.Bool
 	unknown error // why the series of a replay is not known
 	// ctx ends when the run must unwind; its cause is an *endError.
 	ctx    context.Context
@@ -156,6 +159,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 
 	reason, err := r.conduct()
+	r.over.Store(true)
 	ended := report.Ended{Reason: reason, Residue: r.finish()}
 	if err != nil {
 		ended.Error = err.Error()

@@ -73,6 +73,9 @@ from now.`,
 			}
 			text := strings.Join(args[1:], " ")
 			req := conductor.Request{Do: "mark", Name: args[0], By: by, Text: text}
+			if channel != "" && page == "" && !slices.Contains(verbs, responders.Verb(args[0])) {
+				return usage("a mark for the record has no channel; use a verb (gameday mark bridge --channel %s), or say which page with --page", channel)
+			}
 			if v := responders.Verb(args[0]); slices.Contains(verbs, v) {
 				req = conductor.Request{Do: "act", Act: &responders.Action{Page: page, Verb: v, By: by, Text: text, Channel: channel}}
 			} else if page != "" {
