@@ -73,7 +73,7 @@ func TestCompleteResponses(t *testing.T) {
 		return responders.Event{ID: "I1/" + string(kind), Page: "I1", Kind: kind, At: clock.At(at(sec))}
 	}
 	tl := &Timeline{Start: at(0), End: at(100), Responses: []responseAccount{{Source: "grafana_irm.ops", Line: 7,
-		Events:   []responseEvent{{event(responders.Opened, 10), 5}, {event(responders.Acknowledged, 20), 6}},
+		Events:   []responseEvent{{Event: event(responders.Opened, 10), line: 5}, {Event: event(responders.Acknowledged, 20), line: 6}},
 		Coverage: responders.Coverage{Spans: []clock.Span{span(0, 90)}}}}}
 	whole := responders.Coverage{Spans: []clock.Span{span(0, 200)}, Blind: []responders.Blind{{To: responders.Acknowledged, Spans: []clock.Span{span(0, 200)}, Why: "nobody watched"}}}
 	got, lost := tl.CompleteResponses(ResponseAccount{Source: "grafana_irm.ops", Events: []responders.Event{event(responders.Opened, 10)}, Coverage: whole})
