@@ -290,13 +290,27 @@ func (i *Item) lateUnseen(w watch, since clock.Interval) {
 	}
 }
 
+// grounded reports whether the item's evidence names a line of the record.
+func (i *Item) grounded() bool {
+	return slices.ContainsFunc(i.Evidence, func(e Evidence) bool { return len(e.Lines) > 0 })
+}
+
 // ground gives items of which nothing was seen what is known of their fault: that it was tried, and what came of it.
 func (j *judge) ground(parts []PartScore) {
+	last := 0 // line of the record, but for those of traffic
+	for _, e := range j.rec.Events {
+		if e.Kind != WindowClosed {
+			last = int(e.Seq)
+		}
+	}
 	for p := range parts {
 		for i := range parts[p].Items {
 			it := &parts[p].Items[i]
 			if f := j.tl.Fault(it.cause); len(it.Evidence) == 0 && f != nil && f.attempted() && f.Onset().IsZero() {
 				it.sawAs("A", "guard", f.Name+" was tried: "+j.people.scrub(f.failure(j.complete())), f.lines()...)
+			}
+			if it.Outcome == clock.Unknown && j.tl.Ended == nil && !it.grounded() {
+				it.sawAs("A", "record", "it ends at "+j.tl.stamp(j.tl.End)+" without an end: gameday was killed, and nobody was asked afterwards", last)
 			}
 		}
 	}

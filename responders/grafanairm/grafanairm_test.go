@@ -242,7 +242,7 @@ func TestJudged(t *testing.T) {
 		{name: "refused and broken in between", fake: &fake{groups: page(acked(60, "U1"), resolved), refuse: []int{429, 500}}, watched: true, ack: "met", escalate: "unknown", resolve: "met"},
 		{name: "by a machine", fake: &fake{groups: page(acked(60, "U2"))}, change: func(c *Config) { c.Automation = []string{"robot"}; c.Notifies = "30s" }, watched: true, ack: "missed", escalate: "unknown",
 			resolve: "missed", why: "bot robot does not count"},
-		{name: "by nobody that is told", fake: &fake{groups: page(acked(60, ""))}, change: atOnce, watched: true, ack: "missed", escalate: "unknown", resolve: "missed", why: "not known to be a person"},
+		{name: "by nobody that is told", fake: &fake{groups: page(acked(60, ""))}, change: atOnce, watched: true, ack: "unknown", escalate: "unknown", resolve: "missed", why: "not known to be a person"},
 		{name: "nobody answers, and whom it notified is not told", fake: &fake{groups: page()}, watched: true, ack: "unknown", escalate: "unknown", resolve: "unknown", why: "say notifies_within"},
 		{name: "nobody answers", fake: &fake{groups: page()}, change: atOnce, watched: true, ack: "missed", escalate: "unknown", resolve: "missed"},
 		{name: "nobody answers, and nobody watched", fake: &fake{groups: page()}, change: atOnce, ack: "unknown", escalate: "unknown", resolve: "unknown", why: "taken back is forgotten"},

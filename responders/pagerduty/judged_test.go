@@ -123,7 +123,7 @@ func TestJudged(t *testing.T) {
 		"by a machine": {func(f *fake, d *day) { d.paged(f).by("acknowledge_log_entry", d.at(100), machine, "mobile") }, missed, missed, missed,
 			"not a person"},
 		"by an API key": {func(f *fake, d *day) { d.paged(f).by("acknowledge_log_entry", d.at(100), ann, "api") }, unknown, unknown, unknown,
-			"whether that was a person cannot be told"},
+			"who that was cannot be told"},
 		"not delivered": {func(f *fake, d *day) {
 			f.open("PI1", d.at(85), down).assign(d.at(85), ann).notify(d.at(87), ann, "phone_notification", "failed")
 		}, missed, missed, missed, "nobody was paged"},
