@@ -199,7 +199,7 @@ type Options struct {
 	Targets      []string // addresses to scrape, host:port
 	Alertmanager string   // URL; empty for none
 	History      string   // samples of the past, as OpenMetrics; empty for none
-	Receiver     bool     // it takes what is sent by remote write
+	Receiver     bool     // it takes what is sent by remote write, and the current one by OTLP as well
 }
 
 // historyKept is how far back a Prometheus that is given a history remembers.
@@ -231,6 +231,9 @@ func StartPrometheus(t testing.TB, o Options) *Prometheus {
 	}
 	if o.Receiver {
 		p.args = append(p.args, "--web.enable-remote-write-receiver")
+		if o.Program == Current { // the package's knows no OTLP
+			p.args = append(p.args, "--web.enable-otlp-receiver")
+		}
 	}
 	t.Cleanup(p.Stop)
 	p.Start()

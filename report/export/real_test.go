@@ -84,8 +84,10 @@ func ask(t *testing.T, base, query string, at time.Time) map[string]float64 {
 }
 
 // TestRealPrometheus pushes to a real Prometheus, and asks for what was pushed.
-func TestRealPrometheus(t *testing.T) {
-	prom := promrig.StartPrometheus(t, promrig.Options{Rules: promrig.Rule("Never", "1h", nil), Targets: []string{"127.0.0.1:1"},
+func TestRealPrometheus(t *testing.T) { promrig.Each(t, pushed) }
+
+func pushed(t *testing.T, program promrig.Program) {
+	prom := promrig.StartPrometheus(t, promrig.Options{Program: program, Rules: promrig.Rule("Never", "1h", nil), Targets: []string{"127.0.0.1:1"},
 		Receiver: true})
 	to := Destination{URL: prom.URL + "/api/v1/write", TokenFrom: "GAMEDAY_X_TOKEN", HeaderFrom: "GAMEDAY_X_HEADERS"}
 	rec := small().Drill("20261120-140200-shop", time.Now().Add(-2*time.Minute).Truncate(time.Millisecond))
@@ -115,7 +117,7 @@ func TestRealPrometheus(t *testing.T) {
 		"judged anew":  {&changed, to.URL, "It has other values for the same run already"},
 		"long ago":     {Of(drill(t, time.Now().Add(-5*time.Hour))), to.URL, "that is too old for it"},
 		"a wrong path": {m, prom.URL + "/api/v1/wrong", "Is the path of the address right"},
-		"no receiver":  {m, promrig.StartPrometheus(t, promrig.Options{Rules: promrig.Rule("Never", "1h", nil), Targets: []string{"127.0.0.1:1"}}).URL + "/api/v1/write", "is what takes this switched on there?"},
+		"no receiver":  {m, promrig.StartPrometheus(t, promrig.Options{Program: program, Rules: promrig.Rule("Never", "1h", nil), Targets: []string{"127.0.0.1:1"}}).URL + "/api/v1/write", "is what takes this switched on there?"},
 	} {
 		to := to
 		to.URL = c.to
@@ -233,27 +235,23 @@ func received(t *testing.T, body []byte, at time.Time) map[string]float64 {
 	return out
 }
 
-// TestOTLPLive sends to a receiver that is given by OTLP_URL, such as a collector or a Prometheus of today, which Debian
-// does not have.
+// TestOTLPLive sends to the current Prometheus, which takes OTLP, and asks it back.
 func TestOTLPLive(t *testing.T) {
-	to := os.Getenv("OTLP_URL")
-	if to == "" {
-		t.Skip("set OTLP_URL to the endpoint of a receiver, and PROMETHEUS_URL to ask it for what it took")
-	}
+	prom := promrig.StartPrometheus(t, promrig.Options{Program: promrig.Current, Rules: promrig.Rule("Never", "1h", nil), Targets: []string{"127.0.0.1:1"}, Receiver: true})
 	m := Of(drill(t, time.Now().Add(-2*time.Minute).Truncate(time.Millisecond)))
-	if err := OTLP(t.Context(), Destination{URL: to}, m, "1"); err != nil {
+	if err := OTLP(t.Context(), Destination{URL: prom.URL + "/api/v1/otlp"}, m, "1"); err != nil {
 		t.Fatal(err)
 	}
-	base := os.Getenv("PROMETHEUS_URL")
-	if base == "" {
-		return
-	}
+	want := flat(m)
+	promrig.Eventually(t, 10*time.Second, "Prometheus answers with what it took", func() bool {
+		return len(queried(t, prom.URL, m.At)) == len(want)
+	})
 	got := map[string]float64{}
-	for k, v := range queried(t, base, m.At) {
+	for k, v := range queried(t, prom.URL, m.At) {
 		k = strings.ReplaceAll(strings.ReplaceAll(k, `,job="gameday"`, ""), `job="gameday",`, "")
 		got[k] = v
 	}
-	if d := cmp.Diff(flat(m), got); d != "" {
-		t.Errorf("other than sent (-sent +asked):\n%s", d)
+	if d := cmp.Diff(want, got); d != "" || len(want) < 50 {
+		t.Errorf("%d series; other than sent (-sent +asked):\n%s", len(want), d)
 	}
 }
