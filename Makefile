@@ -24,6 +24,7 @@ build:
 	@mkdir -p bin
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday ./cmd/gameday
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday-guard ./cmd/gameday-guard
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday-kubernetes ./cmd/gameday-kubernetes
 	$(GO) build -o bin/shop ./examples/shop/cmd/shop
 	$(GO) build -o bin/oncall ./examples/oncall
 	test "$$($(GO) env GOOS)" != linux || $(GO) build -o bin/shop-containers ./examples/shop-containers

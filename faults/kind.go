@@ -30,6 +30,9 @@ type Kind struct {
 	// Revert removes the fault described by a ledger entry: alone, in a fresh process, twice in a row, on a half-applied
 	// fault. It removes only what the entry's run added and verifies that it is gone. Nil when the kind is not Reversible.
 	Revert func(ctx context.Context, e Entry) error
+	// RevertInCluster is Revert for an entry whose place is in a Kubernetes cluster, where also a fault without an undo leaves an
+	// object behind that must go. Nil in a program that does not speak to clusters: the entry is left alone then.
+	RevertInCluster func(ctx context.Context, e Entry) error
 }
 
 // Need names the part of a Place that a kind works on.
@@ -42,6 +45,8 @@ const (
 	NeedNode    Need = "node"
 	// NeedMachine is the machine that the guard stands on: every place has one.
 	NeedMachine Need = "machine"
+	// NeedCluster is the Kubernetes cluster itself: a fault that needs it says by itself where it lands, and has no target.
+	NeedCluster Need = "cluster"
 )
 
 // Config holds the parameters of one fault, decoded from the scenario or from JSON.
@@ -50,6 +55,14 @@ type Config interface {
 	Validate() error
 	// Bind computes the injection for one place and touches nothing.
 	Bind(p Place) (Injection, error)
+}
+
+// FileReader is implemented by configs whose settings name files. Whoever decodes a scenario calls it before Validate, so that
+// the config carries what they hold to wherever the fault is injected.
+type FileReader interface {
+	// ReadFiles reads the files with read, which takes paths as they are written and looks in the scenario's folder. Its error
+	// is as Validate's.
+	ReadFiles(read func(path string) ([]byte, error)) error
 }
 
 // Injection is one application of a fault to one place. Its methods are called by one goroutine of the guard, in this

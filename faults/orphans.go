@@ -84,7 +84,14 @@ func RevertEntry(ctx context.Context, kinds []Kind, e Entry) error {
 	if i < 0 {
 		return fmt.Errorf("reverting %s on %s: this build has no fault kind %q", e.Fault, e.Place.Name, e.Kind)
 	}
-	if kinds[i].Revert == nil {
+	revert := kinds[i].Revert
+	if e.Place.Cluster != nil {
+		if revert = kinds[i].RevertInCluster; revert == nil {
+			return fmt.Errorf("reverting %s on %s: it stands in a Kubernetes cluster, which this program does not speak to; run `gameday "+
+				"revert`, with gameday-kubernetes beside it", e.Fault, e.Place.Name)
+		}
+	}
+	if revert == nil {
 		return nil
 	}
 	if _, limited := ctx.Deadline(); !limited {
@@ -92,8 +99,8 @@ func RevertEntry(ctx context.Context, kinds []Kind, e Entry) error {
 		ctx, cancel = context.WithTimeout(ctx, revertLimit)
 		defer cancel()
 	}
-	ctx = WithOwner(ctx, Owner{Run: e.Run, Injection: e.ID, Fault: e.Fault})
-	if err := Protect(func() error { return kinds[i].Revert(ctx, e) }); err != nil {
+	ctx = WithOwner(ctx, Owner{Run: e.Run, Injection: e.ID, Fault: e.Fault, Scenario: e.Scenario})
+	if err := Protect(func() error { return revert(ctx, e) }); err != nil {
 		return fmt.Errorf("reverting %s on %s: %w", e.Fault, e.Place.Name, err)
 	}
 	return nil

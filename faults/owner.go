@@ -1,6 +1,9 @@
 package faults
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Owner names the run, the injection and the fault on whose behalf a kind acts, so that whatever it leaves in a kernel or on a
 // disk can be told from the state of others.
@@ -8,6 +11,9 @@ type Owner struct {
 	Run       string
 	Injection string // the ledger's id
 	Fault     string // its name in the scenario
+	Scenario  string
+	// Deadline is how long the fault may stand from its injection, whoever renews it; 0 when nobody says.
+	Deadline time.Duration
 }
 
 type ownerKey struct{}

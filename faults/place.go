@@ -20,6 +20,8 @@ type Place struct {
 	Names []string `json:"names,omitempty"`
 	// Addresses are the place's own, for others to cut.
 	Addresses []netip.Addr `json:"addresses,omitempty"`
+	// Cluster is set for what a Kubernetes cluster runs or knows of; the place has none of the parts above then.
+	Cluster *Cluster `json:"cluster,omitempty"`
 	// Peers are the places on the other side of a fault that stands between targets.
 	Peers []Peer `json:"peers,omitempty"`
 }
@@ -68,11 +70,12 @@ type Peer struct {
 	Node      *Node        `json:"node,omitempty"`
 	Host      string       `json:"host,omitempty"`
 	Names     []string     `json:"names,omitempty"`
+	Cluster   *Cluster     `json:"cluster,omitempty"`
 }
 
 // Peer returns the place as the other side of a fault.
 func (p Place) Peer() Peer {
-	return Peer{Name: p.Name, Addresses: p.Addresses, Process: p.Process, Node: p.Node, Host: p.Host, Names: p.Names}
+	return Peer{Name: p.Name, Addresses: p.Addresses, Process: p.Process, Node: p.Node, Host: p.Host, Names: p.Names, Cluster: p.Cluster}
 }
 
 // Individual returns what tells the place from all others of a run. The same place found by two selectors has the same; one
@@ -88,6 +91,8 @@ func (p Place) Individual() string {
 // Individual is that of the place. It is empty when the peer has neither process, node nor host.
 func (p Peer) Individual() string {
 	switch {
+	case p.Cluster != nil:
+		return p.Cluster.Individual()
 	case p.Node != nil && p.Node.Container != "":
 		return "container " + p.Node.Container
 	case p.Process != nil:

@@ -49,7 +49,7 @@ type holder struct {
 func newHolder(s *server, k faults.Kind, req InjectRequest) *holder {
 	h := &holder{s: s, kind: k, req: req,
 		mailbox: make(chan command, mailboxSize), end: make(chan context.Context, 1), halted: make(chan string, 1), gone: make(chan struct{})}
-	owner := faults.Owner{Run: req.Run, Injection: req.ID, Fault: req.Fault}
+	owner := faults.Owner{Run: req.Run, Injection: req.ID, Fault: req.Fault, Scenario: req.Scenario, Deadline: req.Deadline}
 	ctx := faults.WithOwner(s.base, owner)
 	if s.opt.Reach != nil {
 		ctx = faults.WithReach(ctx, func(at faults.Checkpoint) { s.opt.Reach(req.ID, at) })

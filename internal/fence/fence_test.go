@@ -28,11 +28,15 @@ var layers = []struct {
 	{"loadgen/internal/child", []string{"loadgen", "sizes"}},
 	{"loadgen/baseline", []string{"clock"}},
 	{"loadgen/k6", []string{"loadgen", "loadgen/internal/child"}},
+	{"loadgen/collector", []string{"clock", "loadgen", "loadgen/internal/child"}},
+	{"loadgen/kubernetes", []string{"faults", "faults/cluster", "loadgen", "loadgen/collector"}},
 	{"loadgen/remote", []string{"clock", "loadgen", "loadgen/internal/child"}},
 	{"loadgen/native", []string{"loadgen", "loadgen/internal/child"}},
 	{"faults", nil},
 	{"faults/guard", []string{"faults", "policy"}},
 	{"faults/kinds", []string{"faults/..."}},
+	{"faults/cluster", []string{"faults", "faults/find", "faults/guard"}},
+	{"faults/chaosmesh", []string{"faults/..."}},
 	{"faults/command", []string{"faults", "targets/lab/power"}},
 	{"faults/node", []string{"faults", "faults/ssh", "targets/lab/power"}},
 	{"faults/internal/netns", []string{"faults"}},
@@ -43,7 +47,8 @@ var layers = []struct {
 	{"targets/lab/power", []string{"faults"}},
 	{"targets/lab", []string{"faults", "targets/lab/power"}},
 	{"targets/hosts", []string{"faults", "faults/find", "faults/guard", "faults/ssh"}},
-	{"targets", []string{"faults", "faults/find", "faults/guard", "targets/hosts", "targets/lab/power"}},
+	{"targets/cluster", []string{"faults", "faults/cluster", "faults/find", "faults/guard"}},
+	{"targets", []string{"faults", "faults/cluster", "faults/find", "faults/guard", "targets/cluster", "targets/hosts", "targets/lab/power"}},
 	{"sources/icinga2", []string{"clock", "faults", "sources/..."}},
 	{"sources/...", []string{"clock", "faults"}},
 	{"alarms", []string{"clock"}},
@@ -66,6 +71,7 @@ var layers = []struct {
 	{"conductor/screen", []string{"alarms", "clock", "loadgen/...", "report", "responders"}},
 	{"conductor", []string{"clock", "scenarios", "targets/...", "faults/...", "loadgen/...", "alarms/...", "responders/...", "report", "policy", "audit"}},
 	{"cmd/gameday-guard", []string{"faults/..."}},
+	{"cmd/gameday-kubernetes", []string{"faults/...", "loadgen/kubernetes"}},
 	{"cmd/gameday", []string{"conductor/...", "importer", "scenarios", "targets/...", "faults/...", "loadgen/...", "alarms/...", "responders/...", "report/...", "policy", "audit"}},
 	{"examples/shop-containers", []string{"internal/dockerrig"}},
 	{"examples/...", nil},
@@ -91,7 +97,8 @@ var fences = []struct {
 	{"google.golang.org/protobuf", []string{"loadgen/native", "report/export"}},
 	{"go.opentelemetry.io/", nil},
 	{"github.com/chaos-mesh/chaos-mesh", []string{"faults/chaosmesh"}},
-	{"k8s.io/", []string{"faults/chaosmesh"}},
+	{"k8s.io/", []string{"faults/chaosmesh", "loadgen/kubernetes"}},
+	{"sigs.k8s.io/", []string{"faults/chaosmesh", "loadgen/kubernetes"}},
 	{"github.com/vishvananda/", []string{"faults/network", "targets/lab"}},
 	{"github.com/google/nftables", []string{"faults/dns", "faults/internal/netns", "faults/network", "targets/lab"}},
 	{"github.com/olekukonko/tablewriter", []string{"report"}},
@@ -109,7 +116,9 @@ var fences = []struct {
 
 // light says what a program must not link, however deep.
 var light = map[string][]string{
-	"cmd/gameday-guard": {"go.k6.io/k6", "github.com/hashicorp/hcl", "k8s.io/", "github.com/spf13/cobra", "github.com/vishvananda/netlink", "github.com/moby/moby/", "github.com/aws/"},
+	"cmd/gameday":            {"k8s.io/", "sigs.k8s.io/", "github.com/chaos-mesh/"},
+	"cmd/gameday-kubernetes": {"go.k6.io/k6", "github.com/hashicorp/hcl", "github.com/spf13/cobra", "github.com/moby/moby/", "github.com/aws/"},
+	"cmd/gameday-guard":      {"go.k6.io/k6", "github.com/hashicorp/hcl", "k8s.io/", "github.com/spf13/cobra", "github.com/vishvananda/netlink", "github.com/moby/moby/", "github.com/aws/"},
 }
 
 // list runs go list and returns its lines, split at spaces.

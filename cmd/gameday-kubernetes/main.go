@@ -1,0 +1,18 @@
+// Command gameday-kubernetes speaks to Kubernetes clusters for gameday: it is a guard whose faults are objects of Chaos Mesh. It speaks
+// the protocol of package guard on standard input and output. gameday starts it when a scenario touches a cluster; nobody else needs to.
+package main
+
+import (
+	"io"
+	"os"
+
+	"gameday/faults/chaosmesh"
+	"gameday/faults/guard"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+func run(args []string, in io.Reader, out, errw io.Writer) int {
+	p := guard.Program{Kinds: chaosmesh.Kinds(), Find: chaosmesh.Answer}
+	return p.Main(args, in, out, errw)
+}
