@@ -1,0 +1,134 @@
+package kuberig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	startLimit = 60 * time.Second // until a program answers
+	stopLimit  = 10 * time.Second // from SIGTERM until it is killed
+	pollStep   = 20 * time.Millisecond
+)
+
+// process is a program that can be stopped, started again and frozen.
+type process struct {
+	name  string
+	make  func() *exec.Cmd      // a new command for each start
+	start func(*exec.Cmd) error // where it starts
+	ready func() bool           // asked until it says yes
+	dir   string                // of its log
+	cmd   *exec.Cmd             // nil while it does not run
+	ended chan struct{}
+	ran   error // valid after ended
+}
+
+// up starts the program and returns when it is ready.
+func (p *process) up(ctx context.Context) error {
+	if p.cmd != nil {
+		return fmt.Errorf("starting %s: it runs already", p.name)
+	}
+	out, err := os.OpenFile(p.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("starting %s: %w", p.name, err)
+	}
+	defer out.Close()
+	cmd := p.make()
+	cmd.Dir, cmd.Stderr = p.dir, out
+	if cmd.Stdout == nil {
+		cmd.Stdout = out
+	}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = dieWithUs()
+	}
+	if err := p.start(cmd); err != nil {
+		return fmt.Errorf("starting %s: %w", p.name, err)
+	}
+	ended := make(chan struct{})
+	p.cmd, p.ended = cmd, ended
+	go func() {
+		p.ran = cmd.Wait()
+		close(ended)
+	}()
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	err = poll(ctx, func() (bool, error) {
+		select {
+		case <-ended:
+			return false, fmt.Errorf("it ended: %v", p.ran)
+		default:
+			return p.ready(), nil
+		}
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("starting %s: %w; its log ends with:\n%s", p.name, err, p.tail()), p.down())
+	}
+	return nil
+}
+
+// down ends the program, by asking and then by force, and waits for it. It may be called when it does not run.
+func (p *process) down() error {
+	if p.cmd == nil {
+		return nil
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGCONT)
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	force := time.AfterFunc(stopLimit, func() { _ = p.cmd.Process.Kill() })
+	defer force.Stop()
+	<-p.ended
+	p.cmd = nil
+	return nil
+}
+
+// kill ends the program at once, as a crash does.
+func (p *process) kill() {
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Kill()
+	<-p.ended
+	p.cmd = nil
+}
+
+// signal sends a signal to the program.
+func (p *process) signal(s syscall.Signal) error {
+	if p.cmd == nil {
+		return fmt.Errorf("%s does not run", p.name)
+	}
+	return p.cmd.Process.Signal(s)
+}
+
+func (p *process) logPath() string { return filepath.Join(p.dir, p.name+".log") }
+
+// tail returns the end of the program's log.
+func (p *process) tail() string {
+	text, err := os.ReadFile(p.logPath())
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return strings.Join(lines[max(0, len(lines)-20):], "\n")
+}
+
+// poll asks until done, an error, or the end of ctx.
+func poll(ctx context.Context, ask func() (done bool, err error)) error {
+	tick := time.NewTicker(pollStep)
+	defer tick.Stop()
+	for {
+		if done, err := ask(); done || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
