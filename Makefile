@@ -11,9 +11,11 @@ PACKAGES  := ./...
 # seconds, so nothing beside it disturbs it.
 ALONE     := ./internal/vm/... ./internal/killmatrix/... ./report/compare ./loadgen/k6
 MACHINES  := ^(TestReboot|TestNetemFaultsUnderARealKernel)$$
+# What runs on a whole cluster as well, where it is asked to.
+CLUSTER   := ./internal/kuberig/...
 TOOL      := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: demo build guards test test-matrix test-regress test-fast setup lint golden pictures bench examples fuzz clean
+.PHONY: demo build guards test test-kubernetes test-matrix test-regress test-fast setup lint golden pictures bench examples fuzz clean
 
 # The main job on the embedded default: a whole game day, no root, nothing but Go, git and make.
 demo: build
@@ -42,6 +44,11 @@ test: setup build
 	CI=true $(GO) test -timeout 20m -run '$(MACHINES)' ./cmd/gameday ./internal/vm
 	CI=true $(GO) test -timeout 20m -p 1 -skip '$(MACHINES)' $(ALONE)
 	CI=true $(MAKE) examples
+
+# Builds Kubernetes and Chaos Mesh once for each version, and runs the tests that want a whole cluster, one package after the other.
+test-kubernetes:
+	tools/setup-kubernetes
+	CI=true GAMEDAY_KUBERNETES=1 $(GO) test -p 1 -timeout 30m $(CLUSTER)
 
 # Strikes every fault at every point of its life, in namespaces and processes of its own, and writes docs/kill-matrix.md.
 # With MATRIX=-machine also in a virtual machine: netem, clocks that jump, power that is cut. That takes a quarter of an hour more.

@@ -2,7 +2,6 @@ package kuberig
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,7 +13,6 @@ import (
 
 const (
 	startLimit = 60 * time.Second // until a program answers
-	stopLimit  = 10 * time.Second // from SIGTERM until it is killed
 	pollStep   = 20 * time.Millisecond
 )
 
@@ -68,26 +66,15 @@ func (p *process) up(ctx context.Context) error {
 		}
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("starting %s: %w; its log ends with:\n%s", p.name, err, p.tail()), p.down())
+		err = fmt.Errorf("starting %s: %w; its log ends with:\n%s", p.name, err, p.tail())
+		p.kill()
+		return err
 	}
 	return nil
 }
 
-// down ends the program, by asking and then by force, and waits for it. It may be called when it does not run.
-func (p *process) down() error {
-	if p.cmd == nil {
-		return nil
-	}
-	_ = p.cmd.Process.Signal(syscall.SIGCONT)
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	force := time.AfterFunc(stopLimit, func() { _ = p.cmd.Process.Kill() })
-	defer force.Stop()
-	<-p.ended
-	p.cmd = nil
-	return nil
-}
-
-// kill ends the program at once, as a crash does.
+// kill ends the program at once, as a crash does. It may be called when it does not run. Asked to end, some would take ten
+// seconds, for the sake of connections and files that nobody wants any more.
 func (p *process) kill() {
 	if p.cmd == nil {
 		return

@@ -36,7 +36,7 @@ func Schemas(t testing.TB) string {
 	}
 	dir := t.TempDir()
 	store := etcd(dir, address, (*exec.Cmd).Start)
-	t.Cleanup(func() { _ = store.down() })
+	t.Cleanup(store.kill)
 	if err := store.up(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -78,9 +78,8 @@ func serveSchemas(t testing.TB, program, dir, store, definitions string) (string
 		}
 	}
 	t.Cleanup(func() {
-		_ = hold.Close() // its standard input ends, and so does it
-		_ = s.down()
-		_, _, _ = in.Close(), out.Close(), says.Close()
+		s.kill()
+		_, _, _, _ = hold.Close(), in.Close(), out.Close(), says.Close()
 	})
 	if err := s.up(context.Background()); err != nil {
 		return "", err

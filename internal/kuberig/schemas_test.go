@@ -38,7 +38,9 @@ func TestSchemas(t *testing.T) {
 		t.Error(err)
 	}
 	var got struct {
-		Status struct{ Conditions []struct{ Type, Status string } }
+		Status struct {
+			Conditions []struct{ Type, Status string }
+		}
 	}
 	if err := c.Get(chaos+"/kill", &got); err != nil || len(got.Status.Conditions) != 1 {
 		t.Errorf("%+v, %v", got, err)
