@@ -20,7 +20,7 @@ import (
 // object is one Chaos Mesh object that an injection consists of, before it is given a name and an owner. It is not shared between
 // goroutines.
 type object struct {
-	kind string        // "PodChaos", "Schedule", …
+	kind string      // "PodChaos", "Schedule", …
 	made kube.Object // of the API's type, with its namespace, without name, labels and status
 	// lapses says that Chaos Mesh lifts the fault by itself when spec.duration is over.
 	lapses bool
@@ -66,7 +66,7 @@ func (o *object) unstructured() (*unstructured.Unstructured, error) {
 		return nil, fmt.Errorf("writing a %s: %w", o.kind, err)
 	}
 	u := &unstructured.Unstructured{Object: content}
-	u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(o.kind))
+	u.SetGroupVersionKind(v1alpha1.SchemeGroupVersion.WithKind(o.kind))
 	unstructured.RemoveNestedField(u.Object, "status")
 	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
 	return u, nil
