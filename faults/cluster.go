@@ -29,7 +29,9 @@ type Pod struct {
 	// same order as the pod has them: a container that was restarted has another.
 	Containers   []string `json:"containers,omitempty"`
 	ContainerIDs []string `json:"container_ids,omitempty"`
-	Ready        bool     `json:"ready"` // when it was looked at
+	// AllContainers are the names of all that the pod has, in its order, whichever are meant.
+	AllContainers []string `json:"all_containers,omitempty"`
+	Ready         bool     `json:"ready"` // when it was looked at
 }
 
 // Instance is a virtual machine of a cloud, which Chaos Mesh reaches with the credentials in a Secret. Exactly one of AWS, GCP
@@ -68,6 +70,8 @@ type PhysicalMachine struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name,omitempty"`
 	Address   string `json:"address,omitempty"` // "http://10.0.0.5:31767"
+	// Device is the network interface that faults of the network go through; chaosd takes no such fault without one.
+	Device string `json:"device,omitempty"`
 }
 
 // Individual returns what tells a place in a cluster from all others: a pod, and with its containers' ids a life of theirs.

@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"time"
 
 	"gameday/faults"
 	"gameday/faults/find"
@@ -60,6 +61,7 @@ type Machines struct {
 	Name      string            `hcl:"name,optional" json:"name,omitempty"`
 	Labels    map[string]string `hcl:"labels,optional" json:"labels,omitempty"`
 	Address   string            `hcl:"address,optional" json:"address,omitempty"`
+	Device    string            `hcl:"device,optional" json:"device,omitempty"` // network interface, for faults of the network
 }
 
 // Found is the answer to a query for places.
@@ -72,6 +74,8 @@ type Fault struct {
 	Config  json.RawMessage `json:"config"`
 	Targets []string        `json:"targets,omitempty"` // kinds of selector: "pods", "instance", "machine"
 	Between bool            `json:"between,omitempty"`
+	// Duration is how long it stands, where the scenario says so; nanoseconds.
+	Duration time.Duration `json:"duration,omitempty"`
 }
 
 // Mistake is something in a fault that cannot be done. Line and Column, from 1, are in the fault's manifest; 0 are the field in the

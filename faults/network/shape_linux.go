@@ -64,19 +64,11 @@ func newShape(s selection, what shaping) (faults.Injection, error) {
 	return h, nil
 }
 
-// queueTime is how much a rate's queue holds, and leastQueue what it holds at the least: some packets as the kernel
-// builds them. More is dropped.
-const (
-	queueTime  = 200 * time.Millisecond
-	leastQueue = 4 << 16
-)
-
 // leaf returns the class and the qdisc below it.
 func (w shaping) leaf() (leafSpec, error) {
 	if w.rate > 0 {
-		limit := max(leastQueue, uint64(float64(w.rate)*queueTime.Seconds()))
 		return leafSpec{class: htbClass{rate: w.rate, burst: w.burst}, kind: "bfifo",
-			options: binary.NativeEndian.AppendUint32(nil, uint32(min(limit, 1<<31)))}, nil
+			options: binary.NativeEndian.AppendUint32(nil, uint32(queueOf(w.rate)))}, nil
 	}
 	options, err := w.netem.encode()
 	return leafSpec{class: unlimited, kind: "netem", options: options}, err
