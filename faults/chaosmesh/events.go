@@ -1,0 +1,111 @@
+package chaosmesh
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// Limits of reading events.
+const (
+	eventsPause = 2 * time.Second // between two reads, unless the effect is proven
+	eventsLimit = 3 * time.Second
+	mostEvents  = 8 // that are told of, the newest
+)
+
+// events are Kubernetes' events about one object. Safe for concurrent use.
+type events struct {
+	c  *client
+	of *unstructured.Unstructured
+
+	mu   sync.Mutex
+	read time.Time
+	text string
+	why  string // why nothing is selected
+}
+
+// tell returns the newest events, each with its time, or why they cannot be read. They are evidence beside the status, so that not to
+// have them is no error.
+func (e *events) tell(ctx context.Context, now bool) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !now && time.Since(e.read) < eventsPause {
+		return e.text
+	}
+	ctx, cancel := context.WithTimeout(ctx, eventsLimit)
+	defer cancel()
+	list, err := e.c.eventsOf(ctx, e.of)
+	e.read = time.Now()
+	switch {
+	case apierrors.IsForbidden(err):
+		e.text = "not readable: nothing allows to list events in " + e.of.GetNamespace()
+	case err != nil:
+		e.text = "not readable: " + oneLine(e.c.plain(err).Error())
+	default:
+		e.text, e.why = eventLines(list), ""
+		for _, v := range list {
+			if v.Reason == "Failed" && strings.Contains(v.Message, "select targets") {
+				e.why = "Chaos Mesh selected nothing: " + oneLine(v.Message)
+			}
+		}
+	}
+	return e.text
+}
+
+// selection returns what an event says of a selector that found nothing, if one does.
+func (e *events) selection() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.why
+}
+
+// eventsOf lists the events about an object, the oldest first.
+func (c *client) eventsOf(ctx context.Context, u *unstructured.Unstructured) ([]corev1.Event, error) {
+	list, err := c.Resource(corev1.SchemeGroupVersion.WithResource("events")).Namespace(u.GetNamespace()).List(ctx, metav1.ListOptions{
+		FieldSelector: fields.OneTermEqualSelector("involvedObject.uid", string(u.GetUID())).String(), Limit: 200})
+	if err != nil {
+		return nil, err
+	}
+	var out corev1.EventList
+	for _, item := range list.Items {
+		var ev corev1.Event
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &ev); err != nil {
+			return nil, fmt.Errorf("reading an event: %w", err)
+		}
+		out.Items = append(out.Items, ev)
+	}
+	slices.SortStableFunc(out.Items, func(a, b corev1.Event) int { return eventTime(a).Compare(eventTime(b)) })
+	return out.Items, nil
+}
+
+func eventTime(e corev1.Event) time.Time {
+	switch {
+	case !e.LastTimestamp.IsZero():
+		return e.LastTimestamp.Time
+	case !e.EventTime.IsZero():
+		return e.EventTime.Time
+	}
+	return e.CreationTimestamp.Time
+}
+
+func eventLines(list []corev1.Event) string {
+	var lines []string
+	for _, e := range list[max(0, len(list)-mostEvents):] {
+		line := fmt.Sprintf("%s %s: %s", eventTime(e).UTC().Format("15:04:05"), e.Reason, oneLine(e.Message))
+		if e.Count > 1 {
+			line += fmt.Sprintf(" (%d times)", e.Count)
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "; ")
+}

@@ -1,0 +1,283 @@
+package chaosmesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
+
+	"gameday/faults"
+)
+
+// Limits of lifting.
+const (
+	revertLimit = 10 * time.Second // of what an injection lifts by itself
+	abortLimit  = 5 * time.Second  // until a workflow that is told to abort has none of its faults left
+	asideLimit  = 3 * time.Second  // of looking why something hangs, or whether a pod is Ready
+	forceLimit  = 5 * time.Second  // until Chaos Mesh takes off a finalizer that it is told to
+	settlePause = time.Second      // between two looks for children that must both find none
+)
+
+// lifting is how an object of ours is removed: told to Chaos Mesh by deleting it, and waited for until it is gone, which Chaos Mesh
+// allows once its targets are recovered.
+//
+// The deletion is in the background. In the foreground, an object carries a second finalizer that the cluster's garbage collector must
+// take off, and the webhook of Chaos Mesh 2.8.4 and older forbids the collector just that in its security mode. What Schedules and
+// Workflows made is deleted one by one instead, since each must be seen to recover.
+type lifting struct {
+	c         *client
+	undo      undo
+	run       string
+	injection string
+}
+
+// revert is Revert and RevertInCluster of every kind.
+func revert(ctx context.Context, e faults.Entry) error {
+	u, err := readUndo(e.Undo)
+	if err != nil {
+		return err
+	}
+	c, err := u.connect()
+	if err != nil {
+		return err
+	}
+	if err := (lifting{c: c, undo: u, run: e.Run, injection: e.ID}).lift(ctx); err != nil {
+		return err
+	}
+	if e.Place.Cluster != nil && e.Place.Cluster.Pod != nil && u.Kind == v1alpha1.KindPodChaos {
+		c.noteUnready(ctx, *e.Place.Cluster.Pod)
+	}
+	return nil
+}
+
+// lift removes the object and what was made for it. It may be called again after it failed, and when nothing is there.
+func (l lifting) lift(ctx context.Context) error {
+	there, err := l.get(ctx)
+	switch {
+	case apierrors.IsNotFound(err):
+		if !served(err) {
+			faults.Note(ctx, fmt.Sprintf("the cluster does not serve %s any more: whether Chaos Mesh lifted it before that, nobody can tell", l.undo.Kind))
+			return nil
+		}
+		return l.children(ctx)
+	case err != nil:
+		return fmt.Errorf("looking for %s: %w", l.undo.title(), err)
+	case !mine(there, l.run, l.injection):
+		return fmt.Errorf("%s is not of this injection: %s; it was left alone: look at it, and delete it by hand if it is what is to go",
+			l.undo.title(), whose(there))
+	}
+	if err := l.calm(ctx, there); err != nil {
+		return err
+	}
+	faults.Reach(ctx, faults.MidRevert)
+	if err := l.c.removeObject(ctx, l.undo.at(), there); err != nil {
+		return err
+	}
+	return l.children(ctx)
+}
+
+func (l lifting) get(ctx context.Context) (there *unstructured.Unstructured, err error) {
+	err = l.c.steadily(ctx, func(ctx context.Context) (err error) {
+		there, err = l.c.Resource(l.undo.at()).Namespace(l.undo.Namespace).Get(ctx, l.undo.Name, metav1.GetOptions{})
+		return err
+	})
+	return there, err
+}
+
+// calm keeps a Schedule or a Workflow from making more while what it made is removed. A workflow that is deleted without being aborted
+// makes its faults anew for a while.
+func (l lifting) calm(ctx context.Context, there *unstructured.Unstructured) error {
+	var key string
+	switch l.undo.Kind {
+	case v1alpha1.KindSchedule:
+		key = v1alpha1.PauseAnnotationKey
+	case v1alpha1.KindWorkflow:
+		key = v1alpha1.WorkflowAnnotationAbort
+	default:
+		return nil
+	}
+	if there.GetDeletionTimestamp() == nil && there.GetAnnotations()[key] != "true" {
+		err := l.c.annotate(ctx, there, key, "true")
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("stopping %s: %w", l.undo.title(), err)
+		}
+	}
+	if l.undo.Kind != v1alpha1.KindWorkflow {
+		return nil
+	}
+	wait, cancel := context.WithTimeout(ctx, abortLimit)
+	defer cancel()
+	for {
+		found, err := l.c.childrenOf(wait, l.undo)
+		if err == nil && len(found) == 0 || !sleep(wait, settlePause/2) {
+			return nil // what is left is removed one by one
+		}
+	}
+}
+
+// children removes what Chaos Mesh made for the object, until two looks in a row find none: one may be made while the first looks.
+func (l lifting) children(ctx context.Context) error {
+	if len(l.undo.Children) == 0 {
+		return nil
+	}
+	for none := 0; ; {
+		found, err := l.c.childrenOf(ctx, l.undo)
+		if err != nil {
+			return fmt.Errorf("looking for what %s made: %w", l.undo.title(), err)
+		}
+		var errs []error
+		for _, child := range found {
+			errs = append(errs, l.c.removeObject(ctx, resource(child.GetKind()), &child))
+		}
+		if err := errors.Join(errs...); err != nil {
+			return fmt.Errorf("%s is gone, what it made is not: %w", l.undo.title(), err)
+		}
+		if none++; len(found) > 0 {
+			none = 0
+		}
+		if none == 2 {
+			return nil
+		}
+		if !sleep(ctx, settlePause) {
+			return fmt.Errorf("looking whether %s made more: %w", l.undo.title(), ctx.Err())
+		}
+	}
+}
+
+// childrenOf lists what Chaos Mesh made for a Schedule or Workflow: the objects of the kinds that it may make whose labels say so.
+func (c *client) childrenOf(ctx context.Context, u undo) ([]unstructured.Unstructured, error) {
+	var out []unstructured.Unstructured
+	for _, kind := range u.Children {
+		var list *unstructured.UnstructuredList
+		err := c.steadily(ctx, func(ctx context.Context) (err error) {
+			list, err = c.Resource(resource(kind)).Namespace(u.Namespace).List(ctx, metav1.ListOptions{})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range list.Items {
+			if descends(&o, u.Name) {
+				out = append(out, o)
+			}
+		}
+	}
+	return out, nil
+}
+
+// descends reports whether an object was made for the Schedule or Workflow of a name: directly, or by a Workflow that a Schedule made,
+// whose name begins with the Schedule's. Chaos Mesh goes by the same labels.
+func descends(o *unstructured.Unstructured, name string) bool {
+	if len(o.GetOwnerReferences()) == 0 {
+		return false
+	}
+	for _, label := range []string{v1alpha1.LabelManagedBy, v1alpha1.LabelWorkflow} {
+		if v := o.GetLabels()[label]; v == name || strings.HasPrefix(v, name+"-") {
+			return true
+		}
+	}
+	return false
+}
+
+// removeObject deletes an object, of the uid that it was seen with and no other, and waits until it is gone. Its error says what blocks.
+func (c *client) removeObject(ctx context.Context, at schema.GroupVersionResource, o *unstructured.Unstructured) error {
+	what := titleOf(o)
+	uid := o.GetUID()
+	if o.GetDeletionTimestamp() == nil {
+		err := c.steadily(ctx, func(ctx context.Context) error { return c.delete(ctx, at, o) })
+		switch {
+		case apierrors.IsNotFound(err):
+			return nil
+		case err != nil:
+			return fmt.Errorf("deleting %s: %w", what, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f := c.follow(ctx, at, o.GetNamespace(), o.GetName(), uid)
+	s, err := f.await(ctx, func(s sight) (bool, error) { return s.gone, nil })
+	if err != nil {
+		return c.blocked(ctx, o, s)
+	}
+	c.noteUnlifted(ctx, s, o)
+	return nil
+}
+
+// delete asks for the deletion of one object, of that uid.
+func (c *client) delete(ctx context.Context, at schema.GroupVersionResource, o *unstructured.Unstructured) error {
+	background, uid := metav1.DeletePropagationBackground, o.GetUID()
+	err := c.Resource(at).Namespace(o.GetNamespace()).Delete(ctx, o.GetName(),
+		metav1.DeleteOptions{PropagationPolicy: &background, Preconditions: &metav1.Preconditions{UID: &uid}})
+	if apierrors.IsConflict(err) { // it is of another uid, or was changed meanwhile
+		there, get := c.Resource(at).Namespace(o.GetNamespace()).Get(ctx, o.GetName(), metav1.GetOptions{})
+		if apierrors.IsNotFound(get) || get == nil && there.GetUID() != uid {
+			return nil
+		}
+	}
+	return err
+}
+
+// noteUnlifted notes of an object that is gone what its last records say was not lifted: somebody took its finalizer off.
+func (c *client) noteUnlifted(ctx context.Context, s sight, before *unstructured.Unstructured) {
+	last := s.object
+	if last == nil {
+		last = before
+	}
+	st, err := stateOf(last)
+	if err != nil || s.object == nil || !st.touched() {
+		return
+	}
+	var lines []string
+	for _, r := range st.status.Experiment.Records {
+		if r.Phase != v1alpha1.NotInjected {
+			lines = append(lines, recordLine(r))
+		}
+	}
+	faults.Note(ctx, fmt.Sprintf("%s is gone, and its last records do not say that the fault was lifted: %s", titleOf(last), few(lines, 3)))
+}
+
+// annotate sets one annotation.
+func (c *client) annotate(ctx context.Context, o *unstructured.Unstructured, key, value string) error {
+	patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"annotations":{%q:%q}}}`, o.GetUID(), key, value)
+	return c.steadily(ctx, func(ctx context.Context) error {
+		_, err := c.Resource(resource(o.GetKind())).Namespace(o.GetNamespace()).Patch(ctx, o.GetName(), types.MergePatchType, patch, metav1.PatchOptions{})
+		return err
+	})
+}
+
+// noteUnready notes when a pod that a fault took down is not Ready yet. Its own controller brings it back; nothing waits for that here.
+func (c *client) noteUnready(ctx context.Context, p faults.Pod) {
+	ctx, cancel := context.WithTimeout(ctx, asideLimit)
+	defer cancel()
+	pod, err := c.pod(ctx, p.Namespace, p.Name)
+	switch where := p.Namespace + "/" + p.Name; {
+	case apierrors.IsNotFound(err):
+		faults.Note(ctx, fmt.Sprintf("pod %s is gone: another one takes its place, if anything cares for that", where))
+	case err != nil:
+		faults.Note(ctx, fmt.Sprintf("whether pod %s is Ready again cannot be seen: %v", where, c.plain(err)))
+	case !readyPod(pod):
+		faults.Note(ctx, fmt.Sprintf("pod %s is not Ready yet: %s", where, phaseOf(pod)))
+	}
+}
+
+// workflowDone reports whether a Workflow has come to its end.
+func workflowDone(o *unstructured.Unstructured) bool {
+	conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
+	for _, c := range conditions {
+		m, _ := c.(map[string]any)
+		if m["type"] == string(v1alpha1.WorkflowConditionAccomplished) && m["status"] == string(corev1.ConditionTrue) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,209 @@
+package chaosmesh
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
+
+	"gameday/faults"
+	"gameday/faults/cluster"
+)
+
+// liftLimit is how long one object may take to go before it is said to hang.
+const liftLimit = 15 * time.Second
+
+// kindAt is a kind and where the API server has it.
+type kindAt struct {
+	kind string
+	at   schema.GroupVersionResource
+}
+
+// loadKinds are those that sending traffic from a cluster leaves, in the order of removal: runners first.
+var loadKinds = []kindAt{
+	{"TestRun", schema.GroupVersionResource{Group: "k6.io", Version: "v1alpha1", Resource: "testruns"}},
+	{"Job", batchv1.SchemeGroupVersion.WithResource("jobs")},
+	{"ConfigMap", corev1.SchemeGroupVersion.WithResource("configmaps")},
+	{"Secret", corev1.SchemeGroupVersion.WithResource("secrets")},
+	{"Service", corev1.SchemeGroupVersion.WithResource("services")},
+}
+
+// found is an object of ours and where it is.
+type found struct {
+	kindAt
+	object unstructured.Unstructured
+}
+
+// findOurs lists the objects of ours, of a run or of all, in all namespaces: faults first, Schedules and Workflows before others, so that
+// they make no more. What the cluster does not serve, or does not let us list, has none; unseen names the latter.
+func (c *client) findOurs(ctx context.Context, run string) (out []found, unseen []string, err error) {
+	kinds := []kindAt{{v1alpha1.KindWorkflow, resource(v1alpha1.KindWorkflow)}, {v1alpha1.KindSchedule, resource(v1alpha1.KindSchedule)}}
+	for _, k := range kindsOfAPI() {
+		kinds = append(kinds, kindAt{k, resource(k)})
+	}
+	for _, k := range slices.Concat(kinds, loadKinds) {
+		var list *unstructured.UnstructuredList
+		err := c.steadily(ctx, func(ctx context.Context) (err error) {
+			list, err = c.Resource(k.at).List(ctx, metav1.ListOptions{LabelSelector: labels.Set{cluster.LabelManaged: cluster.Manager}.String()})
+			return err
+		})
+		switch {
+		case apierrors.IsNotFound(err):
+			continue
+		case apierrors.IsForbidden(err):
+			unseen = append(unseen, k.at.Resource)
+			continue
+		case err != nil:
+			return nil, nil, fmt.Errorf("listing %s: %w", k.at.Resource, err)
+		}
+		for _, o := range list.Items {
+			of := o.GetAnnotations()[cluster.AnnotationRun]
+			if of == "" || run != "" && of != run {
+				continue // another tool may call itself so
+			}
+			if o.GetKind() == "" {
+				o.SetKind(k.kind)
+			}
+			out = append(out, found{k, o})
+		}
+	}
+	return out, unseen, nil
+}
+
+// ours lists the objects of ours, and in what state each is.
+func (c *client) ours(ctx context.Context, q cluster.Ours) ([]cluster.Object, error) {
+	list, unseen, err := c.findOurs(ctx, q.Run)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 && len(unseen) > 0 {
+		return nil, fmt.Errorf("what gameday left in the cluster cannot be told: nothing allows to list %s in all namespaces", few(unseen, 5))
+	}
+	out := make([]cluster.Object, 0, len(list))
+	for _, f := range list {
+		out = append(out, objectOf(f))
+	}
+	return out, nil
+}
+
+func objectOf(f found) cluster.Object {
+	a := f.object.GetAnnotations()
+	return cluster.Object{Kind: f.kind, Namespace: f.object.GetNamespace(), Name: f.object.GetName(), Run: a[cluster.AnnotationRun],
+		Scenario: a[cluster.AnnotationScenario], Fault: a[cluster.AnnotationFault], ID: a[cluster.AnnotationID], Owner: a[cluster.AnnotationOwner],
+		Until: a[cluster.AnnotationUntil], Stands: stands(f)}
+}
+
+// stands says in a few words in what state an object is.
+func stands(f found) string {
+	if f.at.Group != v1alpha1.SchemeGroupVersion.Group {
+		if f.object.GetDeletionTimestamp() != nil {
+			return "being deleted"
+		}
+		return "there"
+	}
+	st, err := stateOf(&f.object)
+	switch {
+	case f.kind == v1alpha1.KindSchedule || f.kind == v1alpha1.KindWorkflow:
+		if f.object.GetDeletionTimestamp() != nil {
+			return "being deleted"
+		}
+		return "there"
+	case err != nil:
+		return err.Error()
+	case st.deleting && len(st.finalizers) > 0:
+		return "recovering: finalizer " + strings.Join(st.finalizers, ", ")
+	case st.deleting:
+		return "being deleted"
+	case st.injected():
+		return "injected"
+	case st.recovered():
+		return "recovered: its duration is over"
+	case st.paused:
+		return "paused"
+	}
+	return "not injected: " + effectOf(st, nil).Summary
+}
+
+// lift removes objects of ours. Those of injections whose guards live are left alone, and nobody else's is touched.
+func (c *client) lift(ctx context.Context, q cluster.Lift) ([]cluster.Lifted, error) {
+	list, unseen, err := c.findOurs(ctx, q.Run)
+	if err != nil {
+		return nil, err
+	}
+	if len(unseen) > 0 && len(list) == 0 {
+		return nil, fmt.Errorf("what gameday left in the cluster cannot be told: nothing allows to list %s in all namespaces", few(unseen, 5))
+	}
+	out := []cluster.Lifted{}
+	for _, f := range list {
+		o := objectOf(f)
+		if o.ID != "" && slices.Contains(q.But, o.ID) {
+			continue
+		}
+		out = append(out, c.liftOne(ctx, f, o, q.Force))
+	}
+	return out, nil
+}
+
+func (c *client) liftOne(ctx context.Context, f found, o cluster.Object, force bool) cluster.Lifted {
+	l := cluster.Lifted{Object: o}
+	one, cancel := context.WithTimeout(ctx, liftLimit)
+	defer cancel()
+	one = faults.WithNote(one, func(text string) { l.Note = text })
+	err := c.liftFound(one, f, o)
+	if err != nil && force && ctx.Err() == nil && f.at.Group == v1alpha1.SchemeGroupVersion.Group {
+		err = c.forceAll(ctx, f, &l)
+	}
+	if l.Gone = err == nil; err != nil {
+		l.Blocks = err.Error()
+	}
+	return l
+}
+
+// liftFound removes one object as its revert does.
+func (c *client) liftFound(ctx context.Context, f found, o cluster.Object) error {
+	if f.at.Group != v1alpha1.SchemeGroupVersion.Group {
+		return c.removeObject(ctx, f.at, &f.object)
+	}
+	u := undo{Group: f.at.Group, Version: f.at.Version, Resource: f.at.Resource, Kind: f.kind, Namespace: o.Namespace, Name: o.Name,
+		Children: childrenOf(&f.object), Access: c.access, Server: c.config.Host}
+	return lifting{c: c, undo: u, run: o.Run, injection: o.ID}.lift(ctx)
+}
+
+// forceAll takes the finalizers off an object and whatever was made for it, which hang.
+func (c *client) forceAll(ctx context.Context, f found, l *cluster.Lifted) error {
+	u := undo{Kind: f.kind, Namespace: f.object.GetNamespace(), Name: f.object.GetName(), Children: childrenOf(&f.object)}
+	list, err := c.childrenOf(ctx, u)
+	if err != nil {
+		return err
+	}
+	there, err := c.Resource(f.at).Namespace(u.Namespace).Get(ctx, u.Name, metav1.GetOptions{})
+	if err == nil && there.GetUID() == f.object.GetUID() {
+		list = append([]unstructured.Unstructured{*there}, list...)
+	}
+	if err != nil && !apierrors.IsNotFound(err) {
+		return c.plain(err)
+	}
+	var notes []string
+	for _, o := range list {
+		left, err := c.force(ctx, &o)
+		if err != nil {
+			return err
+		}
+		if left != "" {
+			notes = append(notes, fmt.Sprintf("%s was forced off, and Chaos Mesh did not lift it from %s", titleOf(&o), left))
+		}
+	}
+	l.Note = few(notes, 5)
+	return nil
+}
