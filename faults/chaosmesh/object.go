@@ -22,6 +22,9 @@ import (
 type object struct {
 	kind string      // "PodChaos", "Schedule", …
 	made kube.Object // of the API's type, with its namespace, without name, labels and status
+	// raw is what an author wrote, as JSON has it, where an object comes from a manifest: it is sent as it stands, without the empty
+	// fields that the type would add. Nil for others.
+	raw map[string]any
 	// lapses says that Chaos Mesh lifts the fault by itself when spec.duration is over.
 	lapses bool
 	// oneShot says that it is done once injected (pod-kill, container-kill): there is nothing to hold, but the object must be deleted.
@@ -55,15 +58,21 @@ func (o *object) stand(d time.Duration) error {
 		return fmt.Errorf("a %s has no duration", o.kind)
 	}
 	*field = &text
+	if o.raw != nil {
+		return unstructured.SetNestedField(o.raw, text, "spec", "duration")
+	}
 	return nil
 }
 
 // unstructured returns the object as the API server is sent it: with apiVersion and kind, and without the empty status and creation
 // time that the types would write.
 func (o *object) unstructured() (*unstructured.Unstructured, error) {
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o.made)
-	if err != nil {
-		return nil, fmt.Errorf("writing a %s: %w", o.kind, err)
+	content := runtime.DeepCopyJSON(o.raw)
+	if o.raw == nil {
+		var err error
+		if content, err = runtime.DefaultUnstructuredConverter.ToUnstructured(o.made); err != nil {
+			return nil, fmt.Errorf("writing a %s: %w", o.kind, err)
+		}
 	}
 	u := &unstructured.Unstructured{Object: content}
 	u.SetGroupVersionKind(v1alpha1.SchemeGroupVersion.WithKind(o.kind))
@@ -86,8 +95,7 @@ func name(o faults.Owner, hint string) string {
 	if hint == "" {
 		hint = o.Fault
 	}
-	sum := sha256.Sum256([]byte(o.Run + "\x00" + o.Injection))
-	hash := nameEncoding.EncodeToString(sum[:])[:hashLength]
+	hash := hashOf(o)
 	middle := dashed(hint)
 	if most := longestName - len("gameday--") - hashLength; len(middle) > most {
 		middle = strings.Trim(middle[:most], "-")
@@ -96,6 +104,12 @@ func name(o faults.Owner, hint string) string {
 		return "gameday-" + hash
 	}
 	return "gameday-" + middle + "-" + hash
+}
+
+// hashOf stands for an injection in names.
+func hashOf(o faults.Owner) string {
+	sum := sha256.Sum256([]byte(o.Run + "\x00" + o.Injection))
+	return nameEncoding.EncodeToString(sum[:])[:hashLength]
 }
 
 // dashed makes a text of lower-case letters, digits and single dashes, without one at either end.
@@ -113,7 +127,7 @@ func dashed(text string) string {
 }
 
 // label writes whose the object is into its labels and annotations, beside those that it has. User is who runs the game day, and until
-// when the object should be gone.
+// when the object should be gone. What chaosd knows an attack by becomes the injection's too: it is what Chaos Mesh must name to end it.
 func label(u *unstructured.Unstructured, owner faults.Owner, user string, until time.Time) {
 	labels, annotations := u.GetLabels(), u.GetAnnotations()
 	if labels == nil {
@@ -140,6 +154,9 @@ func label(u *unstructured.Unstructured, owner faults.Owner, user string, until 
 	}
 	u.SetLabels(labels)
 	u.SetAnnotations(annotations)
+	if spec, is := u.Object["spec"].(map[string]any); is && u.GetKind() == v1alpha1.KindPhysicalMachineChaos && spec["uid"] == nil {
+		spec["uid"] = "gameday-" + hashOf(owner)
+	}
 }
 
 // seconds writes a duration in one unit, as the patterns in Chaos Mesh's schemas want it, rounded up to a nanosecond's multiple of it.

@@ -3,6 +3,7 @@ package kinds
 
 import (
 	"gameday/faults"
+	"gameday/faults/cluster"
 	"gameday/faults/command"
 	"gameday/faults/dns"
 	"gameday/faults/network"
@@ -15,11 +16,14 @@ import (
 // read.
 func All() []faults.Kind {
 	return []faults.Kind{
+		cluster.ChaosMeshKind(),
 		command.Kind(),
 		stress.CPUKind(),
 		stress.DiskKind(),
 		dns.OutageKind(),
 		stress.FDKind(),
+		cluster.IOErrorKind(),
+		cluster.IOLatencyKind(),
 		stress.IOKind(),
 		stress.MemoryKind(),
 		network.CorruptKind(),
@@ -33,5 +37,6 @@ func All() []faults.Kind {
 		stress.PortsKind(),
 		process.KillKind(),
 		process.PauseKind(),
+		cluster.TimeSkewKind(),
 	}
 }
