@@ -91,3 +91,19 @@ func (c *Cluster) Individual() string {
 	}
 	return "cluster " + at
 }
+
+// same names what both are, in words that follow "in", or is empty when they are not the same for sure. A pod's id is its alone
+// in all clusters.
+func (c *Cluster) same(o *Cluster) string {
+	switch {
+	case c.Pod != nil && o.Pod != nil && c.Pod.UID == o.Pod.UID:
+		return fmt.Sprintf("the same pod (%s/%s)", c.Pod.Namespace, c.Pod.Name)
+	case c.Instance != nil && o.Instance != nil && c.Individual() == o.Individual():
+		return "the same instance"
+	case c.Machine != nil && o.Machine != nil && c.Machine.Address != "" && c.Machine.Address == o.Machine.Address:
+		return "the same machine"
+	case c.Machine != nil && o.Machine != nil && c.Individual() == o.Individual():
+		return "the same machine"
+	}
+	return ""
+}

@@ -7,10 +7,15 @@ import (
 
 // Overlap says what two faults would disturb both, in words that follow "in": "the same network namespace". It is empty
 // when neither is in the other's way: they land elsewhere, or do different things. Faults on a process overlap there, faults
-// on a network in its namespace, faults on the machine with those of their own kind; a node's restart with everything in it.
+// on a network in its namespace, faults on the machine with those of their own kind; a node's restart with everything in it. In a
+// cluster all of that is what a pod, an instance or a machine has.
 func Overlap(kinds []Kind, a, b Entry) string {
 	an, bn := needs(kinds, a.Kind), needs(kinds, b.Kind)
 	switch {
+	case a.Place.Cluster != nil && b.Place.Cluster != nil:
+		return inCluster(a, b, an, bn)
+	case a.Place.Cluster != nil || b.Place.Cluster != nil:
+		return ""
 	case (an == NeedNode || bn == NeedNode) && (sameNode(a.Place, b.Place) || sameNetwork(a.Place, b.Place)):
 		return "the same node"
 	case an == NeedProcess && bn == NeedProcess && sameProcess(a.Place, b.Place):
@@ -19,6 +24,21 @@ func Overlap(kinds []Kind, a, b Entry) string {
 		return "the same network namespace"
 	case an == NeedMachine && bn == NeedMachine && a.Kind == b.Kind && sameMachine(a.Place, b.Place):
 		return "the same machine"
+	}
+	return ""
+}
+
+// inCluster is Overlap of two places in clusters. Of a fault that says by itself where it lands nothing can be told here: what
+// has it in the cluster knows.
+func inCluster(a, b Entry, an, bn Need) string {
+	what := a.Place.Cluster.same(b.Place.Cluster)
+	switch {
+	case what == "":
+		return ""
+	case an == NeedNode || bn == NeedNode:
+		return what
+	case an == bn && (an != NeedMachine || a.Kind == b.Kind):
+		return what
 	}
 	return ""
 }

@@ -21,6 +21,14 @@ func TestOverlap(t *testing.T) {
 	rebooted := faults.Place{Node: &faults.Node{Name: "n", BootID: "b"}, Network: &faults.Namespace{Inode: 9, Device: 4}}
 	box := faults.Place{Node: &faults.Node{Name: "web", Engine: "/e", Container: "c1"}, Network: &faults.Namespace{Inode: 8, Device: 4}}
 	anew := faults.Place{Node: &faults.Node{Name: "web", Engine: "/e", Container: "c2"}, Network: &faults.Namespace{Inode: 9, Device: 4}}
+	pod := faults.Place{Cluster: &faults.Cluster{Pod: &faults.Pod{Namespace: "shop", Name: "web-1", UID: "u1", ContainerIDs: []string{"c1"}}}}
+	again := faults.Place{Cluster: &faults.Cluster{Access: faults.Access{Context: "other"},
+		Pod: &faults.Pod{Namespace: "shop", Name: "web-1", UID: "u1", ContainerIDs: []string{"c2"}}}}
+	twin := faults.Place{Cluster: &faults.Cluster{Pod: &faults.Pod{Namespace: "shop", Name: "web-1", UID: "u2"}}}
+	cloud := faults.Place{Cluster: &faults.Cluster{Instance: &faults.Instance{Namespace: "shop", AWS: &faults.AWSInstance{Region: "r", Instance: "i-1"}}}}
+	iron := faults.Place{Cluster: &faults.Cluster{Machine: &faults.PhysicalMachine{Namespace: "shop", Name: "m1"}}}
+	chaosd := faults.Place{Cluster: &faults.Cluster{Machine: &faults.PhysicalMachine{Namespace: "x", Address: "http://10.0.0.5:31767"}}}
+	itself := faults.Place{Cluster: &faults.Cluster{}}
 	for _, row := range []struct {
 		what         string
 		kind1, kind2 string
@@ -48,6 +56,19 @@ func TestOverlap(t *testing.T) {
 		{"loads on a machine and beside a container", "cpu_stress", "cpu_stress", box, payments, "the same machine"},
 		{"loads on a node and beside a container", "cpu_stress", "cpu_stress", box, node, ""},
 		{"kinds that nobody knows", "x", "x", payments, payments, ""},
+		{"two kills of a pod, through two contexts", "process_kill", "process_kill", pod, again, "the same pod (shop/web-1)"},
+		{"two kills of a pod and its successor", "process_kill", "process_kill", pod, twin, ""},
+		{"a delay and a loss on a pod", "network_delay", "network_loss", pod, again, "the same pod (shop/web-1)"},
+		{"a kill beside a delay on a pod", "process_kill", "network_delay", pod, again, ""},
+		{"a restart of a pod takes the delay along", "node_restart", "network_delay", pod, again, "the same pod (shop/web-1)"},
+		{"loads in two pods", "cpu_stress", "cpu_stress", pod, twin, ""},
+		{"loads in one pod", "cpu_stress", "cpu_stress", pod, pod, "the same pod (shop/web-1)"},
+		{"loads in a pod and here", "cpu_stress", "cpu_stress", pod, payments, ""},
+		{"two restarts of an instance", "node_restart", "node_restart", cloud, cloud, "the same instance"},
+		{"an instance and a machine", "node_restart", "node_restart", cloud, iron, ""},
+		{"two delays on a machine", "network_delay", "network_delay", iron, iron, "the same machine"},
+		{"one chaosd by its address", "cpu_stress", "cpu_stress", chaosd, chaosd, "the same machine"},
+		{"two manifests, of which nothing is known", "chaos_mesh", "chaos_mesh", itself, itself, ""},
 		{"places that say nothing", "network_delay", "process_kill", faults.Place{}, faults.Place{}, ""},
 	} {
 		a, b := faults.Entry{Kind: row.kind1, Place: row.at1}, faults.Entry{Kind: row.kind2, Place: row.at2}

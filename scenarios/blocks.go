@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"gameday/faults"
 	"gameday/loadgen"
 	"gameday/report"
 	"gameday/sizes"
@@ -30,6 +31,9 @@ type decoding struct {
 	// Names that are declared, whether or not the block could be decoded: a reference to a faulty one is no second mistake.
 	targetNames, faultNames []string
 
+	unsound map[string]bool   // faults whose settings are wrong
+	read    map[string]string // by fault, the last file that its settings name
+
 	misspelt hcl.Diagnostics // what was said of the scenario's own blocks
 
 	// How long the phases last; 0 when the file does not say it rightly.
@@ -45,10 +49,11 @@ func (l *loader) scenario(named *namedBlock, labs map[string]*lab.Config, own []
 		Name: named.Name, Dir: l.dir, Summary: b.Summary, Owner: b.Owner, Blind: b.Blind, Named: b.Names,
 		Responders: l.responderSources,
 	}
-	d := &decoding{loader: l, out: s, at: named.DefRange, misspelt: diags}
+	d := &decoding{loader: l, out: s, at: named.DefRange, misspelt: diags, unsound: map[string]bool{}}
 	l.title("scenario", s.Name, d.at)
 	s.Lab = d.lab(b, labs)
 	s.SLIs = append(slices.Clone(own), l.ownSLIs(b.SLIs)...)
+	d.kubernetes(b)
 	d.timeline(b)
 	d.traffic(b)
 	d.indicators()
@@ -56,6 +61,7 @@ func (l *loader) scenario(named *namedBlock, labs map[string]*lab.Config, own []
 	d.expects(b)
 	d.targets(b)
 	d.faults(b)
+	d.checkClusters(b.Faults)
 	d.alarms(b)
 	d.control(b)
 	d.noise(b)
@@ -251,16 +257,22 @@ func (d *decoding) script(out *Traffic, t trafficBlock) {
 }
 
 // nearby suggests a file of a similar name in the same folder.
-func nearby(path string) string {
+func nearby(path string) string { return suggest(filepath.Base(path), around(path)) }
+
+// neighbour returns the name of such a file, or nothing.
+func neighbour(path string) string { return faults.Nearest(filepath.Base(path), around(path)) }
+
+// around lists the names in the folder that a path is in.
+func around(path string) []string {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
-		return ""
+		return nil
 	}
 	var names []string
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	return suggest(filepath.Base(path), names)
+	return names
 }
 
 // scriptProblem shows a mistake in a script at the script's own line.
@@ -380,6 +392,9 @@ func (d *decoding) targets(b *scenarioBlock) {
 		if n, ok := sel.(*targets.Node); ok {
 			d.labNode(n, t.DefRange)
 		}
+		if in, ok := sel.(targets.InCluster); ok {
+			d.inCluster(in, t.DefRange)
+		}
 		if _, ok := sel.(*targets.Container); ok && d.out.Lab != nil {
 			d.errorf(t.DefRange, "Containers beside a lab", "A lab is a world of its own, and from inside it "+
 				"this machine's containers cannot be "+
@@ -432,7 +447,11 @@ func (d *decoding) inner(block *hcl.Block, kinds map[string]func() targets.Selec
 		return nil
 	}
 	sel := kinds[block.Type]()
-	diags := decode(block.Body, d.base, sel)
+	into := any(sel)
+	if in, ok := sel.(targets.InCluster); ok {
+		into = in.Block()
+	}
+	diags := decode(block.Body, d.base, into)
 	d.add(diags)
 	if diags.HasErrors() {
 		return nil

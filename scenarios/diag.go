@@ -294,6 +294,9 @@ func suggest(given string, known []string) string {
 
 // article puts "a" or "an" before a word.
 func article(word string) string {
+	if word == "pods" {
+		return word
+	}
 	if strings.ContainsRune("aeiou", rune(word[0])) {
 		return "an " + word
 	}

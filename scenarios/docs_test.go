@@ -46,7 +46,7 @@ func TestLanguagePage(t *testing.T) {
 		}
 	}
 	for _, v := range []any{fileBlocks{}, scenarioBlock{}, sliBlock{}, builtinBlock{}, hostBlock{}, rampShape{}, stepsShape{}, spikeShape{},
-		sineShape{}, replayShape{}, lab.Config{}, targets.Process{}, targets.Container{}, targets.Node{}} {
+		sineShape{}, replayShape{}, lab.Config{}, targets.Process{}, targets.Container{}, targets.Node{}, targets.Pods{}.Pods, targets.Instance{}, targets.PhysicalMachines{}.Machines} {
 		walk(reflect.TypeOf(v))
 	}
 	for _, n := range sli.Names() {

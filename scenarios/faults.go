@@ -46,8 +46,14 @@ func (d *decoding) fault(f *faultBlock, names []string) {
 	out.Config = kind.New()
 	diags := decode(f.Rest, d.base, out.Config)
 	d.add(diags)
+	d.unsound[f.Name] = diags.HasErrors()
 	if !diags.HasErrors() {
-		d.loader.fields(out.Config.Validate(), f.Rest, f.DefRange)
+		d.manifested(out.Config, f)
+	}
+	if !d.unsound[f.Name] {
+		err := out.Config.Validate()
+		d.unsound[f.Name] = err != nil
+		d.loader.fields(err, f.Rest, f.DefRange)
 	}
 	out.Kind = kind.For(out.Config)
 	d.landing(&out, f)
@@ -79,6 +85,10 @@ func (d *decoding) kind(f *faultBlock) (faults.Kind, bool) {
 // landing reads target or between, and checks that the kind can work there.
 func (d *decoding) landing(out *Fault, f *faultBlock) {
 	known := d.targetNames
+	if out.Kind.Needs == faults.NeedCluster {
+		d.anywhere(out, f)
+		return
+	}
 	switch {
 	case given(f.Target) && given(f.Between):
 		d.errorf(f.DefRange, "Target and between", "A fault lands on one target or stands between two, not both.")
@@ -97,11 +107,23 @@ func (d *decoding) landing(out *Fault, f *faultBlock) {
 			continue // its own mistakes are reported
 		}
 		sel := t.Selector
-		if out.Kind.Needs != faults.NeedMachine && !slices.Contains(sel.Provides(), out.Kind.Needs) {
-			d.errorf(f.DefRange, "Wrong kind of target", "%s needs a %s, and target %q is a %s. Targets that have one: %s.",
-				out.Kind.Name, out.Kind.Needs, name, sel.Kind(), list(d.providers(out.Kind.Needs)))
+		if !slices.Contains(sel.Provides(), out.Kind.Needs) {
+			d.errorf(f.DefRange, "Wrong kind of target", "%s needs a %s, and target %q is %s. Targets that have one: %s.",
+				out.Kind.Name, out.Kind.Needs, name, article(sel.Kind()), list(d.providers(out.Kind.Needs)))
+			d.unsound[f.Name] = true
 		}
 	}
+	d.apart(out, f.DefRange)
+}
+
+// anywhere is landing for a fault that says by itself where it lands.
+func (d *decoding) anywhere(out *Fault, f *faultBlock) {
+	for field, e := range map[string]hcl.Expression{"target": f.Target, "between": f.Between} {
+		if given(e) {
+			d.errorf(attrRange(f.Whole, field, f.DefRange), "No target here", "%s says by itself where it lands. Take %s out.", out.Kind.Name, field)
+		}
+	}
+	d.besideLab(f.DefRange)
 }
 
 func (d *decoding) between(out *Fault, f *faultBlock, known []string) {

@@ -84,7 +84,7 @@ func (l *loader) fileFunc() function.Function {
 		Params:      []function.Parameter{{Name: "path", Type: cty.String}},
 		Type:        function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			text, err := readBelow(l.dir, args[0].AsString())
+			text, err := readBelow(l.dir, args[0].AsString(), "file()")
 			if err != nil {
 				return cty.NilVal, function.NewArgError(0, err)
 			}
@@ -93,19 +93,20 @@ func (l *loader) fileFunc() function.Function {
 	})
 }
 
-func readBelow(dir, path string) (string, error) {
+// readBelow reads a text file below a folder for whom it is named.
+func readBelow(dir, path, who string) (string, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return "", fmt.Errorf("opening the scenario's folder: %w", err)
 	}
 	defer root.Close()
 	if filepath.IsAbs(path) {
-		return "", fmt.Errorf("%q is an absolute path; file() reads only below the scenario's folder", path)
+		return "", fmt.Errorf("%q is an absolute path; %s reads only below the scenario's folder", path, who)
 	}
 	f, err := root.Open(path)
 	if err != nil {
 		if strings.Contains(err.Error(), "escapes") {
-			return "", fmt.Errorf("%q leads out of the scenario's folder; file() reads only below it", path)
+			return "", fmt.Errorf("%q leads out of the scenario's folder; %s reads only below it", path, who)
 		}
 		return "", fmt.Errorf("%q cannot be read: %w", path, err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"gameday/alarms"
 	"gameday/faults"
+	"gameday/faults/cluster"
 	"gameday/loadgen"
 	"gameday/responders"
 )
@@ -24,6 +25,9 @@ type Catalogue struct {
 	Responders []responders.SourceKind
 	// CheckScript finds mistakes in a traffic script; nil leaves scripts unread.
 	CheckScript func(loadgen.Spec) []loadgen.Problem
+	// CheckInCluster finds what of some faults cannot be done in a Kubernetes cluster, without contacting one; nil lets all pass. Its
+	// error says why nobody knows, and what to do, in a clause.
+	CheckInCluster func(faults.Access, []cluster.Fault) ([]cluster.Mistake, error)
 }
 
 // Options say how to load.
@@ -106,6 +110,7 @@ type loader struct {
 	base    *hcl.EvalContext // var, local and functions
 	secrets []Secret
 	scripts map[string]*hcl.File // traffic scripts that had problems, for snippets
+	kept    map[string]*hcl.File // files that settings name, for snippets and for the record
 
 	sources          *loadedSources
 	alarmSources     []AlarmSource
@@ -223,6 +228,9 @@ func (l *loader) snippets() map[string]*hcl.File {
 		out[name] = f
 	}
 	for name, f := range l.scripts {
+		out[name] = f
+	}
+	for name, f := range l.kept {
 		out[name] = f
 	}
 	return out

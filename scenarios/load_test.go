@@ -16,7 +16,6 @@ import (
 	"gameday/alarms/alertmanager"
 	"gameday/alarms/builtin"
 	"gameday/alarms/prometheus"
-	"gameday/faults/kinds"
 	"gameday/loadgen"
 	"gameday/report"
 	"gameday/responders"
@@ -29,12 +28,12 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func testOptions() Options {
 	return Options{
 		Catalogue: Catalogue{
-			Faults:      kinds.All(),
+			Faults:      testKinds(),
 			Alarms:      []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), prometheus.Kind()},
 			Responders:  []responders.SourceKind{desk.Kind(), file.Kind()},
-			CheckScript: checkScript,
+			CheckScript: checkScript, CheckInCluster: checkInCluster,
 		},
-		Getenv: func(name string) string { return map[string]string{"ROBOT": "bot-7f3a"}[name] },
+		Getenv: func(name string) string { return map[string]string{"ROBOT": "bot-7f3a", "HOME": "/home/ops"}[name] },
 	}
 }
 
@@ -318,7 +317,7 @@ func TestFileStaysBelow(t *testing.T) {
 		"a.txt": true, "sub/b.txt": true, "sub/../a.txt": true,
 		"../outside.txt": false, "sub/../../outside.txt": false, "link.txt": false, "/etc/hostname": false, "sub": false, "none.txt": false,
 	} {
-		got, err := readBelow(inner, path)
+		got, err := readBelow(inner, path, "file()")
 		if (err == nil) != fine || (fine && got != "yes") {
 			t.Errorf("file(%q) = %q, %v", path, got, err)
 		}

@@ -51,7 +51,9 @@ type Scenario struct {
 	// Regression is how runs are compared; nil when the file says nothing of it.
 	Regression *Regression
 
-	Lab          *lab.Config
+	Lab *lab.Config
+	// Kubernetes says how the cluster is reached, if something lands there; empty is as kubectl does.
+	Kubernetes   faults.Access
 	AlarmSources []AlarmSource
 	Responders   []ResponderSource
 	Secrets      []Secret

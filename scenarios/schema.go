@@ -71,6 +71,7 @@ type scenarioBlock struct {
 	SLIs      []namedBlock    `hcl:"sli,block"`
 
 	Regression []regressionBlock `hcl:"regression,block"`
+	Kubernetes []kubernetesBlock `hcl:"kubernetes,block"`
 }
 
 type timelineBlock struct {

@@ -7,6 +7,7 @@ import (
 	"gameday/faults"
 	"gameday/faults/find"
 	"gameday/faults/guard"
+	near "gameday/targets/cluster"
 	"gameday/targets/hosts"
 	"gameday/targets/lab/power"
 )
@@ -22,9 +23,11 @@ type Machine struct {
 	Own func(pid int) bool
 	// Hosts are the machines that are reached by SSH; nil when there are none.
 	Hosts *hosts.Pool
+	// Cluster speaks to Kubernetes clusters; nil when nothing does.
+	Cluster *near.Program
 }
 
-// Target returns what a scenario's target block selects on this machine, or on the hosts that it names.
+// Target returns what a scenario's target block selects on this machine, on the hosts that it names, or in a cluster.
 func (m *Machine) Target(name string, s Selector, c Choice) Target {
 	return &localTarget{machine: m, name: name, selector: s, choice: c}
 }
@@ -36,7 +39,7 @@ type localTarget struct {
 	choice   Choice
 }
 
-// localPlace is a place on this machine, or on a host.
+// localPlace is a place on this machine, on a host, or in a cluster.
 type localPlace struct {
 	faults.Place
 	text  string
@@ -64,6 +67,7 @@ func (t *localTarget) Resolve(ctx context.Context) (Resolution, error) {
 	var found []*localPlace
 	var result find.Result
 	var err error
+	stand := t.machine.Stand
 	switch s := t.selector.(type) {
 	case *Process:
 		result, err = find.Processes(ctx, s, t.machine.Own)
@@ -73,6 +77,10 @@ func (t *localTarget) Resolve(ctx context.Context) (Resolution, error) {
 		result, err = t.machine.node(ctx, s)
 	case *Host:
 		found, result.Hint, err = t.machine.onHosts(ctx, s)
+	case InCluster:
+		if result, err = t.machine.inCluster(ctx, s.query()); err == nil {
+			stand = t.machine.Cluster.Guard
+		}
 	default:
 		err = fmt.Errorf("no way to find a %s on this machine", t.selector.Kind())
 	}
@@ -80,7 +88,7 @@ func (t *localTarget) Resolve(ctx context.Context) (Resolution, error) {
 		return Resolution{}, fmt.Errorf("resolving target %q: %w", t.name, err)
 	}
 	for _, f := range result.Found {
-		found = append(found, &localPlace{Place: f.Place, text: f.Text, stand: t.machine.Stand})
+		found = append(found, &localPlace{Place: f.Place, text: f.Text, stand: stand})
 	}
 	if len(found) == 0 {
 		return Resolution{}, &EmptyError{Target: t.name, Selector: t.selector.String(), Hint: result.Hint}

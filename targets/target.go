@@ -100,5 +100,8 @@ func Selectors() map[string]func() Selector {
 		"container": func() Selector { return &Container{} },
 		"node":      func() Selector { return &Node{} },
 		"host":      func() Selector { return &Host{} },
+		"pods":      func() Selector { return &Pods{} },
+		"instance":  func() Selector { return &Instance{} },
+		"machine":   func() Selector { return &PhysicalMachines{} },
 	}
 }

@@ -7,12 +7,16 @@ import (
 	"os"
 
 	"gameday/faults/chaosmesh"
+	"gameday/faults/cluster"
 	"gameday/faults/guard"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 func run(args []string, in io.Reader, out, errw io.Writer) int {
+	if len(args) > 0 && args[0] == cluster.RevertVerb {
+		return cluster.RevertMain(chaosmesh.Kinds(), args[1:], in, out, errw)
+	}
 	p := guard.Program{Kinds: chaosmesh.Kinds(), Find: chaosmesh.Answer}
 	return p.Main(args, in, out, errw)
 }

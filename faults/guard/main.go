@@ -71,7 +71,7 @@ func (p Program) Main(args []string, in io.Reader, out, errw io.Writer) int {
 		return exitUsage
 	}
 	if *showVersion {
-		fmt.Fprintf(out, "gameday-guard %s, protocol %d\n", version(), Protocol)
+		fmt.Fprintf(out, "gameday-guard %s, protocol %d\n", Version(), Protocol)
 		return exitOK
 	}
 	if *through != "" {
@@ -145,7 +145,7 @@ func (p Program) serve(dir, halt string, silence time.Duration, in io.Reader, ou
 	if halt == "" {
 		halt = faults.HaltFile(ledger.Dir())
 	}
-	o := Options{Kinds: p.Kinds, Find: p.Find, Silence: silence, Ledger: ledger, Version: version(), Halts: []string{halt, faults.MachineHalt}}
+	o := Options{Kinds: p.Kinds, Find: p.Find, Silence: silence, Ledger: ledger, Version: Version(), Halts: []string{halt, faults.MachineHalt}}
 	own, err := LoadMachinePolicy(MachinePolicy)
 	if err != nil {
 		return err
@@ -156,8 +156,9 @@ func (p Program) serve(dir, halt string, silence time.Duration, in io.Reader, ou
 	return Serve(ctx, in, out, o)
 }
 
-// version is the module's version, or the revision it was built from.
-func version() string {
+// Version returns the version of the module that this program was built from, or its revision. Programs that were built together have
+// the same.
+func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

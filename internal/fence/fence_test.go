@@ -65,7 +65,7 @@ var layers = []struct {
 	{"report/postmortem", []string{"clock", "report"}},
 	{"report/export", []string{"clock", "report"}},
 	{"report/compare", []string{"clock", "report", "report/stats", "loadgen/sli"}},
-	{"scenarios", []string{"faults", "targets/...", "loadgen/...", "alarms/...", "responders/...", "report", "policy", "sizes"}},
+	{"scenarios", []string{"faults", "faults/cluster", "targets/...", "loadgen/...", "alarms/...", "responders/...", "report", "policy", "sizes"}},
 	{"importer", []string{"loadgen", "loadgen/sli", "scenarios"}},
 	{"conductor/pairs", []string{"report", "report/compare", "report/stats"}},
 	{"conductor/screen", []string{"alarms", "clock", "loadgen/...", "report", "responders"}},

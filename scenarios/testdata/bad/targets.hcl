@@ -25,7 +25,7 @@ scenario "s" {
   target "none" {
   }
   target "cloud" {
-    pods {
+    podz {
       namespace = "x"
     }
   }

@@ -1,0 +1,143 @@
+package scenarios
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"gameday/faults"
+	"gameday/faults/cluster"
+	"gameday/faults/kinds"
+)
+
+// written is a fault that says by itself where it lands, for builds whose list has none.
+type written struct {
+	Manifest string `hcl:"manifest" json:"manifest"`
+	Text     []byte `json:"text,omitempty"`
+}
+
+func (w *written) Validate() error                             { return nil }
+func (w *written) Bind(faults.Place) (faults.Injection, error) { return nil, errors.New("only a test") }
+func (w *written) ReadFiles(read func(string) ([]byte, error)) error {
+	text, err := read(w.Manifest)
+	if err != nil {
+		return &faults.FieldError{Field: "manifest", Summary: "Cannot read the manifest", Detail: strings.ToUpper(err.Error()[:1]) + err.Error()[1:] + "."}
+	}
+	w.Text = text
+	return nil
+}
+
+func testKinds() []faults.Kind {
+	all := kinds.All()
+	if !slices.ContainsFunc(all, func(k faults.Kind) bool { return k.Needs == faults.NeedCluster }) {
+		all = append(all, faults.Kind{Name: "chaos_mesh", Summary: "what a manifest says", Needs: faults.NeedCluster, Reversible: true,
+			Undoing: "deleted", New: func() faults.Config { return &written{} }})
+	}
+	return all
+}
+
+// checkInCluster stands in for gameday-kubernetes, which is a program of its own: it knows two mistakes. That the real one finds real
+// ones is proven by the scripts of cmd/gameday.
+func checkInCluster(_ faults.Access, all []cluster.Fault) ([]cluster.Mistake, error) {
+	var out []cluster.Mistake
+	for _, f := range all {
+		if f.Kind == "port_exhaustion" {
+			return nil, errors.New("gameday-kubernetes is not there")
+		}
+		if f.Kind == "fd_exhaustion" && slices.Contains(f.Targets, "pods") {
+			out = append(out, cluster.Mistake{Fault: f.Name, Field: "target", Summary: "Not on pods", Detail: "Chaos Mesh has no such fault."})
+		}
+		var w struct{ Text []byte }
+		if json.Unmarshal(f.Config, &w) != nil {
+			continue
+		}
+		for i, line := range bytes.Split(w.Text, []byte("\n")) {
+			if at := bytes.Index(line, []byte("selektor")); at >= 0 {
+				out = append(out, cluster.Mistake{Fault: f.Name, Summary: "Unknown field", Detail: "A PodChaos has no spec.selektor.", Line: i + 1, Column: at + 1})
+			}
+		}
+	}
+	return out, nil
+}
+
+// TestInCluster checks what comes out of the blocks about clusters.
+func TestInCluster(t *testing.T) {
+	f := Load("testdata/good/kubernetes.hcl", testOptions())
+	if f.Diags.HasErrors() {
+		t.Fatal(f.Diags)
+	}
+	s := f.Scenarios[0]
+	dir, err := filepath.Abs("testdata/good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (faults.Access{Kubeconfig: filepath.Join(dir, "kube", "config") + ":/home/ops/.kube/other", Context: "stage"}); s.Kubernetes != want {
+		t.Errorf("the cluster is reached by %+v, want %+v", s.Kubernetes, want)
+	}
+	for name, want := range map[string]bool{"crash": true, "storm": true, "reboot": true, "here": false} {
+		if got := s.InCluster(s.Fault(name)); got != want {
+			t.Errorf("fault %s lands in the cluster: %v, want %v", name, got, want)
+		}
+	}
+	if !s.TouchesCluster() {
+		t.Error("nothing of it touches the cluster")
+	}
+	if len(s.Fault("storm").Targets) != 0 {
+		t.Errorf("a manifest has the targets %v", s.Fault("storm").Targets)
+	}
+	for name, want := range map[string]string{
+		"payments": "pods app=payments, spec.nodeName=worker-1 in namespace shop, container app",
+		"vm":       "GCP instance ledger in europe-west1-b of project shop", "iron": "machine at http://10.0.0.5:31767",
+	} {
+		if got := s.Target(name).Selector.String(); got != want {
+			t.Errorf("target %s is %q, want %q", name, got, want)
+		}
+	}
+	kept := f.Sources["testdata/good/storm.yaml"]
+	text, err := os.ReadFile("testdata/good/storm.yaml")
+	if err != nil || kept == nil || !bytes.Equal(kept.Bytes, text) {
+		t.Errorf("the manifest is not kept as it is: %v", err)
+	}
+}
+
+// TestManifestsStayInside reads no manifest outside of the scenario's folder, and none that is too long.
+func TestManifestsStayInside(t *testing.T) {
+	dir := t.TempDir()
+	inner := filepath.Join(dir, "inner")
+	if err := os.Mkdir(inner, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile("testdata/good/kubernetes.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "storm.yaml"), []byte("kind: PodChaos\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(inner, "long.yaml"), bytes.Repeat([]byte("#"), maxFile+1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../storm.yaml", filepath.Join(inner, "link.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"../storm.yaml": "leads out of the scenario's folder", "link.yaml": "leads out of the scenario's folder",
+		filepath.Join(dir, "storm.yaml"): "is an absolute path", "long.yaml": "is larger than", "none.yaml": "no such file"} {
+		file := filepath.Join(inner, "s.hcl")
+		text := strings.Replace(string(good), `"storm.yaml"`, `"`+path+`"`, 1)
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var said strings.Builder
+		for _, d := range Load(file, testOptions()).Diags {
+			said.WriteString(d.Detail + "\n")
+		}
+		if !strings.Contains(said.String(), want) {
+			t.Errorf("manifest %s: %q is not said in:\n%s", path, want, &said)
+		}
+	}
+}
