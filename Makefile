@@ -15,21 +15,24 @@ MACHINES  := ^(TestReboot|TestNetemFaultsUnderARealKernel)$$
 CLUSTER   := ./internal/kuberig/...
 TOOL      := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: demo build guards test test-kubernetes test-matrix test-regress test-fast setup lint golden pictures bench examples fuzz clean
+.PHONY: demo build programs guards test test-kubernetes test-matrix test-regress test-fast setup lint golden pictures bench examples fuzz clean
 
 # The main job on the embedded default: a whole game day, no root, nothing but Go, git and make.
-demo: build
+demo: programs
 	@echo "running examples/shop/game-day.hcl: about two minutes"
 	bin/gameday run examples/shop/game-day.hcl
 
-build:
+build: programs
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday-kubernetes ./cmd/gameday-kubernetes
+	test "$$($(GO) env GOOS)" != linux || $(GO) build -o bin/shop-containers ./examples/shop-containers
+
+# What a game day on this machine needs: no client of Kubernetes is compiled for it.
+programs:
 	@mkdir -p bin
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday ./cmd/gameday
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday-guard ./cmd/gameday-guard
-	$(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday-kubernetes ./cmd/gameday-kubernetes
 	$(GO) build -o bin/shop ./examples/shop/cmd/shop
 	$(GO) build -o bin/oncall ./examples/oncall
-	test "$$($(GO) env GOOS)" != linux || $(GO) build -o bin/shop-containers ./examples/shop-containers
 
 # Guards for hosts with another processor than this machine's: they are looked for beside gameday.
 guards:

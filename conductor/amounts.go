@@ -129,7 +129,7 @@ func (r *run) isBack(g *faultRun, was *asked) bool {
 		if err != nil {
 			return false
 		}
-		found := individuals(now.Found)
+		found := individuals(alive(now.Found))
 		if len(found) < len(was.sides[i].Found) ||
 			slices.ContainsFunc(was.sides[i].Touched, func(p string) bool { return slices.Contains(found, p) }) {
 			return false

@@ -21,35 +21,35 @@ func (o Options) all(name string) targets.Target {
 	return o.Machine.Target(name, o.Scenario.Target(name).Selector, targets.Choice{})
 }
 
-// original returns the processes that the target of a fault finds, for telling later which of them are new. Where nothing is
+// original returns what the target of a fault finds, processes or pods, for telling later which of them are new. Where nothing is
 // picked they are the places themselves, and only a fault that somebody else must mend asks.
 func (r *run) original(f *scenarios.Fault, places []targets.Place) (map[individual]bool, error) {
 	if f.Kind.Reversible || f.Kind.Needs != faults.NeedProcess {
 		return nil, nil
 	}
-	if !r.Scenario.Target(f.Targets[0]).Pick.All() {
+	if !r.Scenario.Target(f.Targets[0]).Pick.All() || r.Scenario.InCluster(f) {
 		var err error
 		if places, err = r.all(f.Targets[0]).Places(r.ctx); err != nil {
 			return nil, err
 		}
 	}
 	out := map[individual]bool{}
-	for _, p := range places {
+	for _, p := range alive(places) {
 		out[identity(p)] = true
 	}
 	return out, nil
 }
 
-// individual is what tells a process from all others, those of other hosts included.
-type individual struct {
-	host  string
-	pid   int
-	start uint64
-}
+// individual is what tells one life of a process or a pod from all others, those of other hosts included.
+type individual string
 
+// identity differs from the place's own where that outlives its process, as a container's does.
 func identity(p targets.Place) individual {
 	w := p.Where()
-	return individual{w.Host, w.Process.PID, w.Process.Start}
+	if w.Process != nil {
+		return individual(fmt.Sprintf("%s %d %d", w.Host, w.Process.PID, w.Process.Start))
+	}
+	return individual(w.Individual())
 }
 
 // seed returns the seed that is given, or one made of the scenario's name.

@@ -30,8 +30,6 @@ const (
 	selfEndMargin = 60 * time.Second
 	// effectPatience bounds the last look at a fault's effect before it is reverted.
 	effectPatience = 200 * time.Millisecond
-	// recoveryPoll is how often a killed target is looked for; it is the resolution of recovery times.
-	recoveryPoll = 50 * time.Millisecond
 )
 
 // faultRun is one planned fault on its way.
@@ -159,7 +157,11 @@ func (r *run) until(at time.Time) bool {
 
 // resolve finds the places of a fault, within the run's time.
 func (r *run) resolve(f *scenarios.Fault) ([]targets.Place, error) {
-	ctx, cancel := context.WithTimeout(r.ctx, 5*time.Second)
+	limit := 5 * time.Second
+	if r.Scenario.InCluster(f) {
+		limit = clusterResolve
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, limit)
 	defer cancel()
 	return r.Options.resolve(ctx, f)
 }
@@ -225,15 +227,22 @@ func (in *injection) isSettled() bool {
 
 // request is what is asked of the guard at the n-th place of a fault.
 func (r *run) request(f *scenarios.Fault, p targets.Place, n int) (guard.InjectRequest, error) {
+	request, err := r.bareRequest(f, p, n)
+	request.Claims = r.claims(f, p)
+	return request, err
+}
+
+// bareRequest is request without what policies ask for.
+func (o Options) bareRequest(f *scenarios.Fault, p targets.Place, n int) (guard.InjectRequest, error) {
 	config, err := json.Marshal(f.Config)
 	if err != nil {
 		return guard.InjectRequest{}, fmt.Errorf("encoding the fault's settings: %w", err)
 	}
-	slow, proof := patience(f.Config)
+	slow, proof := patienceAt(f.Config, p)
 	return guard.InjectRequest{
-		ID: r.idOf(f, n), Run: r.Run, Scenario: r.Scenario.Name, Fault: f.Name,
+		ID: injectionID(o.Run, f.Name, n), Run: o.Run, Scenario: o.Scenario.Name, Fault: f.Name,
 		Kind: f.Kind.Name, Config: config, Place: p.Where(), Lease: f.Lease, EffectTimeout: proof,
-		Deadline: f.Lasts() + f.Lease + endMargin(f.Config) + slow + proof, Claims: r.claims(f, p),
+		Deadline: f.Lasts() + f.Lease + endMargin(f.Config) + slow + proof,
 	}, nil
 }
 
@@ -270,6 +279,9 @@ func (r *run) injectAt(f *faultRun, p targets.Place, n int, due time.Time) *inje
 	}
 	r.mu.Lock()
 	r.standing = append(r.standing, in)
+	if where.Cluster != nil {
+		r.intoCluster.Store(true)
+	}
 	if in.host != nil && !slices.Contains(r.used, in.host) {
 		r.used = append(r.used, in.host)
 	}
@@ -278,7 +290,7 @@ func (r *run) injectAt(f *faultRun, p targets.Place, n int, due time.Time) *inje
 	r.touch(sent)
 	r.rec.add(report.Injecting, in.Injection)
 	// The guard finishes what it began even when the run ends meanwhile: a half-told injection would be reverted blind.
-	slow, proof := patience(f.Config)
+	slow, proof := patienceAt(f.Config, p)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), revertLimit+slow+proof)
 	defer cancel()
 	answer, err := in.guard.Inject(ctx, request)
@@ -448,108 +460,6 @@ func (r *run) halted(in *injection, why string) {
 	told.Gone = clock.At(r.rec.now())
 	r.rec.add(report.Reverted, told)
 	r.rec.add(report.Noted, report.Note{Fault: in.Fault, Text: fmt.Sprintf("the guard of %s on %s reverted it: %s", in.Fault, in.Place, why)})
-}
-
-// awaitEnd waits for a fault that ends by itself, and ends it when it does not.
-func (r *run) awaitEnd(f *faultRun, standing []*injection) {
-	last := time.Now().Add(f.Lasts() + endMargin(f.Config))
-	renew := time.NewTicker(f.Lease / 5)
-	defer renew.Stop()
-	for _, in := range standing {
-		for done := false; !done; {
-			select {
-			case e := <-in.over:
-				r.endedByItself(in, e)
-				done = true
-			case <-renew.C:
-				r.renew(standing)
-				done = r.isGone(in)
-			case <-time.After(time.Until(last)):
-				r.revert(in)
-				done = true
-			case <-r.ctx.Done():
-				return
-			}
-		}
-	}
-}
-
-func (r *run) endedByItself(in *injection, e guard.Event) {
-	if !r.forget(in) {
-		return
-	}
-	told := r.known(in)
-	told.Gone = clock.At(r.rec.now())
-	r.rec.add(report.Reverted, told)
-	r.rec.add(report.Recovered, report.Comeback{Fault: in.Fault, Place: in.Place,
-		At: clock.Between(r.rec.now().Add(-recoveryPoll), r.rec.now()), Effect: e.Effect})
-}
-
-// awaitRestart looks for the target of a fault that cannot be undone until it is back. The fault counts as over when it
-// is, or when its limit has passed; the search goes on to the end of the run.
-func (r *run) awaitRestart(f *faultRun, hit []*injection) {
-	if len(hit) == 0 || f.Kind.Needs != faults.NeedProcess {
-		return
-	}
-	found := make(chan struct{})
-	r.work.Go(func() {
-		defer close(found)
-		r.searchRestarted(f, hit)
-	})
-	if f.RestartsWithin == 0 {
-		return
-	}
-	limit := time.NewTimer(f.RestartsWithin)
-	defer limit.Stop()
-	select {
-	case <-found:
-	case <-limit.C:
-	case <-r.ctx.Done():
-	}
-}
-
-// searchRestarted polls the target until it finds as many processes as before the fault, none of them one that was hit.
-func (r *run) searchRestarted(f *faultRun, hit []*injection) {
-	killed := map[individual]bool{}
-	for _, in := range hit {
-		killed[identity(in.place)] = true
-	}
-	target := r.target(f.Targets[0])
-	if !r.Scenario.Target(f.Targets[0]).Pick.All() {
-		target = r.all(f.Targets[0]) // a pick of those that are left would look like a comeback
-	}
-	last := r.rec.now()
-	for {
-		if r.sleep(recoveryPoll) != nil {
-			return
-		}
-		select {
-		case <-r.checks.done:
-			return
-		default:
-		}
-		looked := r.rec.now()
-		places, err := target.Places(r.ctx)
-		if err == nil && len(places) >= len(f.before) && !slices.ContainsFunc(places, func(p targets.Place) bool {
-			return killed[identity(p)]
-		}) {
-			fresh := slices.DeleteFunc(slices.Clone(places), func(p targets.Place) bool { return f.before[identity(p)] })
-			if len(fresh) < len(hit) {
-				fresh = places // somebody else had ended before, and what is here stands for it
-			}
-			r.recovered(f, hit, fresh, clock.Between(last, r.rec.now()))
-			return
-		}
-		last = looked
-	}
-}
-
-func (r *run) recovered(f *faultRun, hit []*injection, places []targets.Place, at clock.Interval) {
-	for i, in := range hit {
-		old, now := in.place.Where().Process, places[i].Where().Process
-		r.rec.add(report.Recovered, report.Comeback{Fault: f.Name, Place: in.Place, At: at, Effect: &faults.Effect{
-			Proven: true, Summary: fmt.Sprintf("pid %d → %d", old.PID, now.PID)}})
-	}
 }
 
 // followGuard hands the guard's own reports to the injections they speak of.

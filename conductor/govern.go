@@ -34,6 +34,13 @@ func (c chosen) Unwrap() targets.Place { return c.Place }
 // resolve finds the places of a fault: those of its target, or for a fault between two targets those of the first, with
 // the second's as peers.
 func (o Options) resolve(ctx context.Context, f *scenarios.Fault) ([]targets.Place, error) {
+	if f.Kind.Needs == faults.NeedCluster {
+		p, err := o.Machine.Whole(ctx, o.Scenario.Kubernetes)
+		if err != nil {
+			return nil, err
+		}
+		return []targets.Place{p}, nil
+	}
 	var found []targets.Resolution
 	var sides []policy.Side
 	for _, name := range f.Targets {
@@ -122,6 +129,9 @@ func (o Options) question(f *scenarios.Fault, r guard.InjectRequest) (policy.Req
 			for _, to := range h.SSH {
 				q.Nodes = append(q.Nodes, to, guard.HostPart(to))
 			}
+		}
+		if in, ok := o.Scenario.Target(name).Selector.(targets.InCluster); ok && r.Place.Name == "" {
+			q.Nodes = append(q.Nodes, guard.ClusterNames(in.Known())...)
 		}
 		if o.Scenario.Lab == nil {
 			continue
@@ -330,7 +340,7 @@ func (o Options) vague(f *scenarios.Fault) policy.Request {
 	if config, err := json.Marshal(f.Config); err == nil {
 		r := guard.InjectRequest{Fault: f.Name, Kind: f.Kind.Name, Config: config, Claims: q.Claims}
 		if known, err := o.question(f, r); err == nil {
-			q.Networks, q.Paths, q.Nodes = known.Networks, known.Paths, known.Nodes
+			q.Networks, q.Paths, q.Nodes, q.Anywhere = known.Networks, known.Paths, known.Nodes, known.Anywhere
 		}
 	}
 	if f.Between { // its peers' addresses are not known, and it does not reach everything

@@ -140,11 +140,15 @@ func (in *injection) restartsHost() bool {
 	return n != nil && n.SSH != nil
 }
 
-// patienceWith returns how much longer than usual it may take to revert an injection because its host is being restarted.
+// patienceWith returns how much longer than usual it may take to revert an injection: because its host is being restarted, or because
+// it is in a cluster.
 func (r *run) patienceWith(in *injection) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	longest := time.Duration(0)
+	if inCluster(in.place) {
+		longest = clusterRevert
+	}
 	for _, o := range r.standing {
 		if o.restartsHost() && o.place.Where().Host == in.place.Where().Host {
 			longest = max(longest, endMargin(o.fault.Config))

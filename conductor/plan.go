@@ -74,6 +74,9 @@ func MakePlan(s *scenarios.Scenario) *report.Plan {
 			}
 		}
 	}
+	if s.TouchesCluster() {
+		p.Cluster = clusterText(s.Kubernetes)
+	}
 	p.Blast = blast(s)
 	p.Warnings = warnings(s)
 	return redacted(s, p)
@@ -136,13 +139,19 @@ func faultPlan(s *scenarios.Scenario, f *scenarios.Fault) report.FaultPlan {
 	if f.Kind.Reversible {
 		p.Lease = f.Lease
 	}
+	if s.InCluster(f) {
+		p.Machine = false
+		if f.Kind.Reversible {
+			p.Undoing = inClusterUndoing
+		}
+	}
 	return p
 }
 
 // previews adds what each fault on a target would do at one of its places.
 func previews(s *scenarios.Scenario, p *report.Plan, target string, place faults.Place) {
 	for i := range p.Faults {
-		if !slices.Contains(p.Faults[i].Targets, target) {
+		if !slices.Contains(p.Faults[i].Targets, target) || place.Cluster != nil { // where it is an object, which is shown
 			continue
 		}
 		if v, ok := s.Fault(p.Faults[i].Name).Config.(faults.Previewer); ok {

@@ -30,6 +30,7 @@ func WritePlan(w io.Writer, p *report.Plan) error {
 	out.line("")
 	out.expected(p)
 	out.policy(p)
+	out.manifests(p)
 	out.remarks(p)
 	_, err := io.WriteString(w, out.b.String())
 	return err
@@ -146,10 +147,18 @@ func (t *planText) touches(p *report.Plan) {
 		}
 		lines = append(lines, fmt.Sprintf("%-10s %-30s %s   %s", g.Name, g.Selector, choiceText(g), what))
 	}
+	for _, f := range p.Faults {
+		if len(f.Targets) == 0 {
+			lines = append(lines, fmt.Sprintf("%-10s what the manifest of fault %s says", "cluster", f.Name))
+		}
+	}
 	if len(lines) == 0 {
 		lines = []string{"nothing: no fault is declared"}
 	}
 	t.section("Touches", 24, lines)
+	if p.Cluster != "" {
+		t.section("Cluster", 13, []string{p.Cluster})
+	}
 	if p.Blast != "" {
 		t.section("Blast", 13, []string{p.Blast})
 	}
@@ -247,8 +256,13 @@ func expectNames(p *report.Plan, part report.ExpectPart) string {
 }
 
 func faultText(f report.FaultPlan) string {
-	where := strings.Join(f.Targets, " ↮ ")
-	s := fmt.Sprintf("  ✱ %-9s %s %s", f.Name, f.Kind, where)
+	s := fmt.Sprintf("  ✱ %-9s %s", f.Name, f.Kind)
+	if len(f.Objects) > 0 {
+		s += " (" + strings.Join(f.Objects, ", ") + ")"
+	}
+	if len(f.Targets) > 0 {
+		s += " " + strings.Join(f.Targets, " ↮ ")
+	}
 	if f.Duration > 0 {
 		s += ", " + short(f.Duration)
 	}
@@ -394,6 +408,41 @@ func responseText(r report.ResponsePlan) string {
 		parts = append(parts, text+required(d.Required))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// manifests prints what each fault puts into the cluster: whole for its first place, and for the others that there are more like it.
+func (t *planText) manifests(p *report.Plan) {
+	if len(p.Manifests) == 0 {
+		return
+	}
+	if !strings.HasSuffix(t.b.String(), "\n\n") {
+		t.line("")
+	}
+	t.wrapped("  Manifests  ", "             ", "what is put into the cluster; the objects' names, and the run in their labels, differ from run to run. "+
+		"`gameday plan --manifests DIR` writes them all.")
+	shown := map[string]string{} // by fault, the place that is
+	for i, m := range p.Manifests {
+		if first, known := shown[m.Fault]; known && first != m.Place {
+			continue
+		}
+		shown[m.Fault] = m.Place
+		var more []string
+		for _, o := range p.Manifests[i+1:] {
+			if o.Fault == m.Fault && o.Place != m.Place && o.Object == m.Object {
+				more = append(more, o.Place)
+			}
+		}
+		head := fmt.Sprintf("%s on %s", m.Fault, m.Place)
+		if len(more) > 0 {
+			head += ", and one like it each for " + strings.Join(more, ", ")
+		}
+		t.line("")
+		t.wrapped("  ", "    ", head+":")
+		t.line("")
+		for line := range strings.Lines(strings.TrimRight(m.YAML, "\n")) {
+			t.line("      %s", strings.TrimRight(line, "\n"))
+		}
+	}
 }
 
 // policy says which policies were asked, and what they forbid.

@@ -48,12 +48,23 @@ func (r *run) writePlan() error {
 		return fmt.Errorf("keeping the scenario: %w", err)
 	}
 	for _, name := range sortedKeys(r.Sources) {
-		to := filepath.Join(dir, filepath.Base(name))
+		to := filepath.Join(dir, keptAs(r.Scenario.File, name))
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return fmt.Errorf("keeping the scenario: %w", err)
+		}
 		if err := os.WriteFile(to, []byte(r.Scenario.Redact(string(r.Sources[name].Bytes))), 0o644); err != nil {
 			return fmt.Errorf("keeping the scenario: %w", err)
 		}
 	}
 	return nil
+}
+
+// keptAs is where in the record a file of the scenario is kept: as it lies below the scenario's folder, or by its name alone.
+func keptAs(scenario, name string) string {
+	if rel, err := filepath.Rel(filepath.Dir(scenario), name); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return filepath.Base(name)
 }
 
 // prepare checks everything that can be checked before the first request and brings up what the run needs. It returns
@@ -66,7 +77,7 @@ func (r *run) prepare() bool {
 		return false
 	}
 	steps := []func() bool{r.checkSecrets, r.checkReplays, r.checkOthers,
-		r.startLab, r.checkGenerators, r.checkHosts, r.checkTargets, r.checkFaults, r.sources.open, r.sources.preflight}
+		r.startLab, r.checkGenerators, r.checkHosts, r.reachCluster, r.checkTargets, r.checkCluster, r.checkFaults, r.sources.open, r.sources.preflight}
 	for _, step := range steps {
 		if r.ctx.Err() != nil || !step() {
 			return false
@@ -246,7 +257,7 @@ func (r *run) residue() []string {
 			out = append(out, s.Entry.Fault+" on "+s.Entry.Place.Name)
 		}
 	}
-	return append(out, r.residueOnHosts()...)
+	return slices.Concat(out, r.residueOnHosts(), r.residueInCluster())
 }
 
 // shut closes what listens. The lab, if there is one, goes with the process.
@@ -268,6 +279,7 @@ func Plan(ctx context.Context, o Options) *report.Plan {
 	for i := range p.Targets {
 		resolvePlan(ctx, o, p, &p.Targets[i])
 	}
+	planManifests(ctx, o, p)
 	planGenerators(ctx, o, p)
 	if h := faults.Halted(o.Halts...); h != nil {
 		p.Warnings = append(p.Warnings, "Game days are "+h.Error()+".")
@@ -288,6 +300,9 @@ func resolvePlan(ctx context.Context, o Options, p *report.Plan, t *report.Targe
 	}
 	for _, place := range places {
 		t.Places = append(t.Places, place.Describe())
+		if c := place.Where().Cluster; c != nil {
+			p.Cluster = clusterText(faults.Access{Kubeconfig: o.Scenario.Kubernetes.Kubeconfig, Context: c.Context})
+		}
 		previews(o.Scenario, p, t.Name, place.Where())
 	}
 }

@@ -106,7 +106,10 @@ type run struct {
 	enforced  map[*guard.Client]bool
 
 	// over says that the phases have ended, so that what opens from now on ends nothing any more.
-	over    atomic.Bool
+	over atomic.Bool
+	// intoCluster says that something was to be put into the cluster.
+	intoCluster atomic.Bool
+
 	unknown error // why the series of a replay is not known
 	// ctx ends when the run must unwind; its cause is an *endError.
 	ctx    context.Context

@@ -10,6 +10,9 @@ import (
 // amounts checks how much is touched at once: by the fault on all its sides, and together with the other faults of the run
 // that stand at the same time. A place that two faults touch is one place.
 func (c *check) amounts() {
+	if c.Anywhere { // said already
+		return
+	}
 	c.count()
 	c.share()
 }

@@ -35,6 +35,9 @@ type Request struct {
 	Paths     []string       `json:"paths,omitempty"`
 	Nodes     []string       `json:"nodes,omitempty"` // names of the node or host
 	Claims
+	// Anywhere says that nobody knows beforehand what the fault touches, as of one that says by itself where it lands. What a rule
+	// would have to know of that is a violation.
+	Anywhere bool `json:"anywhere,omitempty"`
 	// Unresolved says that the places are not known yet, as in a plan of a lab: what is not known is no violation then.
 	// Otherwise it is, where a rule needs it.
 	Unresolved bool `json:"unresolved,omitempty"`
@@ -127,6 +130,7 @@ func (p *Policy) Check(r Request, now time.Time) []Violation {
 	}
 	c.kinds()
 	c.labels()
+	c.anywhere()
 	c.processes()
 	c.places()
 	c.amounts()
@@ -204,6 +208,20 @@ func (c *check) labels() {
 		case got != want:
 			c.forbid(RuleLabels, "the target has the label %s = %q, and needs %q", key, got, want)
 		}
+	}
+}
+
+// anywhere refuses a fault that may touch what a rule protects, where nobody can tell whether it does.
+func (c *check) anywhere() {
+	if !c.Anywhere {
+		return
+	}
+	d := c.Deny
+	if len(d.Exe)+len(d.Command)+len(d.Units)+len(d.Networks)+len(d.Paths)+len(d.Nodes) > 0 {
+		c.forbid(RuleDeny, "a %s says by itself where it lands, so that nobody knows whether it touches what is denied", c.Kind)
+	}
+	if c.AtMost.Places > 0 || c.AtMost.Percent > 0 {
+		c.forbid(RuleAtMost, "a %s says by itself where it lands, so that nobody knows how much it touches", c.Kind)
 	}
 }
 

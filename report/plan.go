@@ -25,7 +25,9 @@ type Plan struct {
 	// Blast says how much the faults may touch: "2 of 4 nodes" of the lab, or "3 targets".
 	Blast   string       `json:"blast,omitempty"`
 	Targets []TargetPlan `json:"targets,omitempty"`
-	Faults  []FaultPlan  `json:"faults,omitempty"`
+	// Cluster says in which Kubernetes cluster faults land, and how it is reached; empty when none does.
+	Cluster string      `json:"cluster,omitempty"`
+	Faults  []FaultPlan `json:"faults,omitempty"`
 	// Expects are all expectations over SLIs: steady state, capacity, and those of faults.
 	Expects   []ExpectPlan   `json:"expects,omitempty"`
 	Alarms    []AlarmPlan    `json:"alarms,omitempty"`
@@ -43,6 +45,8 @@ type Plan struct {
 	Search *SearchPlan `json:"search,omitempty"`
 	// Regression is what the scenario says of comparing its runs; nil when it says nothing.
 	Regression *RegressionPlan `json:"regression,omitempty"`
+	// Manifests are what the faults would put into a Kubernetes cluster, as far as plan can tell.
+	Manifests []ManifestPlan `json:"manifests,omitempty"`
 	// Policy is set by plan, where there are policies.
 	Policy *PolicyPlan `json:"policy,omitempty"`
 }
@@ -127,6 +131,8 @@ type FaultPlan struct {
 	Between  bool     `json:"between,omitempty"` // the fault stands between two targets
 	Machine  bool     `json:"machine,omitempty"` // it works on the machine itself, which no lab takes along
 	Previews []string `json:"previews,omitempty"`
+	// Objects are the kinds of object that it is in a Kubernetes cluster: "NetworkChaos". Only plan knows them.
+	Objects []string `json:"objects,omitempty"`
 	// At is the planned instant since the run's start: exact for `at`, earliest for `after`.
 	At time.Duration `json:"at"`
 	// After and Wait are set when the fault begins a wait after another one has ended.
@@ -141,6 +147,17 @@ type FaultPlan struct {
 	RestartsWithin time.Duration `json:"restarts_within,omitempty"`
 	// SteadyWithin is the limit for the steady state to hold again after the fault is gone; 0 is the recovery phase's length.
 	SteadyWithin time.Duration `json:"steady_within,omitempty"`
+}
+
+// ManifestPlan is an object that a fault would put into a Kubernetes cluster.
+type ManifestPlan struct {
+	Fault  string `json:"fault"`
+	Place  string `json:"place"`
+	Object string `json:"object"` // its kind: "PodChaos"
+	YAML   string `json:"yaml"`
+	// Lapses says that the cluster lifts the fault by itself when its duration is over.
+	Lapses bool   `json:"lapses,omitempty"`
+	Note   string `json:"note,omitempty"`
 }
 
 // ExpectPart says which span an expectation is judged over.

@@ -113,7 +113,7 @@ func (d *decoding) apart(out *Fault, at hcl.Range) {
 	}
 	if len(in) == 1 {
 		d.errorf(at, "Between a cluster and elsewhere", "Target %q is in the cluster and the other one is not. Cut one side by the addresses of the "+
-			"other: target = target.%s, with hosts = [\"…\"].", in[0], in[0])
+			"other: target = target.%s, with to = [\"…\"].", in[0], in[0])
 	}
 }
 

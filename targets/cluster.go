@@ -13,6 +13,7 @@ import (
 	"gameday/faults"
 	"gameday/faults/cluster"
 	"gameday/faults/find"
+	"gameday/faults/guard"
 )
 
 // InCluster is a selector of places in a Kubernetes cluster.
@@ -22,6 +23,8 @@ type InCluster interface {
 	Block() any
 	// Reach sets how the cluster is reached. It is called once, before anything is found.
 	Reach(faults.Access)
+	// Known returns what is known of its places before anybody looks, for a policy to judge.
+	Known() *faults.Cluster
 	// query is what gameday-kubernetes is asked for the places.
 	query() cluster.Query
 }
@@ -91,6 +94,21 @@ func (i *Instance) Reach(a faults.Access) { i.access = a }
 
 // Reach sets how the cluster is reached.
 func (m *PhysicalMachines) Reach(a faults.Access) { m.access = a }
+
+// Known returns a pod without a name.
+func (p *Pods) Known() *faults.Cluster {
+	return &faults.Cluster{Access: p.access, Pod: &faults.Pod{Namespace: p.Namespace}, Labels: p.Labels}
+}
+
+// Known returns the instance.
+func (i *Instance) Known() *faults.Cluster {
+	return &faults.Cluster{Access: i.access, Instance: i.query().Instance}
+}
+
+// Known returns the machine, perhaps without a name.
+func (m *PhysicalMachines) Known() *faults.Cluster {
+	return &faults.Cluster{Access: m.access, Machine: &faults.PhysicalMachine{Namespace: m.Namespace, Name: m.Name, Address: m.Address}, Labels: m.Labels}
+}
 
 func (p *Pods) query() cluster.Query {
 	return cluster.Query{Access: p.access, Pods: &p.Pods}
@@ -298,6 +316,16 @@ func (m *Machine) inCluster(ctx context.Context, q cluster.Query) (find.Result, 
 		}
 	}
 	return r, nil
+}
+
+// Unasked is the cluster itself as a place, without asking whether it is there: for somebody who only looks.
+func Unasked(a faults.Access) Place {
+	text := "the cluster of the current context"
+	if a.Context != "" {
+		text = "the cluster of context " + a.Context
+	}
+	return &localPlace{Place: faults.Place{Name: ClusterPlace, Cluster: &faults.Cluster{Access: a}}, text: text,
+		stand: func(context.Context) (*guard.Client, error) { return nil, errNoCluster }}
 }
 
 // ClusterPlace is the name of the cluster itself as a place.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"gameday/faults"
-	"gameday/faults/kinds"
 	"gameday/targets/lab"
 )
 
@@ -123,7 +122,7 @@ func revertLab(n *lab.Notice) (results []faults.RevertResult, clean bool, err er
 	defer again.Stop()
 	tried := map[string]bool{}
 	for end := time.Now().Add(dyingLimit); ; {
-		more, err := faults.RevertOrphans(faults.WithLabGone(context.Background()), ledger, kinds.All(), func(e faults.Entry) bool { return !tried[e.ID] })
+		more, err := faults.RevertOrphans(faults.WithLabGone(context.Background()), ledger, allKinds(), func(e faults.Entry) bool { return !tried[e.ID] })
 		if err != nil {
 			return results, false, err
 		}

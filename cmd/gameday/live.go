@@ -15,7 +15,6 @@ import (
 	"gameday/faults"
 	"gameday/faults/find"
 	"gameday/faults/guard"
-	"gameday/faults/kinds"
 	"gameday/report"
 	"gameday/responders"
 )
@@ -129,7 +128,7 @@ func (a *app) guardCmd() *cobra.Command {
 		Hidden:             true,
 		DisableFlagParsing: true,
 		RunE: func(_ *cobra.Command, args []string) error {
-			p := guard.Program{Kinds: kinds.All(), Find: find.Answer}
+			p := guard.Program{Kinds: allKinds(), Find: find.Answer}
 			if code := p.Main(args, os.Stdin, os.Stdout, os.Stderr); code != 0 {
 				return &codeError{code: code}
 			}

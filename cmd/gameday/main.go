@@ -58,6 +58,7 @@ func usage(format string, args ...any) error {
 
 // run carries out one command line and returns the exit code.
 func run(args []string) int {
+	defer closeLooks()
 	err := root(os.Stdout, os.Stderr).execute(args)
 	if err == nil {
 		return 0

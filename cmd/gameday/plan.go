@@ -15,6 +15,7 @@ import (
 func (a *app) planCmd() *cobra.Command {
 	l, f := &loading{}, &fence{}
 	var asJSON bool
+	var manifests string
 	var seed int64
 	var at string
 	c := &cobra.Command{
@@ -49,6 +50,9 @@ func (a *app) planCmd() *cobra.Command {
 			} else {
 				err = conductor.WritePlan(a.out, p)
 			}
+			if err == nil && manifests != "" {
+				err = a.writeManifests(manifests, p.Manifests)
+			}
 			if err == nil && p.Policy != nil && len(p.Policy.Violations) > 0 {
 				err = usage("the policy forbids this run (%d violations)", len(p.Policy.Violations))
 			}
@@ -67,5 +71,6 @@ func (a *app) planCmd() *cobra.Command {
 	c.Flags().StringVar(&at, "at", "", "ask the policies about a run that begins then, as 2026-12-21T10:00:00Z (default: now)")
 	c.Flags().Int64Var(&seed, "seed", 0, "decides which places a pick takes, and what arrivals come by chance (default made of the scenario's name)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
+	c.Flags().StringVar(&manifests, "manifests", "", "write what the faults would put into a Kubernetes cluster to this folder, one file each")
 	return c
 }

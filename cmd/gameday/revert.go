@@ -12,13 +12,13 @@ import (
 
 	"gameday/audit"
 	"gameday/faults"
-	"gameday/faults/kinds"
 )
 
 func (a *app) revertCmd() *cobra.Command {
 	var quiet bool
 	var on []string
 	f := &hostFlags{}
+	inCluster, l := false, liftFlags{}
 	c := &cobra.Command{
 		Use:   "revert",
 		Short: "Revert faults that a killed run left standing",
@@ -26,9 +26,18 @@ func (a *app) revertCmd() *cobra.Command {
 			"alone. It works from the ledger alone, and may be repeated; what a lab left that was killed as a whole is in the lab's own ledger,\n" +
 			"which is found. Exits 0 when nothing is left, 5 when something is.\n\n" +
 			"`gameday install-guard` has it run by itself. With --host it does the same on a machine that is reached by SSH, from the ledger\n" +
-			"over there.",
+			"over there. With --kubernetes it lifts what has gameday's labels in a cluster, whatever any ledger says, and tells what became of each\n" +
+			"object; those of runs in progress on this machine are left alone, and others can be told apart with --run.",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			switch {
+			case inCluster && len(on) > 0:
+				return usage("--kubernetes and --host are two places; say one at a time")
+			case inCluster:
+				return a.lift(l, quiet)
+			case l != liftFlags{}:
+				return usage("--kubeconfig, --context, --run and --force go with --kubernetes")
+			}
 			if len(on) > 0 {
 				return a.revertOnHosts(f.settings(on), quiet)
 			}
@@ -41,6 +50,11 @@ func (a *app) revertCmd() *cobra.Command {
 	}
 	c.Flags().StringArrayVar(&on, "host", nil, "revert on this machine, as one writes it after ssh; may be repeated")
 	f.flags(c)
+	c.Flags().BoolVar(&inCluster, "kubernetes", false, "lift what has gameday's labels in a Kubernetes cluster")
+	c.Flags().StringVar(&l.Kubeconfig, "kubeconfig", "", "with --kubernetes: file that says how the cluster is reached (default: as kubectl)")
+	c.Flags().StringVar(&l.Context, "context", "", "with --kubernetes: context of that file (default: its current one)")
+	c.Flags().StringVar(&l.run, "run", "", "with --kubernetes: only what this run left (default: all runs)")
+	c.Flags().BoolVar(&l.force, "force", false, "with --kubernetes: take the finalizers off what hangs; whatever Chaos Mesh did not undo stays")
 	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing when there is nothing to revert")
 	return c
 }
@@ -87,7 +101,7 @@ func (a *app) clean(ledger *faults.Ledger, heal, onlyLabs bool) error {
 
 // revertAll reverts every orphan in a ledger, and those of labs that are gone, and says what became of each.
 func (a *app) revertAll(ledger *faults.Ledger, quiet bool) error {
-	results, err := faults.RevertOrphans(context.Background(), ledger, kinds.All(), nil)
+	results, err := faults.RevertOrphans(context.Background(), ledger, allKinds(), nil)
 	if err != nil {
 		return &codeError{code: exitResidue, err: err}
 	}
@@ -149,6 +163,16 @@ func orphanLines(results []faults.RevertResult) []audit.Line {
 
 // naming returns "cut (network_partition) on web, of run old".
 func naming(e faults.Entry) string {
+	if c := e.Place.Cluster; c != nil {
+		where := "in the cluster"
+		if c.Pod != nil {
+			where = fmt.Sprintf("pod %s/%s", c.Pod.Namespace, c.Pod.Name)
+		}
+		if c.Context != "" {
+			where += ", context " + c.Context
+		}
+		return fmt.Sprintf("%s (%s) on %s (%s), of run %s", e.Fault, e.Kind, e.Place.Name, where, e.Run)
+	}
 	if e.Place.Host != "" {
 		return fmt.Sprintf("%s (%s) on %s (host %s), of run %s", e.Fault, e.Kind, e.Place.Name, e.Place.Host, e.Run)
 	}
@@ -156,5 +180,5 @@ func naming(e faults.Entry) string {
 }
 
 func reversible(kind string) bool {
-	return slices.ContainsFunc(kinds.All(), func(k faults.Kind) bool { return k.Name == kind && k.Reversible })
+	return slices.ContainsFunc(allKinds(), func(k faults.Kind) bool { return k.Name == kind && k.Reversible })
 }

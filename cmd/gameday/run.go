@@ -24,10 +24,10 @@ import (
 	"gameday/conductor/screen"
 	"gameday/faults"
 	"gameday/faults/guard"
-	"gameday/faults/kinds"
 	"gameday/report"
 	"gameday/scenarios"
 	"gameday/targets"
+	near "gameday/targets/cluster"
 	"gameday/targets/hosts"
 	"gameday/targets/lab"
 )
@@ -222,7 +222,7 @@ func (a *app) conduct(f *runFlags, ad *admission, file *scenarios.File, s *scena
 	}
 	o := conductor.Options{
 		Scenario: s, Sources: file.Sources, Dir: dir, Run: runID(dir), Version: versionText(), Seed: f.seed,
-		Generator: engine(), Machine: machine, Lab: inside, Ledger: ledger, Kinds: kinds.All(),
+		Generator: engine(), Machine: machine, Lab: inside, Ledger: ledger, Kinds: allKinds(),
 		Policies: ad.policies, ApprovedBy: f.approvedBy, Halts: ad.halts, Audit: ad.log,
 	}
 	if f.search != nil {
@@ -234,6 +234,7 @@ func (a *app) conduct(f *runFlags, ad *admission, file *scenarios.File, s *scena
 	if err := ad.begin(a, o); err != nil {
 		return err
 	}
+	closeLooks() // the run has one of its own
 	defer a.list(ad, o)()
 	stop := make(chan report.Stop, 1)
 	o.Stop = stop
@@ -321,7 +322,7 @@ func openLedger(dir string, inLab bool) (*faults.Ledger, error) {
 func machine(ledger *faults.Ledger, inside *lab.Client, halt string) (*targets.Machine, func()) {
 	var mu sync.Mutex
 	var client *guard.Client
-	m := &targets.Machine{Own: ownProcess, Hosts: &hosts.Pool{}}
+	m := &targets.Machine{Own: ownProcess, Hosts: &hosts.Pool{}, Cluster: &near.Program{Ledger: ledger.Dir(), Halt: halt}}
 	if inside != nil {
 		m.Lab = inside.Client
 	}
@@ -345,6 +346,7 @@ func machine(ledger *faults.Ledger, inside *lab.Client, halt string) (*targets.M
 		defer mu.Unlock()
 		// What they leave stands in the ledgers, which are read after this.
 		_ = m.Hosts.Close(context.Background())
+		_ = m.Cluster.Close(context.Background())
 		if client != nil {
 			_ = client.Close(context.Background())
 		}

@@ -53,6 +53,7 @@ func catalogue() scenarios.Catalogue {
 		CheckScript: func(s loadgen.Spec) []loadgen.Problem {
 			return engine.Check(context.Background(), s)
 		},
+		CheckInCluster: checkInCluster,
 	}
 }
 

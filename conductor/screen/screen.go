@@ -132,6 +132,10 @@ func (s *Screen) hidden(e report.Event) bool {
 	switch e.Kind {
 	case report.Injecting, report.Injected, report.InjectFailed, report.Lapsed, report.Reverting, report.Reverted, report.Recovered:
 		return true // but not RevertFailed: what may be left standing is told whoever plays
+	case report.PreflightFound:
+		var f report.Found
+		decode(e, &f)
+		return !f.Blocks && strings.HasPrefix(f.What, "kubernetes") // it speaks of what is to be hit
 	case report.Noted:
 		var n report.Note
 		decode(e, &n)

@@ -114,6 +114,7 @@ func story() []report.Event {
 		event(128*s, report.AbortSeen, report.Abort{Name: "storm", When: "sli.error_ratio > 0.6", Held: 10 * s}),
 		event(129*s, report.StopAsked, report.Stop{By: "signal interrupt"}),
 		event(130*s, report.RevertFailed, stuck),
+		event(131*s, report.PreflightFound, report.Found{What: "kubernetes: pod disruption budget", Summary: "fault crash leaves 1 of 2 pods"}),
 		event(220*s, report.PhaseStarted, report.PhaseChange{Phase: report.Recovery}),
 		event(280*s, report.RunEnded, report.Ended{Reason: report.EndStopped, Error: "enough"}),
 	}

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -37,6 +39,7 @@ func Question(k faults.Kind, r InjectRequest, host string) (policy.Request, erro
 	if q.Duration <= 0 && k.Reversible {
 		q.Duration = r.Deadline
 	}
+	q.Anywhere = k.Needs == faults.NeedCluster
 	j := judged{Request: &q, here: r.Place.Host}
 	if host == "" {
 		j.here = "" // whoever asks stands on this machine, whatever the place does
@@ -61,6 +64,50 @@ func Question(k faults.Kind, r InjectRequest, host string) (policy.Request, erro
 	return q, nil
 }
 
+// ClusterNames are the names by which a policy knows what is in a cluster: the cluster, its namespace, the thing itself, its node
+// and its labels. "kubernetes:stage", "kubernetes:stage/shop", "kubernetes:stage/shop/web-1", "label:app=web".
+func ClusterNames(c *faults.Cluster) []string {
+	base := "kubernetes:" + c.Context
+	names := []string{base}
+	within := func(namespace, name string) {
+		names = append(names, base+"/"+namespace)
+		if name != "" {
+			names = append(names, base+"/"+namespace+"/"+name)
+		}
+	}
+	switch {
+	case c.Pod != nil:
+		within(c.Pod.Namespace, c.Pod.Name)
+		names = append(names, c.Pod.Name, c.Pod.Node)
+	case c.Machine != nil:
+		within(c.Machine.Namespace, c.Machine.Name)
+		names = append(names, c.Machine.Name, hostOfURL(c.Machine.Address))
+	case c.Instance != nil:
+		within(c.Instance.Namespace, "")
+		switch i := c.Instance; {
+		case i.AWS != nil:
+			names = append(names, i.AWS.Instance)
+		case i.GCP != nil:
+			names = append(names, i.GCP.Instance)
+		case i.Azure != nil:
+			names = append(names, i.Azure.VM)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.Labels)) {
+		names = append(names, "label:"+key+"="+c.Labels[key])
+	}
+	return slices.DeleteFunc(names, func(n string) bool { return n == "" })
+}
+
+// hostOfURL returns the host in the address of a chaosd.
+func hostOfURL(address string) string {
+	at, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return at.Hostname()
+}
+
 // judged gathers what a policy is asked about. Here is the Host of places on this machine, whose processes can be seen.
 type judged struct {
 	*policy.Request
@@ -74,6 +121,14 @@ func (j judged) add(p faults.Peer) {
 	}
 	if p.Node != nil {
 		j.node(p.Node.Name)
+	}
+	if p.Cluster != nil {
+		for _, name := range ClusterNames(p.Cluster) {
+			j.node(name)
+		}
+		if p.Cluster.Pod != nil || p.Cluster.Machine != nil { // there are processes, and nobody here sees which
+			j.Processes = append(j.Processes, policy.Process{})
+		}
 	}
 	j.node(p.Host)
 	j.node(HostPart(p.Host))

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"gameday/audit"
+	"gameday/faults"
+	"gameday/faults/cluster"
+	"gameday/faults/kinds"
+	"gameday/report"
+	near "gameday/targets/cluster"
+)
+
+const (
+	// checkLimit bounds what is asked of gameday-kubernetes without a cluster.
+	checkLimit = 30 * time.Second
+	// liftLimit bounds lifting what is left in a cluster: the faults are undone on every node first.
+	liftLimit = 3 * time.Minute
+)
+
+// looks is the program that speaks to clusters for whoever only looks. It is started when it is first needed, and closed by closeLooks.
+var looks near.Program
+
+// closeLooks ends it; it is started again when it is needed again.
+func closeLooks() { _ = looks.Close(context.Background()) } // it holds nothing
+
+// allKinds are the fault kinds of this build, with a way to revert them in clusters.
+func allKinds() []faults.Kind { return near.Kinds(kinds.All()) }
+
+// checkInCluster asks what of some faults cannot be done in a cluster.
+func checkInCluster(access faults.Access, all []cluster.Fault) ([]cluster.Mistake, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), checkLimit)
+	defer cancel()
+	return looks.Validate(ctx, access, all)
+}
+
+// writeManifests writes what a plan puts into the cluster, one file each, and says which files of the folder it did not write.
+func (a *app) writeManifests(dir string, all []report.ManifestPlan) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return usage("writing the manifests: %w", err)
+	}
+	written := map[string]bool{}
+	for _, m := range all {
+		base := folderName(m.Fault + "-" + m.Place)
+		name := base + ".yaml"
+		for n := 2; written[name]; n++ {
+			name = fmt.Sprintf("%s-%d.yaml", base, n)
+		}
+		written[name] = true
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.TrimRight(m.YAML, "\n")+"\n"), 0o644); err != nil {
+			return usage("writing the manifests: %w", err)
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return usage("writing the manifests: %w", err)
+	}
+	var others []string
+	for _, e := range entries {
+		if !written[e.Name()] && strings.HasSuffix(e.Name(), ".yaml") {
+			others = append(others, e.Name())
+		}
+	}
+	if a.say("%d manifest(s) written to %s", len(written), dir); len(others) > 0 {
+		a.say("%s in %s are none of this plan's, and were left", strings.Join(others, ", "), dir)
+	}
+	return nil
+}
+
+// liftFlags say what `gameday revert --kubernetes` lifts, and where.
+type liftFlags struct {
+	faults.Access
+	run   string
+	force bool
+}
+
+// lift removes what gameday has left in a cluster, by its labels, and says what became of each object.
+func (a *app) lift(f liftFlags, quiet bool) error {
+	if f.Kubeconfig != "" {
+		paths := filepath.SplitList(f.Kubeconfig)
+		for i, p := range paths {
+			abs, err := filepath.Abs(p)
+			if err != nil {
+				return usage("--kubeconfig: %w", err)
+			}
+			paths[i] = abs
+		}
+		f.Kubeconfig = strings.Join(paths, string(filepath.ListSeparator))
+	}
+	ledger, err := machineLedger()
+	if err != nil {
+		return usage("%w", err)
+	}
+	held, err := heldIn(ledger)
+	if err != nil {
+		return &codeError{code: exitResidue, err: err}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), liftLimit)
+	defer cancel()
+	failed := func(err error) error {
+		return &codeError{code: exitResidue, err: fmt.Errorf("what is left in the cluster is not known: %w", err)}
+	}
+	objects, err := looks.Ours(ctx, f.Access, f.run)
+	if err != nil {
+		return failed(err)
+	}
+	for _, o := range objects {
+		if slices.Contains(held, o.ID) {
+			a.say("%s stands, and its guard lives: it is left alone", namingObject(o))
+		}
+	}
+	lifted, err := looks.Lift(ctx, f.Access, cluster.Lift{Run: f.run, Force: f.force, But: held})
+	if err != nil {
+		return failed(err)
+	}
+	left, gone := a.tellLifted(lifted)
+	closing, err := faults.RevertOrphans(ctx, ledger, allKinds(), func(e faults.Entry) bool { return slices.Contains(gone, e.ID) })
+	if err != nil {
+		return &codeError{code: exitResidue, err: err}
+	}
+	inLedger := a.tell(a.out, closing)
+	switch {
+	case left > 0:
+		advice := "; `--force` takes their finalizers off, and leaves whatever Chaos Mesh did not undo (docs/kubernetes.md)"
+		if f.force {
+			advice = ""
+		}
+		return &codeError{code: exitResidue, err: fmt.Errorf("%d of %d object(s) are left in the cluster; what stands in the way is said above%s", left, len(lifted), advice)}
+	case inLedger > 0:
+		return &codeError{code: exitResidue, err: errors.New("what stands in the way is said above, and `gameday revert` may be repeated")}
+	case len(lifted) == 0 && !quiet:
+		a.say("nothing of gameday's is left in the cluster that could be lifted")
+	}
+	return nil
+}
+
+// tellLifted says what became of objects, here and in the audit log. It counts those that are left, and returns the ids of the others.
+func (a *app) tellLifted(all []cluster.Lifted) (left int, gone []string) {
+	var lines []audit.Line
+	for _, l := range all {
+		line := audit.Line{What: audit.OrphanGone, ID: l.ID, Run: l.Run, Scenario: l.Scenario, Fault: l.Fault, Kind: l.Kind,
+			Place: l.Namespace + "/" + l.Name, Why: l.Note}
+		switch {
+		case !l.Gone:
+			left++
+			line.What, line.Why = audit.OrphanStands, l.Blocks
+			a.say("%s is left standing: %s", namingObject(l.Object), l.Blocks)
+		case l.Note != "":
+			fmt.Fprintf(a.out, "lifted %s: %s\n", namingObject(l.Object), l.Note)
+		default:
+			fmt.Fprintln(a.out, "lifted", namingObject(l.Object))
+		}
+		if l.Gone && l.ID != "" {
+			gone = append(gone, l.ID)
+		}
+		lines = append(lines, line)
+	}
+	a.auditOne(lines...)
+	return left, gone
+}
+
+// namingObject returns "cut (NetworkChaos shop/gameday-cut-4k2), of run old".
+func namingObject(o cluster.Object) string {
+	what := fmt.Sprintf("%s %s/%s", o.Kind, o.Namespace, o.Name)
+	if o.Fault != "" {
+		what = fmt.Sprintf("%s (%s)", o.Fault, what)
+	}
+	if o.Run != "" {
+		what += ", of run " + o.Run
+	}
+	return what
+}
+
+// heldIn returns the ids of the entries in a ledger whose guards live.
+func heldIn(ledger *faults.Ledger) ([]string, error) {
+	standing, err := ledger.Standing()
+	var out []string
+	for _, s := range standing {
+		if !s.Orphaned {
+			out = append(out, s.ID)
+		}
+	}
+	return out, err
+}

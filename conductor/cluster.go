@@ -1,0 +1,272 @@
+package conductor
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gameday/faults"
+	"gameday/faults/cluster"
+	"gameday/faults/guard"
+	"gameday/report"
+	"gameday/scenarios"
+	"gameday/targets"
+)
+
+const (
+	// clusterPoll is how often a cluster is asked whether pods are back: its API server serves others too.
+	clusterPoll = 500 * time.Millisecond
+	// clusterResolve bounds finding places in a cluster.
+	clusterResolve = 15 * time.Second
+	// clusterInject and clusterProof are how long at least a cluster's controllers may take to take up a fault, and to say that it is
+	// in place everywhere.
+	clusterInject, clusterProof = 15 * time.Second, 30 * time.Second
+	// clusterRevert is how much longer than elsewhere reverting may take: the fault is lifted on every node before its object goes.
+	clusterRevert = 45 * time.Second
+	// clusterLift bounds lifting what is left of a run at its end.
+	clusterLift = time.Minute
+)
+
+// inCluster reports whether a place is in a cluster.
+func inCluster(p targets.Place) bool { return p.Where().Cluster != nil }
+
+// patienceAt is patience for a fault at a place.
+func patienceAt(c faults.Config, p targets.Place) (inject, proof time.Duration) {
+	inject, proof = patience(c)
+	if inCluster(p) {
+		inject, proof = max(inject, clusterInject), max(proof, clusterProof)
+	}
+	return inject, proof
+}
+
+// reachCluster looks whether the cluster answers, and what game days have left or stand there. Those block nothing: what would be in
+// the way of this one is refused where it lands.
+func (r *run) reachCluster() bool {
+	if !r.Scenario.TouchesCluster() {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, askLimit)
+	defer cancel()
+	if _, err := r.Machine.Whole(ctx, r.Scenario.Kubernetes); err != nil {
+		r.found("kubernetes", true, err.Error(), "Nothing was touched.")
+		return false
+	}
+	objects, err := r.Machine.Cluster.Ours(ctx, r.Scenario.Kubernetes, "")
+	if err != nil {
+		r.found("kubernetes", false, "whether other game days stand there cannot be seen: "+err.Error(), "")
+		return true
+	}
+	byRun := map[string][]string{}
+	for _, o := range objects {
+		byRun[o.Run] = append(byRun[o.Run], fmt.Sprintf("%s (%s)", objectName(o), o.Stands))
+	}
+	for _, run := range sortedKeys(byRun) {
+		r.found("kubernetes", false, fmt.Sprintf("run %s has %s in the cluster: %s", run, counted(len(byRun[run]), "object"), strings.Join(byRun[run], ", ")),
+			fmt.Sprintf("If that game day is over, `gameday revert %s` lifts what it left.", kubernetesFlags(r.Scenario.Kubernetes, run)))
+	}
+	return true
+}
+
+// objectName returns "PodChaos shop/gameday-crash-7f of fault crash".
+func objectName(o cluster.Object) string {
+	name := fmt.Sprintf("%s %s/%s", o.Kind, o.Namespace, o.Name)
+	if o.Fault != "" {
+		name += " of fault " + o.Fault
+	}
+	return name
+}
+
+// clusterText says which cluster is meant: "context stage of /home/ops/.kube/config".
+func clusterText(a faults.Access) string {
+	text := "the current context"
+	if a.Context != "" {
+		text = "context " + a.Context
+	}
+	if a.Kubeconfig != "" {
+		return text + " of " + a.Kubeconfig
+	}
+	return text + ", as kubectl finds it"
+}
+
+// kubernetesFlags returns the flags with which `gameday revert` looks into the same cluster.
+func kubernetesFlags(a faults.Access, run string) string {
+	text := "--kubernetes"
+	for _, f := range []struct{ flag, value string }{{"--kubeconfig", a.Kubeconfig}, {"--context", a.Context}, {"--run", run}} {
+		if f.value != "" {
+			text += " " + f.flag + " " + f.value
+		}
+	}
+	return text
+}
+
+// checkCluster has the cluster looked at for what the faults need: whether Chaos Mesh is there, what may be done, what the targets can
+// bear.
+func (r *run) checkCluster() bool {
+	if !r.Scenario.TouchesCluster() {
+		return true
+	}
+	var ask cluster.Preflight
+	for i := range r.Scenario.Faults {
+		f := &r.Scenario.Faults[i]
+		if !r.Scenario.InCluster(f) {
+			continue
+		}
+		places, err := r.resolve(f)
+		for n := 0; err == nil && n < len(places); n++ {
+			var request guard.InjectRequest
+			if request, err = r.request(f, places[n], n); err == nil {
+				ask.Requests = append(ask.Requests, request)
+			}
+		}
+		if err != nil {
+			r.found("fault "+f.Name, true, err.Error(), "Nothing was touched.")
+			return false
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, askLimit)
+	defer cancel()
+	findings, err := r.Machine.Cluster.Preflight(ctx, r.Scenario.Kubernetes, ask)
+	if err != nil {
+		r.found("kubernetes", true, "what the cluster can bear cannot be told: "+err.Error(), "Nothing was touched.")
+		return false
+	}
+	ok := true
+	for _, f := range findings {
+		r.found("kubernetes: "+f.What, f.Blocks, f.Summary, f.Detail)
+		ok = ok && !f.Blocks
+	}
+	return ok
+}
+
+// residueInCluster lifts what has the run's label in the cluster, whatever the ledger says, and lists what stays. What stands in the
+// ledger is listed there, and its guard's to lift.
+func (r *run) residueInCluster() []string {
+	if !r.intoCluster.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), clusterLift)
+	defer cancel()
+	objects, err := r.Machine.Cluster.Ours(ctx, r.Scenario.Kubernetes, r.Run)
+	if err != nil {
+		r.rec.add(report.Noted, report.Note{Text: "whether the cluster has more of this run than the ledger says cannot be seen: " + err.Error()})
+		return nil
+	}
+	var listed []string
+	standing, err := r.Ledger.Standing()
+	for _, s := range standing {
+		listed = append(listed, s.ID)
+	}
+	objects = slices.DeleteFunc(objects, func(o cluster.Object) bool { return slices.Contains(listed, o.ID) })
+	if len(objects) == 0 || err != nil { // a ledger that cannot be read is residue already
+		return nil
+	}
+	lifted, err := r.Machine.Cluster.Lift(ctx, r.Scenario.Kubernetes, cluster.Lift{Run: r.Run, But: listed})
+	if err != nil {
+		var out []string
+		for _, o := range objects {
+			out = append(out, fmt.Sprintf("%s in the cluster, which could not be lifted: %v", objectName(o), err))
+		}
+		return out
+	}
+	var out []string
+	for _, l := range lifted {
+		if !l.Gone {
+			out = append(out, fmt.Sprintf("%s in the cluster: %s", objectName(l.Object), cmp.Or(l.Blocks, l.Stands)))
+			continue
+		}
+		r.rec.add(report.Noted, report.Note{Fault: l.Fault, Text: fmt.Sprintf("%s was left in the cluster and had the run's label: it was lifted", objectName(l.Object))})
+	}
+	return out
+}
+
+// planManifests adds to a plan what its faults would put into the cluster.
+func planManifests(ctx context.Context, o Options, p *report.Plan) {
+	var ask []guard.InjectRequest
+	for i := range o.Scenario.Faults {
+		f := &o.Scenario.Faults[i]
+		if !o.Scenario.InCluster(f) {
+			continue
+		}
+		for n, place := range o.lands(ctx, f) {
+			request, err := Options{Scenario: o.Scenario, Run: plannedRun}.bareRequest(f, place, n)
+			if err != nil {
+				p.Warnings = append(p.Warnings, err.Error()+".")
+				continue
+			}
+			ask = append(ask, request)
+		}
+	}
+	if len(ask) == 0 {
+		return
+	}
+	all, err := o.Machine.Cluster.Render(ctx, o.Scenario.Kubernetes, ask)
+	if err != nil {
+		p.Warnings = append(p.Warnings, "What would be put into the cluster cannot be told: "+err.Error()+".")
+		return
+	}
+	for _, m := range all {
+		p.Manifests = append(p.Manifests, report.ManifestPlan{Fault: m.Fault, Place: m.Place, Object: objectKind(m.YAML), YAML: m.YAML, Lapses: m.Lapses, Note: m.Note})
+	}
+	for i := range p.Faults {
+		lapses(&p.Faults[i], p, o.Scenario)
+	}
+}
+
+// plannedRun stands for the run's id in what is planned: each run has its own.
+const plannedRun = "planned"
+
+// lands returns the places of a fault in a cluster, or none when they cannot be told; the plan says so elsewhere. The cluster itself
+// needs nobody who answers.
+func (o Options) lands(ctx context.Context, f *scenarios.Fault) []targets.Place {
+	if f.Kind.Needs == faults.NeedCluster {
+		return []targets.Place{targets.Unasked(o.Scenario.Kubernetes)}
+	}
+	places, err := o.resolve(ctx, f)
+	if err != nil {
+		return nil
+	}
+	return places
+}
+
+// lapses says of a fault in the cluster how it goes away, and warns of one that goes only if somebody of ours is there.
+func lapses(plan *report.FaultPlan, p *report.Plan, s *scenarios.Scenario) {
+	all := true
+	for _, m := range p.Manifests {
+		if m.Fault != plan.Name {
+			continue
+		}
+		if !slices.Contains(plan.Objects, m.Object) {
+			plan.Objects = append(plan.Objects, m.Object)
+		}
+		all = all && m.Lapses
+		note := fmt.Sprintf("Fault %s: %s.", plan.Name, strings.TrimSuffix(m.Note, "."))
+		if m.Note != "" && !slices.Contains(p.Warnings, note) {
+			p.Warnings = append(p.Warnings, note)
+		}
+	}
+	switch {
+	case len(plan.Objects) == 0 || !plan.Reversible:
+	case all:
+		plan.Undoing = inClusterUndoing + "; without one, Chaos Mesh lifts it when its duration is over"
+	default:
+		plan.Undoing = inClusterUndoing + "; CANNOT LAPSE"
+		p.Warnings = append(p.Warnings, fmt.Sprintf("Fault %s cannot lapse: nothing in the cluster lifts it if gameday and its guard are both gone. `gameday revert %s` does.",
+			plan.Name, kubernetesFlags(s.Kubernetes, "")))
+	}
+}
+
+// inClusterUndoing is how a fault in a cluster goes away.
+const inClusterUndoing = "undone by guard, which deletes its object"
+
+// objectKind reads the kind of the object out of its YAML.
+func objectKind(yaml string) string {
+	for line := range strings.Lines(yaml) {
+		if kind, ok := strings.CutPrefix(line, "kind:"); ok {
+			return strings.Trim(strings.TrimSpace(kind), `"'`)
+		}
+	}
+	return "object"
+}

@@ -1,0 +1,101 @@
+package conductor
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"gameday/faults"
+	"gameday/report"
+	"gameday/targets"
+)
+
+// pod is a place in a pod; each life of its containers has an id of its own.
+func pod(name, uid, container string, ready bool) targets.Place {
+	return told{where: faults.Place{Name: name, Cluster: &faults.Cluster{
+		Pod: &faults.Pod{Namespace: "shop", Name: name, UID: uid, ContainerIDs: []string{container}, Ready: ready}}}}
+}
+
+// TestComeback tells a pod that came back from one that only looks like it.
+func TestComeback(t *testing.T) {
+	old := pod("web-1", "u1", "c1", true)
+	restarted, replaced := pod("web-1", "u1", "c2", true), pod("web-2", "u2", "c3", true)
+	if identity(old) != identity(pod("web-1", "u1", "c1", false)) {
+		t.Error("a pod that is not ready is taken for another")
+	}
+	for what, now := range map[string]targets.Place{"pod web-1 is ready again, with containers started anew": restarted,
+		"pod web-1 → web-2, which is ready": replaced} {
+		if identity(old) == identity(now) {
+			t.Errorf("%s: its identity is the old one", what)
+		}
+		if got := comeback(old.Where(), now.Where()); got != what {
+			t.Errorf("%q, want %q", got, what)
+		}
+	}
+	process := func(pid int) faults.Place { return faults.Place{Process: &faults.Process{PID: pid, Start: 1}} }
+	if got := comeback(process(4), process(7)); got != "pid 4 → 7" {
+		t.Errorf("%q", got)
+	}
+	if left := alive([]targets.Place{old, pod("web-3", "u3", "c4", false), told{where: process(4)}}); len(left) != 2 {
+		t.Errorf("%d of an old pod, one that is not ready and a process are alive, want 2", len(left))
+	}
+	// A container's id outlives its processes: by the place alone a restart could not be told.
+	box := func(pid int) targets.Place {
+		return told{where: faults.Place{Process: &faults.Process{PID: pid, Start: 1}, Node: &faults.Node{Container: "c"}}}
+	}
+	if identity(box(4)) == identity(box(7)) {
+		t.Error("a container that was restarted is taken for the old one")
+	}
+}
+
+func TestKeptAs(t *testing.T) {
+	for name, want := range map[string]string{"days/s.hcl": "s.hcl", "days/mesh/storm.yaml": "mesh/storm.yaml", "vars/prod.vars": "prod.vars",
+		"/etc/x.vars": "x.vars"} {
+		if got := keptAs("days/s.hcl", name); got != want {
+			t.Errorf("%s is kept as %s, want %s", name, got, want)
+		}
+	}
+}
+
+// TestPlanOfManifests compares what is printed of faults in a cluster, with their objects.
+func TestPlanOfManifests(t *testing.T) {
+	s, p := loadPlan(t, "testdata/cluster.hcl")
+	p.Targets[0].Places = []string{"pod shop/payments-7c9f-x2x4q on worker-1", "pod shop/payments-7c9f-b8k2m on worker-2"}
+	p.Manifests = []report.ManifestPlan{
+		{Fault: "crash", Place: "payments/1", Object: "PodChaos", YAML: "apiVersion: chaos-mesh.org/v1alpha1\nkind: PodChaos\nspec:\n  action: container-kill\n", Lapses: true},
+		{Fault: "crash", Place: "payments/2", Object: "PodChaos", YAML: "kind: PodChaos\n", Lapses: true},
+		{Fault: "cut", Place: "payments/1", Object: "NetworkChaos", YAML: "kind: NetworkChaos\nspec:\n  duration: 71s\n", Lapses: true},
+		{Fault: "cut", Place: "payments/1", Object: "DNSChaos", YAML: "kind: DNSChaos\n", Lapses: true},
+		{Fault: "cut", Place: "payments/2", Object: "NetworkChaos", YAML: "kind: NetworkChaos\n", Lapses: true},
+		{Fault: "slow", Place: "payments/1", Object: "StressChaos", YAML: "kind: StressChaos\n", Note: "nobody has measured what it costs."},
+	}
+	for i := range p.Faults {
+		lapses(&p.Faults[i], p, s)
+	}
+	var b bytes.Buffer
+	if err := WritePlan(&b, p); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "cluster.txt", b.Bytes())
+}
+
+func TestObjectKind(t *testing.T) {
+	for yaml, want := range map[string]string{"apiVersion: v1\nkind: PodChaos\n": "PodChaos", "kind: \"Schedule\"\nspec:\n  kind: no\n": "Schedule", "  kind: x\n": "object", "": "object"} {
+		if got := objectKind(yaml); got != want {
+			t.Errorf("%q is of kind %s, want %s", yaml, got, want)
+		}
+	}
+}
+
+// TestPlanWithoutProgram warns where what would be put into the cluster cannot be told, and plans the rest.
+func TestPlanWithoutProgram(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	s, _ := loadPlan(t, "testdata/cluster.hcl")
+	p := Plan(t.Context(), Options{Scenario: s, Machine: &targets.Machine{}})
+	if len(p.Faults) != 3 || len(p.Warnings) == 0 || !strings.Contains(strings.Join(p.Warnings, "\n"), "no cluster can be reached from here") {
+		t.Errorf("%d faults, warnings %q", len(p.Faults), p.Warnings)
+	}
+	if f := p.Faults[1]; !strings.HasPrefix(f.Undoing, "undone by guard, which deletes its object") || f.Machine {
+		t.Errorf("%+v", f)
+	}
+}
