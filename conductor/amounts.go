@@ -145,14 +145,17 @@ func (r *run) isBack(g *faultRun, was *asked) bool {
 // places resolves every fault now; those that cannot be resolved, or whose lab is not up, are left out.
 func (o Options) places(ctx context.Context) map[string][]targets.Place {
 	out := map[string][]targets.Place{}
+	quiet := silence{}
 	if o.Scenario.Lab != nil && (o.Machine == nil || o.Machine.Lab == nil) {
 		return out
 	}
 	for i := range o.Scenario.Faults {
 		f := &o.Scenario.Faults[i]
-		if places, err := o.resolve(ctx, f); err == nil {
-			out[f.Name] = places
-		}
+		quiet.ask(ctx, o.Scenario.InCluster(f), func(ctx context.Context) {
+			if places, err := o.resolve(ctx, f); err == nil {
+				out[f.Name] = places
+			}
+		})
 	}
 	return out
 }

@@ -14,6 +14,7 @@ import (
 	"gameday/report"
 	"gameday/scenarios"
 	"gameday/targets"
+	near "gameday/targets/cluster"
 )
 
 const (
@@ -21,6 +22,8 @@ const (
 	clusterPoll = 500 * time.Millisecond
 	// clusterResolve bounds finding places in a cluster.
 	clusterResolve = 15 * time.Second
+	// clusterLook is that for somebody who only looks.
+	clusterLook = 5 * time.Second
 	// clusterInject and clusterProof are how long at least a cluster's controllers may take to take up a fault, and to say that it is
 	// in place everywhere.
 	clusterInject, clusterProof = 15 * time.Second, 30 * time.Second
@@ -50,8 +53,8 @@ func (r *run) reachCluster() bool {
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, askLimit)
 	defer cancel()
-	if _, err := r.Machine.Whole(ctx, r.Scenario.Kubernetes); err != nil {
-		r.found("kubernetes", true, err.Error(), "Nothing was touched.")
+	if f := r.reaches(ctx); f != nil {
+		r.found("kubernetes: "+f.What, true, f.Summary, cmp.Or(f.Detail, "Nothing was touched."))
 		return false
 	}
 	objects, err := r.Machine.Cluster.Ours(ctx, r.Scenario.Kubernetes, "")
@@ -68,6 +71,31 @@ func (r *run) reachCluster() bool {
 			fmt.Sprintf("If that game day is over, `gameday revert %s` lifts what it left.", kubernetesFlags(r.Scenario.Kubernetes, run)))
 	}
 	return true
+}
+
+// reaches asks whether the cluster answers, and returns what it is when it does not.
+func (o Options) reaches(ctx context.Context) *cluster.Finding {
+	if o.Machine.Cluster == nil {
+		return &cluster.Finding{What: "cluster", Blocks: true, Summary: "no cluster can be reached from here"}
+	}
+	findings, err := o.Machine.Cluster.Preflight(ctx, o.Scenario.Kubernetes, cluster.Preflight{})
+	if err != nil {
+		return &cluster.Finding{What: "cluster", Blocks: true, Summary: err.Error()}
+	}
+	for _, f := range findings {
+		if f.Blocks {
+			return &f
+		}
+	}
+	return nil
+}
+
+// without returns the options of a run without a cluster: whatever is asked of one fails at once.
+func (o Options) without() Options {
+	m := *o.Machine
+	m.Cluster = nil
+	o.Machine = &m
+	return o
 }
 
 // objectName returns "PodChaos shop/gameday-crash-7f of fault crash".
@@ -183,7 +211,7 @@ func (r *run) residueInCluster() []string {
 }
 
 // planManifests adds to a plan what its faults would put into the cluster.
-func planManifests(ctx context.Context, o Options, p *report.Plan) {
+func planManifests(ctx context.Context, o Options, speaks *near.Program, p *report.Plan) {
 	var ask []guard.InjectRequest
 	for i := range o.Scenario.Faults {
 		f := &o.Scenario.Faults[i]
@@ -199,10 +227,10 @@ func planManifests(ctx context.Context, o Options, p *report.Plan) {
 			ask = append(ask, request)
 		}
 	}
-	if len(ask) == 0 {
+	if len(ask) == 0 || speaks == nil {
 		return
 	}
-	all, err := o.Machine.Cluster.Render(ctx, o.Scenario.Kubernetes, ask)
+	all, err := speaks.Render(ctx, o.Scenario.Kubernetes, ask)
 	if err != nil {
 		p.Warnings = append(p.Warnings, "What would be put into the cluster cannot be told: "+err.Error()+".")
 		return
@@ -217,6 +245,26 @@ func planManifests(ctx context.Context, o Options, p *report.Plan) {
 
 // plannedRun stands for the run's id in what is planned: each run has its own.
 const plannedRun = "planned"
+
+// silence bounds what is asked of clusters one thing after the other by somebody who only looks: a cluster that did not answer is not
+// asked again.
+type silence struct{ kept bool }
+
+// ask calls f with a limit where it asks a cluster, and reports whether it was called.
+func (s *silence) ask(ctx context.Context, asksCluster bool, f func(context.Context)) bool {
+	if !asksCluster {
+		f(ctx)
+		return true
+	}
+	if s.kept {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, clusterLook)
+	defer cancel()
+	f(ctx)
+	s.kept = ctx.Err() != nil
+	return true
+}
 
 // lands returns the places of a fault in a cluster, or none when they cannot be told; the plan says so elsewhere. The cluster itself
 // needs nobody who answers.

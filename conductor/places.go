@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 
+	"gameday/faults"
 	"gameday/targets"
 )
 
@@ -14,6 +15,7 @@ import (
 // for there may be passwords in them. Targets that select nothing now have no place. It touches nothing.
 func Touched(ctx context.Context, o Options) []string {
 	var out []string
+	quiet := silence{}
 	for i := range o.Scenario.Targets {
 		t := &o.Scenario.Targets[i]
 		if o.Scenario.Lab != nil {
@@ -22,12 +24,18 @@ func Touched(ctx context.Context, o Options) []string {
 			}
 			continue
 		}
-		places, err := o.target(t.Name).Places(ctx)
-		if err != nil {
-			continue // the plan says so, and at the injection it is an error
-		}
+		var places []targets.Place
+		_, asks := t.Selector.(targets.InCluster)
+		quiet.ask(ctx, asks, func(ctx context.Context) {
+			places, _ = o.target(t.Name).Places(ctx) // the plan says why not, and at the injection it is an error
+		})
 		for _, p := range places {
 			out = append(out, o.Scenario.Redact(identified(p, t.Selector)))
+		}
+	}
+	for _, f := range o.Scenario.Faults {
+		if f.Kind.Needs == faults.NeedCluster {
+			out = append(out, o.Scenario.Redact(fmt.Sprintf("%s: %s, where fault %s says", targets.ClusterPlace, clusterText(o.Scenario.Kubernetes), f.Name)))
 		}
 	}
 	return out

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"gameday/faults"
@@ -276,10 +277,19 @@ func Plan(ctx context.Context, o Options) *report.Plan {
 	if unknown != nil {
 		p.Warnings = append(p.Warnings, "A run would not begin, as what is to be replayed is not known: "+unknown.Error()+".")
 	}
+	speaks := o.Machine.Cluster
+	if o.Scenario.TouchesCluster() {
+		looking, cancel := context.WithTimeout(ctx, clusterResolve)
+		if f := o.reaches(looking); f != nil {
+			p.Warnings = append(p.Warnings, "What is in the cluster is not known: "+strings.TrimSuffix(f.Summary, ".")+".")
+			o = o.without()
+		}
+		cancel()
+	}
 	for i := range p.Targets {
 		resolvePlan(ctx, o, p, &p.Targets[i])
 	}
-	planManifests(ctx, o, p)
+	planManifests(ctx, o, speaks, p)
 	planGenerators(ctx, o, p)
 	if h := faults.Halted(o.Halts...); h != nil {
 		p.Warnings = append(p.Warnings, "Game days are "+h.Error()+".")
@@ -292,6 +302,9 @@ func resolvePlan(ctx context.Context, o Options, p *report.Plan, t *report.Targe
 	if o.Scenario.Lab != nil {
 		t.Pending = true
 		return
+	}
+	if _, in := o.Scenario.Target(t.Name).Selector.(targets.InCluster); in && o.Machine.Cluster == nil {
+		return // said already
 	}
 	places, err := o.target(t.Name).Places(ctx)
 	if err != nil {
