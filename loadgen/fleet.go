@@ -41,11 +41,18 @@ type Fleet struct {
 	Generator // sends from this machine
 	// There returns what sends from another machine.
 	There func(Node) Generator
+	// Muster has the runners of a packed stream with RunOn started, and returns what each of them sends by, one for each segment.
+	// They are gone when dismiss has returned.
+	Muster func(ctx context.Context, spec Spec) (all []Runner, dismiss func(), err error)
 }
 
 // Run sends the stream. Of several generators each sends a segment; they begin together, and their windows are merged. The
-// first that fails ends the stream: from then on what is sent is not what was asked for.
+// first that fails ends the stream: from then on what is sent is not what was asked for. Runners are many, and strangers' machines:
+// the stream goes on without one that is lost after it began, and its windows say so.
 func (f Fleet) Run(ctx context.Context, spec Spec, emit func(Window)) error {
+	if spec.RunOn != nil {
+		return f.runners(ctx, spec, emit)
+	}
 	if len(spec.Generators) == 0 {
 		return f.Generator.Run(ctx, spec, emit)
 	}
@@ -68,6 +75,37 @@ func (f Fleet) Run(ctx context.Context, spec Spec, emit func(Window)) error {
 		p.generator, p.spec.Files = f.Generator, nil // here files are where they are
 		if n := spec.Generators[i]; !n.IsHere() {
 			p.generator, p.spec.Files = f.There(n), spec.Files
+		}
+	}
+	return s.run(ctx)
+}
+
+// runners sends the stream by those that somebody else starts.
+func (f Fleet) runners(ctx context.Context, spec Spec, emit func(Window)) error {
+	p, ok := f.Generator.(Packer)
+	if !ok || f.Muster == nil {
+		return fmt.Errorf("running traffic %q: no runners can be started for it here", spec.Stream)
+	}
+	spec, err := p.Pack(ctx, spec)
+	if err != nil {
+		return err
+	}
+	all, dismiss, err := f.Muster(ctx, spec)
+	if err != nil {
+		return err
+	}
+	defer dismiss()
+	s := newSeveral(spec, emit)
+	s.goOn = true
+	for i, r := range all {
+		p, err := s.part(i, r.Name)
+		if err != nil {
+			return err
+		}
+		p.generator, p.spec.RunOn, p.spec.Segment = r, nil, Segment{Index: i, Of: len(all)}
+		p.spec.Sharing = 1 // a pod is a machine of its own
+		if spec.RunOn.Kind == Processes {
+			p.spec.Sharing = max(1, spec.Sharing) * len(all)
 		}
 	}
 	return s.run(ctx)

@@ -27,6 +27,8 @@ type Spec struct {
 	// sends. Rate and MaxVUs are the whole stream's all the same.
 	Generators []Node  `json:"-"`
 	Segment    Segment `json:"segment,omitzero"`
+	// RunOn says who starts the runners that share the stream, instead of Generators; nil is nobody.
+	RunOn *RunOn `json:"-"`
 	// Idle makes the stream begin at a multiple of 0, instead of 1: it is ready, and sends nothing until a command.
 	Idle bool `json:"idle,omitempty"`
 	// Poisson makes arrivals come by chance instead of evenly; see Arrivals.

@@ -75,6 +75,10 @@ func (r *Reader) written(data []byte) (w Window, ok bool) {
 	if !s.bad && s.has(`,"generators":[`) {
 		w.Generators = r.generators(&s)
 	}
+	if !s.bad && s.has(`,"missing":[`) {
+		w.Missing = r.names(&s)
+		w.Of = int(s.duration(`,"of":`))
+	}
 	s.skip(`}`)
 	return w, !s.bad && len(s.rest) == 0
 }
@@ -87,6 +91,19 @@ func (r *Reader) generators(s *scan) []NamedLoad {
 		name := r.stream(s.text())
 		out = append(out, NamedLoad{Name: name, Load: s.load(`,`)})
 		s.skip(`}`)
+		if !s.has(`,`) {
+			break
+		}
+	}
+	s.skip(`]`)
+	return out
+}
+
+// names reads the names of generators, of which there is one at least, to the end of their list.
+func (r *Reader) names(s *scan) []string {
+	out := make([]string, 0, 1)
+	for !s.bad {
+		out = append(out, r.stream(s.text()))
 		if !s.has(`,`) {
 			break
 		}

@@ -25,6 +25,7 @@ const (
 type several struct {
 	spec  Spec
 	parts []*part
+	goOn  bool // without those that are lost once the stream has begun
 	news  chan news
 	seconds
 
@@ -44,7 +45,8 @@ type part struct {
 	begin     chan time.Time
 
 	prepared, ready, ended bool
-	failed                 bool // it ended, and still owes what it should send
+	failed                 bool      // it ended, and still owes what it should send
+	last                   time.Time // end of the last second that it told of
 }
 
 // news is one thing that a part has to say.
@@ -163,13 +165,14 @@ func (s *several) stop() {
 		return
 	}
 	s.stopped = true
+	s.over = time.Now()
 	for _, p := range s.parts {
 		close(p.commands)
 	}
 }
 
 // lose takes note of a part's end. Scripts with executors of their own may end one after the other; any other end before the
-// stop makes what is sent less than what was asked for, and ends the stream.
+// stop makes what is sent less than what was asked for, and ends the stream, or is said of each second from then on.
 func (s *several) lose(ctx context.Context, p *part, err error) {
 	ended := errors.Is(err, ErrEnded)
 	if err == nil || (ended && s.spec.KeepExecutors) {
@@ -179,16 +182,44 @@ func (s *several) lose(ctx context.Context, p *part, err error) {
 		return
 	}
 	err = fmt.Errorf("generator %s: %w", p.name, err)
+	if s.goOn && !ended && ctx.Err() == nil && s.without(p, err) {
+		return
+	}
 	if s.result == nil || errors.Is(s.result, ErrEnded) && !ended {
 		s.result = err
 	}
 	if !s.stopped && ctx.Err() == nil {
 		p.failed = true
-		if s.spec.Log != nil {
-			s.spec.Log("warning", err.Error()+"; the other generators stop, because what they send is not what was asked for")
-		}
+		s.say(err.Error() + "; the other generators stop, because what they send is not what was asked for")
 	}
 	s.stop()
+}
+
+// without goes on without a part that is lost, as long as there are others and the stream has begun.
+func (s *several) without(p *part, err error) bool {
+	switch {
+	case s.start.IsZero():
+		return false
+	case s.stopped:
+		s.say(fmt.Sprintf("%s; what it did last is not known", err))
+		return true
+	case !s.some(func(p *part) bool { return !p.ended }):
+		return false
+	}
+	p.failed = true
+	since := p.last
+	if since.IsZero() {
+		since = s.start
+	}
+	s.say(fmt.Sprintf("%s. From %s on nothing is known of its share, 1/%d of the traffic: less was sent than was asked for, and what is "+
+		"measured is of the others alone", err, since.Format(time.TimeOnly), len(s.parts)))
+	return true
+}
+
+func (s *several) say(warning string) {
+	if s.spec.Log != nil {
+		s.spec.Log("warning", warning)
+	}
 }
 
 // seconds merges what the parts did in each second.
@@ -196,6 +227,7 @@ type seconds struct {
 	emit  func(Window)
 	parts []*part
 	first time.Time // of the oldest second that was not emitted; like all of them by the monotonic clock too
+	over  time.Time // when all were told to stop; zero before
 	cells []*second
 }
 
@@ -210,6 +242,9 @@ type second struct {
 // for what was due then: that is counted.
 func (s *seconds) add(from int, w Window, now time.Time) {
 	w.Generators = []NamedLoad{{Name: s.parts[from].name, Load: w.Generator}}
+	if end := w.Start.Add(time.Second); end.After(s.parts[from].last) {
+		s.parts[from].last = end
+	}
 	i := int(w.Start.Sub(s.first).Round(time.Second) / time.Second)
 	if i < 0 {
 		w.Due = 0
@@ -247,20 +282,23 @@ func (s *seconds) flush(now time.Time) {
 	for len(s.cells) > 0 {
 		c := s.cells[0]
 		late := now.After(c.Start.Add(time.Second+partPatience)) && now.After(c.told.Add(partTogether))
-		told, missing := 0, 0
+		told, missing := 0, []string(nil)
 		for i, p := range s.parts {
 			switch {
 			case c.from[i]:
 				told++
 			case p.failed || !p.ended:
-				missing++
+				missing = append(missing, p.name)
 				if !p.ended && !late {
 					return
 				}
 			}
 		}
 		if told > 0 { // those that do not tell owe as much as the others: segments are equal
-			c.Due += uint64(float64(c.Due) * float64(missing) / float64(told))
+			c.Due += uint64(float64(c.Due) * float64(len(missing)) / float64(told))
+		}
+		if len(missing) > 0 && (s.over.IsZero() || c.Start.Before(s.over)) { // after a stop nobody need tell of anything
+			c.Missing, c.Of = slices.Sorted(slices.Values(missing)), len(s.parts)
 		}
 		s.cells, s.first = s.cells[1:], s.first.Add(time.Second)
 		if told > 0 || c.Stream != "" { // else nothing is known of it

@@ -16,6 +16,7 @@ import (
 type paced struct {
 	prepare time.Duration           // until it could begin
 	dies    time.Duration           // after its first instant; 0 is never
+	refuses error                   // instead of beginning
 	lag     func(int) time.Duration // how much later than usual the window of a second comes
 
 	mu       sync.Mutex
@@ -27,6 +28,9 @@ func (g *paced) Check(context.Context, Spec) []Problem { return nil }
 
 func (g *paced) Run(ctx context.Context, spec Spec, emit func(Window)) error {
 	time.Sleep(g.prepare)
+	if g.refuses != nil {
+		return g.refuses
+	}
 	spec.Prepared()
 	var start time.Time
 	select {
@@ -99,6 +103,8 @@ type fleet struct {
 	notes    []string
 	ready    chan struct{}
 	result   chan error
+
+	dismissed bool // the runners are
 }
 
 func begin(t *testing.T, spec Spec, generators ...*paced) *fleet {
@@ -113,6 +119,15 @@ func begin(t *testing.T, spec Spec, generators ...*paced) *fleet {
 		spec.Generators = append(spec.Generators, Node{SSH: name})
 	}
 	fl := Fleet{Generator: packing{}, There: func(n Node) Generator { return there[n.SSH] }}
+	if spec.RunOn != nil {
+		spec.Generators = nil
+		fl.Muster = func(context.Context, Spec) (all []Runner, dismiss func(), err error) {
+			for i, g := range generators {
+				all = append(all, Runner{Name: RunnerName(i), Generator: g})
+			}
+			return all, func() { f.dismissed = true }, nil
+		}
+	}
 	go func() {
 		f.result <- fl.Run(t.Context(), spec, func(w Window) {
 			f.windows, f.when = append(f.windows, w), append(f.when, time.Now())
@@ -232,6 +247,9 @@ func TestSeveralWhenOneIsSlow(t *testing.T) {
 		for i, w := range f.windows[:12] {
 			if w.Due != 90 {
 				t.Errorf("second %d: %d were due", i, w.Due)
+			}
+			if missing := i >= 2 && i < 6; missing != slices.Equal(w.Missing, []string{"m1"}) {
+				t.Errorf("second %d: missing are %v", i, w.Missing)
 			}
 			if w.Generator.CPU > 3*time.Millisecond {
 				t.Errorf("second %d: three generators of 1 ms each used %s", i, w.Generator.CPU)

@@ -40,6 +40,19 @@ type Window struct {
 	Generator Load `json:"generator"`
 	// Generators are the parts of that of each generator, by name, when there were several.
 	Generators []NamedLoad `json:"generators,omitempty"`
+
+	// Missing are those of several generators, of Of in all, that had not told of this second when it was closed. What they owed is
+	// in Due; all else, times included, is of the others alone.
+	Missing []string `json:"missing,omitempty"`
+	Of      int      `json:"of,omitempty"`
+}
+
+// Seen returns the share of the stream that the window tells of: 1, unless generators are missing.
+func (w *Window) Seen() float64 {
+	if len(w.Missing) == 0 || w.Of < len(w.Missing) {
+		return 1
+	}
+	return 1 - float64(len(w.Missing))/float64(w.Of)
 }
 
 // NamedLoad is what one of several generators used.
@@ -92,6 +105,9 @@ func (w *Window) Merge(o Window) {
 	w.Generator.Merge(o.Generator)
 	for _, l := range o.Generators {
 		w.used(l)
+	}
+	if len(o.Missing) > 0 {
+		w.Missing, w.Of = slices.Sorted(slices.Values(append(w.Missing, o.Missing...))), w.Of+o.Of
 	}
 }
 

@@ -22,6 +22,9 @@ func window(t *rapid.T) Window {
 	for i := range n("generators") % 3 {
 		w.Generators = append(w.Generators, NamedLoad{Name: string(rune('a' + 2*i)), Load: Load{CPU: time.Duration(n("part"))}})
 	}
+	for i := range n("missing") % 3 {
+		w.Missing, w.Of = append(w.Missing, string(rune('b'+2*i))), int(n("of"))+1
+	}
 	for _, d := range durations.Draw(t, "ok") {
 		w.OK.Record(d, d/2)
 	}

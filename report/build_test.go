@@ -71,6 +71,7 @@ type tick struct {
 	fast, slow   time.Duration // response time of nine in ten, and of the rest
 	load         loadgen.Load
 	apart        []loadgen.NamedLoad // of several generators, instead
+	missing      []string            // of three
 }
 
 // traffic adds a window for each second in [from, to).
@@ -80,6 +81,9 @@ func (b *builder) traffic(stream string, from, to int, shape func(sec int) tick)
 		w := loadgen.Window{Stream: stream, Start: at(float64(s)), Multiple: 1, Due: uint64(k.due),
 			Started: uint64(k.started), Dropped: uint64(k.due - k.started),
 			Completed: uint64(k.started), Generator: k.load}
+		if len(k.missing) > 0 {
+			w.Missing, w.Of = k.missing, 3
+		}
 		if len(k.apart) > 0 {
 			w.Generator = loadgen.Load{}
 		}

@@ -42,6 +42,9 @@ func (j *judge) reached(it *Item) {
 		it.Measured += fmt.Sprintf(" of %s/s", number(due))
 	}
 	whose, hint := j.limit(quiet)
+	if away := j.load.absences("", quiet...); len(away) > 0 {
+		whose, hint = j.runnerAway(away[0])
+	}
 	it.unknown("the planned load was not reached: " + whose)
 	it.Hint = hint
 }

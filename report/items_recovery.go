@@ -164,7 +164,7 @@ func (j *judge) judgeSteady(it *Item, f *FaultLife, from clock.Interval) {
 			it.Latency, it.Measured = &l, latency(l)
 		}
 		if it.Outcome == clock.Missed && r.blind {
-			it.unknown("there were seconds without traffic before it held, so it may have held sooner")
+			it.unknown(r.blindness() + " before it held, so it may have held sooner")
 		}
 		if it.Outcome == clock.Missed {
 			it.Hint = "It came back late: look at what had to warm up, reconnect or drain after " + f.Name + " was gone."
@@ -182,7 +182,7 @@ func (j *judge) judgeSteady(it *Item, f *FaultLife, from clock.Interval) {
 	case by != "" && (it.Within == 0 || end.Before(deadline)):
 		it.unknown(by + " began before it was back")
 	case r.blind:
-		it.unknown("there were seconds without traffic, so it may have been back")
+		it.unknown(r.blindness() + ", so it may have been back")
 	case it.Within == 0 && !j.complete(), it.Within > 0 && r.seen.Add(2*second).Before(deadline):
 		it.unknown("the run ended before its time was over")
 	default:

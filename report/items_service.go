@@ -146,7 +146,7 @@ func (j *judge) evaluate(it *Item, e ExpectPlan, spans []clock.Span) {
 			continue
 		}
 		if got := j.load.coverage(s[0], spans); got < covered {
-			it.unknown(fmt.Sprintf("traffic was recorded for only %s of the time", percent(got)))
+			it.unknown(j.untold(s[0], spans, got))
 			return
 		}
 	}

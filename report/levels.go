@@ -122,7 +122,7 @@ type levelGap struct{ recorded, spoilt string }
 func (l *Levels) gap(stream string) (g levelGap) {
 	j := l.judge
 	if got := j.load.coverage(stream, l.Spans); got < covered {
-		g.recorded = fmt.Sprintf("traffic was recorded for only %s of the time", percent(got))
+		g.recorded = j.untold(stream, l.Spans, got)
 		return g
 	}
 	for _, s := range j.load.streams {

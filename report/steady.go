@@ -13,14 +13,16 @@ const holdFor = 3 * second
 
 // steadiness is the search for the first instant from which every steady-state expectation holds.
 type steadiness struct {
-	found  bool
-	at     clock.Interval // the instant, known to one window
-	blind  bool           // before it, or up to the end, there were seconds without data
-	maybe  bool           // at the end of the data it held, but not for long enough to count
-	seen   time.Time      // data reaches to here
-	failed []string       // names of the expectations that did not hold last, for hints
-	last   string         // what was measured last
-	sum    sli.Aggregate  // for one expectation after the other
+	found   bool
+	at      clock.Interval // the instant, known to one window
+	blind   bool           // before it, or up to the end, there were seconds without data
+	partial bool           // in some seconds not all generators of a stream told of theirs
+	maybe   bool           // at the end of the data it held, but not for long enough to count
+	seen    time.Time      // data reaches to here
+	easy    bool           // what some of a stream's generators told is enough
+	failed  []string       // names of the expectations that did not hold last, for hints
+	last    string         // what was measured last
+	sum     sli.Aggregate  // for one expectation after the other
 }
 
 // steadyFrom searches the windows that begin at or after an instant, up to an end, for the first one from which the
@@ -28,7 +30,11 @@ type steadiness struct {
 // and again from each of the following three seconds. Looking forward from the instant, rather than back, keeps the
 // fault's own time out of the sliding window, so the answer is as fine as one window and does not grow with `over`.
 func (j *judge) steadyFrom(from, end time.Time) steadiness {
-	var r steadiness
+	return j.steadyBy(from, end, steadiness{})
+}
+
+// steadyBy is steadyFrom, with what r says beforehand.
+func (j *judge) steadyBy(from, end time.Time, r steadiness) steadiness {
 	expects := j.steadyExpects()
 	longest := j.longest()
 	for s := range j.starts(from, end) {
@@ -92,6 +98,14 @@ func (j *judge) longest() time.Duration {
 	return d
 }
 
+// blindness says why seconds did not count.
+func (r *steadiness) blindness() string {
+	if r.partial {
+		return "there were seconds that not every generator told of"
+	}
+	return "there were seconds without traffic"
+}
+
 // starts goes through the distinct seconds at which windows begin in [from, end).
 func (j *judge) starts(from, end time.Time) iter.Seq[time.Time] {
 	return func(yield func(time.Time) bool) {
@@ -120,8 +134,10 @@ func (j *judge) holdsFrom(expects []ExpectPlan, s, end time.Time, r *steadiness)
 		span := clock.Span{Start: s, End: earlierOf(s.Add(max(e.Over, second)), end)}
 		readings := j.load.into(&r.sum, []clock.Span{span})
 		v := e.That.Eval(readings)
+		partial := !r.easy && j.load.coverage("", []clock.Span{span}) < covered && len(j.load.absences("", span)) > 0
+		r.partial = r.partial || partial
 		switch {
-		case !v.Known || !v.IsBool:
+		case !v.Known || !v.IsBool || partial:
 			if answer == clock.Met {
 				answer = clock.Unknown
 			}
@@ -136,14 +152,15 @@ func (j *judge) holdsFrom(expects []ExpectPlan, s, end time.Time, r *steadiness)
 }
 
 // back returns when the steady state was back after a fault, or the end of the time it was allowed for that; known is
-// false while the fault still stands.
+// false while the fault still stands. What some of a stream's generators told is enough to say so: else the time that is not known for want
+// of the others would be left out as the fault's.
 func (j *judge) back(f *FaultLife) (time.Time, bool) {
 	from, ok := j.recoveryFrom(f)
 	if !ok {
 		return time.Time{}, false
 	}
 	allowed := from.Hi.Add(j.steadyLimit(f))
-	if r := j.steadyFrom(from.Hi, earlierOf(allowed.Add(j.longest()+holdFor+second), j.tl.End)); r.found {
+	if r := j.steadyBy(from.Hi, earlierOf(allowed.Add(j.longest()+holdFor+second), j.tl.End), steadiness{easy: true}); r.found {
 		return r.at.Hi, true
 	}
 	return earlierOf(allowed, j.tl.End), true

@@ -334,6 +334,7 @@ func (j *judge) facts(c *Scorecard) {
 			"its iterations were counted instead, so its errors and response times say nothing of the service.",
 			name, j.lost[name]))
 	}
+	c.Remarks = append(c.Remarks, j.partial()...)
 	for _, n := range j.tl.Notes {
 		ended := c.End == EndTraffic && strings.Contains(j.tl.Ended.Error, n.V.Message)
 		if n.V.Level != "info" && !ended && len(c.Remarks) < maxRemarks {

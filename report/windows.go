@@ -24,6 +24,7 @@ type traffic struct {
 	readings []reading               // by time
 	streams  []string                // those of the plan, and any other that has windows
 	had      map[string][]clock.Span // by stream, when there were windows
+	partial  map[string][]int        // by stream, those of its windows that not all of its generators told of
 	long     []*spanReadings         // answers for long spans, which are asked for again
 }
 
@@ -41,7 +42,7 @@ func inOrder(a, b loadgen.Window) int {
 }
 
 func newTraffic(rec *Record) *traffic {
-	t := &traffic{windows: rec.Windows, readings: readings(rec), had: map[string][]clock.Span{}}
+	t := &traffic{windows: rec.Windows, readings: readings(rec), had: map[string][]clock.Span{}, partial: map[string][]int{}}
 	if !slices.IsSortedFunc(t.windows, inOrder) {
 		t.windows = slices.Clone(t.windows)
 		slices.SortStableFunc(t.windows, inOrder)
@@ -54,6 +55,9 @@ func newTraffic(rec *Record) *traffic {
 	}
 	for i := range t.windows {
 		w := &t.windows[i]
+		if w.Seen() < 1 {
+			t.partial[w.Stream] = append(t.partial[w.Stream], i)
+		}
 		had, known := t.had[w.Stream]
 		if !known {
 			t.streams = append(t.streams, w.Stream)
@@ -129,7 +133,8 @@ func ofStream(ws []loadgen.Window, stream string) iter.Seq[*loadgen.Window] {
 	}
 }
 
-// coverage returns the share of the spans that the windows of one stream cover; of all streams, the least.
+// coverage returns the share of the spans that the windows of one stream cover; of all streams, the least. A second that only
+// some of its generators told of is covered as far as they share the stream.
 func (t *traffic) coverage(stream string, spans []clock.Span) float64 {
 	names := []string{stream}
 	if stream == "" {
@@ -143,7 +148,7 @@ func (t *traffic) coverage(stream string, spans []clock.Span) float64 {
 		var need, got time.Duration
 		for _, s := range spans {
 			need += s.Length()
-			got += time.Duration(clock.Share(t.had[name], s) * float64(s.Length()))
+			got += time.Duration(clock.Share(t.had[name], s)*float64(s.Length())) - t.unseen(name, s)
 		}
 		if need == 0 {
 			return 0

@@ -1,0 +1,59 @@
+package loadgen
+
+import (
+	"fmt"
+	"slices"
+)
+
+// The ways in which runners are started.
+const (
+	Processes  = "processes"   // on this machine, one process each
+	Jobs       = "jobs"        // in a Kubernetes cluster, one Job each
+	K6Operator = "k6-operator" // in a Kubernetes cluster, by the k6 operator's TestRun
+)
+
+// RunOn says who starts the runners that share a stream, how many, and what they need. All but Kind and Parallelism is for clusters.
+type RunOn struct {
+	Kind        string `json:"kind"`
+	Parallelism int    `json:"parallelism"`
+	// Collector is where runners find the collector, "host:port"; empty is the address of the pod that this program is in.
+	Collector string `json:"collector,omitempty"`
+
+	Namespace      string            `json:"namespace,omitempty"`
+	Image          string            `json:"image,omitempty"`
+	PullSecrets    []string          `json:"pull_secrets,omitempty"`
+	ServiceAccount string            `json:"service_account,omitempty"`
+	NodeSelector   map[string]string `json:"node_selector,omitempty"`
+	Tolerations    []Toleration      `json:"tolerations,omitempty"`
+	// Spread asks for a node of its own for each runner.
+	Spread bool `json:"spread,omitempty"`
+	// CPU and Memory are a runner's requests and limits, as Kubernetes writes quantities: "2", "500m", "1Gi".
+	CPU    string `json:"cpu,omitempty"`
+	Memory string `json:"memory,omitempty"`
+}
+
+// Toleration lets runners stand on nodes with a taint, as Kubernetes has it.
+type Toleration struct {
+	Key      string `json:"key,omitempty"`
+	Operator string `json:"operator,omitempty"` // "Equal", which is meant without one, or "Exists"
+	Value    string `json:"value,omitempty"`
+	Effect   string `json:"effect,omitempty"` // "NoSchedule", "PreferNoSchedule", "NoExecute", or all
+}
+
+// InCluster reports whether the runners are pods.
+func (r *RunOn) InCluster() bool { return r != nil && r.Kind != Processes }
+
+// RunOns lists the ways in which runners can be started.
+func RunOns() []string { return []string{K6Operator, Jobs, Processes} }
+
+// KnownRunOn reports whether there is such a way.
+func KnownRunOn(kind string) bool { return slices.Contains(RunOns(), kind) }
+
+// Runner is one of those that somebody else has started, and what sends its segment.
+type Runner struct {
+	Name string
+	Generator
+}
+
+// RunnerName returns the name of the i-th runner, from 0.
+func RunnerName(i int) string { return fmt.Sprintf("runner-%d", i+1) }
