@@ -28,7 +28,7 @@ var layers = []struct {
 	{"loadgen/internal/child", []string{"loadgen", "sizes"}},
 	{"loadgen/baseline", []string{"clock"}},
 	{"loadgen/k6", []string{"loadgen", "loadgen/internal/child"}},
-	{"loadgen/collector", []string{"clock", "loadgen", "loadgen/internal/child"}},
+	{"loadgen/collector", []string{"faults", "loadgen", "loadgen/internal/child", "loadgen/remote"}},
 	{"loadgen/kubernetes", []string{"faults", "faults/cluster", "loadgen", "loadgen/collector"}},
 	{"loadgen/remote", []string{"clock", "loadgen", "loadgen/internal/child"}},
 	{"loadgen/native", []string{"loadgen", "loadgen/internal/child"}},

@@ -99,6 +99,22 @@ func (g *Generator) Run(ctx context.Context, spec loadgen.Spec, emit func(loadge
 	return explained(waited, said.String())
 }
 
+// Over sends the stream over a connection to a program that is there already, and waits for it. It returns as Generator.Run does;
+// the connection is closed then.
+func Over(ctx context.Context, version string, conn io.ReadWriteCloser, spec loadgen.Spec, emit func(loadgen.Window)) error {
+	defer conn.Close()
+	n := newNear(spec, emit)
+	done := make(chan struct{})
+	defer close(done)
+	go n.read(conn, done)
+	go n.write(conn, done)
+	err := n.follow(ctx, version)
+	if errors.Is(err, errLost) {
+		return errors.New("it ended without a word, or the connection to it did")
+	}
+	return err
+}
+
 // errLost says that the far end has no more to say, and has not said why.
 var errLost = errors.New("it ended without a word")
 
