@@ -104,6 +104,12 @@ func trafficPlan(s *scenarios.Scenario, t scenarios.Traffic) report.TrafficPlan 
 	if len(t.Generators) > 0 {
 		p.Generators = loadgen.Names(t.Generators)
 	}
+	if t.RunOn != nil {
+		p.RunOn = t.RunOn.String()
+		for i := range t.RunOn.Parallelism {
+			p.Generators = append(p.Generators, loadgen.RunnerName(i))
+		}
+	}
 	if t.Script == "" {
 		p.Engine = "native"
 	}

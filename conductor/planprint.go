@@ -99,6 +99,12 @@ func (t *planText) traffic(p *report.Plan) {
 // fromText says where a stream is sent from: ", 1/3 each from here, loadgen-1 and loadgen-2".
 func fromText(s report.TrafficPlan) string {
 	n := len(s.Generators)
+	switch {
+	case s.RunOn != "" && n > 1:
+		return fmt.Sprintf(", 1/%d each from %s", n, s.RunOn)
+	case s.RunOn != "":
+		return ", from " + s.RunOn
+	}
 	switch n {
 	case 0:
 		return ""

@@ -239,7 +239,7 @@ func (r *run) finish() (residue []string) {
 	}
 	r.work.Wait()
 	r.unwind() // what was being injected when the run ended
-	r.traffic.stop(stopPatience)
+	r.traffic.stop(r.patience())
 	if r.sources != nil {
 		r.sources.accounts()
 	}

@@ -25,6 +25,7 @@ import (
 	"gameday/faults"
 	"gameday/faults/guard"
 	"gameday/loadgen"
+	"gameday/loadgen/collector"
 	"gameday/policy"
 	"gameday/report"
 	"gameday/scenarios"
@@ -47,6 +48,8 @@ type Options struct {
 	Search *Search
 	// Generator sends the traffic.
 	Generator loadgen.Generator
+	// Runners start those that share a stream, by what its run_on names.
+	Runners map[string]collector.Starter
 	// Series asks for the rates that are replayed; nil asks the scenario's sources themselves.
 	Series Series
 	// Machine resolves targets and brings the guard.
@@ -101,6 +104,8 @@ type run struct {
 	checks  *checks
 	control *control
 	audit   *auditor
+	// collectors are where the runners of its streams report.
+	collectors collectors
 	// enforced are the guards that have the run's policies; enforcing is held while one is given them.
 	enforcing sync.Mutex
 	enforced  map[*guard.Client]bool
@@ -239,6 +244,9 @@ func (r *run) baseline() error {
 	r.phase(report.PhaseEnded, report.Baseline)
 	if err != nil {
 		return err
+	}
+	if missing := untold(r.traffic.inside(from, r.rec.now())); missing != "" {
+		return &endError{reason: report.EndUnsteady, err: fmt.Errorf("whether the steady state held in the baseline phase is not known: %s", missing)}
 	}
 	if failing := r.checks.steady(from, r.rec.now()); len(failing) > 0 {
 		return &endError{reason: report.EndUnsteady, err: fmt.Errorf("the steady state did not hold in the baseline phase: %s",

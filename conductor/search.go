@@ -258,6 +258,9 @@ func (r *run) carried(from, to time.Time) (loadgen.StepOutcome, string) {
 		all.Add(w)
 		streams[w.Stream] = append(streams[w.Stream], w)
 	}
+	if missing := untold(windows); missing != "" {
+		return loadgen.Untold, missing
+	}
 	outcome, why := loadgen.Held, ""
 	read := readings{all, r.checks.ownOver(from, to)}
 	for _, e := range r.Scenario.Expects {

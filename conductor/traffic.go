@@ -79,7 +79,9 @@ type stream struct {
 }
 
 func newTraffic(r *run) *traffic {
-	t := &traffic{run: r, generator: r.fleet(), last: map[string]time.Time{}, strain: map[string]*strain{},
+	f := r.fleet()
+	f.Muster = r.muster
+	t := &traffic{run: r, generator: f, last: map[string]time.Time{}, strain: map[string]*strain{},
 		arrived: make(chan struct{}), keep: lookBack(r.Scenario, r.Search)}
 	for _, s := range r.Scenario.Traffic {
 		t.streams = append(t.streams, &stream{Traffic: s, program: s.Multiples(),
@@ -149,10 +151,14 @@ func (t *traffic) send(s *stream) {
 	}
 	spec.Sharing = len(t.streams)
 	spec.Seed = loadgen.SeedFor(uint64(t.run.seed()), s.Name)
+	var mu sync.Mutex         // several generators speak at the same time
 	said := map[string]bool{} // a script with its own executors runs twice, and says all twice
 	spec.Log = func(level, message string) {
-		if !said[message] {
-			said[message] = true
+		mu.Lock()
+		first := !said[message]
+		said[message] = true
+		mu.Unlock()
+		if first {
 			t.run.rec.add(report.GeneratorSaid, report.GeneratorNote{Stream: s.Name, Level: level, Message: message})
 		}
 	}

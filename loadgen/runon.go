@@ -18,6 +18,8 @@ type RunOn struct {
 	Parallelism int    `json:"parallelism"`
 	// Collector is where runners find the collector, "host:port"; empty is the address of the pod that this program is in.
 	Collector string `json:"collector,omitempty"`
+	// Listen is what is listened on here for that; empty is the port of Collector, on all addresses.
+	Listen string `json:"listen,omitempty"`
 
 	Namespace      string            `json:"namespace,omitempty"`
 	Image          string            `json:"image,omitempty"`
@@ -38,6 +40,15 @@ type Toleration struct {
 	Operator string `json:"operator,omitempty"` // "Equal", which is meant without one, or "Exists"
 	Value    string `json:"value,omitempty"`
 	Effect   string `json:"effect,omitempty"` // "NoSchedule", "PreferNoSchedule", "NoExecute", or all
+}
+
+// String says who they are: "3 Jobs in namespace load".
+func (r *RunOn) String() string {
+	if r.Kind == Processes {
+		return fmt.Sprintf("%d processes here", r.Parallelism)
+	}
+	what := map[string]string{Jobs: "Jobs", K6Operator: "runners of the k6 operator"}[r.Kind]
+	return fmt.Sprintf("%d %s in namespace %s", r.Parallelism, what, r.Namespace)
 }
 
 // InCluster reports whether the runners are pods.

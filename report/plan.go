@@ -82,6 +82,8 @@ type TrafficPlan struct {
 	Arrivals      string  `json:"arrivals,omitempty"` // Poisson; empty when they come evenly
 	// Generators are where it is sent from, when that is not this machine alone.
 	Generators []string `json:"generators,omitempty"`
+	// RunOn says in words who starts the runners that send it: "3 Jobs in namespace load".
+	RunOn string `json:"run_on,omitempty"`
 	// Start is when the stream begins to send, counted from the begin of the load phase; nil when it does with the run.
 	Start *time.Duration `json:"start,omitempty"`
 	// Shape is how the multiple changes in the load phase, in words, and Program exactly, counted from Start or from the

@@ -181,6 +181,7 @@ func (d *decoding) stream(t trafficBlock) Traffic {
 	out.Baseline.perIteration(out.Flows)
 	d.program(&out, t)
 	d.generators(&out, t)
+	d.runOn(&out, t)
 	return out
 }
 

@@ -371,7 +371,7 @@ func (r *requesting) jsonChecks(b answerBlock) []loadgen.JSONCheck {
 // Spec returns what a generator needs to send the stream, but for what only a run knows.
 func (t Traffic) Spec() loadgen.Spec {
 	return loadgen.Spec{Stream: t.Name, Script: t.Script, Flows: t.Flows, Wire: t.Wire, Data: t.Data, Env: t.Env,
-		Rate: t.Rate, Generators: t.Generators,
+		Rate: t.Rate, Generators: t.Generators, RunOn: t.RunOn,
 		Idle: t.Late(), Poisson: t.Poisson, KeepExecutors: t.KeepExecutors, Factor: 1, MaxVUs: t.MaxVUs, Memory: t.Memory,
 		PeakMultiple: t.Multiples().Peak(loadgen.Never)}
 }

@@ -101,6 +101,8 @@ type Traffic struct {
 	Env           map[string]string
 	// Generators are the machines that send it, each its segment; none when that is this one alone.
 	Generators []loadgen.Node
+	// RunOn says who starts the runners that send it, instead; nil is nobody.
+	RunOn *loadgen.RunOn
 	// Baseline is where 1x is to be measured; nil when it is given, or the script's own. Measured is what came of it.
 	Baseline *Baseline
 	Measured *report.BaselinePlan

@@ -112,6 +112,7 @@ type trafficBlock struct {
 	Arrivals      *string           `hcl:"arrivals,optional"`
 	Generators    hcl.Expression    `hcl:"generators,optional"`
 	GeneratorHost []generatorBlock  `hcl:"generator_hosts,block"`
+	RunOn         []runOnBlock      `hcl:"run_on,block"`
 	Baseline      []baselineBlock   `hcl:"baseline,block"`
 	Shapes        []shapeBlock      `hcl:"shape,block"`
 	DefRange      hcl.Range         `hcl:",def_range"`

@@ -25,6 +25,9 @@ func main() {
 	case native.IsChild():
 		native.RunChild()
 	}
+	if asK6() {
+		k6Role(os.Args[1:])
+	}
 	lab.RunRole()
 	os.Exit(run(os.Args[1:]))
 }

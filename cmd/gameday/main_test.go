@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 	if d, err := time.ParseDuration(os.Getenv("TEST_STOP_LIMIT")); err == nil {
 		stopLimit = d
 	}
-	if len(os.Args) > 1 && slices.Contains([]string{"guard", "generator", "--version"}, os.Args[1]) {
+	if len(os.Args) > 1 && slices.Contains([]string{"guard", "generator", "runner", "--version"}, os.Args[1]) {
 		os.Exit(run(os.Args[1:])) // under whatever name: on a host the program has another one
 	}
 	// Scripts mostly wait for the game days that they run. -parallel still counts, for it is read later.
@@ -58,6 +58,7 @@ func TestMain(m *testing.M) {
 			machinePolicy = os.Getenv("TEST_MACHINE_POLICY") // never that of the machine the tests run on
 			os.Exit(run(os.Args[1:]))
 		},
+		"k6":    func() { k6Role(os.Args[1:]) },
 		"world": world,
 	})
 }

@@ -222,7 +222,7 @@ func (a *app) conduct(f *runFlags, ad *admission, file *scenarios.File, s *scena
 	}
 	o := conductor.Options{
 		Scenario: s, Sources: file.Sources, Dir: dir, Run: runID(dir), Version: versionText(), Seed: f.seed,
-		Generator: engine(), Machine: machine, Lab: inside, Ledger: ledger, Kinds: allKinds(),
+		Generator: engine(), Runners: starters(), Machine: machine, Lab: inside, Ledger: ledger, Kinds: allKinds(),
 		Policies: ad.policies, ApprovedBy: f.approvedBy, Halts: ad.halts, Audit: ad.log,
 	}
 	if f.search != nil {

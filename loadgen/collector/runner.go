@@ -31,6 +31,8 @@ var (
 	ErrRefused = errors.New("the collector refuses this runner")
 	// ErrUnreached is wrapped when the collector was not reached in time.
 	ErrUnreached = errors.New("the collector was not reached")
+	// ErrFailed is wrapped when the traffic itself went wrong, which the collector was told.
+	ErrFailed = errors.New("the traffic failed")
 )
 
 // Runner is the far end: it sends one segment of a stream for a collector.
@@ -52,7 +54,8 @@ type Runner struct {
 }
 
 // Run claims the segment and sends it by an engine. It returns nil when the collector has told it to stop, an error that wraps ErrRefused or
-// ErrUnreached when it was not taken in, and otherwise why it stopped: the collector was gone or silent, ctx ended.
+// ErrUnreached when it was not taken in, one that wraps ErrFailed when the engine did not end as it should, and otherwise why it stopped: the
+// collector was gone or silent, ctx ended.
 func (r *Runner) Run(ctx context.Context, engine loadgen.Generator) error {
 	t, err := readToken(r.Token)
 	if err != nil {
@@ -68,7 +71,26 @@ func (r *Runner) Run(ctx context.Context, engine loadgen.Generator) error {
 	if r.Hold != nil {
 		engine = held{engine, r.Hold}
 	}
-	return remote.Serve(ctx, r.Version, engine, conn, conn)
+	n := &noting{Generator: engine}
+	if err := remote.Serve(ctx, r.Version, n, conn, conn); err != nil {
+		return err
+	}
+	if n.err != nil {
+		return fmt.Errorf("%w: %w", ErrFailed, n.err)
+	}
+	return nil
+}
+
+// noting is an engine whose last word is kept.
+type noting struct {
+	loadgen.Generator
+	err error
+}
+
+// Run runs the stream.
+func (n *noting) Run(ctx context.Context, spec loadgen.Spec, emit func(loadgen.Window)) error {
+	n.err = n.Generator.Run(ctx, spec, emit)
+	return n.err
 }
 
 // reach dials until the collector has answered, or patience is over.

@@ -102,19 +102,19 @@ func (t token) is(word string) bool {
 	return subtle.ConstantTimeCompare(given[:], own[:]) == 1
 }
 
-// errToken never tells what the token was.
-var errToken = errors.New("the token is not one of a collector: take the whole of it, as it was given")
+// ErrToken says that a token is none. It never tells what it was.
+var ErrToken = errors.New("the token is not one of a collector: take the whole of it, as it was given")
 
 func readToken(s string) (t token, err error) {
 	secret, pin, ok := strings.Cut(strings.TrimSpace(s), ".")
 	if !ok || encoding.DecodedLen(len(secret)) != len(t.secret) || encoding.DecodedLen(len(pin)) != len(t.pin) {
-		return token{}, errToken
+		return token{}, ErrToken
 	}
 	if _, err := encoding.Decode(t.secret[:], []byte(secret)); err != nil {
-		return token{}, errToken
+		return token{}, ErrToken
 	}
 	if _, err := encoding.Decode(t.pin[:], []byte(pin)); err != nil {
-		return token{}, errToken
+		return token{}, ErrToken
 	}
 	return t, nil
 }

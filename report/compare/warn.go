@@ -133,7 +133,9 @@ func trafficWords(p *report.Plan, name string) string {
 		if t.Start != nil {
 			words += fmt.Sprintf(", from %s", *t.Start)
 		}
-		if len(t.Generators) > 0 {
+		if t.RunOn != "" {
+			words += ", sent from " + t.RunOn
+		} else if len(t.Generators) > 0 {
 			words += ", sent from " + strings.Join(t.Generators, ", ")
 		}
 		return words
