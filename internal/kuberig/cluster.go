@@ -313,6 +313,12 @@ func (c *Cluster) StartControllers(ctx context.Context) error {
 	return c.mesh.up(ctx)
 }
 
+// Program returns the path of one of the programs that tools/setup-kubernetes builds.
+func (c *Cluster) Program(name string) (string, error) {
+	path := c.versions.program(name)
+	return path, missing([]string{path}, nil)
+}
+
 // Run starts a command in the cluster's network namespace, where its addresses and its pods' can be reached. The caller
 // waits for it, and bounds it; it ends with the cluster.
 func (c *Cluster) Run(cmd *exec.Cmd) error {

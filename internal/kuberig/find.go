@@ -46,6 +46,7 @@ type versions struct {
 	cache      string
 	kubernetes string
 	chaosMesh  string
+	meshAPI    string // of the types that its definitions are made of
 }
 
 // look reads the versions from the repository that the test runs in.
@@ -74,19 +75,30 @@ func look() (*versions, error) {
 	if v.chaosMesh, err = required(filepath.Join(dir, "tools", "chaosmesh", "go.mod"), "github.com/chaos-mesh/chaos-mesh"); err != nil {
 		return nil, err
 	}
+	if v.meshAPI, err = required(filepath.Join(dir, "tools", "chaosmesh", "go.mod"), "github.com/chaos-mesh/chaos-mesh/api"); err != nil {
+		return nil, err
+	}
 	return v, nil
 }
 
-// required returns the version of a module that a go.mod asks for.
+// required returns the version of a module that a go.mod asks for, or puts in the place of another one.
 func required(path, module string) (string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
 	}
+	version := ""
 	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require ")); len(f) >= 2 && f[0] == module && strings.HasPrefix(f[1], "v") {
-			return f[1], nil
+		f := strings.Fields(strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(line), "require "), "replace "))
+		if len(f) >= 4 && f[0] == module && f[1] == "=>" {
+			return f[3], nil
 		}
+		if len(f) >= 2 && f[0] == module && strings.HasPrefix(f[1], "v") {
+			version = f[1]
+		}
+	}
+	if version != "" {
+		return version, nil
 	}
 	return "", fmt.Errorf("%s asks for no %s", path, module)
 }
@@ -121,7 +133,7 @@ func (v *versions) program(name string) string {
 
 // definitions returns the folder with the definitions of Chaos Mesh's kinds.
 func (v *versions) definitions() string {
-	return filepath.Join(v.cache, "chaos-mesh-"+v.chaosMesh, "crds")
+	return filepath.Join(v.cache, "chaos-mesh-"+v.chaosMesh, "crds-"+v.meshAPI)
 }
 
 // missing returns what of some files and programs in PATH is not there.

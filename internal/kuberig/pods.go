@@ -30,6 +30,9 @@ func (c *Cluster) Namespace(name string, annotations ...string) error {
 	return nil
 }
 
+// NoImage is the image of pods that nothing stands behind.
+const NoImage = "none"
+
 // pods counts pods without containers, for their addresses.
 var pods atomic.Uint32
 
@@ -44,17 +47,17 @@ func (c *Cluster) Pod(t testing.TB, namespace, name, node string, labels ...stri
 	path := "/api/v1/namespaces/" + namespace + "/pods"
 	err := c.Post(path, object{"apiVersion": "v1", "kind": "Pod", "metadata": object{"name": name, "labels": maps.Clone(marks)},
 		"spec": object{"nodeName": node, "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 0,
-			"containers": []object{{"name": "main", "image": "none"}}}}, nil)
+			"containers": []object{{"name": "main", "image": NoImage}}}}, nil)
 	if err == nil {
-		err = c.Patch(path+"/"+name+"/status", object{"status": Running(nextAddress(), "main", "none", "docker://none", 0, time.Now())}, nil)
+		err = c.Patch(path+"/"+name+"/status", object{"status": Running(NextAddress(), "main", NoImage, "docker://none", 0, time.Now())}, nil)
 	}
 	if err != nil {
 		t.Fatalf("making pod %s/%s: %v", namespace, name, err)
 	}
 }
 
-// nextAddress returns an address for a pod without containers.
-func nextAddress() string {
+// NextAddress returns an address for a pod without containers, to which nobody listens.
+func NextAddress() string {
 	n := pods.Add(1)
 	return netip.AddrFrom4([4]byte{198, 19, byte(n >> 8), byte(n)}).String()
 }

@@ -1,0 +1,248 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"gameday/internal/dockerrig"
+	"gameday/internal/kuberig"
+)
+
+const (
+	step      = 100 * time.Millisecond // from one look at the pods to the next
+	stopLimit = 20 * time.Second       // for what is under way at the end
+	podNet    = "pods"
+	podRange  = "198.18.64.0/18"
+	sandboxed = "rig/sandbox"
+)
+
+type object = map[string]any
+
+// Options of a node.
+type Options struct {
+	// Names are the node's names: to the cluster it is as many nodes, all on one machine. Empty for "node-1".
+	Names []string
+	// Labels of all of them.
+	Labels map[string]string
+	// Daemon runs chaos-daemon beside it.
+	Daemon bool
+	// Pretend runs no containers: every pod says that it is running and ready. Nothing of Docker is needed.
+	Pretend bool
+}
+
+// Node is a running node.
+type Node struct {
+	// Engine runs the containers; nil if they are pretended. Import makes images there.
+	Engine *dockerrig.Engine
+
+	c       *kuberig.Cluster
+	options Options
+	dir     string
+	ctx     context.Context
+	end     context.CancelFunc
+	wait    sync.WaitGroup
+
+	mu      sync.Mutex
+	workers map[string]*worker // by the uid of their pods
+	turn    int                // of the node that gets the next pod
+	daemon  *exec.Cmd
+}
+
+// Start starts a node that ends with the test. Where there can be no Docker Engine the test is skipped, and fails where CI
+// is set.
+func Start(t testing.TB, c *kuberig.Cluster, o Options) *Node {
+	t.Helper()
+	if len(o.Names) == 0 {
+		o.Names = []string{"node-1"}
+	}
+	if !o.Pretend {
+		if err := dockerrig.Missing(); err != nil {
+			if os.Getenv("CI") != "" {
+				t.Fatal(err)
+			}
+			t.Skip(err)
+		}
+	}
+	n := &Node{c: c, options: o, dir: filepath.Join(c.Dir, "node"), workers: map[string]*worker{}}
+	n.ctx, n.end = context.WithCancel(context.Background())
+	t.Cleanup(func() {
+		if t.Failed() && n.daemon != nil {
+			t.Log(n.DaemonLog())
+		}
+		if err := n.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := n.start(t.Context()); err != nil {
+		t.Fatalf("starting a node: %v", err)
+	}
+	return n
+}
+
+func (n *Node) start(ctx context.Context) error {
+	if err := os.MkdirAll(n.dir, 0o755); err != nil {
+		return err
+	}
+	if !n.options.Pretend {
+		if err := n.startEngine(ctx); err != nil {
+			return err
+		}
+	}
+	for _, name := range n.options.Names {
+		if err := n.c.Node(name); err != nil {
+			return err
+		}
+		if err := n.c.Patch("/api/v1/nodes/"+name, object{"metadata": object{"labels": n.options.Labels}}, nil); err != nil {
+			return err
+		}
+	}
+	if n.options.Daemon {
+		if err := n.startDaemon(ctx); err != nil {
+			return err
+		}
+	}
+	n.wait.Go(n.follow)
+	return nil
+}
+
+// startEngine starts a Docker Engine in the cluster's namespace, with a network and the image that every pod needs.
+func (n *Node) startEngine(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "kn-") // the path of its socket is to be short
+	if err != nil {
+		return err
+	}
+	err = n.c.Within(func() (err error) {
+		n.Engine, err = dockerrig.Start(ctx, dockerrig.Options{Dir: dir, Joined: true})
+		return err
+	})
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
+	if err := n.buildHelper(ctx); err != nil {
+		return err
+	}
+	if err := n.Engine.Import(ctx, sandboxed, n.helper("sandbox")); err != nil {
+		return err
+	}
+	return n.Engine.Network(ctx, podNet, podRange)
+}
+
+// buildHelper builds the helper under each of its names.
+func (n *Node) buildHelper(ctx context.Context) error {
+	if err := os.MkdirAll(filepath.Join(n.dir, "bin"), 0o755); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", n.helper("sandbox"), "gameday/internal/kuberig/node/helper")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the helper: %w: %s", err, out)
+	}
+	return errors.Join(os.Link(n.helper("sandbox"), n.helper("pause")), os.Link(n.helper("sandbox"), n.helper("nsexec")))
+}
+
+// helper returns the path of the helper under one of its names.
+func (n *Node) helper(name string) string { return filepath.Join(n.dir, "bin", name) }
+
+// close ends everything.
+func (n *Node) close() error {
+	n.end()
+	n.wait.Wait()
+	n.stopDaemon()
+	if n.Engine == nil {
+		return nil
+	}
+	return n.Engine.Close()
+}
+
+// follow looks at the cluster's pods again and again, and gives each of the node's to a worker. What cannot be asked is
+// asked again, as a kubelet does while its API server is away.
+func (n *Node) follow() {
+	tick := time.NewTicker(step)
+	defer tick.Stop()
+	for {
+		var list struct{ Items []*pod }
+		if err := n.c.Get("/api/v1/pods", &list); err == nil {
+			n.share(list.Items)
+		}
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// share binds pods that nobody has bound, and tells the workers of the others what their pods are now.
+func (n *Node) share(all []*pod) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	there := map[string]bool{}
+	for _, p := range all {
+		there[p.key()] = true
+		if p.Spec.NodeName == "" {
+			n.bind(p)
+			continue
+		}
+		if !slices.Contains(n.options.Names, p.Spec.NodeName) {
+			continue
+		}
+		w := n.workers[p.key()]
+		if w == nil {
+			if p.Status.Phase == "Succeeded" || p.Status.Phase == "Failed" {
+				continue
+			}
+			w = newWorker(n, p)
+			n.workers[p.key()] = w
+			n.wait.Go(w.run)
+		}
+		w.tell(p)
+	}
+	for key, w := range n.workers {
+		if !there[key] {
+			w.tell(nil)
+			delete(n.workers, key)
+		}
+	}
+}
+
+// bind binds a pod to one of the nodes, in turn. One whose selector none has stays pending.
+func (n *Node) bind(p *pod) {
+	for k, v := range p.Spec.NodeSelector {
+		if n.options.Labels[k] != v && k != "kubernetes.io/hostname" {
+			return
+		}
+	}
+	name := n.options.Names[n.turn%len(n.options.Names)]
+	if host, asked := p.Spec.NodeSelector["kubernetes.io/hostname"]; asked {
+		if !slices.Contains(n.options.Names, host) {
+			return
+		}
+		name = host
+	}
+	n.turn++
+	// If it fails it is done at the next look.
+	_ = n.c.Post(p.path()+"/binding", object{"apiVersion": "v1", "kind": "Binding", "metadata": object{"name": p.Metadata.Name},
+		"target": object{"apiVersion": "v1", "kind": "Node", "name": name}}, nil)
+}
+
+// Container returns the id of the engine's container that now stands behind a pod's container, or nothing.
+func (n *Node) Container(namespace, name, container string) string {
+	n.mu.Lock()
+	workers := slices.Collect(maps.Values(n.workers))
+	n.mu.Unlock()
+	for _, w := range workers {
+		if id := w.find(namespace, name, container); id != "" {
+			return id
+		}
+	}
+	return ""
+}
