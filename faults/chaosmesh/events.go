@@ -31,7 +31,7 @@ type events struct {
 	mu   sync.Mutex
 	read time.Time
 	text string
-	why  string // why nothing is selected
+	why  string // what Chaos Mesh failed to do last
 }
 
 // tell returns the newest events, each with its time, or why they cannot be read. They are evidence beside the status, so that not to
@@ -52,21 +52,32 @@ func (e *events) tell(ctx context.Context, now bool) string {
 	case err != nil:
 		e.text = "not readable: " + oneLine(e.c.plain(err).Error())
 	default:
-		e.text, e.why = eventLines(list), ""
-		for _, v := range list {
-			if v.Reason == "Failed" && strings.Contains(v.Message, "select targets") {
-				e.why = "Chaos Mesh selected nothing: " + oneLine(v.Message)
-			}
-		}
+		e.text, e.why = eventLines(list), failure(list)
 	}
 	return e.text
 }
 
-// selection returns what an event says of a selector that found nothing, if one does.
-func (e *events) selection() string {
+// failed returns what Chaos Mesh last failed to do, for an object of whose targets it says nothing; empty when it did not.
+func (e *events) failed() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.why
+}
+
+// failure says what the newest event of a failure says. A webhook of Chaos Mesh's own that lets its controllers change nothing is what
+// comes of definitions that are older than they are: the field that they set by default is not kept.
+func failure(list []corev1.Event) string {
+	for _, v := range slices.Backward(list) {
+		if v.Reason != "Failed" {
+			continue
+		}
+		text := "not selected: Chaos Mesh says: " + oneLine(v.Message)
+		if strings.Contains(v.Message, "Cannot update chaos spec") {
+			text += "; its definitions (CRDs) are older than its controllers, and Helm does not raise them with a release: apply those of its version"
+		}
+		return text
+	}
+	return ""
 }
 
 // eventsOf lists the events about an object, the oldest first.

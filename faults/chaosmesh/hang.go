@@ -29,8 +29,8 @@ func (c *client) blocked(ctx context.Context, o *unstructured.Unstructured, s si
 	}
 	aside, cancel := context.WithTimeout(context.WithoutCancel(ctx), asideLimit)
 	defer cancel()
-	return errors.New(what + " " + c.stuck(aside, s.object) + ". `gameday revert --force` takes the finalizers off; whatever Chaos Mesh did " +
-		"not undo stays then")
+	return errors.New(what + " " + c.stuck(aside, s.object) + ". The deletion stays asked for, and Chaos Mesh goes on with it when it can. " +
+		"`gameday revert --force` takes the finalizers off; whatever Chaos Mesh did not undo stays then")
 }
 
 // stuck describes an object whose deletion hangs, as the rest of a sentence.

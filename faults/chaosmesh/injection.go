@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
-	"sync"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -27,9 +27,8 @@ const oneShotLimit = 30 * time.Second
 
 // injection is one object of Chaos Mesh in the life of a guard.
 type injection struct {
-	kind   string // as in a scenario: "network_partition"
-	config faults.Config
-	place  faults.Place
+	make  func(duration time.Duration) (*object, error) // what it consists of, to stand for so long
+	place faults.Place
 
 	c          *client
 	undo       undo
@@ -39,22 +38,19 @@ type injection struct {
 	follower   *follower
 	events     *events
 	shot       *faults.Effect // of a fault without an undo, once it is known
-
-	mu   sync.Mutex
-	made *unstructured.Unstructured
 }
 
-// newInjection returns the injection of a fault at a place in a cluster. Nobody is contacted yet.
+// newInjection returns the injection of a fault of a kind ("network_partition") at a place in a cluster. Nobody is contacted yet.
 func newInjection(kind string, config faults.Config, p faults.Place) (faults.Injection, error) {
 	if p.Cluster == nil {
 		return nil, fmt.Errorf("%s is not in a cluster", p.Name)
 	}
-	return &injection{kind: kind, config: config, place: p}, nil
+	return &injection{place: p, make: func(d time.Duration) (*object, error) { return planFor(kind, config, p, d) }}, nil
 }
 
 // plan returns the object, to stand for as long as the guard may hold it and the margin.
 func (i *injection) plan(owner faults.Owner) (*object, error) {
-	o, err := planFor(i.kind, i.config, i.place, owner.Deadline+Margin)
+	o, err := i.make(owner.Deadline + Margin)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +163,6 @@ func (i *injection) Inject(ctx context.Context, _ time.Duration) error {
 	if err != nil {
 		return err
 	}
-	i.made = made
 	i.follower = i.c.follow(ctx, i.undo.at(), made.GetNamespace(), made.GetName(), made.GetUID())
 	i.events = &events{c: i.c, of: made}
 	faults.Reach(ctx, faults.MidInject)
@@ -261,8 +256,8 @@ func (i *injection) look(ctx context.Context) (faults.Effect, error) {
 	if told != "" {
 		effect.Details["events"] = told
 	}
-	if hint := i.events.selection(); hint != "" && !effect.Proven {
-		effect.Summary = hint
+	if why := i.events.failed(); why != "" && strings.HasPrefix(effect.Summary, notSelected) {
+		effect.Summary = why
 	}
 	effect.Details["object"] = i.undo.title()
 	return effect, nil

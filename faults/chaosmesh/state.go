@@ -23,6 +23,9 @@ const (
 	forceValue       = "forced"
 )
 
+// notSelected begins the summary of an effect of which Chaos Mesh has said nothing yet.
+const notSelected = "not selected"
+
 // mostRecords is of how many targets an effect's details tell one by one.
 const mostRecords = 100
 
@@ -132,7 +135,7 @@ func effectOf(s state, want []string) faults.Effect {
 	case s.paused:
 		e.Summary = "paused: its annotation " + v1alpha1.PauseAnnotationKey + " is true, so Chaos Mesh injects nothing"
 	case len(records) == 0:
-		e.Summary = "not selected: Chaos Mesh has not said whom it hits; do its controllers run?"
+		e.Summary = notSelected + ": Chaos Mesh has not said whom it hits; do its controllers run?"
 	case len(absent) > 0:
 		e.Summary = "Chaos Mesh did not select " + strings.Join(absent, ", ")
 	case len(misses) > 0:
