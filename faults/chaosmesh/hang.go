@@ -64,7 +64,7 @@ func (c *client) stuck(ctx context.Context, o *unstructured.Unstructured) string
 			line += "; " + why
 		}
 		lines = append(lines, line)
-		if node := c.nodeOf(ctx, r.Id); node != "" && !slices.Contains(nodes, node) {
+		if node := c.nodeOf(ctx, r.Id); needsDaemon(o) && node != "" && !slices.Contains(nodes, node) {
 			nodes = append(nodes, node)
 		}
 	}

@@ -75,7 +75,11 @@ func (i *injection) Check(ctx context.Context) error {
 	if err := i.readPod(ctx); err != nil {
 		return err
 	}
-	if pod := i.place.Cluster.Pod; pod != nil && needsDaemon(o) {
+	u, err := o.unstructured()
+	if err != nil {
+		return err
+	}
+	if pod := i.place.Cluster.Pod; pod != nil && needsDaemon(u) {
 		return i.c.daemonOn(ctx, pod.Node)
 	}
 	return nil

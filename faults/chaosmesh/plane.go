@@ -148,13 +148,9 @@ func (c *client) unprotected(ctx context.Context, namespace string) error {
 }
 
 // needsDaemon reports whether an object is carried out by the chaos-daemon on its targets' nodes, and not by the controllers alone.
-func needsDaemon(o *object) bool {
-	switch o.kind {
+func needsDaemon(u *unstructured.Unstructured) bool {
+	switch u.GetKind() {
 	case v1alpha1.KindPodChaos:
-		u, err := o.unstructured()
-		if err != nil {
-			return false
-		}
 		action, _, _ := unstructured.NestedString(u.Object, "spec", "action")
 		return action == string(v1alpha1.ContainerKillAction)
 	case v1alpha1.KindNetworkChaos, v1alpha1.KindStressChaos, v1alpha1.KindIOChaos, v1alpha1.KindTimeChaos, v1alpha1.KindDNSChaos,

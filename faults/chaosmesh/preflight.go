@@ -1,9 +1,7 @@
 package chaosmesh
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -47,6 +45,7 @@ var (
 type asked struct {
 	request guard.InjectRequest
 	object  *object
+	made    *unstructured.Unstructured
 	kinds   []string // of the object and of what Chaos Mesh makes for it
 	in      []string // namespaces that it touches
 }
@@ -98,28 +97,22 @@ func (c *client) preflight(ctx context.Context, q cluster.Preflight) ([]cluster.
 // ask turns a request into the object that it becomes.
 func ask(r guard.InjectRequest) (asked, error) {
 	a := asked{request: r}
-	kinds := Kinds()
-	i := slices.IndexFunc(kinds, func(k faults.Kind) bool { return k.Name == r.Kind })
-	if i < 0 {
-		return a, fmt.Errorf("this build has no fault kind %q for clusters", r.Kind)
+	kind, known := kindNamed(r.Kind)
+	if !known {
+		return a, fmt.Errorf("there is no %s in a cluster: %s", r.Kind, noKind(r.Kind))
 	}
-	config := kinds[i].New()
-	if raw := bytes.TrimSpace(r.Config); len(raw) > 0 {
-		d := json.NewDecoder(bytes.NewReader(raw))
-		d.DisallowUnknownFields()
-		if err := d.Decode(config); err != nil {
-			return a, fmt.Errorf("reading the parameters: %w", err)
-		}
+	config := kind.New()
+	if err := readConfig(r.Config, config); err != nil {
+		return a, fmt.Errorf("reading the parameters: %w", err)
 	}
 	var err error
 	if a.object, err = planFor(r.Kind, config, r.Place, r.Deadline+Margin); err != nil {
 		return a, err
 	}
-	u, err := a.object.unstructured()
-	if err != nil {
+	if a.made, err = a.object.unstructured(); err != nil {
 		return a, err
 	}
-	a.kinds = append([]string{a.object.kind}, childrenOf(u)...)
+	a.kinds = append([]string{a.object.kind}, childrenOf(a.made)...)
 	a.in = namespacesOf(a.object, r.Place)
 	return a, nil
 }
@@ -330,11 +323,7 @@ func (c *client) trials(ctx context.Context, all []asked) []cluster.Finding {
 }
 
 func (c *client) trial(ctx context.Context, a asked) error {
-	u, err := a.object.unstructured()
-	if err != nil {
-		return err
-	}
-	r := a.request
+	u, r := a.made.DeepCopy(), a.request
 	owner := faults.Owner{Run: r.Run, Injection: r.ID, Fault: r.Fault, Scenario: r.Scenario, Deadline: r.Deadline}
 	u.SetName(name(owner, a.object.hint))
 	label(u, owner, me(), time.Now().Add(r.Deadline+Margin))
@@ -405,7 +394,7 @@ func (c *client) daemonFindings(ctx context.Context, all []asked) []cluster.Find
 	nodes := map[string][]string{}
 	for _, a := range all {
 		pod := a.request.Place.Cluster.Pod
-		if pod == nil || !needsDaemon(a.object) || pod.Node == "" || slices.Contains(nodes[pod.Node], a.request.Fault) {
+		if pod == nil || !needsDaemon(a.made) || pod.Node == "" || slices.Contains(nodes[pod.Node], a.request.Fault) {
 			continue
 		}
 		nodes[pod.Node] = append(nodes[pod.Node], a.request.Fault)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,6 +38,8 @@ func (c *client) plain(err error) error {
 	case apierrors.IsUnauthorized(err):
 		return &said{err, fmt.Sprintf("%s does not accept the credentials (401)%s: the token or certificate may have expired; get new ones, and try "+
 			"`kubectl get namespaces`", host, c.inContext())}
+	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "denied the request: "):
+		return &said{err, refused(err)}
 	case apierrors.IsForbidden(err):
 		return &said{err, fmt.Sprintf("%s forbids it (403): %v; ask for that permission, docs/kubernetes.md has the least that is needed", host, err)}
 	case errors.As(err, &unknownAuthority):
@@ -56,6 +59,16 @@ func (c *client) plain(err error) error {
 		return &said{err, fmt.Sprintf("%s answers, but cannot do it now: %v", host, err)}
 	}
 	return err
+}
+
+// refused says what a webhook of the cluster has against an object. Its answer has the status of a missing permission and mostly is none.
+func refused(err error) string {
+	hook, why, _ := strings.Cut(err.Error(), " denied the request: ")
+	text := fmt.Sprintf("the cluster's %s refuses it: %s", strings.TrimPrefix(hook, "admission "), oneLine(why))
+	if strings.Contains(why, " is forbidden on ") {
+		text += "; Chaos Mesh asks itself whether who makes an object may make its kind in every namespace that it selects"
+	}
+	return text
 }
 
 // said is an error in other words.

@@ -290,9 +290,16 @@ func testNoAPI(t *testing.T, c *kuberig.Cluster) {
 // testNoAPIReverting: a revert while the API server is away is residue, and the guard's next attempt after it is back lifts the fault.
 func testNoAPIReverting(t *testing.T, c *kuberig.Cluster) {
 	g := startGuard(t, t.TempDir(), "")
-	if _, err := g.Inject(t.Context(), failureOf(t, c, "back", "r7", "back-1")); err != nil {
-		t.Fatal(err)
-	}
+	// Just after an outage, the controllers do not know of new pods, and what they could not select once they do not try again.
+	n := 0
+	kuberig.Eventually(t, time.Minute, "the controllers see pods again", func() bool {
+		n++
+		r := failureOf(t, c, "back", "r7", fmt.Sprintf("back-%d", n))
+		r.EffectTimeout = 3 * time.Second
+		_, err := g.Inject(t.Context(), r)
+		return err == nil
+	})
+	pod := fmt.Sprintf("back-%d", n)
 	c.StopAPI()
 	err := g.Revert(t.Context(), "back")
 	if !errors.Is(err, guard.ErrResidue) {
@@ -307,7 +314,7 @@ func testNoAPIReverting(t *testing.T, c *kuberig.Cluster) {
 			t.Fatalf("the guard says %+v", e)
 		}
 	}
-	if l := left(t, access(c)); len(l) > 0 || image(t, c, "back-1") != "none" {
+	if l := left(t, access(c)); len(l) > 0 || image(t, c, pod) != "none" {
 		t.Errorf("left: %q", l)
 	}
 }
