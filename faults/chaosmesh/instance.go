@@ -11,6 +11,12 @@ import (
 	"gameday/faults/node"
 )
 
+const (
+	onInstances = "an instance of a cloud"
+	// notInside says why nothing but a restart has a counterpart there.
+	notInside = "Chaos Mesh restarts and stops instances, and takes volumes away by a manifest of your own; for what happens inside, use a host or machine target"
+)
+
 // Ways in which a cloud restarts an instance, as node_restart's how names them.
 const (
 	inOrder = "reboot"
@@ -21,8 +27,7 @@ const (
 func instanceObject(kind string, config faults.Config, i *faults.Instance) (*object, error) {
 	r, ok := config.(*node.Restart)
 	if !ok {
-		return nil, &impossible{kind: kind, where: "an instance of a cloud",
-			why: "Chaos Mesh restarts and stops instances, and takes volumes away by a manifest of your own. For what happens inside, use a host or machine target"}
+		return nil, &impossible{kind: kind, where: onInstances, why: notInside}
 	}
 	if i.Namespace == "" {
 		return nil, fmt.Errorf("node_restart: the instance's target has no namespace to put the object in")

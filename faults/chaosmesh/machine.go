@@ -14,6 +14,8 @@ import (
 	"gameday/faults/stress"
 )
 
+const onMachines = "a machine with chaosd"
+
 // notOnMachines says why some kinds have no counterpart where chaosd runs.
 var notOnMachines = map[string]string{
 	"command":         "chaosd's own commands come back with nothing that could be reverted by; use a host target, or a manifest with action user_defined",
@@ -52,14 +54,14 @@ func machineObject(kind string, config faults.Config, p faults.Place) (*object, 
 		return o, err
 	}
 	if why, known := notOnMachines[kind]; known {
-		return nil, &impossible{kind: kind, where: "a machine with chaosd", why: why}
+		return nil, &impossible{kind: kind, where: onMachines, why: why}
 	}
 	asked, ours, err := network.AskedOf(config)
 	if err != nil {
 		return nil, err
 	}
 	if !ours {
-		return nil, &impossible{kind: kind, where: "a machine with chaosd", why: "chaosd has nothing that does it"}
+		return nil, &impossible{kind: kind, where: onMachines, why: "chaosd has nothing that does it"}
 	}
 	return o, machineNetwork(kind, asked, p, &chaos.Spec)
 }

@@ -1,11 +1,13 @@
 package chaosmesh
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"time"
 
+	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/yaml"
 
 	"gameday/faults"
 	"gameday/faults/cluster"
@@ -17,7 +19,7 @@ import (
 func render(r guard.InjectRequest) (cluster.Manifest, error) {
 	kind, known := kindNamed(r.Kind)
 	if !known {
-		return cluster.Manifest{}, fmt.Errorf("%s has no counterpart in a cluster: %s", r.Kind, noKind(r.Kind))
+		return cluster.Manifest{}, &impossible{kind: r.Kind, where: "a cluster", why: noKind(r.Kind, "")}
 	}
 	config := kind.New()
 	if err := readConfig(r.Config, config); err != nil {
@@ -31,11 +33,13 @@ func render(r guard.InjectRequest) (cluster.Manifest, error) {
 	if err != nil {
 		return cluster.Manifest{}, err
 	}
-	text, err := yaml.Marshal(u.Object)
-	if err != nil {
+	var text bytes.Buffer
+	e := yaml.NewEncoder(&text)
+	e.SetIndent(2)
+	if err := errors.Join(e.Encode(u.Object), e.Close()); err != nil {
 		return cluster.Manifest{}, fmt.Errorf("writing the object of %s: %w", r.Fault, err)
 	}
-	return cluster.Manifest{ID: r.ID, Fault: r.Fault, Place: r.Place.Name, YAML: string(text), Lapses: o.lapses, Note: o.note}, nil
+	return cluster.Manifest{ID: r.ID, Fault: r.Fault, Place: r.Place.Name, YAML: text.String(), Lapses: o.lapses, Note: o.note}, nil
 }
 
 // owned returns the object with its name, whose it is, and until when it should be gone.

@@ -107,7 +107,7 @@ func bare(t reflect.Type) reflect.Type {
 	return t
 }
 
-// optional are fields that may be absent although their tags do not show it: their type's markers say so. TestTypesAndSchemas
+// optional are fields that may be absent although their tags do not show it: their type's markers say so. TestRealSchemas
 // compares what follows from tags and this list with the schemas of Chaos Mesh.
 var optional = map[string]bool{
 	"Workflow.status": true, "KernelChaos.status": true,

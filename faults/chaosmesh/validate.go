@@ -16,7 +16,7 @@ import (
 func validateFault(f cluster.Fault) []cluster.Mistake {
 	kind, known := kindNamed(f.Kind)
 	if !known {
-		return []cluster.Mistake{{Fault: f.Name, Summary: "Not in a cluster", Detail: fmt.Sprintf("%s has no counterpart in a cluster: %s.", f.Kind, noKind(f.Kind))}}
+		return nowhere(f)
 	}
 	config := kind.New()
 	if err := readConfig(f.Config, config); err != nil {
@@ -36,9 +36,40 @@ func validateFault(f cluster.Fault) []cluster.Mistake {
 	return out
 }
 
+// nowhere are the mistakes of a fault whose kind no target of a cluster knows.
+func nowhere(f cluster.Fault) []cluster.Mistake {
+	var out []cluster.Mistake
+	for _, target := range f.Targets {
+		no := &impossible{kind: f.Kind, where: placeWord(target), why: noKind(f.Kind, target)}
+		out = append(out, fromErrors(f, target, no)...)
+	}
+	if len(out) == 0 {
+		out = fromErrors(f, "", &impossible{kind: f.Kind, where: "a cluster", why: noKind(f.Kind, "")})
+	}
+	return out
+}
+
+// placeWord says what a kind of target is.
+func placeWord(target string) string {
+	switch target {
+	case "machine":
+		return onMachines
+	case "instance":
+		return onInstances
+	}
+	return target
+}
+
 // noKind says why a kind is in none of this program's lists.
-func noKind(kind string) string {
-	if why, known := notOnPods[kind]; known {
+func noKind(kind, target string) string {
+	if target == "instance" {
+		return notInside
+	}
+	reasons := notOnPods
+	if target == "machine" {
+		reasons = notOnMachines
+	}
+	if why, known := reasons[kind]; known {
 		return why
 	}
 	return "Chaos Mesh has nothing that does it"
