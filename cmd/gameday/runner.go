@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gameday/faults/cluster"
 	"gameday/loadgen"
 	"gameday/loadgen/collector"
 	"gameday/loadgen/k6"
@@ -201,5 +203,24 @@ func starters() map[string]collector.Starter {
 	if err != nil {
 		self = os.Args[0]
 	}
-	return map[string]collector.Starter{loadgen.Processes: collector.Processes{Self: self, Args: []string{"runner"}}}
+	there := collector.Cluster{Command: kubernetesTraffic}
+	return map[string]collector.Starter{loadgen.Processes: collector.Processes{Self: self, Args: []string{"runner"}}, loadgen.Jobs: there,
+		loadgen.K6Operator: there}
+}
+
+// kubernetesTraffic returns the program that starts runners in clusters, not started: the one beside this, or in $PATH.
+func kubernetesTraffic() (*exec.Cmd, error) {
+	path := ""
+	if self, err := os.Executable(); err == nil {
+		if self, err = filepath.EvalSymlinks(self); err == nil {
+			path = filepath.Join(filepath.Dir(self), cluster.Program)
+		}
+	}
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		if path, err = exec.LookPath(cluster.Program); err != nil {
+			return nil, fmt.Errorf("%s is not there, neither beside gameday nor in $PATH: gameday speaks to Kubernetes through it; `make build` builds it",
+				cluster.Program)
+		}
+	}
+	return exec.Command(path, "traffic"), nil
 }

@@ -15,6 +15,9 @@ const (
 	WhoVariable       = "GAMEDAY_RUNNER_NAME"
 )
 
+// TrafficVerb is the word by which gameday-kubernetes is started for an Order.
+const TrafficVerb = "traffic"
+
 // Order asks for the runners of a stream.
 type Order struct {
 	Run      string        `json:"run"`
@@ -31,6 +34,36 @@ type Order struct {
 	// Patience bounds how long they may take to come.
 	Patience time.Duration `json:"patience"`
 	Dir      string        `json:"-"` // a folder for their logs; it exists
+}
+
+// News is one thing that gameday-kubernetes says of the runners that an Order asks for: a line of JSON. Exactly one field is set.
+type News struct {
+	Made  []string `json:"made,omitempty"` // objects, "job load/gameday-visitors-1a2b3c-1"
+	Lost  *Lost    `json:"lost,omitempty"`
+	Said  *Said    `json:"said,omitempty"`
+	Log   *Log     `json:"log,omitempty"`
+	Error string   `json:"error,omitempty"` // it could not be done; what was made is gone, or Left
+	// Gone says that everything which was made is gone, and Left what may not be. One of them is the last line.
+	Gone bool     `json:"gone,omitempty"`
+	Left []string `json:"left,omitempty"`
+}
+
+// Lost is a runner that has come to its end.
+type Lost struct {
+	Runner int    `json:"runner"` // from 0
+	Why    string `json:"why"`
+}
+
+// Said is something for people.
+type Said struct {
+	Level string `json:"level"`
+	Text  string `json:"text"`
+}
+
+// Log is a piece of what a runner's pod has printed.
+type Log struct {
+	Runner int    `json:"runner"`
+	Text   string `json:"text"`
 }
 
 // Starter starts runners.

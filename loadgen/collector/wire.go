@@ -34,6 +34,8 @@ const (
 	maxSegments = 1024
 	// maxWho bounds a runner's word about itself, in bytes.
 	maxWho = 128
+	// maxSaid bounds what is told of a runner, in bytes.
+	maxSaid = 1 << 10
 	// secretBytes is how much of a token is random.
 	secretBytes = 32
 )
@@ -69,15 +71,18 @@ func readHello(line []byte) (hello, error) {
 }
 
 // plain cuts what somebody says of himself to what can be printed.
-func plain(s string) string {
+func plain(s string) string { return printable(s, maxWho) }
+
+// printable cuts a text to what can be printed, and to a length in bytes.
+func printable(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
 			return -1
 		}
 		return r
 	}, s)
-	for len(s) > maxWho {
-		s = strings.TrimRightFunc(s[:maxWho], func(r rune) bool { return r == unicode.ReplacementChar })
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "")
 	}
 	return s
 }

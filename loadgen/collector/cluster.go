@@ -1,0 +1,188 @@
+package collector
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"gameday/faults"
+	"gameday/loadgen"
+	"gameday/loadgen/internal/child"
+)
+
+const (
+	// ordering bounds how long it may take until the objects are in the cluster, and clearing until they are gone.
+	ordering = 90 * time.Second
+	clearing = 2 * time.Minute
+	// maxNews bounds one line of news.
+	maxNews = 1 << 20
+)
+
+// Cluster has runners started in a Kubernetes cluster, by a program that speaks to clusters: it is given the order, and deletes what it made
+// when its input ends, also when this process is killed.
+type Cluster struct {
+	Access faults.Access
+	// Command returns the program, not started.
+	Command func() (*exec.Cmd, error)
+}
+
+var _ Starter = Cluster{}
+
+// Start hands the order over, and returns when the objects are in the cluster.
+func (c Cluster) Start(ctx context.Context, o Order, lost func(int, error), said func(level, text string)) (stop func(), err error) {
+	o.Access = c.Access
+	cmd, err := c.Command()
+	if err != nil {
+		return nil, err
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a terminal's Ctrl-C is for gameday
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", cmd.Path, err)
+	}
+	h := &handed{order: o, lost: lost, said: said, made: make(chan error, 1), over: make(chan struct{}), logs: map[int]*child.Log{}}
+	go func() {
+		h.hear(out)
+		_ = cmd.Wait() // what it ended of, it has said
+		close(h.over)
+	}()
+	stop = sync.OnceFunc(func() {
+		in.Close()
+		h.wait(clearing)
+	})
+	if err := json.NewEncoder(in).Encode(o); err != nil {
+		stop()
+		return nil, fmt.Errorf("telling %s: %w", filepath.Base(cmd.Path), err)
+	}
+	timer := time.NewTimer(ordering)
+	defer timer.Stop()
+	select {
+	case err = <-h.made:
+	case <-h.over:
+		err = errors.New("it ended without a word")
+		select {
+		case err = <-h.made:
+		default:
+		}
+	case <-timer.C:
+		err = fmt.Errorf("nothing was made within %s", ordering)
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	return stop, nil
+}
+
+// handed is an order that was handed over.
+type handed struct {
+	order Order
+	lost  func(int, error)
+	said  func(level, text string)
+	made  chan error
+	over  chan struct{}
+	logs  map[int]*child.Log
+	gone  bool // it said that everything is, or what is left
+}
+
+// hear takes the news, to their end.
+func (h *handed) hear(out io.Reader) {
+	lines := bufio.NewScanner(out)
+	lines.Buffer(make([]byte, 0, 64<<10), maxNews)
+	for lines.Scan() {
+		var n News
+		if json.Unmarshal(lines.Bytes(), &n) == nil {
+			h.one(n)
+		}
+	}
+	for _, l := range h.logs {
+		_ = l.Close() // a log that cannot be written to the end is cut off
+	}
+	if !h.gone {
+		h.said("warning", fmt.Sprintf("the program that speaks to the cluster ended before it had cleaned up: what it made lapses in %s at the latest, or by "+
+			"`kubectl delete jobs,testruns,secrets,configmaps -n %s -l app.kubernetes.io/managed-by=gameday`", h.order.Lasts.Round(time.Minute), h.order.RunOn.Namespace))
+	}
+}
+
+func (h *handed) one(n News) {
+	switch {
+	case n.Error != "":
+		h.gone = true // what it made, if anything, it says after this
+		h.tell(errors.New(n.Error))
+	case len(n.Made) > 0:
+		h.said("info", fmt.Sprintf("%s: made %s", &h.order.RunOn, strings.Join(n.Made, ", ")))
+		h.tell(nil)
+	case n.Lost != nil:
+		h.lost(n.Lost.Runner, errors.New(printable(n.Lost.Why, maxSaid)))
+	case n.Said != nil:
+		h.said(level(n.Said.Level), printable(n.Said.Text, maxSaid))
+	case n.Log != nil:
+		h.log(n.Log)
+	case len(n.Left) > 0:
+		h.gone = true
+		h.said("warning", fmt.Sprintf("not everything that was made for the runners is gone: %s. It lapses by itself", strings.Join(n.Left, ", ")))
+	case n.Gone:
+		h.gone = true
+	}
+}
+
+func (h *handed) tell(err error) {
+	select {
+	case h.made <- err:
+	default:
+	}
+}
+
+// level keeps to the levels that there are.
+func level(s string) string {
+	switch s {
+	case "info", "error":
+		return s
+	}
+	return "warning"
+}
+
+// log keeps what a runner's pod has printed.
+func (h *handed) log(l *Log) {
+	if l.Runner < 0 || l.Runner >= h.order.RunOn.Parallelism {
+		return
+	}
+	file := h.logs[l.Runner]
+	if file == nil {
+		var err error
+		if file, err = child.OpenLog(filepath.Join(h.order.Dir, loadgen.RunnerName(l.Runner)+".log")); err != nil {
+			return
+		}
+		h.logs[l.Runner] = file
+	}
+	_, _ = file.Write([]byte(l.Text)) // a Log takes everything
+}
+
+// wait waits for the program's end. It is not killed: it goes on deleting.
+func (h *handed) wait(limit time.Duration) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-h.over:
+	case <-timer.C:
+		h.said("warning", fmt.Sprintf("the runners were not gone %s after their traffic had ended; it is still being tried", limit))
+	}
+}

@@ -1,0 +1,119 @@
+package kubernetes
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"gameday/loadgen/collector"
+)
+
+// The k6 operator's own module is not published for use by others. What is said to it here are fields that its documentation names, and of
+// what it says only the stage is read.
+
+// testRun is a TestRun (k6.io/v1alpha1).
+type testRun struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              testRunSpec `json:"spec"`
+}
+
+type testRunSpec struct {
+	Script      scriptSource `json:"script"`
+	Parallelism int64        `json:"parallelism"`
+	Separate    bool         `json:"separate,omitempty"`
+	Cleanup     string       `json:"cleanup,omitempty"` // "post": the operator deletes it when it is over
+	Initializer *podSpec     `json:"initializer,omitempty"`
+	Starter     *podSpec     `json:"starter,omitempty"`
+	Runner      *podSpec     `json:"runner,omitempty"`
+}
+
+type scriptSource struct {
+	ConfigMap configMapSource `json:"configMap"`
+}
+
+type configMapSource struct {
+	Name string `json:"name"`
+	File string `json:"file"`
+}
+
+// podSpec is what can be said of the operator's pods.
+type podSpec struct {
+	Disabled                     bool                          `json:"disabled,omitempty"`
+	Metadata                     *podMetadata                  `json:"metadata,omitempty"`
+	Image                        string                        `json:"image,omitempty"`
+	ImagePullSecrets             []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
+	Env                          []corev1.EnvVar               `json:"env,omitempty"`
+	NodeSelector                 map[string]string             `json:"nodeSelector,omitempty"`
+	Tolerations                  []corev1.Toleration           `json:"tolerations,omitempty"`
+	Resources                    *corev1.ResourceRequirements  `json:"resources,omitempty"`
+	ServiceAccountName           string                        `json:"serviceAccountName,omitempty"`
+	AutomountServiceAccountToken string                        `json:"automountServiceAccountToken,omitempty"` // a word, "false"
+	SecurityContext              *corev1.PodSecurityContext    `json:"securityContext,omitempty"`
+	ContainerSecurityContext     *corev1.SecurityContext       `json:"containerSecurityContext,omitempty"`
+	Volumes                      []corev1.Volume               `json:"volumes,omitempty"`
+	VolumeMounts                 []corev1.VolumeMount          `json:"volumeMounts,omitempty"`
+}
+
+type podMetadata struct {
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// scriptFile is the script that the operator wants to see in a ConfigMap. Runners get what they send from the collector, however large it
+// is; an image without gameday says by this what is wrong.
+const scriptFile = "gameday.js"
+
+const scriptText = `export default function () {
+  throw new Error("this image runs k6 itself: the image of run_on must have gameday in it under the name of k6");
+}
+`
+
+// testRun is the runners' for the operator. It deletes it by itself when all runners have ended.
+func (o *order) testRun(now time.Time) *testRun {
+	on, marks := o.RunOn, &podMetadata{Labels: o.labels(), Annotations: o.annotations(now)}
+	resources := o.resources()
+	t := &testRun{TypeMeta: metav1.TypeMeta{APIVersion: "k6.io/v1alpha1", Kind: "TestRun"}, ObjectMeta: o.meta(o.name, now)}
+	t.Spec = testRunSpec{
+		Script: scriptSource{configMapSource{Name: o.name, File: scriptFile}}, Parallelism: int64(on.Parallelism), Separate: on.Spread, Cleanup: "post",
+		Initializer: &podSpec{Disabled: true}, // it inspects the script, which says nothing here, and needs a shell
+		Starter:     &podSpec{Metadata: marks},
+		Runner: &podSpec{Metadata: marks, Image: on.Image, ImagePullSecrets: o.pullSecrets(), NodeSelector: on.NodeSelector, Tolerations: o.tolerations(),
+			Env:                append(o.environment(), corev1.EnvVar{Name: collector.CollectorVariable, Value: o.Collector}),
+			ServiceAccountName: on.ServiceAccount, AutomountServiceAccountToken: "false", SecurityContext: podSecurity(), ContainerSecurityContext: containerSecurity(),
+			Volumes: []corev1.Volume{memory()}, VolumeMounts: []corev1.VolumeMount{{Name: "shm", MountPath: shm}}},
+	}
+	if len(resources.Limits) > 0 {
+		t.Spec.Runner.Resources = &resources
+	}
+	return t
+}
+
+// configMap holds the script that the operator wants to see.
+func (o *order) configMap(owners []metav1.OwnerReference, now time.Time) *corev1.ConfigMap {
+	c := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: o.meta(o.name, now),
+		Data: map[string]string{scriptFile: scriptText}}
+	c.OwnerReferences = owners
+	return c
+}
+
+// The stages of a TestRun.
+const (
+	stageInitialization = "initialization"
+	stageInitialized    = "initialized"
+	stageCreated        = "created"
+	stageStarted        = "started"
+	stageStopped        = "stopped"
+	stageFinished       = "finished"
+	stageError          = "error"
+)
+
+// knownStage reports whether a stage is one of those that the operator documents.
+func knownStage(s string) bool {
+	switch s {
+	case "", stageInitialization, stageInitialized, stageCreated, stageStarted, stageStopped, stageFinished, stageError:
+		return true
+	}
+	return false
+}
