@@ -15,6 +15,8 @@ MACHINES  := ^(TestReboot|TestNetemFaultsUnderARealKernel)$$
 CLUSTER   := ./internal/kuberig/...
 TOOL      := $(GO) tool -modfile=tools/go.mod
 
+IMAGE_ROOT := bin/image-root
+
 .PHONY: demo build programs guards test test-kubernetes test-matrix test-regress test-fast setup lint golden pictures bench examples fuzz clean
 
 # The main job on the embedded default: a whole game day, no root, nothing but Go, git and make.
@@ -39,6 +41,10 @@ guards:
 	@mkdir -p bin
 	GOOS=linux GOARCH=amd64 $(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday-guard-linux-amd64 ./cmd/gameday-guard
 	GOOS=linux GOARCH=arm64 $(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday-guard-linux-arm64 ./cmd/gameday-guard
+
+# The root file system of the image that Containerfile describes.
+image-root: build
+	deploy/image-root bin '$(IMAGE_ROOT)'
 
 # Installs what the tests need, then runs every one of them, and every example. Three packages at a time on two processors: most
 # tests with real servers wait.

@@ -21,7 +21,7 @@ import (
 // maxAnswer bounds an answer of the engine, in bytes.
 const maxAnswer = 4 << 20
 
-// Call sends one request to the engine and decodes its answer into out, unless that is nil. body is sent as JSON, or as it is
+// Call sends one request to the engine and decodes its answer into out, unless that is nil or takes it as it is, as bytes. body is sent as JSON, or as it is
 // when it is an io.Reader (a tar archive). The engine speaks its own version of the API. An answer that is no success is an error with the engine's words.
 func (e *Engine) Call(ctx context.Context, method, path string, body, out any) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
@@ -57,10 +57,20 @@ func (e *Engine) Call(ctx context.Context, method, path string, body, out any) e
 	if response.StatusCode >= 300 && response.StatusCode != http.StatusNotModified {
 		return fmt.Errorf("the engine answers %s to %s %s: %s", response.Status, method, path, strings.TrimSpace(string(answer)))
 	}
-	if out == nil {
+	switch o := out.(type) {
+	case nil:
+		return nil
+	case *[]byte:
+		*o = answer
 		return nil
 	}
 	return json.Unmarshal(answer, out)
+}
+
+// Bytes returns the answer to a GET request as it is.
+func (e *Engine) Bytes(ctx context.Context, path string) (out []byte, err error) {
+	err = e.Call(ctx, "GET", path, nil, &out)
+	return out, err
 }
 
 // Remove removes a container, running or not, as `docker rm -f` does.

@@ -73,6 +73,7 @@ var layers = []struct {
 	{"cmd/gameday-guard", []string{"faults/..."}},
 	{"cmd/gameday-kubernetes", []string{"faults/...", "loadgen/kubernetes"}},
 	{"cmd/gameday", []string{"conductor/...", "importer", "scenarios", "targets/...", "faults/...", "loadgen/...", "alarms/...", "responders/...", "report/...", "policy", "audit"}},
+	{"deploy", nil},
 	{"examples/shop-containers", []string{"internal/dockerrig"}},
 	{"examples/...", nil},
 	{"internal/...", []string{"..."}},

@@ -1,0 +1,2 @@
+// Package deploy holds the tests of gameday's image and of what deploys it in a cluster.
+package deploy
