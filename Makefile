@@ -17,7 +17,7 @@ TOOL      := $(GO) tool -modfile=tools/go.mod
 
 IMAGE_ROOT := bin/image-root
 
-.PHONY: demo build programs guards test test-kubernetes test-matrix test-regress test-fast setup lint golden pictures bench examples fuzz clean
+.PHONY: demo build programs guards image-root test test-kubernetes test-matrix test-regress test-fast setup lint golden pictures bench examples fuzz clean
 
 # The main job on the embedded default: a whole game day, no root, nothing but Go, git and make.
 demo: programs

@@ -48,6 +48,8 @@ type runFlags struct {
 	seed   int64
 	audit  string
 	search *searching // of `gameday capacity`; nil runs a game day
+	event  bool
+	told   *herald // of `--event`; nil tells nobody
 }
 
 func (a *app) runCmd() *cobra.Command {
@@ -59,12 +61,18 @@ func (a *app) runCmd() *cobra.Command {
 			"folder; the scorecard is printed at the end and its verdict is the exit code (see `gameday help exit`).\n\n" +
 			"Ctrl-C stops the run: every fault is reverted and what is known is reported.",
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return a.run(f, args[0]) },
+		RunE: func(_ *cobra.Command, args []string) error {
+			if f.event {
+				return a.runTold(f, args[0])
+			}
+			return a.run(f, args[0])
+		},
 	}
 	f.loading.flags(c)
 	f.pick(c)
 	f.output.flags(c)
 	f.fence.flags(c)
+	c.Flags().BoolVar(&f.event, "event", false, "tell the Kubernetes cluster that this runs in of the verdict, by an Event about its Job")
 	c.Flags().StringVar(&f.audit, "audit", "", "file of the audit log (default: audit.jsonl beside the ledger)")
 	c.Flags().StringVar(&f.record, "record", "", "folder for the record (default runs/<time>-<scenario>)")
 	c.Flags().BoolVar(&f.heal, "heal", false, "first revert faults that an earlier run left standing")
@@ -96,6 +104,9 @@ func (a *app) run(f *runFlags, path string) error {
 	ad, err := a.admit(f, file, s)
 	if err != nil {
 		return err
+	}
+	if s.Lab != nil && f.event {
+		return usage("--event tells a cluster of a run in it, and this scenario has a lab of its own; leave one of them out")
 	}
 	if s.Lab != nil && !isInside {
 		return a.enterLab(f, s)
@@ -250,20 +261,29 @@ func (a *app) conduct(f *runFlags, ad *admission, file *scenarios.File, s *scena
 	err = conductor.Run(context.Background(), o)
 	release()
 	show.Close()
+	card, err := a.conclude(f, ad, ledger, o.Run, dir, err)
+	if f.told != nil {
+		f.told.tell(a, dir, card, err)
+	}
+	return err
+}
+
+// conclude judges what a run left, and returns its verdict as an exit code. The scorecard is nil when there is none.
+func (a *app) conclude(f *runFlags, ad *admission, ledger *faults.Ledger, run, dir string, err error) (*report.Scorecard, error) {
 	if err != nil {
-		if left := leftBy(ledger, o.Run); left > 0 {
-			return &codeError{code: exitResidue, err: fmt.Errorf("%w; %d fault(s) are left standing, `gameday revert` removes them", err, left)}
+		if left := leftBy(ledger, run); left > 0 {
+			return nil, &codeError{code: exitResidue, err: fmt.Errorf("%w; %d fault(s) are left standing, `gameday revert` removes them", err, left)}
 		}
-		return &codeError{code: exitInconclusive, err: err}
+		return nil, &codeError{code: exitInconclusive, err: err}
 	}
 	if f.search != nil {
-		return a.found(dir, f)
+		return nil, a.found(dir, f)
 	}
 	card, err := a.judge(dir, &f.output)
 	if card != nil {
 		ad.verdict(a, card)
 	}
-	return err
+	return card, err
 }
 
 // list makes the run one that `gameday stop --all` finds, until the function it returns is called.

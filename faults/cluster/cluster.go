@@ -45,6 +45,7 @@ type Query struct {
 	Preflight *Preflight            `json:"preflight,omitempty"` // []Finding
 	Ours      *Ours                 `json:"ours,omitempty"`      // []Object
 	Lift      *Lift                 `json:"lift,omitempty"`      // []Lifted
+	Event     *Event                `json:"event,omitempty"`     // null
 }
 
 // Pods selects running pods of one namespace: all conditions that are given must hold.
