@@ -1,0 +1,44 @@
+package conductor
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// TestGrace holds the time that Kubernetes gives a game day between SIGTERM and SIGKILL (deploy/kubernetes) to what gameday allows
+// itself: to revert every fault in as many tries as it makes, to stop traffic, and to ask sources for their account of the run. Less
+// would leave faults to their leases, or a run without its verdict.
+func TestGrace(t *testing.T) {
+	text, err := os.ReadFile("../deploy/kubernetes/base/cronjob.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var job struct {
+		Spec struct {
+			JobTemplate struct {
+				Spec struct {
+					Template struct {
+						Spec struct {
+							Grace int `yaml:"terminationGracePeriodSeconds"`
+						}
+					}
+				}
+			} `yaml:"jobTemplate"`
+		}
+	}
+	if err := yaml.Unmarshal(text, &job); err != nil {
+		t.Fatal(err)
+	}
+	grace := time.Duration(job.Spec.JobTemplate.Spec.Template.Spec.Grace) * time.Second
+	// An injection that is under way is given up first; the guard's own end, the score and the Event take what is left.
+	needed := revertTries*revertLimit + stopPatience + tellLimit
+	if grace < needed+time.Minute {
+		t.Errorf("the pod is given %s; gameday may take %s, and needs some time to judge the run and to tell of it", grace, needed)
+	}
+	if grace > 2*needed {
+		t.Errorf("the pod is given %s, and gameday never takes more than %s", grace, needed)
+	}
+}
