@@ -3,7 +3,7 @@
 // report on a day takes, and how soon many nodes are cut off. It prints the figures beside their targets and exits 0 unless
 // something broke: a missed target on a noisy machine breaks no build.
 //
-//	go run ./internal/bench [-quick] [-only overhead|requests|accuracy|validate|lateness|memory|record|partition] [-rounds N] [-bin bin/gameday]
+//	go run ./internal/bench [-quick] [-only overhead|requests|accuracy|validate|lateness|memory|record|programs|partition] [-rounds N] [-bin bin/gameday]
 //	    [-guard bin/gameday-guard]
 package main
 
@@ -57,6 +57,7 @@ var parts = []part{
 	{"lateness", "from when a fault was due to its command being sent", (*bench).lateness},
 	{"memory", "peak resident memory, long run against short run", (*bench).memory},
 	{"record", "every form of the report on a simulated day of three streams", (*bench).day},
+	{"programs", "starting each program, and its size", (*bench).programs},
 	{"partition", "cutting nodes off, proven, and healing them, proven", (*bench).partition},
 }
 
@@ -72,7 +73,7 @@ func main() {
 		return
 	}
 	b := &bench{log: os.Stderr, helpers: map[int]bool{}}
-	only := flag.String("only", "", "measure only this: overhead, requests, accuracy, validate, lateness, memory, record or partition")
+	only := flag.String("only", "", "measure only this: overhead, requests, accuracy, validate, lateness, memory, record, programs or partition")
 	flag.BoolVar(&b.quick, "quick", false, "shorter runs and fewer rounds: to see that it works, not to quote")
 	flag.IntVar(&b.rounds, "rounds", 0, "rounds of what is repeated (default 5, quick 3)")
 	flag.StringVar(&b.gameday, "bin", "bin/gameday", "the program to measure")
