@@ -21,6 +21,8 @@ import (
 const (
 	// checkLimit bounds what is asked of gameday-kubernetes without a cluster.
 	checkLimit = 30 * time.Second
+	// lookLimit bounds looking what there is.
+	lookLimit = 20 * time.Second
 	// liftLimit bounds lifting what is left in a cluster: the faults are undone on every node first.
 	liftLimit = 3 * time.Minute
 )
@@ -107,7 +109,9 @@ func (a *app) lift(f liftFlags, quiet bool) error {
 	failed := func(err error) error {
 		return &codeError{code: exitResidue, err: fmt.Errorf("what is left in the cluster is not known: %w", err)}
 	}
-	objects, err := looks.Ours(ctx, f.Access, f.run)
+	looking, enough := context.WithTimeout(ctx, lookLimit)
+	defer enough()
+	objects, err := looks.Ours(looking, f.Access, f.run)
 	if err != nil {
 		return failed(err)
 	}

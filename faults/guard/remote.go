@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"gameday/faults"
 )
@@ -28,9 +29,14 @@ type Cleaned struct {
 	Error    string       `json:"error,omitempty"` // why the fault may still stand
 }
 
-// Find asks the guard for places on its machine. Query and answer are in the language of the guard's Options.Find.
+// Find asks the guard for places on its machine. Query and answer are in the language of the guard's Options.Find. The guard gives up a
+// little before ctx ends, so that it can still say what it waited for.
 func (c *Client) Find(ctx context.Context, query json.RawMessage) (json.RawMessage, error) {
-	m, err := c.call(ctx, request{Op: opFind, Query: query})
+	r := request{Op: opFind, Query: query}
+	if end, limited := ctx.Deadline(); limited {
+		r.Timeout = max(1, time.Until(end)*9/10)
+	}
+	m, err := c.call(ctx, r)
 	if err == nil && m.Found == nil {
 		err = errors.New("the guard's answer says nothing of what it found")
 	}
@@ -57,6 +63,11 @@ func (s *server) look(r request) {
 		err := faults.Protect(func() (err error) {
 			switch r.Op {
 			case opFind:
+				if r.Timeout > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, r.Timeout)
+					defer cancel()
+				}
 				m.Found, err = s.finding(ctx, r.Query)
 			case opStanding:
 				m.Standing, err = s.standing()

@@ -136,7 +136,7 @@ type request struct {
 	ID      string         `json:"id,omitempty"`      // effect, revert
 	IDs     []string       `json:"ids,omitempty"`     // renew, clean
 	Lease   time.Duration  `json:"lease,omitempty"`   // renew
-	Timeout time.Duration  `json:"timeout,omitempty"` // effect
+	Timeout time.Duration  `json:"timeout,omitempty"` // effect, find
 	// Policies are compiled policies to enforce from now on: policy.
 	Policies []json.RawMessage `json:"policies,omitempty"`
 	Query    json.RawMessage   `json:"query,omitempty"` // find
