@@ -99,7 +99,7 @@ func ask(r guard.InjectRequest) (asked, error) {
 	a := asked{request: r}
 	kind, known := kindNamed(r.Kind)
 	if !known {
-		return a, fmt.Errorf("there is no %s in a cluster: %s", r.Kind, noKind(r.Kind))
+		return a, fmt.Errorf("there is no %s in a cluster: %s", r.Kind, noKind(r.Kind, ""))
 	}
 	config := kind.New()
 	if err := readConfig(r.Config, config); err != nil {
