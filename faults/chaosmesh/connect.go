@@ -107,7 +107,7 @@ func unusable(rules *clientcmd.ClientConfigLoadingRules, a faults.Access, err er
 	if loading != nil {
 		return fmt.Errorf("reading the kubeconfig (%s): %w; `kubectl config view` shows the same", where, loading)
 	}
-	if clientcmd.IsEmptyConfig(err) || len(raw.Contexts) == 0 {
+	if len(raw.Contexts) == 0 {
 		return fmt.Errorf("there is no kubeconfig: %s has no cluster in it, and this is not inside one; set $KUBECONFIG, write kubeconfig = "+
 			"\"…\", or make one as your cluster's documentation says", where)
 	}

@@ -55,6 +55,8 @@ func (c *client) plain(err error) error {
 		return &said{err, fmt.Sprintf("nobody listens at %s%s: is the cluster up, and is a tunnel or VPN to it?", host, c.inContext())}
 	case timedOut(err):
 		return &said{err, fmt.Sprintf("%s does not answer in time%s: is the cluster up, and is a tunnel or VPN to it?", host, c.inContext())}
+	case strings.Contains(err.Error(), "serializer for "):
+		return &said{err, fmt.Sprintf("what answers at %s is no API server: a page to sign in at, or a proxy?", host)}
 	case apierrors.IsInternalError(err), apierrors.IsServiceUnavailable(err), apierrors.IsTooManyRequests(err), apierrors.IsServerTimeout(err):
 		return &said{err, fmt.Sprintf("%s answers, but cannot do it now: %v", host, err)}
 	}

@@ -1,0 +1,168 @@
+package chaosmesh
+
+import (
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"gameday/faults"
+)
+
+// chaosObject is an object of Chaos Mesh as its controllers leave it.
+func chaosObject(t *testing.T, desired string, conditions map[string]string, records ...tree) *unstructured.Unstructured {
+	t.Helper()
+	var list, all []any
+	for k, v := range conditions {
+		list = append(list, tree{"type": k, "status": v})
+	}
+	for _, r := range records {
+		r["selectorKey"] = "."
+		all = append(all, r)
+	}
+	return &unstructured.Unstructured{Object: tree{"apiVersion": "chaos-mesh.org/v1alpha1", "kind": "NetworkChaos",
+		"metadata": tree{"namespace": "shop", "name": "cut", "uid": "u1"},
+		"status":   tree{"conditions": list, "experiment": tree{"desiredPhase": desired, "containerRecords": all}}}}
+}
+
+func record(id, phase string, events ...tree) tree {
+	r := tree{"id": id, "phase": phase, "injectedCount": int64(0), "recoveredCount": int64(0)}
+	if len(events) > 0 {
+		var list []any
+		for _, e := range events {
+			list = append(list, e)
+		}
+		r["events"] = list
+	}
+	return r
+}
+
+var failed = tree{"type": "Failed", "operation": "Apply", "message": "no daemon\n on node-1", "timestamp": "2026-11-29T06:33:22Z"}
+
+func TestEffect(t *testing.T) {
+	selected := map[string]string{"Selected": "True", "AllInjected": "False"}
+	injected := map[string]string{"Selected": "True", "AllInjected": "True"}
+	for _, k := range []struct {
+		name    string
+		object  *unstructured.Unstructured
+		want    []string
+		proven  bool
+		summary string
+	}{
+		{"nobody looked", chaosObject(t, "", nil), nil, false, "not selected"},
+		// Chaos Mesh calls a list without members all injected.
+		{"nothing selected", chaosObject(t, "Run", injected), nil, false, "not selected"},
+		{"selected", chaosObject(t, "Run", selected, record("shop/a", "Not Injected")), nil, false, "Selected, not injected: shop/a: Not Injected"},
+		{"waits", chaosObject(t, "Run", selected, record("shop/a", "Not Injected/Wait", failed)), nil, false,
+			"Selected, not injected: shop/a: Not Injected/Wait (Apply failed: no daemon on node-1, at 06:33:22)"},
+		{"one of two", chaosObject(t, "Run", selected, record("shop/a", "Injected"), record("shop/b", "Injected/Wait")), nil, false, "shop/b: Injected/Wait; 1 of 2 injected"},
+		// Conditions are those of an earlier look at the records, either way.
+		{"condition runs behind", chaosObject(t, "Run", selected, record("shop/a", "Injected")), nil, false, "the condition AllInjected does not yet"},
+		{"condition runs ahead", chaosObject(t, "Run", injected, record("shop/a", "Not Injected")), nil, false, "Selected, not injected"},
+		{"injected", chaosObject(t, "Run", injected, record("shop/a", "Injected"), record("shop/b", "Injected")), []string{"shop/b"}, true, "AllInjected: shop/a; shop/b"},
+		{"a container of it", chaosObject(t, "Run", injected, record("shop/a/main", "Injected")), []string{"shop/a"}, true, "AllInjected: shop/a/main"},
+		{"another", chaosObject(t, "Run", injected, record("shop/ab", "Injected")), []string{"shop/a"}, false, "did not select shop/a"},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			s, err := stateOf(k.object)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := effectOf(s, k.want)
+			if e.Proven != k.proven || !strings.Contains(e.Summary, k.summary) {
+				t.Errorf("proven %v: %s", e.Proven, e.Summary)
+			}
+			for _, r := range s.status.Experiment.Records {
+				if !strings.HasPrefix(e.Details[r.Id], string(r.Phase)) {
+					t.Errorf("of %s it tells %q", r.Id, e.Details[r.Id])
+				}
+			}
+		})
+	}
+}
+
+func TestOver(t *testing.T) {
+	i := &injection{undo: undo{Kind: "NetworkChaos", Namespace: "shop", Name: "cut"}}
+	paused := chaosObject(t, "Stop", nil, record("shop/a", "Injected"))
+	paused.SetAnnotations(map[string]string{"experiment.chaos-mesh.org/pause": "true"})
+	for _, k := range []struct {
+		name string
+		s    sight
+		ends bool
+		why  string
+	}{
+		{"stands", sight{object: chaosObject(t, "Run", nil, record("shop/a", "Injected"))}, false, ""},
+		// AllRecovered is true of what is selected and not injected yet.
+		{"not injected yet", sight{object: chaosObject(t, "Run", map[string]string{"AllRecovered": "True"}, record("shop/a", "Not Injected"))}, false, ""},
+		{"nothing seen", sight{}, false, ""},
+		{"gone", sight{gone: true}, false, "somebody deleted NetworkChaos shop/cut"},
+		{"paused", sight{object: paused}, false, "paused"},
+		{"lifted", sight{object: chaosObject(t, "Stop", nil, record("shop/a", "Not Injected"))}, false, "Chaos Mesh lifted"},
+		{"ended by itself", sight{object: chaosObject(t, "Stop", nil, record("shop/a", "Not Injected"))}, true, ""},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			i.ends = k.ends
+			err := i.over(k.s)
+			if k.why == "" {
+				if err != nil {
+					t.Errorf("it says %v", err)
+				}
+				return
+			}
+			says(t, err, k.why)
+			if l := lapsed(""); !l.Is(faults.ErrLapsed) {
+				t.Error("it is no ErrLapsed")
+			}
+		})
+	}
+}
+
+func TestWithout(t *testing.T) {
+	u := &unstructured.Unstructured{Object: tree{"spec": tree{"iptables": []any{tree{"source": "shop/cut"}, tree{"source": "shop/other"}}, "tcs": []any{}}}}
+	if !without(u, perPod["NetworkChaos"].lists, "shop/cut") || without(u, perPod["NetworkChaos"].lists, "shop/cut") {
+		t.Error("it is removed once")
+	}
+	if list, _, _ := unstructured.NestedSlice(u.Object, "spec", "iptables"); len(list) != 1 {
+		t.Errorf("left: %v", list)
+	}
+}
+
+func TestDescends(t *testing.T) {
+	owned := func(label, value string, owners ...any) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: tree{"metadata": tree{"labels": tree{label: value}, "ownerReferences": owners}}}
+	}
+	owner := tree{"apiVersion": "chaos-mesh.org/v1alpha1", "kind": "Schedule", "name": "gameday-x", "uid": "1"}
+	for _, k := range []struct {
+		o    *unstructured.Unstructured
+		want bool
+	}{
+		{owned("managed-by", "gameday-x", owner), true},
+		{owned("chaos-mesh.org/workflow", "gameday-x-8fk2", owner), true},
+		{owned("managed-by", "gameday-xy", owner), false},
+		{owned("managed-by", "gameday-x"), false}, // anybody may set a label
+		{owned("app", "gameday-x", owner), false},
+	} {
+		if got := descends(k.o, "gameday-x"); got != k.want {
+			t.Errorf("%v: %v", k.o.Object, got)
+		}
+	}
+}
+
+func TestChildren(t *testing.T) {
+	workflow := tree{"entry": "a", "templates": []any{tree{"templateType": "Serial"}, tree{"templateType": "StressChaos"},
+		tree{"templateType": "Schedule", "schedule": tree{"type": "PodChaos"}}, tree{"templateType": "Suspend"}}}
+	for _, k := range []struct {
+		object tree
+		want   string
+	}{
+		{tree{"kind": "PodChaos", "spec": tree{"type": "x"}}, ""},
+		{tree{"kind": "Schedule", "spec": tree{"type": "NetworkChaos"}}, "NetworkChaos"},
+		{tree{"kind": "Workflow", "spec": workflow}, "PodChaos Schedule StressChaos"},
+		{tree{"kind": "Schedule", "spec": tree{"type": "Workflow", "workflow": workflow}}, "PodChaos Schedule StressChaos Workflow"},
+		{tree{"kind": "Schedule"}, ""},
+	} {
+		if got := strings.Join(childrenOf(&unstructured.Unstructured{Object: k.object}), " "); got != k.want {
+			t.Errorf("%v: %q, want %q", k.object, got, k.want)
+		}
+	}
+}
