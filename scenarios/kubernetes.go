@@ -166,7 +166,7 @@ func (d *decoding) checkClusters(blocks []faultBlock) {
 			d.errorf(f.Range, "Invalid settings", "%s.", sentence(err.Error()))
 			continue
 		}
-		q := cluster.Fault{Name: f.Name, Kind: f.Kind.Name, Config: config, Between: f.Between}
+		q := cluster.Fault{Name: f.Name, Kind: f.Kind.Name, Config: config, Between: f.Between, Duration: f.Duration}
 		for _, name := range f.Targets {
 			if t := d.out.Target(name); t != nil {
 				q.Targets = append(q.Targets, t.Selector.Kind())

@@ -12,34 +12,7 @@ import (
 
 	"gameday/faults"
 	"gameday/faults/cluster"
-	"gameday/faults/kinds"
 )
-
-// written is a fault that says by itself where it lands, for builds whose list has none.
-type written struct {
-	Manifest string `hcl:"manifest" json:"manifest"`
-	Text     []byte `json:"text,omitempty"`
-}
-
-func (w *written) Validate() error                             { return nil }
-func (w *written) Bind(faults.Place) (faults.Injection, error) { return nil, errors.New("only a test") }
-func (w *written) ReadFiles(read func(string) ([]byte, error)) error {
-	text, err := read(w.Manifest)
-	if err != nil {
-		return &faults.FieldError{Field: "manifest", Summary: "Cannot read the manifest", Detail: strings.ToUpper(err.Error()[:1]) + err.Error()[1:] + "."}
-	}
-	w.Text = text
-	return nil
-}
-
-func testKinds() []faults.Kind {
-	all := kinds.All()
-	if !slices.ContainsFunc(all, func(k faults.Kind) bool { return k.Needs == faults.NeedCluster }) {
-		all = append(all, faults.Kind{Name: "chaos_mesh", Summary: "what a manifest says", Needs: faults.NeedCluster, Reversible: true,
-			Undoing: "deleted", New: func() faults.Config { return &written{} }})
-	}
-	return all
-}
 
 // checkInCluster stands in for gameday-kubernetes, which is a program of its own: it knows two mistakes. That the real one finds real
 // ones is proven by the scripts of cmd/gameday.
@@ -52,12 +25,12 @@ func checkInCluster(_ faults.Access, all []cluster.Fault) ([]cluster.Mistake, er
 		if f.Kind == "fd_exhaustion" && slices.Contains(f.Targets, "pods") {
 			out = append(out, cluster.Mistake{Fault: f.Name, Field: "target", Summary: "Not on pods", Detail: "Chaos Mesh has no such fault."})
 		}
-		var w struct{ Text []byte }
+		var w struct{ Content string }
 		if json.Unmarshal(f.Config, &w) != nil {
 			continue
 		}
-		for i, line := range bytes.Split(w.Text, []byte("\n")) {
-			if at := bytes.Index(line, []byte("selektor")); at >= 0 {
+		for i, line := range strings.Split(w.Content, "\n") {
+			if at := strings.Index(line, "selektor"); at >= 0 {
 				out = append(out, cluster.Mistake{Fault: f.Name, Summary: "Unknown field", Detail: "A PodChaos has no spec.selektor.", Line: i + 1, Column: at + 1})
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"gameday/alarms/alertmanager"
 	"gameday/alarms/builtin"
 	"gameday/alarms/prometheus"
+	"gameday/faults/kinds"
 	"gameday/loadgen"
 	"gameday/report"
 	"gameday/responders"
@@ -28,7 +29,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func testOptions() Options {
 	return Options{
 		Catalogue: Catalogue{
-			Faults:      testKinds(),
+			Faults:      kinds.All(),
 			Alarms:      []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), prometheus.Kind()},
 			Responders:  []responders.SourceKind{desk.Kind(), file.Kind()},
 			CheckScript: checkScript, CheckInCluster: checkInCluster,

@@ -24,7 +24,7 @@ func (m *manifest) check(cannotRevert bool, duration time.Duration) mistakes {
 	}
 	if !slices.Contains(faultKinds(), m.kind) {
 		add("kind", "Not a fault", "A %s does nothing to anybody by itself. These do: %s.", m.kind, strings.Join(faultKinds(), ", "))
-		return found
+		return found.within(m.lines)
 	}
 	m.metadata(add)
 	if _, given := m.raw["status"]; given {
@@ -32,7 +32,7 @@ func (m *manifest) check(cannotRevert bool, duration time.Duration) mistakes {
 	}
 	if _, given := m.raw["spec"]; !given {
 		add("", "Missing field", "The %s needs spec.", m.kind)
-		return found
+		return found.within(m.lines)
 	}
 	m.elsewhere(add)
 	m.selectors(add)
@@ -47,7 +47,7 @@ func (m *manifest) check(cannotRevert bool, duration time.Duration) mistakes {
 		mistake.field = "cannot_revert"
 		found = append(found, mistake)
 	}
-	return append(found, m.complaints()...)
+	return append(found, m.complaints()...).within(m.lines)
 }
 
 // node returns where a path stands, or else the nearest thing around it.

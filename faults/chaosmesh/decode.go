@@ -24,6 +24,7 @@ type manifest struct {
 	kind  string
 	typed kube.Object
 	raw   map[string]any        // what stands in the file, as JSON has it
+	lines int                   // how many the file has
 	at    map[string]*yaml.Node // where what stands, by path: "spec.selector.pods.shop[0]"
 }
 
@@ -33,6 +34,16 @@ var apiVersion = v1alpha1.SchemeGroupVersion.String()
 // decode reads a manifest strictly: every field must be one that the type of its kind has, at its place, once, and of the right type.
 // What Chaos Mesh or gameday make of it is for check to say.
 func decode(content string) (*manifest, mistakes) {
+	m, found := decodeLines(content)
+	lines := strings.Count(content, "\n") + 1
+	if m != nil {
+		m.lines = lines
+	}
+	return m, found.within(lines)
+}
+
+// decodeLines is decode, with lines as the parser counts them: it takes other characters than a newline for the end of one, too.
+func decodeLines(content string) (*manifest, mistakes) {
 	root, found := parse(content)
 	if len(found) > 0 {
 		return nil, found

@@ -236,3 +236,19 @@ func TestManifestMistakes(t *testing.T) {
 		})
 	}
 }
+
+// TestPage reads the manifest on the page of chaos_mesh.
+func TestPage(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "faults", "chaos_mesh.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	content, _, closed := strings.Cut(rest, "```")
+	if !closed {
+		t.Fatal("the page shows no manifest")
+	}
+	if err := manifestMistakes(&cluster.ChaosMesh{Manifest: "cart.yaml", Content: content}, time.Minute).asError(); err != nil {
+		t.Error(err)
+	}
+}

@@ -27,7 +27,7 @@ func FuzzManifest(f *testing.F) {
 			found = m.check(m.oneShot(), time.Minute)
 		}
 		for _, one := range found {
-			if one.line < 1 || one.line > lines+1 || one.column < 1 || one.summary == "" || one.detail == "" {
+			if one.line < 1 || one.line > lines || one.column < 1 || one.summary == "" || one.detail == "" {
 				t.Fatalf("%+v in %d lines", one, lines)
 			}
 		}

@@ -38,6 +38,16 @@ func (m mistakes) sorted() mistakes {
 	return slices.Compact(m)
 }
 
+// within puts what is said of lines that a file does not have at its last one.
+func (m mistakes) within(lines int) mistakes {
+	for i := range m {
+		if m[i].line > lines {
+			m[i].line, m[i].column = lines, 1
+		}
+	}
+	return m
+}
+
 // asError is nil when there are none.
 func (m mistakes) asError() error {
 	if len(m) == 0 {

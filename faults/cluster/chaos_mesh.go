@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"gameday/faults"
 	"gameday/sizes"
@@ -41,7 +42,7 @@ func (m *ChaosMesh) ReadFiles(read func(path string) ([]byte, error)) error {
 	}
 	content, err := read(m.Manifest)
 	if err != nil {
-		return &faults.FieldError{Field: "manifest", Summary: "Unreadable manifest", Detail: fmt.Sprintf("The manifest cannot be read: %v.", err)}
+		return &faults.FieldError{Field: "manifest", Summary: "Unreadable manifest", Detail: sentence(err)}
 	}
 	m.Content = string(content)
 	return nil
@@ -59,6 +60,12 @@ func (m *ChaosMesh) Validate() error {
 			Detail: fmt.Sprintf("%s holds %s, and a manifest may have %s.", m.Manifest, sizes.Show(uint64(len(m.Content))), sizes.Show(largestManifest))})
 	}
 	return errors.Join(errs...)
+}
+
+// sentence makes an error's text one.
+func sentence(err error) string {
+	text := err.Error()
+	return strings.TrimSuffix(strings.ToUpper(text[:1])+text[1:], ".") + "."
 }
 
 // Final reports whether nothing undoes the fault.

@@ -136,7 +136,7 @@ func TestManifestTravels(t *testing.T) {
 		t.Error("a fault that can be reverted is not Reversible")
 	}
 	err = (&ChaosMesh{Manifest: "gone.yaml"}).ReadFiles(func(string) ([]byte, error) { return nil, errors.New("no such file") })
-	if got := fieldsOf(err); !slices.Equal(got, []string{"manifest"}) || !strings.Contains(err.Error(), "no such file") {
+	if got := fieldsOf(err); !slices.Equal(got, []string{"manifest"}) || !strings.Contains(err.Error(), "No such file.") {
 		t.Errorf("a manifest that cannot be read: %v", err)
 	}
 }
