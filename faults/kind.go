@@ -45,6 +45,8 @@ const (
 	NeedNode    Need = "node"
 	// NeedMachine is the machine that the guard stands on: every place has one.
 	NeedMachine Need = "machine"
+	// NeedPod is a pod of a Kubernetes cluster, for what no other place can have done to it.
+	NeedPod Need = "pod"
 	// NeedCluster is the Kubernetes cluster itself: a fault that needs it says by itself where it lands, and has no target.
 	NeedCluster Need = "cluster"
 )

@@ -37,7 +37,7 @@ func inCluster(a, b Entry, an, bn Need) string {
 		return ""
 	case an == NeedNode || bn == NeedNode:
 		return what
-	case an == bn && (an != NeedMachine || a.Kind == b.Kind):
+	case an == bn && (an == NeedProcess || an == NeedNetwork || a.Kind == b.Kind):
 		return what
 	}
 	return ""

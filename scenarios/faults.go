@@ -204,7 +204,7 @@ func (d *decoding) limits(out *Fault, f *faultBlock) {
 	out.Lease = d.optional(f.Lease, f.Whole, "lease", f.DefRange, 2*time.Second, defaultLease)
 	out.RestartsWithin = d.optional(f.RestartsWithin, f.Whole, "restarts_within", f.DefRange, 0, 0)
 	out.SteadyWithin = d.optional(f.SteadyWithin, f.Whole, "steady_within", f.DefRange, 0, 0)
-	if f.RestartsWithin != nil && (lasting && out.Kind.Needs == faults.NeedProcess || out.Kind.Needs == faults.NeedNetwork || out.Kind.Needs == faults.NeedMachine) {
+	if f.RestartsWithin != nil && (lasting && out.Kind.Needs == faults.NeedProcess || out.Kind.Needs == faults.NeedNetwork || out.Kind.Needs == faults.NeedMachine || out.Kind.Needs == faults.NeedPod) {
 		d.errorf(attrRange(f.Whole, "restarts_within", f.DefRange), "Nothing restarts", "%s leaves its target running, so nothing can restart. "+
 			"Use steady_within for the return to steady state.", out.Kind.Name)
 	}

@@ -126,6 +126,7 @@ func (d *decoding) manifested(config faults.Config, f *faultBlock) {
 	err := reader.ReadFiles(func(path string) ([]byte, error) {
 		text, err := readBelow(d.dir, path, "gameday")
 		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%q is not in the scenario's folder", path)
 			if meant := neighbour(filepath.Join(d.dir, filepath.FromSlash(path))); meant != "" {
 				err = fmt.Errorf("%w, but %q is", err, meant)
 			}

@@ -99,7 +99,7 @@ func TestManifestsStayInside(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{"../storm.yaml": "leads out of the scenario's folder", "link.yaml": "leads out of the scenario's folder",
-		filepath.Join(dir, "storm.yaml"): "is an absolute path", "long.yaml": "is larger than", "none.yaml": "no such file"} {
+		filepath.Join(dir, "storm.yaml"): "is an absolute path", "long.yaml": "is larger than", "none.yaml": "is not in the scenario's folder"} {
 		file := filepath.Join(inner, "s.hcl")
 		text := strings.Replace(string(good), `"storm.yaml"`, `"`+path+`"`, 1)
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {

@@ -68,8 +68,8 @@ func everything() []faults.Need {
 	return []faults.Need{faults.NeedProcess, faults.NeedNetwork, faults.NeedNode, faults.NeedMachine}
 }
 
-// Provides says that a pod has processes and a network, can be restarted, and can be loaded.
-func (p *Pods) Provides() []faults.Need { return everything() }
+// Provides says that a pod has processes and a network, can be restarted, can be loaded, and is a pod.
+func (p *Pods) Provides() []faults.Need { return append(everything(), faults.NeedPod) }
 
 // Provides says that an instance can be restarted. Nobody looks inside.
 func (i *Instance) Provides() []faults.Need { return []faults.Need{faults.NeedNode} }

@@ -16,7 +16,7 @@ const undoing = "Chaos Mesh lifts it when its duration is over; the guard delete
 
 // podKind completes a kind that only pods know: its objects are made and deleted by gameday-kubernetes.
 func podKind(k faults.Kind) faults.Kind {
-	k.Needs, k.Undoing, k.Reversible, k.Revert = faults.NeedMachine, undoing, true, revertElsewhere
+	k.Needs, k.Undoing, k.Reversible, k.Revert = faults.NeedPod, undoing, true, revertElsewhere
 	return k
 }
 

@@ -30,6 +30,12 @@ scenario "s" {
     at       = "10s"
     duration = "5s"
   }
+  fault "time_skew" "later" {
+    target   = target.here
+    at       = "15s"
+    duration = "5s"
+    offset   = "1h"
+  }
   fault "chaos_mesh" "misspelt" {
     manifest = "kubernetes-misspelt.yaml"
     at       = "20s"
