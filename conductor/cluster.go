@@ -45,6 +45,15 @@ func patienceAt(c faults.Config, p targets.Place) (inject, proof time.Duration) 
 	return inject, proof
 }
 
+// overdueAt is endMargin for a fault at a place. In a cluster the deadline is also how long the fault stands when nobody of ours is left
+// to lift it, so that one that does not end by itself gets no more than it needs.
+func overdueAt(c faults.Config, p targets.Place) time.Duration {
+	if inCluster(p) && !selfEnding(c) {
+		return 0
+	}
+	return endMargin(c)
+}
+
 // reachCluster looks whether the cluster answers, and what game days have left or stand there. Those block nothing: what would be in
 // the way of this one is refused where it lands.
 func (r *run) reachCluster() bool {

@@ -242,7 +242,7 @@ func (o Options) bareRequest(f *scenarios.Fault, p targets.Place, n int) (guard.
 	return guard.InjectRequest{
 		ID: injectionID(o.Run, f.Name, n), Run: o.Run, Scenario: o.Scenario.Name, Fault: f.Name,
 		Kind: f.Kind.Name, Config: config, Place: p.Where(), Lease: f.Lease, EffectTimeout: proof,
-		Deadline: f.Lasts() + f.Lease + endMargin(f.Config) + slow + proof,
+		Deadline: f.Lasts() + f.Lease + overdueAt(f.Config, p) + slow + proof,
 	}, nil
 }
 

@@ -148,6 +148,8 @@ func (t *planText) touches(p *report.Plan) {
 		case what != "":
 		case g.Pending:
 			what = "known once the lab is up"
+		case g.Unknown:
+			what = "not known"
 		default:
 			what = "nothing now"
 		}

@@ -304,10 +304,13 @@ func resolvePlan(ctx context.Context, o Options, p *report.Plan, t *report.Targe
 		return
 	}
 	if _, in := o.Scenario.Target(t.Name).Selector.(targets.InCluster); in && o.Machine.Cluster == nil {
-		return // said already
+		t.Unknown = true // and why is said already
+		return
 	}
 	places, err := o.target(t.Name).Places(ctx)
 	if err != nil {
+		empty, many := (*targets.EmptyError)(nil), (*targets.TooManyError)(nil)
+		t.Unknown = !errors.As(err, &empty) && !errors.As(err, &many)
 		p.Warnings = append(p.Warnings, err.Error()+".")
 		return
 	}

@@ -123,6 +123,8 @@ type TargetPlan struct {
 	Places        []string `json:"places,omitempty"` // "pid 4127 /…/shop payments"
 	// Pending says that the lab is not up: Places are then what it declares, if that can be told.
 	Pending bool `json:"pending,omitempty"`
+	// Unknown says that nobody could look: that there are no Places says nothing then.
+	Unknown bool `json:"unknown,omitempty"`
 }
 
 // FaultPlan is one fault.
