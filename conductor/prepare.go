@@ -78,7 +78,7 @@ func (r *run) prepare() bool {
 		return false
 	}
 	steps := []func() bool{r.checkSecrets, r.checkReplays, r.checkOthers,
-		r.startLab, r.checkGenerators, r.checkHosts, r.reachCluster, r.checkTargets, r.checkCluster, r.checkFaults, r.sources.open, r.sources.preflight}
+		r.startLab, r.checkGenerators, r.checkRunners, r.checkHosts, r.reachCluster, r.checkTargets, r.checkCluster, r.checkFaults, r.sources.open, r.sources.preflight}
 	for _, step := range steps {
 		if r.ctx.Err() != nil || !step() {
 			return false
@@ -291,6 +291,7 @@ func Plan(ctx context.Context, o Options) *report.Plan {
 	}
 	planManifests(ctx, o, speaks, p)
 	planGenerators(ctx, o, p)
+	planRunners(ctx, o, p)
 	if h := faults.Halted(o.Halts...); h != nil {
 		p.Warnings = append(p.Warnings, "Game days are "+h.Error()+".")
 	}

@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"gameday/audit"
+	"gameday/faults/cluster"
 	"gameday/loadgen"
 	"gameday/loadgen/collector"
+	"gameday/report"
 )
 
 const (
@@ -101,7 +103,10 @@ func (r *run) muster(ctx context.Context, spec loadgen.Spec) ([]loadgen.Runner, 
 		release()
 		return fail(fmt.Errorf("making room for the runners' logs: %w", err))
 	}
-	stop, err := r.Runners[on.Kind].Start(ctx, collector.Order{Run: r.Run, Scenario: r.Scenario.Name, Stream: spec.Stream, Owner: audit.Me().String(),
+	if on.InCluster() {
+		r.intoCluster.Store(true)
+	}
+	stop, err := r.Runners[on.Kind].Start(ctx, collector.Order{Access: r.Scenario.Kubernetes, Run: r.Run, Scenario: r.Scenario.Name, Stream: spec.Stream, Owner: audit.Me().String(),
 		RunOn: on, Collector: advertised, Token: s.Token(), Lasts: r.Scenario.Timeline.Length() + runnerPatience + runnerSlack,
 		Patience: runnerPatience, Dir: logs}, s.Lost, spec.Log)
 	if err != nil {
@@ -114,6 +119,59 @@ func (r *run) muster(ctx context.Context, spec loadgen.Spec) ([]loadgen.Runner, 
 		stop()
 		release()
 	}, nil
+}
+
+// checkRunners has the cluster looked at for what the runners of streams need there.
+func (r *run) checkRunners() bool {
+	ok := true
+	for _, t := range r.Scenario.Traffic {
+		if !t.RunOn.InCluster() {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(r.ctx, askLimit)
+		findings := r.lookForRunners(ctx, t.RunOn)
+		cancel()
+		for _, f := range findings {
+			r.found("runners: "+f.What, f.Blocks, f.Summary, f.Detail)
+			ok = ok && !f.Blocks
+		}
+	}
+	return ok
+}
+
+// lookForRunners asks whether runners can be started in the cluster, and whether they would find the way back.
+func (o Options) lookForRunners(ctx context.Context, on *loadgen.RunOn) []cluster.Finding {
+	blocked := func(err error) []cluster.Finding {
+		return []cluster.Finding{{What: "cluster", Blocks: true, Summary: err.Error(), Detail: "Nothing was sent, and no fault was injected anywhere."}}
+	}
+	if _, _, err := addresses(*on, os.Getenv); err != nil {
+		return blocked(err)
+	}
+	if o.Machine == nil || o.Machine.Cluster == nil {
+		return blocked(errors.New("no cluster can be reached from here"))
+	}
+	findings, err := o.Machine.Cluster.Preflight(ctx, o.Scenario.Kubernetes, cluster.Preflight{Load: &cluster.Load{Namespace: on.Namespace,
+		Operator: on.Kind == loadgen.K6Operator}})
+	if err != nil {
+		return blocked(err)
+	}
+	return findings
+}
+
+// planRunners warns of runners that could not be started now.
+func planRunners(ctx context.Context, o Options, p *report.Plan) {
+	for _, t := range o.Scenario.Traffic {
+		if !t.RunOn.InCluster() {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(ctx, clusterResolve)
+		for _, f := range o.lookForRunners(ctx, t.RunOn) {
+			if f.Blocks {
+				p.Warnings = append(p.Warnings, fmt.Sprintf("Traffic %s would not begin: %s.", t.Name, strings.TrimSuffix(f.Summary, ".")))
+			}
+		}
+		cancel()
+	}
 }
 
 // addresses returns what is listened on for runners, and where they find it. A port of 0 is any.

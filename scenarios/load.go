@@ -28,6 +28,8 @@ type Catalogue struct {
 	// CheckInCluster finds what of some faults cannot be done in a Kubernetes cluster, without contacting one; nil lets all pass. Its
 	// error says why nobody knows, and what to do, in a clause.
 	CheckInCluster func(faults.Access, []cluster.Fault) ([]cluster.Mistake, error)
+	// SpeaksToClusters says why runners cannot be started in a Kubernetes cluster, without contacting one; nil is not asked.
+	SpeaksToClusters func() error
 }
 
 // Options say how to load.

@@ -4,6 +4,7 @@ import (
 	"net"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -139,6 +140,11 @@ func (d *decoding) runOnCluster(r *loadgen.RunOn, b runOnBlock) {
 		}
 	}
 	d.podSettings(r, b)
+	if speaks := d.opts.Catalogue.SpeaksToClusters; speaks != nil {
+		if err := speaks(); err != nil {
+			d.errorf(b.DefRange, "No way to the cluster", "These runners are pods in a cluster, and %s.", strings.TrimSuffix(err.Error(), "."))
+		}
+	}
 }
 
 // podSettings checks what is said of the runners' pods.

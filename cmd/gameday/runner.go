@@ -15,10 +15,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gameday/faults/cluster"
 	"gameday/loadgen"
 	"gameday/loadgen/collector"
 	"gameday/loadgen/k6"
+	near "gameday/targets/cluster"
 )
 
 // collectorPatience is how long a runner tries to reach its collector.
@@ -208,19 +208,11 @@ func starters() map[string]collector.Starter {
 		loadgen.K6Operator: there}
 }
 
-// kubernetesTraffic returns the program that starts runners in clusters, not started: the one beside this, or in $PATH.
+// kubernetesTraffic returns the program that starts runners in clusters, not started.
 func kubernetesTraffic() (*exec.Cmd, error) {
-	path := ""
-	if self, err := os.Executable(); err == nil {
-		if self, err = filepath.EvalSymlinks(self); err == nil {
-			path = filepath.Join(filepath.Dir(self), cluster.Program)
-		}
+	path, err := near.Find()
+	if err != nil {
+		return nil, err
 	}
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-		if path, err = exec.LookPath(cluster.Program); err != nil {
-			return nil, fmt.Errorf("%s is not there, neither beside gameday nor in $PATH: gameday speaks to Kubernetes through it; `make build` builds it",
-				cluster.Program)
-		}
-	}
-	return exec.Command(path, "traffic"), nil
+	return exec.Command(path, collector.TrafficVerb), nil
 }

@@ -39,6 +39,7 @@ import (
 	"gameday/responders/slack"
 	peoplehook "gameday/responders/webhook"
 	"gameday/scenarios"
+	near "gameday/targets/cluster"
 )
 
 // catalogue lists what this build can do. Everything is named here by hand.
@@ -54,6 +55,10 @@ func catalogue() scenarios.Catalogue {
 			return engine.Check(context.Background(), s)
 		},
 		CheckInCluster: checkInCluster,
+		SpeaksToClusters: func() error {
+			_, err := near.Find()
+			return err
+		},
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"gameday/faults"
 	"gameday/loadgen"
 	"gameday/loadgen/internal/child"
 )
@@ -30,7 +29,6 @@ const (
 // Cluster has runners started in a Kubernetes cluster, by a program that speaks to clusters: it is given the order, and deletes what it made
 // when its input ends, also when this process is killed.
 type Cluster struct {
-	Access faults.Access
 	// Command returns the program, not started.
 	Command func() (*exec.Cmd, error)
 }
@@ -39,7 +37,6 @@ var _ Starter = Cluster{}
 
 // Start hands the order over, and returns when the objects are in the cluster.
 func (c Cluster) Start(ctx context.Context, o Order, lost func(int, error), said func(level, text string)) (stop func(), err error) {
-	o.Access = c.Access
 	cmd, err := c.Command()
 	if err != nil {
 		return nil, err

@@ -94,7 +94,7 @@ func begin(t *testing.T, kubeconfig string, on loadgen.RunOn) *traffic {
 	if on.Image == "" {
 		on.Image = "gameday"
 	}
-	starter := collector.Cluster{Access: faults.Access{Kubeconfig: kubeconfig}, Command: func() (*exec.Cmd, error) {
+	starter := collector.Cluster{Command: func() (*exec.Cmd, error) {
 		cmd := exec.Command(self, "traffic")
 		cmd.Stderr = os.Stderr
 		r.program.Store(cmd)
@@ -105,7 +105,7 @@ func begin(t *testing.T, kubeconfig string, on loadgen.RunOn) *traffic {
 		if err != nil {
 			return nil, nil, err
 		}
-		stop, err := starter.Start(ctx, collector.Order{Run: "20261129-063000-test-0a1b2c", Scenario: "Test it!", Stream: s.Stream, Owner: "ann@host", RunOn: on,
+		stop, err := starter.Start(ctx, collector.Order{Access: faults.Access{Kubeconfig: kubeconfig}, Run: "20261129-063000-test-0a1b2c", Scenario: "Test it!", Stream: s.Stream, Owner: "ann@host", RunOn: on,
 			Collector: r.c.Addr().String(), Token: stream.Token(), Lasts: 10 * time.Minute, Dir: r.dir}, stream.Lost, r.log)
 		return stream.Runners(), func() { stream.Close(); stop() }, err
 	}}
