@@ -222,7 +222,8 @@ func (e *ending) Watch(ctx context.Context) (faults.Effect, error) {
 type sender struct {
 	// errors is the share of failed requests in the n-th second, from 0; below 0 the window is missing.
 	errors func(second int) float64
-	dies   time.Duration // when it breaks, since its start; 0 never
+	lost   func(second int) bool // the second of three runners is missing in the n-th second; nil is never
+	dies   time.Duration         // when it breaks, since its start; 0 never
 	// carries is the multiple above which every request fails; 0 is none.
 	carries float64
 
@@ -281,7 +282,11 @@ func (s *sender) Run(_ context.Context, spec loadgen.Spec, emit func(loadgen.Win
 		if share >= 0 {
 			end := time.Duration(n+1) * time.Second
 			due := pacer.Due(end) - pacer.Due(end-time.Second)
-			emit(second(spec.Stream, start.Add(end-time.Second), due, pacer.Multiple(end-1), share))
+			w := second(spec.Stream, start.Add(end-time.Second), due, pacer.Multiple(end-1), share)
+			if s.lost != nil && s.lost(n) {
+				w.Missing, w.Of, w.Started = []string{"runner-2"}, 3, w.Due*2/3
+			}
+			emit(w)
 		}
 	}
 }

@@ -63,6 +63,14 @@ func (t *traffic) absences(stream string, spans ...clock.Span) []absence {
 	return out
 }
 
+// end is the end of the last window.
+func (t *traffic) end() time.Time {
+	if len(t.windows) == 0 {
+		return time.Time{}
+	}
+	return t.windows[len(t.windows)-1].Start.Add(second)
+}
+
 // untold says why too little of some spans is known: "traffic was recorded for only 80 % of the time", and which generators were
 // missing, when that is why.
 func (j *judge) untold(stream string, spans []clock.Span, got float64) string {

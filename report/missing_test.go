@@ -76,3 +76,18 @@ func TestRecoveryWithAMissingRunner(t *testing.T) {
 		t.Errorf("%v because %q", it.Outcome, it.Why)
 	}
 }
+
+// TestAdviceOnAMissingRunner checks that the system is not blamed when nothing was injected because a runner was lost.
+func TestAdviceOnAMissingRunner(t *testing.T) {
+	r := newBuilder(t, smallPlan(nil)).phases(10).traffic("users", 0, 10, func(s int) tick {
+		k := steady(90)(s)
+		if s >= 2 {
+			k.started, k.missing = 60, []string{"runner-3"}
+		}
+		return k
+	}).end(10, EndUnsteady)
+	card := Score(r.record())
+	if len(card.Next) == 0 || !strings.Contains(card.Next[0].Text, "runner-3 of users was lost") {
+		t.Errorf("the advice is %+v", card.Next)
+	}
+}

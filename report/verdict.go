@@ -276,6 +276,10 @@ func advice(c *Scorecard) []Advice {
 
 // unsteadyAdvice says what to do when the system was not well before anything was touched.
 func unsteadyAdvice(c *Scorecard) string {
+	if away := c.load.absences("", clock.Span{End: c.load.end()}); len(away) > 0 {
+		return fmt.Sprintf("Nothing was touched: %s of %s was lost before it could be known whether the system is well. See the notes for what became of it, and run it again.",
+			away[0].name, away[0].stream)
+	}
 	var silent []string
 	for _, name := range c.load.streams {
 		var sum loadgen.Window
