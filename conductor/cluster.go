@@ -66,7 +66,7 @@ func (r *run) reachCluster() bool {
 		r.found("kubernetes: "+f.What, true, f.Summary, cmp.Or(f.Detail, "Nothing was touched."))
 		return false
 	}
-	objects, err := r.Machine.Cluster.Ours(ctx, r.Scenario.Kubernetes, "")
+	objects, err := r.Machine.Cluster.Ours(ctx, r.Scenario.Kubernetes, "", r.namespaces()...)
 	if err != nil {
 		r.found("kubernetes", false, "whether other game days stand there cannot be seen: "+err.Error(), "")
 		return true
@@ -80,6 +80,16 @@ func (r *run) reachCluster() bool {
 			fmt.Sprintf("If that game day is over, `gameday revert %s` lifts what it left.", kubernetesFlags(r.Scenario.Kubernetes, run)))
 	}
 	return true
+}
+
+// namespaces returns where what the run puts into the cluster is, so that it is found also by somebody who may not look into all of it;
+// nothing when that is not known.
+func (o Options) namespaces() []string {
+	names, all := o.Scenario.Namespaces()
+	if !all {
+		return nil
+	}
+	return names
 }
 
 // reaches asks whether the cluster answers, and returns what it is when it does not.
@@ -186,7 +196,7 @@ func (r *run) residueInCluster() []string {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), clusterLift)
 	defer cancel()
-	objects, err := r.Machine.Cluster.Ours(ctx, r.Scenario.Kubernetes, r.Run)
+	objects, err := r.Machine.Cluster.Ours(ctx, r.Scenario.Kubernetes, r.Run, r.namespaces()...)
 	if err != nil {
 		r.rec.add(report.Noted, report.Note{Text: "whether the cluster has more of this run than the ledger says cannot be seen: " + err.Error()})
 		return nil
@@ -200,7 +210,7 @@ func (r *run) residueInCluster() []string {
 	if len(objects) == 0 || err != nil { // a ledger that cannot be read is residue already
 		return nil
 	}
-	lifted, err := r.Machine.Cluster.Lift(ctx, r.Scenario.Kubernetes, cluster.Lift{Run: r.Run, But: listed})
+	lifted, err := r.Machine.Cluster.Lift(ctx, r.Scenario.Kubernetes, cluster.Lift{Run: r.Run, Namespaces: r.namespaces(), But: listed})
 	if err != nil {
 		var out []string
 		for _, o := range objects {

@@ -96,6 +96,40 @@ func (s *Scenario) TouchesCluster() bool {
 	return slices.ContainsFunc(s.Faults, func(f Fault) bool { return s.InCluster(&f) })
 }
 
+// Namespaces lists the cluster's namespaces that the scenario puts objects into, in order. It returns false when a fault says by itself,
+// in its manifest, where it lands: then there may be others.
+func (s *Scenario) Namespaces() (names []string, all bool) {
+	all = true
+	for _, f := range s.Faults {
+		all = all && f.Kind.Needs != faults.NeedCluster
+		for _, name := range f.Targets {
+			t := s.Target(name)
+			if t == nil {
+				continue
+			}
+			in, is := t.Selector.(targets.InCluster)
+			if !is {
+				continue
+			}
+			switch k := in.Known(); {
+			case k.Pod != nil:
+				names = append(names, k.Pod.Namespace)
+			case k.Instance != nil:
+				names = append(names, k.Instance.Namespace)
+			case k.Machine != nil:
+				names = append(names, k.Machine.Namespace)
+			}
+		}
+	}
+	for _, t := range s.Traffic {
+		if t.RunOn.InCluster() {
+			names = append(names, t.RunOn.Namespace)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), all
+}
+
 // apart reports a fault that stands between the cluster and something elsewhere: neither side could tell the other's traffic.
 func (d *decoding) apart(out *Fault, at hcl.Range) {
 	if !out.Between || len(out.Targets) != 2 {

@@ -2,6 +2,7 @@ package chaosmesh
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,29 +46,35 @@ type found struct {
 	object unstructured.Unstructured
 }
 
-// findOurs lists the objects of ours, of a run or of all, in all namespaces: faults first, Schedules and Workflows before others, so that
-// they make no more. What the cluster does not serve, or does not let us list, has none; unseen names the latter.
-func (c *client) findOurs(ctx context.Context, run string) (out []found, unseen []string, err error) {
+// findOurs lists the objects of ours, of a run or of all: faults first, Schedules and Workflows before others, so that they make no
+// more. It looks into all namespaces, and where that is forbidden into those that are named. What the cluster does not serve has none;
+// unseen names what nothing allows us to list.
+func (c *client) findOurs(ctx context.Context, run string, namespaces ...string) (out []found, unseen []string, err error) {
 	kinds := []kindAt{{v1alpha1.KindWorkflow, resource(v1alpha1.KindWorkflow)}, {v1alpha1.KindSchedule, resource(v1alpha1.KindSchedule)}}
 	for _, k := range kindsOfAPI() {
 		kinds = append(kinds, kindAt{k, resource(k)})
 	}
 	for _, k := range slices.Concat(kinds, loadKinds) {
-		var list *unstructured.UnstructuredList
-		err := c.steadily(ctx, func(ctx context.Context) (err error) {
-			list, err = c.Resource(k.at).List(ctx, metav1.ListOptions{LabelSelector: labels.Set{cluster.LabelManaged: cluster.Manager}.String()})
-			return err
-		})
+		items, err := c.listOurs(ctx, k, metav1.NamespaceAll)
+		if apierrors.IsForbidden(err) && len(namespaces) > 0 {
+			items, err = nil, nil
+			for _, ns := range namespaces {
+				some, failed := c.listOurs(ctx, k, ns)
+				if apierrors.IsForbidden(failed) && run != "" && !c.couldMake(ctx, k, ns) {
+					continue // nor can a run with these permissions have made one
+				}
+				items, err = append(items, some...), errors.Join(err, failed)
+			}
+		}
 		switch {
 		case apierrors.IsNotFound(err):
 			continue
 		case apierrors.IsForbidden(err):
 			unseen = append(unseen, k.at.Resource)
-			continue
 		case err != nil:
 			return nil, nil, fmt.Errorf("listing %s: %w", k.at.Resource, err)
 		}
-		for _, o := range list.Items {
+		for _, o := range items {
 			of := o.GetAnnotations()[cluster.AnnotationRun]
 			if of == "" || run != "" && of != run {
 				continue // another tool may call itself so
@@ -81,14 +88,42 @@ func (c *client) findOurs(ctx context.Context, run string) (out []found, unseen 
 	return out, unseen, nil
 }
 
+// listOurs lists what has our label, of a kind in a namespace or in all.
+func (c *client) listOurs(ctx context.Context, k kindAt, namespace string) ([]unstructured.Unstructured, error) {
+	var list *unstructured.UnstructuredList
+	err := c.steadily(ctx, func(ctx context.Context) (err error) {
+		list, err = c.Resource(k.at).Namespace(namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.Set{cluster.LabelManaged: cluster.Manager}.String()})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}
+
+// couldMake reports whether we may create a kind in a namespace, or nobody knows.
+func (c *client) couldMake(ctx context.Context, k kindAt, namespace string) bool {
+	denied, err := c.may(ctx, []Permission{{Group: k.at.Group, Resource: k.at.Resource, Verb: "create", Namespace: namespace}})
+	return err != nil || len(denied) == 0
+}
+
+// hidden is the error that something of ours may be where nothing allows us to look.
+func hidden(unseen, namespaces []string) error {
+	where := "all namespaces"
+	if len(namespaces) > 0 {
+		where = "namespace " + strings.Join(namespaces, " or ")
+	}
+	return fmt.Errorf("what gameday left in the cluster cannot be told: nothing allows to list %s in %s", few(unseen, 5), where)
+}
+
 // ours lists the objects of ours, and in what state each is.
 func (c *client) ours(ctx context.Context, q cluster.Ours) ([]cluster.Object, error) {
-	list, unseen, err := c.findOurs(ctx, q.Run)
+	list, unseen, err := c.findOurs(ctx, q.Run, q.Namespaces...)
 	if err != nil {
 		return nil, err
 	}
 	if len(list) == 0 && len(unseen) > 0 {
-		return nil, fmt.Errorf("what gameday left in the cluster cannot be told: nothing allows to list %s in all namespaces", few(unseen, 5))
+		return nil, hidden(unseen, q.Namespaces)
 	}
 	out := make([]cluster.Object, 0, len(list))
 	for _, f := range list {
@@ -137,12 +172,12 @@ func stands(f found) string {
 
 // lift removes objects of ours. Those of injections whose guards live are left alone, and nobody else's is touched.
 func (c *client) lift(ctx context.Context, q cluster.Lift) ([]cluster.Lifted, error) {
-	list, unseen, err := c.findOurs(ctx, q.Run)
+	list, unseen, err := c.findOurs(ctx, q.Run, q.Namespaces...)
 	if err != nil {
 		return nil, err
 	}
 	if len(unseen) > 0 && len(list) == 0 {
-		return nil, fmt.Errorf("what gameday left in the cluster cannot be told: nothing allows to list %s in all namespaces", few(unseen, 5))
+		return nil, hidden(unseen, q.Namespaces)
 	}
 	out := []cluster.Lifted{}
 	for _, f := range list {

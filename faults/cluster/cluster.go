@@ -128,6 +128,9 @@ type Finding struct {
 // Ours asks for the objects that gameday has put into the cluster; Run may be empty for those of all runs.
 type Ours struct {
 	Run string `json:"run,omitempty"`
+	// Namespaces are looked into where all of the cluster may not be: those that a run touches. Without them it is an error that
+	// something may not be seen.
+	Namespaces []string `json:"namespaces,omitempty"`
 }
 
 // Object is an object of ours in a cluster.
@@ -148,8 +151,10 @@ type Object struct {
 // Lift removes objects of ours, all of them or a run's, each until it is gone and its targets are recovered. Force takes the finalizers
 // off those that hang, which leaves whatever Chaos Mesh did not undo.
 type Lift struct {
-	Run   string `json:"run,omitempty"`
-	Force bool   `json:"force,omitempty"`
+	Run string `json:"run,omitempty"`
+	// Namespaces are as those of Ours.
+	Namespaces []string `json:"namespaces,omitempty"`
+	Force      bool     `json:"force,omitempty"`
 	// But are ids of injections whose guards live: they are left alone.
 	But []string `json:"but,omitempty"`
 }

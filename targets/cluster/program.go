@@ -212,9 +212,10 @@ func (p *Program) Preflight(ctx context.Context, a faults.Access, of cluster.Pre
 	return ask[[]cluster.Finding](ctx, p, cluster.Query{Access: a, Preflight: &of})
 }
 
-// Ours returns the objects of gameday in the cluster, those of a run or with an empty one of all.
-func (p *Program) Ours(ctx context.Context, a faults.Access, run string) ([]cluster.Object, error) {
-	return ask[[]cluster.Object](ctx, p, cluster.Query{Access: a, Ours: &cluster.Ours{Run: run}})
+// Ours returns the objects of gameday in the cluster, those of a run or with an empty one of all. Where not all of the cluster may be
+// looked into, it is the namespaces that are.
+func (p *Program) Ours(ctx context.Context, a faults.Access, run string, namespaces ...string) ([]cluster.Object, error) {
+	return ask[[]cluster.Object](ctx, p, cluster.Query{Access: a, Ours: &cluster.Ours{Run: run, Namespaces: namespaces}})
 }
 
 // Lift removes objects of gameday from the cluster, and says what became of each.
