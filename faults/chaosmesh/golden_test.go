@@ -88,6 +88,7 @@ var mappings = []mapping{
 	{"cpu_stress", "cpu_stress", `{"cores": 1.5}`, web},
 	{"cpu_stress-small", "cpu_stress", `{"cores": 0.25}`, ledger},
 	{"memory_stress", "memory_stress", `{"size": "512MB"}`, webNamed},
+	{"memory_stress-binary", "memory_stress", `{"size": "96MiB"}`, ledger},
 	{"time_skew", "time_skew", `{"offset": "-90m"}`, web},
 	{"time_skew-clocks", "time_skew", `{"offset": "24h", "clocks": ["CLOCK_REALTIME", "CLOCK_MONOTONIC"]}`, webNamed},
 	{"io_latency", "io_latency", `{"volume": "/data"}`, webNamed},

@@ -63,6 +63,7 @@ func TestImpossible(t *testing.T) {
 		{"cpu_stress", `{"percent": 50, "nice": 5}`, "machine", false, []string{"percent: cores = 2", "nice: on a par"}},
 		{"memory_stress", `{"floor": "1GB"}`, "pods", false, []string{"percent: size = ", "floor: keeps no floor"}},
 		{"memory_stress", `{"size": "1GB", "floor": "1GB"}`, "machine", false, []string{"floor: keeps no floor"}},
+		{"memory_stress", `{"size": "1000000001B"}`, "pods", false, []string{"size: whole kilobytes"}},
 		{"time_skew", `{"offset": "1h"}`, "machine", false, []string{": a process by its pid"}},
 		{"time_skew", `{"offset": "1h"}`, "instance", false, []string{": restarts and stops"}},
 		{"io_latency", `{"volume": "/data"}`, "pods", false, nil},
@@ -84,7 +85,7 @@ func TestImpossible(t *testing.T) {
 			for _, want := range c.want {
 				field, detail, _ := strings.Cut(want, ": ")
 				if !slices.ContainsFunc(found, func(m cluster.Mistake) bool {
-					return m.Fault == "f" && m.Field == field && strings.Contains(m.Detail, detail) && m.Summary != ""
+					return m.Fault == "f" && m.Field == field && strings.Contains(strings.ToLower(m.Detail), strings.ToLower(detail)) && m.Summary != ""
 				}) {
 					t.Errorf("want %q, got %+v", want, found)
 				}
@@ -238,6 +239,9 @@ func TestRenderedIsReadAgain(t *testing.T) {
 		}
 		if !dnsLabel.MatchString(m.typed.GetName()) {
 			t.Fatalf("%q is no name", m.typed.GetName())
+		}
+		if found := m.complaints(); len(found) > 0 {
+			t.Fatalf("%v\n%s", found.asError(), made.YAML)
 		}
 		bounded(t, r, made, m)
 	})

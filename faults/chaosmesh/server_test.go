@@ -84,16 +84,7 @@ func TestRealSchemas(t *testing.T) {
 	}
 	compareTypes(t, definitions(t, c))
 	for _, m := range mappings {
-		r := m.request()
-		kind, _ := kindNamed(m.kind)
-		config := kind.New()
-		if err := readConfig(r.Config, config); err != nil {
-			t.Fatal(err)
-		}
-		o, err := planFor(m.kind, config, m.place, r.Deadline)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r, o := m.request(), planned(t, m)
 		u, err := o.owned(faults.Owner{Run: r.Run, Injection: r.ID, Fault: r.Fault, Scenario: r.Scenario}, "ann@laptop", time.Now())
 		if err != nil {
 			t.Fatal(err)

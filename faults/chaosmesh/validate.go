@@ -170,7 +170,7 @@ func fromErrors(f cluster.Fault, target string, err error) []cluster.Mistake {
 	case errors.As(err, &field):
 		out = append(out, cluster.Mistake{Fault: f.Name, Field: field.Field, Summary: field.Summary, Detail: field.Detail})
 	case errors.As(err, &no):
-		out = append(out, cluster.Mistake{Fault: f.Name, Summary: "Not possible on " + no.where, Detail: sentence(no.kind + ": " + no.why)})
+		out = append(out, cluster.Mistake{Fault: f.Name, Summary: "Not possible on " + no.where, Detail: sentence(no.why)})
 	default:
 		out = append(out, cluster.Mistake{Fault: f.Name, Summary: "Not possible on " + target, Detail: sentence(err.Error())})
 	}

@@ -21,7 +21,7 @@ const (
 	LabelRun           = "gameday/run"
 	LabelScenario      = "gameday/scenario"
 	LabelFault         = "gameday/fault"
-	LabelOwner         = "gameday/owner" // who runs it: user@host
+	LabelOwner         = "gameday/owner"   // who runs it: user@host
 	LabelTraffic       = "gameday/traffic" // the stream that runners send
 	LabelRunners       = "gameday/runners" // the runners that were started together, by their objects' common name
 	AnnotationRun      = "gameday/run"

@@ -11,6 +11,11 @@ import (
 	"gameday/faults"
 )
 
+// Kinds are those that only clusters have, in order of name.
+func Kinds() []faults.Kind {
+	return []faults.Kind{ChaosMeshKind(), IOErrorKind(), IOLatencyKind(), TimeSkewKind()}
+}
+
 // undoing is what plan prints of the kinds of this package.
 const undoing = "Chaos Mesh lifts it when its duration is over; the guard deletes its object"
 

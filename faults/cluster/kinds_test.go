@@ -102,7 +102,7 @@ func TestPreviews(t *testing.T) {
 // TestElsewhere holds the kinds to saying where they can be injected, and by whom.
 func TestElsewhere(t *testing.T) {
 	pod := faults.Place{Name: "web", Cluster: &faults.Cluster{Pod: &faults.Pod{Namespace: "shop", Name: "web"}}}
-	for _, k := range []faults.Kind{TimeSkewKind(), IOLatencyKind(), IOErrorKind(), ChaosMeshKind()} {
+	for _, k := range Kinds() {
 		if _, err := k.New().Bind(faults.Place{Name: "box"}); err == nil || !strings.Contains(err.Error(), "Kubernetes cluster") {
 			t.Errorf("%s on a machine: %v", k.Name, err)
 		}
