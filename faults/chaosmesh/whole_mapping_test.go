@@ -50,9 +50,6 @@ func TestRealWebhooks(t *testing.T) {
 	if err := k.Namespace("bank"); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.InstallWebhooks(); err != nil {
-		t.Fatal(err)
-	}
 	c, err := connect(access(k))
 	if err != nil {
 		t.Fatal(err)
