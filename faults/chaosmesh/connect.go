@@ -42,6 +42,7 @@ type client struct {
 	dynamic.Interface
 	watching dynamic.Interface // without a limit on a request's time
 	planes   planes
+	usual    []string // namespaces that the kubeconfig's contexts for the cluster name
 }
 
 // connect prepares a connection as kubectl would. Nobody is contacted yet. Its error says what is missing and what to do.
@@ -73,7 +74,7 @@ func connect(a faults.Access) (*client, error) {
 	if err = errors.Join(err, err2); err != nil {
 		return nil, fmt.Errorf("preparing a connection to %s: %w; look at the files and certificates that the kubeconfig names", config.Host, err)
 	}
-	return &client{access: resolved, config: config, Interface: quick, watching: watching}, nil
+	return &client{access: resolved, config: config, Interface: quick, watching: watching, usual: usual(loader, resolved.Context)}, nil
 }
 
 // resolve says of an access that leaves something open which files and which context are meant now, so that a later process finds the
@@ -98,6 +99,25 @@ func resolve(rules *clientcmd.ClientConfigLoadingRules, loader clientcmd.ClientC
 	}
 	a.Kubeconfig = strings.Join(files, string(filepath.ListSeparator))
 	return a
+}
+
+// usual returns the namespaces that a kubeconfig names for the cluster of a context, the context's own first, or the one that a pod is in.
+func usual(loader clientcmd.ClientConfig, context string) []string {
+	var out []string
+	if own, _, err := loader.Namespace(); err == nil {
+		out = append(out, own)
+	}
+	raw, err := loader.RawConfig()
+	if err != nil || raw.Contexts[context] == nil {
+		return out
+	}
+	for _, name := range slices.Sorted(maps.Keys(raw.Contexts)) {
+		c := raw.Contexts[name]
+		if c.Cluster == raw.Contexts[context].Cluster && c.Namespace != "" && !slices.Contains(out, c.Namespace) {
+			out = append(out, c.Namespace)
+		}
+	}
+	return out
 }
 
 // unusable says why no cluster can be reached with what the kubeconfig says. It repeats nothing of the file but names of contexts.

@@ -115,14 +115,20 @@ func TestBadAnswers(t *testing.T) {
 		h    http.HandlerFunc
 		want []string
 	}{
-		{"401", func(w http.ResponseWriter, _ *http.Request) { status(w, 401, metav1.StatusReasonUnauthorized, "Unauthorized") },
+		{"401", func(w http.ResponseWriter, _ *http.Request) {
+			status(w, 401, metav1.StatusReasonUnauthorized, "Unauthorized")
+		},
 			[]string{"does not accept the credentials (401) (context here)", "get new ones"}},
-		{"403", func(w http.ResponseWriter, _ *http.Request) { status(w, 403, metav1.StatusReasonForbidden, "ben cannot list pods") },
+		{"403", func(w http.ResponseWriter, _ *http.Request) {
+			status(w, 403, metav1.StatusReasonForbidden, "ben cannot list pods")
+		},
 			[]string{"forbids it (403): ben cannot list pods"}},
 		{"webhook", func(w http.ResponseWriter, _ *http.Request) {
 			status(w, 403, metav1.StatusReasonForbidden, `admission webhook "vauth.kb.io" denied the request: ben is forbidden on namespace shop`)
 		}, []string{`the cluster's webhook "vauth.kb.io" refuses it: ben is forbidden on namespace shop`, "in every namespace that it selects"}},
-		{"500", func(w http.ResponseWriter, _ *http.Request) { status(w, 500, metav1.StatusReasonInternalError, "etcd is full") },
+		{"500", func(w http.ResponseWriter, _ *http.Request) {
+			status(w, 500, metav1.StatusReasonInternalError, "etcd is full")
+		},
 			[]string{"answers, but cannot do it now: etcd is full"}},
 		{"no JSON", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>who are you?</html>") }, []string{"is no API server"}},
 		{"cut off", func(w http.ResponseWriter, _ *http.Request) {

@@ -8,12 +8,14 @@ import (
 	"strings"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
@@ -47,8 +49,8 @@ type found struct {
 }
 
 // findOurs lists the objects of ours, of a run or of all: faults first, Schedules and Workflows before others, so that they make no
-// more. It looks into all namespaces, and where that is forbidden into those that are named. What the cluster does not serve has none;
-// unseen names what nothing allows us to list.
+// more. It looks into all namespaces, and where that is forbidden into those that are named, or else into those where something may be
+// listed. What the cluster does not serve has none; unseen names what nothing allows us to list.
 func (c *client) findOurs(ctx context.Context, run string, namespaces ...string) (out []found, unseen []string, err error) {
 	kinds := []kindAt{{v1alpha1.KindWorkflow, resource(v1alpha1.KindWorkflow)}, {v1alpha1.KindSchedule, resource(v1alpha1.KindSchedule)}}
 	for _, k := range kindsOfAPI() {
@@ -56,6 +58,9 @@ func (c *client) findOurs(ctx context.Context, run string, namespaces ...string)
 	}
 	for _, k := range slices.Concat(kinds, loadKinds) {
 		items, err := c.listOurs(ctx, k, metav1.NamespaceAll)
+		if apierrors.IsForbidden(err) && namespaces == nil {
+			namespaces = c.namespaces(ctx)
+		}
 		if apierrors.IsForbidden(err) && len(namespaces) > 0 {
 			items, err = nil, nil
 			for _, ns := range namespaces {
@@ -114,6 +119,43 @@ func hidden(unseen, namespaces []string) error {
 		where = "namespace " + strings.Join(namespaces, " or ")
 	}
 	return fmt.Errorf("what gameday left in the cluster cannot be told: nothing allows to list %s in %s", few(unseen, 5), where)
+}
+
+// mostNamespaces is in how many namespaces something is looked for one by one.
+const mostNamespaces = 100
+
+// namespaces are those in which to look when not all may be looked at together: of those that exist, or else of those that the kubeconfig
+// names, the ones where something may be listed. Protected ones never have anything of ours. It is never nil.
+func (c *client) namespaces(ctx context.Context) []string {
+	all := slices.Clone(c.usual)
+	if list, err := c.Resource(namespacesAt).List(ctx, metav1.ListOptions{Limit: mostNamespaces}); err == nil {
+		all = nil
+		for _, n := range list.Items {
+			all = append(all, n.GetName())
+		}
+	}
+	all = slices.DeleteFunc(all, func(ns string) bool { return slices.Contains(protected, ns) || !c.mayList(ctx, ns) })
+	return append([]string{}, all...)
+}
+
+// mayList reports whether something that may be ours may be listed in a namespace, as far as the cluster says.
+func (c *client) mayList(ctx context.Context, namespace string) bool {
+	review := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview",
+		"spec": map[string]any{"namespace": namespace}}}
+	answer, err := c.Resource(authorizationv1.SchemeGroupVersion.WithResource("selfsubjectrulesreviews")).Create(ctx, review, metav1.CreateOptions{})
+	if err != nil {
+		return true
+	}
+	var rules authorizationv1.SelfSubjectRulesReview
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(answer.Object, &rules); err != nil || rules.Status.Incomplete {
+		return true
+	}
+	return slices.ContainsFunc(rules.Status.ResourceRules, func(r authorizationv1.ResourceRule) bool {
+		has := func(list []string, any ...string) bool {
+			return slices.ContainsFunc(list, func(s string) bool { return s == "*" || slices.Contains(any, s) })
+		}
+		return has(r.Verbs, "list") && has(r.APIGroups, v1alpha1.SchemeGroupVersion.Group, batchv1.GroupName)
+	})
 }
 
 // ours lists the objects of ours, and in what state each is.
@@ -192,7 +234,11 @@ func (c *client) lift(ctx context.Context, q cluster.Lift) ([]cluster.Lifted, er
 
 func (c *client) liftOne(ctx context.Context, f found, o cluster.Object, force bool) cluster.Lifted {
 	l := cluster.Lifted{Object: o}
-	one, cancel := context.WithTimeout(ctx, liftLimit)
+	limit := liftLimit
+	if force {
+		limit = forceLimit // whoever forces has seen it hang
+	}
+	one, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	one = faults.WithNote(one, func(text string) { l.Note = text })
 	err := c.liftFound(one, f, o)

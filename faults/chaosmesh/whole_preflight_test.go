@@ -100,7 +100,12 @@ func TestPreflight(t *testing.T) {
 
 // testRoles: whoever may do nothing is told the least roles, and with just those a fault is injected and lifted.
 func testRoles(t *testing.T, c *kuberig.Cluster, cart faults.Place) {
-	ben := faults.Access{Kubeconfig: c.Kubeconfig(t, kuberig.User{Name: "ben"})}
+	ben := faults.Access{Kubeconfig: c.Kubeconfig(t, kuberig.User{Name: "ben", Namespace: "shop"})}
+	if _, err := query[[]cluster.Object](t, cluster.Query{Access: ben, Ours: &cluster.Ours{}}); err == nil {
+		t.Error("who may look at nothing is told that nothing is there")
+	} else {
+		says(t, err, "cannot be told: nothing allows to list")
+	}
 	r := request("raw", "roles", "r9", cart, chaosFor("PodChaos", "cart-1", tree{"action": "pod-failure"}))
 	place := cart
 	own := *cart.Cluster
@@ -128,7 +133,7 @@ func testRoles(t *testing.T, c *kuberig.Cluster, cart faults.Place) {
 	if err != nil {
 		t.Fatalf("%s, %v", out, err)
 	}
-	if out, err := c.Kubectl(t.Context(), "", "create", "rolebinding", "ben", "--role=gameday", "--user=ben", "-n", "shop"); err != nil {
+	if out, err := c.Kubectl(t.Context(), "", "create", "rolebinding", "ben", "--role=gameday", "--serviceaccount=shop:ben", "-n", "shop"); err != nil {
 		t.Fatalf("%s, %v", out, err)
 	}
 	tells(t, findings(t, ben, q), false, "all that is needed is allowed", "not allowed, and done without: ", "whether chaos-controller-manager runs cannot be seen",
@@ -136,6 +141,10 @@ func testRoles(t *testing.T, c *kuberig.Cluster, cart faults.Place) {
 	g := startGuard(t, t.TempDir(), "")
 	if _, err := g.Inject(t.Context(), r); err != nil {
 		t.Fatal(err)
+	}
+	own9 := cluster.Query{Access: ben, Ours: &cluster.Ours{Run: "r9"}}
+	if list, err := query[[]cluster.Object](t, own9); err != nil || len(list) != 1 { // by the namespace that the kubeconfig names
+		t.Errorf("of its own, ben sees %+v, %v", list, err)
 	}
 	if err := g.Revert(t.Context(), "roles"); err != nil {
 		t.Error(err)

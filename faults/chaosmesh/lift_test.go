@@ -1,0 +1,250 @@
+package chaosmesh
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"gameday/faults"
+	"gameday/faults/cluster"
+	"gameday/internal/kuberig"
+)
+
+// actor does to objects on a real API server what Chaos Mesh's controllers would.
+type actor struct {
+	*client
+	t *testing.T
+}
+
+func (a actor) patch(name string, patch any) {
+	a.t.Helper()
+	text, err := json.Marshal(patch)
+	if err == nil {
+		_, err = a.Resource(resource("NetworkChaos")).Namespace("shop").Patch(a.t.Context(), name, types.MergePatchType, text, metav1.PatchOptions{})
+	}
+	if err != nil {
+		a.t.Error(err)
+	}
+}
+
+// takes an object up: its finalizer, and a status.
+func (a actor) takes(name, desired, phase string, allInjected string) {
+	a.t.Helper()
+	a.patch(name, tree{"metadata": tree{"finalizers": []string{recordsFinalizer}}, "status": tree{
+		"conditions": []tree{{"type": "Selected", "status": "True"}, {"type": "AllInjected", "status": allInjected}},
+		"experiment": tree{"desiredPhase": desired, "containerRecords": []tree{{"id": "shop/a", "selectorKey": ".", "phase": phase, "injectedCount": 1, "recoveredCount": 0}}}}})
+}
+
+// cut is an injection of a NetworkChaos by the cluster itself as its place, and a context of its owner.
+func cut(t *testing.T, path, id string) (*injection, context.Context) {
+	t.Helper()
+	text, err := json.Marshal(partition("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &raw{Object: text}
+	i := &injection{make: r.plan, place: faults.Place{Name: "cluster", Cluster: &faults.Cluster{Access: faults.Access{Kubeconfig: path}}}}
+	return i, faults.WithOwner(t.Context(), faults.Owner{Run: "r1", Injection: id, Fault: "cut", Scenario: "drill", Deadline: time.Minute})
+}
+
+// stand injects one, and has it taken up as injected.
+func stand(t *testing.T, a actor, path, id string) (faults.Entry, string) {
+	t.Helper()
+	i, ctx := cut(t, path, id)
+	text, err := i.Undo(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Inject(ctx, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	a.takes(i.undo.Name, "Run", "Injected", "True")
+	if e, err := i.Effect(ctx); err != nil || !e.Proven {
+		t.Fatalf("the effect is %+v, %v", e, err)
+	}
+	return faults.Entry{ID: id, Run: "r1", Fault: "cut", Undo: text, Place: i.place}, i.undo.Name
+}
+
+// TestLift is how objects are made and removed on a real API server, with the test as Chaos Mesh's controllers.
+func TestLift(t *testing.T) {
+	path := kuberig.Schemas(t)
+	c, err := connect(faults.Access{Kubeconfig: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := actor{c, t}
+	t.Run("made once", func(t *testing.T) { testMadeOnce(t, c, path) })
+	t.Run("lifted", func(t *testing.T) { testLifted(t, a, path) })
+	t.Run("hangs", func(t *testing.T) { testHangs(t, a, path) })
+	t.Run("gone unlifted", func(t *testing.T) { testUnlifted(t, a, path) })
+	t.Run("forced", func(t *testing.T) { testForced(t, a, path) })
+}
+
+// testMadeOnce: an object has its owner and its lease, is adopted when its making was not heard of, and is nobody else's.
+func testMadeOnce(t *testing.T, c *client, path string) {
+	i, ctx := cut(t, path, "made")
+	if _, err := i.Undo(ctx); err != nil {
+		t.Fatal(err)
+	}
+	at := c.Resource(i.undo.at()).Namespace("shop")
+	if err := i.Inject(ctx, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	u, err := at.Get(ctx, i.undo.Name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, _, _ := unstructured.NestedString(u.Object, "spec", "duration"); d != "80s" {
+		t.Errorf("it stands for %s", d)
+	}
+	if !mine(u, "r1", "made") || mine(u, "r1", "other") || mine(u, "r2", "made") || !own(u.GetLabels()) || u.GetLabels()[cluster.LabelScenario] != "drill" {
+		t.Errorf("it is %v, %v", u.GetLabels(), u.GetAnnotations())
+	}
+	again, ctx2 := cut(t, path, "made")
+	if _, err := again.Undo(ctx2); err != nil {
+		t.Errorf("ours is in the way of ours: %v", err)
+	}
+	if err := again.Inject(ctx2, time.Minute); err != nil {
+		t.Errorf("it was not adopted: %v", err)
+	}
+	if list, err := at.List(ctx, metav1.ListOptions{}); err != nil || len(list.Items) != 1 {
+		t.Errorf("there are %d, %v", len(list.Items), err)
+	}
+	u.SetAnnotations(map[string]string{cluster.AnnotationID: "made", cluster.AnnotationRun: "another"})
+	if _, err := at.Update(ctx, u, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := again.Undo(ctx2); !errors.Is(err, faults.ErrForeign) {
+		t.Errorf("in another's way: %v", err)
+	}
+	if err := again.Inject(ctx2, time.Minute); !errors.Is(err, faults.ErrForeign) {
+		t.Errorf("injected over another's: %v", err)
+	}
+	if err := at.Delete(ctx, i.undo.Name, metav1.DeleteOptions{}); err != nil {
+		t.Errorf("another's was touched: %v", err)
+	}
+}
+
+// testLifted: a revert ends when the controllers let the object go, and not before.
+func testLifted(t *testing.T, a actor, path string) {
+	e, name := stand(t, a, path, "lifted")
+	u, err := a.Resource(resource("NetworkChaos")).Namespace("shop").Get(t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := a.follow(t.Context(), resource("NetworkChaos"), "shop", name, u.GetUID())
+	let := make(chan struct{})
+	done := make(chan error, 1)
+	go func() {
+		done <- revert(t.Context(), e)
+		select {
+		case <-let:
+		default:
+			t.Error("it ended before the object was let go")
+		}
+		close(done)
+	}()
+	if _, err := f.await(t.Context(), func(s sight) (bool, error) { return s.object != nil && s.object.GetDeletionTimestamp() != nil, nil }); err != nil {
+		t.Fatal(err)
+	}
+	a.takes(name, "Stop", "Not Injected", "False")
+	close(let)
+	a.patch(name, tree{"metadata": tree{"finalizers": nil}})
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	<-done
+	if err := revert(t.Context(), e); err != nil {
+		t.Errorf("a second time: %v", err)
+	}
+}
+
+// testHangs: what hangs is named, and nothing is forced unasked.
+func testHangs(t *testing.T, a actor, path string) {
+	e, name := stand(t, a, path, "hangs")
+	a.patch(name, tree{"metadata": tree{"finalizers": []string{recordsFinalizer, "example.com/keep"}}})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	err := revert(ctx, e)
+	says(t, err, "NetworkChaos shop/"+name, "is being deleted since", "hangs on finalizer chaos-mesh/records, example.com/keep, because of shop/a: Injected",
+		"the controllers have not taken it up", "whether chaos-controller-manager runs cannot be seen", "gameday revert --force")
+	a.patch(name, tree{"metadata": tree{"finalizers": []string{"example.com/keep"}}})
+	ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	says(t, revert(ctx, e), "hangs on finalizer example.com/keep, which is not Chaos Mesh's own")
+	a.patch(name, tree{"metadata": tree{"finalizers": nil}})
+	if err := revert(t.Context(), e); err != nil {
+		t.Error(err)
+	}
+}
+
+// testUnlifted: an object that somebody freed while its records say injected is gone, and that is told.
+func testUnlifted(t *testing.T, a actor, path string) {
+	e, name := stand(t, a, path, "freed")
+	var notes []string
+	ctx := faults.WithNote(t.Context(), func(text string) { notes = append(notes, text) })
+	done := make(chan error, 1)
+	go func() { done <- revert(ctx, e) }()
+	u := &unstructured.Unstructured{}
+	kuberig.Eventually(t, 10*time.Second, "it is being deleted", func() bool {
+		var err error
+		u, err = a.Resource(resource("NetworkChaos")).Namespace("shop").Get(t.Context(), name, metav1.GetOptions{})
+		return err == nil && u.GetDeletionTimestamp() != nil
+	})
+	a.patch(name, tree{"metadata": tree{"finalizers": nil}})
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if len(notes) != 1 || !strings.Contains(notes[0], "do not say that the fault was lifted: shop/a: Injected") {
+		t.Errorf("it notes %q", notes)
+	}
+}
+
+// testForced: only ours go, those of living guards stay, and force says what it leaves.
+func testForced(t *testing.T, a actor, path string) {
+	_, name := stand(t, a, path, "forced")
+	other := partition("a")
+	other["metadata"] = tree{"namespace": "shop", "name": "theirs", "labels": tree{cluster.LabelManaged: cluster.Manager}}
+	if _, err := a.Resource(resource("NetworkChaos")).Namespace("shop").Create(t.Context(), &unstructured.Unstructured{Object: jsonTree(t, other)}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	at := faults.Access{Kubeconfig: path}
+	list, err := query[[]cluster.Object](t, cluster.Query{Access: at, Ours: &cluster.Ours{}})
+	if err != nil || len(list) != 1 || list[0].Name != name || list[0].Stands != "injected" || list[0].ID != "forced" || list[0].Run != "r1" {
+		t.Errorf("ours: %+v, %v", list, err)
+	}
+	if l := lift(t, at, cluster.Lift{But: []string{"forced"}, Force: true}); len(l) > 0 {
+		t.Errorf("a living guard's: %+v", l)
+	}
+	if l := lift(t, at, cluster.Lift{Run: "r2", Force: true}); len(l) > 0 {
+		t.Errorf("another run's: %+v", l)
+	}
+	l := lift(t, at, cluster.Lift{Run: "r1", Force: true})
+	if len(l) != 1 || !l[0].Gone || l[0].Blocks != "" || !strings.Contains(l[0].Note, "NetworkChaos shop/"+name+" was forced off, and Chaos Mesh did not lift it from shop/a: Injected") {
+		t.Errorf("forced: %+v", l)
+	}
+	if _, err := a.Resource(resource("NetworkChaos")).Namespace("shop").Get(t.Context(), "theirs", metav1.GetOptions{}); err != nil {
+		t.Errorf("what is not ours: %v", err)
+	}
+}
+
+// jsonTree is a tree as it comes back from JSON.
+func jsonTree(t *testing.T, v any) tree {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out tree
+	if err := json.Unmarshal(text, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
