@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
+
+	"gameday/faults/cluster"
 )
 
 // blocked says what keeps an object from going: which finalizer, which record of which target, why, and who does not do their part.
@@ -29,8 +31,20 @@ func (c *client) blocked(ctx context.Context, o *unstructured.Unstructured, s si
 	}
 	aside, cancel := context.WithTimeout(context.WithoutCancel(ctx), asideLimit)
 	defer cancel()
-	return errors.New(what + " " + c.stuck(aside, s.object) + ". The deletion stays asked for, and Chaos Mesh goes on with it when it can. " +
-		"`gameday revert --force` takes the finalizers off; whatever Chaos Mesh did not undo stays then")
+	return errors.New(what + " " + c.stuck(aside, s.object) + ". The deletion stays asked for, and Chaos Mesh goes on with it when it can. `" +
+		c.forcing(o) + "` takes the finalizers off; whatever Chaos Mesh did not undo stays then")
+}
+
+// forcing is the command that forces an object off.
+func (c *client) forcing(o *unstructured.Unstructured) string {
+	command := "gameday revert --kubernetes"
+	if c.access.Context != "" {
+		command += " --context " + c.access.Context
+	}
+	if run := o.GetAnnotations()[cluster.AnnotationRun]; run != "" {
+		command += " --run " + run
+	}
+	return command + " --force"
 }
 
 // stuck describes an object whose deletion hangs, as the rest of a sentence.

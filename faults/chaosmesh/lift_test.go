@@ -174,7 +174,7 @@ func testHangs(t *testing.T, a actor, path string) {
 	defer cancel()
 	err := revert(ctx, e)
 	says(t, err, "NetworkChaos shop/"+name, "is being deleted since", "hangs on finalizer chaos-mesh/records, example.com/keep, because of shop/a: Injected",
-		"the controllers have not taken it up", "whether chaos-controller-manager runs cannot be seen", "gameday revert --force")
+		"the controllers have not taken it up", "whether chaos-controller-manager runs cannot be seen", "gameday revert --kubernetes --context ", " --force`")
 	a.patch(name, tree{"metadata": tree{"finalizers": []string{"example.com/keep"}}})
 	ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 	defer cancel()

@@ -33,7 +33,7 @@ type Use string
 const (
 	Needed Use = "needed"  // nothing can be injected, or lifted
 	Better Use = "better"  // something cannot be looked at beforehand, or told afterwards
-	Forced Use = "forced"  // `gameday revert --force` alone uses it
+	Forced Use = "forced"  // `gameday revert --kubernetes --force` alone uses it
 	Loads  Use = "traffic" // sending traffic from the cluster needs it
 )
 
@@ -74,11 +74,15 @@ func Permissions(kinds []string, namespaces []string) []Permission {
 
 func permissions(kinds, namespaces []string, plane string) []Permission {
 	var out []Permission
-	add := func(p Permission) {
-		if !slices.ContainsFunc(out, func(o Permission) bool {
-			return o.Group == p.Group && o.Resource == p.Resource && o.Verb == p.Verb && o.Namespace == p.Namespace && o.Use == Needed
-		}) {
+	add := func(p Permission) { // each once, as what it is most needed for
+		i := slices.IndexFunc(out, func(o Permission) bool {
+			return o.Group == p.Group && o.Resource == p.Resource && o.Verb == p.Verb && o.Namespace == p.Namespace
+		})
+		switch {
+		case i < 0:
 			out = append(out, p)
+		case out[i].Use != Needed && p.Use == Needed:
+			out[i] = p
 		}
 	}
 	for _, g := range grants {
@@ -100,9 +104,7 @@ func permissions(kinds, namespaces []string, plane string) []Permission {
 	slices.SortStableFunc(out, func(a, b Permission) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Resource, b.Resource))
 	})
-	return slices.CompactFunc(out, func(a, b Permission) bool {
-		return a.Group == b.Group && a.Resource == b.Resource && a.Verb == b.Verb && a.Namespace == b.Namespace
-	})
+	return out
 }
 
 // resourcesFor returns the resources that a row of the table stands for, given the kinds that are injected.

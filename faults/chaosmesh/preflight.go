@@ -285,7 +285,7 @@ func (c *client) granted(ctx context.Context, want []Permission) ([]cluster.Find
 			Detail: "With these, more can be seen beforehand:\n" + roles(list)})
 	}
 	if list := by[Forced]; len(list) > 0 {
-		out = append(out, cluster.Finding{What: aboutPermissions, Summary: "`gameday revert --force` could not take finalizers off: " +
+		out = append(out, cluster.Finding{What: aboutPermissions, Summary: "`gameday revert --kubernetes --force` could not take finalizers off: " +
 			strings.ReplaceAll(denials(list), "\n", "; ")})
 	}
 	allowed := len(by[Needed])+len(by[Loads]) == 0

@@ -137,7 +137,7 @@ func testRoles(t *testing.T, c *kuberig.Cluster, cart faults.Place) {
 		t.Fatalf("%s, %v", out, err)
 	}
 	tells(t, findings(t, ben, q), false, "all that is needed is allowed", "not allowed, and done without: ", "whether chaos-controller-manager runs cannot be seen",
-		"`gameday revert --force` could not take finalizers off")
+		"`gameday revert --kubernetes --force` could not take finalizers off")
 	g := startGuard(t, t.TempDir(), "")
 	if _, err := g.Inject(t.Context(), r); err != nil {
 		t.Fatal(err)

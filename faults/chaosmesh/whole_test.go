@@ -185,7 +185,7 @@ func testDeadDaemon(t *testing.T, c *kuberig.Cluster) {
 	if !errors.Is(err, guard.ErrUnproven) || !errors.Is(err, guard.ErrResidue) || in.Effect.Proven {
 		t.Errorf("it is %v, proven %v", err, in.Effect.Proven)
 	}
-	says(t, err, "Selected, not injected: shop/cart-4", "finalizer chaos-mesh/records", "gameday revert --force")
+	says(t, err, "Selected, not injected: shop/cart-4", "finalizer chaos-mesh/records", "gameday revert --kubernetes --context ", " --force`")
 	g.kill()
 	force(t, c, a, dir)
 }
