@@ -183,7 +183,9 @@ func (r *clusterRig) ready() int {
 // objects returns the names of the objects of Chaos Mesh.
 func (r *clusterRig) objects() []string {
 	r.t.Helper()
-	var list struct{ Items []struct{ Metadata struct{ Name string } } }
+	var list struct {
+		Items []struct{ Metadata struct{ Name string } }
+	}
 	if err := r.Get(meshObjects, &list); err != nil {
 		r.t.Fatal(err)
 	}
@@ -214,16 +216,6 @@ func (r *clusterRig) gameday(code int, args ...string) string {
 		r.t.Fatalf("gameday %v: exit code %d, want %d:\n%s", args, got, code, out)
 	}
 	return string(out)
-}
-
-// clusterProgram builds gameday-kubernetes and returns its folder.
-func clusterProgram(t testing.TB) string {
-	t.Helper()
-	dir := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", dir+"/", "../gameday-kubernetes").CombinedOutput(); err != nil {
-		t.Fatalf("building gameday-kubernetes: %v\n%s", err, out)
-	}
-	return dir
 }
 
 // TestKubernetes runs game days against a real API server with Chaos Mesh's real controllers, and kills ours at their worst moments.

@@ -130,6 +130,10 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "accesslog": accessLog, "records": records, "drills": drills, "receiver": receiverCommand, "step": step,
+			"kubernetes": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Setenv("PATH", clusterProgram(t)+string(os.PathListSeparator)+ts.Getenv("PATH"))
+			},
+			"silent":  func(ts *testscript.TestScript, _ bool, args []string) { silent(t, ts, args) },
 			"history": func(ts *testscript.TestScript, _ bool, _ []string) { history(t, ts) }},
 	})
 }
@@ -160,6 +164,29 @@ func history(t *testing.T, ts *testscript.TestScript) {
 	}
 	b.WriteString("# EOF\n")
 	ts.Setenv("PROMETHEUS", promrig.StartPrometheus(t, promrig.Options{History: b.String(), Targets: []string{"127.0.0.1:1"}}).URL)
+}
+
+// clusterProgram builds gameday-kubernetes and returns its folder.
+func clusterProgram(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", dir+"/", "../gameday-kubernetes").CombinedOutput(); err != nil {
+		t.Fatalf("building gameday-kubernetes: %v\n%s", err, out)
+	}
+	return dir
+}
+
+// silent writes a kubeconfig of a server that takes connections and never says a word: silent FILE.
+func silent(t *testing.T, ts *testscript.TestScript, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: silent FILE")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	t.Cleanup(func() { l.Close() })
+	text := fmt.Sprintf("apiVersion: v1\nkind: Config\ncurrent-context: stage\nclusters: [{name: c, cluster: {server: \"http://%s\"}}]\n"+
+		"users: [{name: u, user: {token: token-of-nobody}}]\ncontexts: [{name: stage, context: {cluster: c, user: u}}]\n", l.Addr())
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }
 
 // canLab reports whether labs work here. In CI they must.
