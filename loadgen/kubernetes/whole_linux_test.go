@@ -179,6 +179,7 @@ func TestRunnersInACluster(t *testing.T) {
 	t.Run("jobs", func(t *testing.T) { testJobs(t, k, least("jobs", loadgen.Jobs, "")) })
 	t.Run("killed", func(t *testing.T) { testKilled(t, k, least("jobs", loadgen.Jobs, "")) })
 	t.Run("image", func(t *testing.T) { testImage(t, k, least("jobs", loadgen.Jobs, "")) })
+	t.Run("outage", func(t *testing.T) { testOutage(t, k, least("jobs", loadgen.Jobs, "")) })
 	t.Run("no operator", func(t *testing.T) {
 		r := begin(t, c.Admin, loadgen.RunOn{Kind: loadgen.K6Operator})
 		if err := r.ends(); err == nil || !strings.Contains(err.Error(), "the cluster has no TestRuns; install the k6 operator") {
@@ -283,6 +284,35 @@ func testKilled(t *testing.T, k *kubelet, kubeconfig string) {
 		}
 	}
 	kuberig.Eventually(t, time.Minute, "the secret goes with its jobs", func() bool { return len(left(t, k.c)) == 0 })
+}
+
+// testOutage stops the API server under way: traffic goes on, it is said that nothing is known of the pods, and what was made is deleted
+// when the server is back, although the stream was over before.
+func testOutage(t *testing.T, k *kubelet, kubeconfig string) {
+	r := begin(t, kubeconfig, loadgen.RunOn{Kind: loadgen.Jobs})
+	r.begun()
+	k.c.StopAPI()
+	kuberig.Eventually(t, time.Minute, "it is said", func() bool {
+		return strings.Contains(r.words(), "what becomes of the runners' pods is not known for now")
+	})
+	n := r.seconds()
+	kuberig.Eventually(t, time.Minute, "traffic goes on", func() bool { return r.seconds() >= n+3 })
+	r.commands <- loadgen.Command{Stop: true}
+	kuberig.Eventually(t, time.Minute, "the runners have stopped", func() bool { return k.alive() == 0 })
+	if err := k.c.StartAPI(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.ends(); err != nil {
+		t.Fatal(err)
+	}
+	for i, w := range r.windows[:n+3] {
+		if w.Missing != nil || w.Due != 30 {
+			t.Errorf("second %d: missing are %v", i, w.Missing)
+		}
+	}
+	if l := left(t, k.c); len(l) > 0 || strings.Contains(r.words(), "not everything") {
+		t.Errorf("left are %v, and it says:\n%s", l, r.words())
+	}
 }
 
 // testImage asks for an image that cannot be pulled.

@@ -1,0 +1,196 @@
+package kubernetes
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"pgregory.net/rapid"
+	"sigs.k8s.io/yaml"
+
+	"gameday/loadgen"
+	"gameday/loadgen/collector"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// full is an order with everything in it.
+func full(kind string) *order {
+	return newOrder(collector.Order{Run: "20261129-063000-shop-0a1b2c", Scenario: "shop loses payments", Stream: "Shop_pers", Owner: "ann@host", Collector: "10.0.0.5:7443",
+		Token: "the token", Lasts: time.Hour, RunOn: loadgen.RunOn{Kind: kind, Parallelism: 3, Namespace: "load", Image: "registry.example/gameday:1", PullSecrets: []string{"registry"},
+			ServiceAccount: "runner", NodeSelector: map[string]string{"pool": "load"}, Tolerations: []loadgen.Toleration{{Key: "load", Operator: "Exists", Effect: "NoSchedule"}},
+			Spread: true, CPU: "500m", Memory: "1Gi"}}, []byte("nonce"))
+}
+
+// TestObjects shows what is put into a cluster.
+func TestObjects(t *testing.T) {
+	now := time.Date(2026, 11, 29, 6, 30, 0, 0, time.UTC)
+	jobs, run := full(loadgen.Jobs), full(loadgen.K6Operator)
+	owner := []metav1.OwnerReference{{APIVersion: "k6.io/v1alpha1", Kind: "TestRun", Name: run.name, UID: "1-2-3"}}
+	for name, all := range map[string][]any{
+		"jobs.yaml":        {jobs.job(1, now), jobs.secret(owner, now)},
+		"k6-operator.yaml": {run.testRun(now), run.configMap(owner, now)},
+	} {
+		var docs [][]byte
+		for _, o := range all {
+			u, err := object(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := yaml.Marshal(u.Object)
+			if err != nil {
+				t.Fatal(err)
+			}
+			docs = append(docs, text)
+		}
+		got, path := bytes.Join(docs, []byte("---\n")), filepath.Join("testdata", name)
+		if *update {
+			if err := os.WriteFile(path, got, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(string(want), string(got)); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+}
+
+// TestNames checks that names and labels are what Kubernetes takes, whatever a run, a scenario and a stream are called, and that two orders do
+// not get in each other's way.
+func TestNames(t *testing.T) {
+	name := regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+	value := regexp.MustCompile(`^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$`)
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.String(), rapid.StringMatching(`[A-Za-z0-9_. -]{0,80}`))
+		o := collector.Order{Run: text.Draw(t, "run"), Scenario: text.Draw(t, "scenario"), Stream: text.Draw(t, "stream"), Owner: text.Draw(t, "owner"),
+			RunOn: loadgen.RunOn{Parallelism: 256}}
+		one, two := newOrder(o, []byte{1}), newOrder(o, []byte{2})
+		if one.name == two.name {
+			t.Fatalf("both are %s", one.name)
+		}
+		job := one.job(255, time.Now()).Name
+		if !name.MatchString(job) || len(job) > 57 { // a pod's has five letters and a dash more
+			t.Fatalf("a job is called %q", job)
+		}
+		for k, v := range one.labels() {
+			if len(v) > 63 || !value.MatchString(v) {
+				t.Fatalf("label %s is %q", k, v)
+			}
+		}
+		p := &corev1.Pod{}
+		p.Labels = map[string]string{jobName: job}
+		if i, ok := one.index(p); !ok || i != 255 {
+			t.Fatalf("the pod of %s is %d, %t", job, i, ok)
+		}
+		if _, ok := two.index(p); ok {
+			t.Fatalf("the pod of %s is another order's", job)
+		}
+	})
+}
+
+func TestPodStates(t *testing.T) {
+	state := func(phase corev1.PodPhase, c corev1.ContainerState) *corev1.Pod {
+		return &corev1.Pod{Status: corev1.PodStatus{Phase: phase, ContainerStatuses: []corev1.ContainerStatus{{State: c}}}}
+	}
+	gone := state(corev1.PodRunning, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
+	gone.DeletionTimestamp = &metav1.Time{Time: time.Now()}
+	for _, c := range []struct {
+		name string
+		pod  *corev1.Pod
+		want string
+		over bool
+	}{
+		{"new", &corev1.Pod{}, "", false},
+		{"runs", state(corev1.PodRunning, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}), "", false},
+		{"begins", state(corev1.PodPending, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}}), "", false},
+		{"no image", state(corev1.PodPending, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "not found"}}),
+			"waits: ErrImagePull: not found", false},
+		{"memory", state(corev1.PodRunning, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137}}),
+			"ended: OOMKilled, exit code 137", true},
+		{"error", state(corev1.PodFailed, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 104}}), "ended: exit code 104", true},
+		{"well", state(corev1.PodSucceeded, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}}), "ended: exit code 0", true},
+		{"evicted", &corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "low on memory"}}, "failed: Evicted: low on memory", true},
+		{"no node", &corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled,
+			Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/3 nodes are available"}}}}, "has no node: Unschedulable: 0/3 nodes are available", false},
+		{"deleted", gone, "is being deleted by somebody", false},
+	} {
+		if got, over := podState(c.pod); got != c.want || over != c.over {
+			t.Errorf("%s: %q, %t, want %q, %t", c.name, got, over, c.want, c.over)
+		}
+	}
+}
+
+// news makes a server that speaks into a buffer.
+func news(kind string) (*server, *bytes.Buffer) {
+	var b bytes.Buffer
+	return &server{news: json.NewEncoder(&b), order: full(kind), at: time.Now()}, &b
+}
+
+// TestStages checks what is said of the stages that the k6 operator goes through, of one that nobody knows, and of an operator that does nothing.
+func TestStages(t *testing.T) {
+	s, out := news(loadgen.K6Operator)
+	seen := &sight{lost: map[int]bool{}}
+	say := func(stage any) string {
+		out.Reset()
+		s.stage(&unstructured.Unstructured{Object: map[string]any{"status": map[string]any{"stage": stage}}}, seen)
+		return out.String()
+	}
+	for _, c := range []struct {
+		stage any
+		want  string
+	}{
+		{"", ""},
+		{"initialization", `"level":"info"`},
+		{"initialization", ""}, // said before
+		{"created", "created"},
+		{"paused", `in a stage that gameday does not know: \"paused\"`},
+		{int64(7), "of another form"},
+		{"started", "started"},
+		{"error", `"lost":{"runner":2,"why":"the k6 operator has given the TestRun up"}`},
+	} {
+		if got := say(c.stage); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("stage %v: %s", c.stage, got)
+		}
+	}
+	s, out = news(loadgen.K6Operator)
+	seen = &sight{lost: map[int]bool{}}
+	s.at = time.Now().Add(-2 * unheeded)
+	for i := range 2 {
+		if got := say(""); strings.Contains(got, "no k6 operator has taken up") != (i == 0) {
+			t.Errorf("the %d. time: %s", i+1, got)
+		}
+	}
+}
+
+// TestOrdersThatCannotBeMeant checks that nothing is asked of a cluster for them.
+func TestOrdersThatCannotBeMeant(t *testing.T) {
+	for name, change := range map[string]func(*order){
+		"no image": func(o *order) { o.RunOn.Image = "" }, "no token": func(o *order) { o.Token = "" }, "no runners": func(o *order) { o.RunOn.Parallelism = 0 },
+		"no end": func(o *order) { o.Lasts = 0 }, "processes": func(o *order) { o.RunOn.Kind = loadgen.Processes }, "something": func(o *order) { o.RunOn.Kind = "cron" },
+	} {
+		s, out := news(loadgen.Jobs)
+		change(s.order)
+		if err := s.serve(t.Context(), nil, s.order); err == nil || !strings.Contains(out.String(), `"error":"the order`) || !strings.Contains(out.String(), `"gone":true`) {
+			t.Errorf("%s: %v, %s", name, err, out)
+		}
+	}
+	for _, in := range []string{"", "x\n", `{"run":"`} {
+		if err := Serve(t.Context(), strings.NewReader(in), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "reading the order") {
+			t.Errorf("%q: %v", in, err)
+		}
+	}
+}
