@@ -58,7 +58,9 @@ export default function () { http.get(__ENV.URL); }
 `
 
 // testGameDay runs gameday itself, as it is built, with its traffic from the cluster's pods: to the end, and until it is killed.
-func testGameDay(t *testing.T, k *kubelet) {
+func testGameDay(t *testing.T, o *operator) {
+	k := o.k
+	o.mayBegin()
 	dir := t.TempDir()
 	for name, pkg := range map[string]string{"gameday": "../../cmd/gameday", "gameday-kubernetes": "../../cmd/gameday-kubernetes"} {
 		if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg).CombinedOutput(); err != nil {

@@ -261,7 +261,7 @@ type operator struct {
 	k       *kubelet
 	c       *kuberig.Cluster
 	begins  chan struct{} // closed when runners may be told to begin
-	started map[string]bool
+	opening sync.Once
 }
 
 const runsPath = "/apis/k6.io/v1alpha1/namespaces/load/testruns"
@@ -290,7 +290,7 @@ func definition() fields {
 
 func startOperator(t *testing.T, k *kubelet) *operator {
 	t.Helper()
-	o := &operator{k: k, c: k.c, begins: make(chan struct{}), started: map[string]bool{}}
+	o := &operator{k: k, c: k.c, begins: make(chan struct{})}
 	if err := k.c.Post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition(), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -313,6 +313,9 @@ func startOperator(t *testing.T, k *kubelet) *operator {
 	t.Cleanup(func() { stop(); <-done })
 	return o
 }
+
+// mayBegin lets it tell runners to begin, which it does not before.
+func (o *operator) mayBegin() { o.opening.Do(func() { close(o.begins) }) }
 
 func (o *operator) sync(t *testing.T) {
 	var list struct{ Items []testRunSeen }

@@ -188,7 +188,7 @@ func TestRunnersInACluster(t *testing.T) {
 	})
 	o := startOperator(t, k)
 	t.Run("operator", func(t *testing.T) { testOperator(t, o, least("operator", loadgen.K6Operator, "")) })
-	t.Run("game day", func(t *testing.T) { testGameDay(t, k) })
+	t.Run("game day", func(t *testing.T) { testGameDay(t, o) })
 	for _, kind := range []string{loadgen.Jobs, loadgen.K6Operator} {
 		for i, verb := range verbsOf(kind) {
 			t.Run(kind+" without "+verb, func(t *testing.T) {
@@ -350,7 +350,7 @@ func testOperator(t *testing.T, o *operator, kubeconfig string) {
 	if r.hits.Load() > 0 {
 		t.Error("traffic is sent before the operator has said so")
 	}
-	close(o.begins)
+	o.mayBegin()
 	r.begun()
 	kuberig.Eventually(t, time.Minute, "the operator says that it has begun, and three seconds were sent", func() bool {
 		return r.seconds() >= 3 && strings.Contains(r.words(), ": started")
