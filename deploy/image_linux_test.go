@@ -1,15 +1,11 @@
 package deploy
 
 import (
-	"archive/tar"
 	"context"
-	"encoding/binary"
-	"io"
-	"io/fs"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -33,55 +29,17 @@ func imageRoot(t *testing.T) string {
 	return root
 }
 
-// archived writes a folder as a tar archive, owners and modes included.
-func archived(w io.Writer, root string) error {
-	out := tar.NewWriter(w)
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || path == root {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		link := ""
-		if d.Type() == fs.ModeSymlink {
-			if link, err = os.Readlink(path); err != nil {
-				return err
-			}
-		}
-		h, err := tar.FileInfoHeader(info, link)
-		if err != nil {
-			return err
-		}
-		if h.Name, err = filepath.Rel(root, path); err != nil {
-			return err
-		}
-		if err := out.WriteHeader(h); err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		_, err = io.Copy(out, f)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return out.Close()
-}
-
-// imported makes the image "gameday" of the root, with the settings of the Containerfile, which the engine itself reads.
+// imported makes the image "gameday" of the root, with the settings of the Containerfile.
 func imported(t *testing.T, e *dockerrig.Engine) {
 	t.Helper()
-	query := url.Values{"fromSrc": {"-"}, "repo": {"gameday"}, "tag": {"latest"}, "changes": settings(t)}
-	root := imageRoot(t)
-	r, w := io.Pipe()
-	go func() { w.CloseWithError(archived(w, root)) }()
-	if err := e.Call(t.Context(), "POST", "/images/create?"+query.Encode(), r, nil); err != nil {
+	lines, err := dockerrig.Settings("../Containerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := settings(t); !slices.Equal(lines, want) {
+		t.Fatalf("the Containerfile says %q, of which %q were read", want, lines)
+	}
+	if err := e.ImportRoot(t.Context(), "gameday", imageRoot(t), lines...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -122,20 +80,14 @@ func ended(t *testing.T, e *dockerrig.Engine, id string) (code int, printed stri
 	return over.StatusCode, log(t, e, id)
 }
 
-// log returns what a container has printed: frames with a header of eight bytes, of which the last four are the length.
+// log returns what a container has printed.
 func log(t *testing.T, e *dockerrig.Engine, id string) string {
 	t.Helper()
-	framed, err := e.Bytes(t.Context(), "/containers/"+id+"/logs?stdout=1&stderr=1")
+	text, err := e.LogOf(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out strings.Builder
-	for len(framed) >= 8 {
-		n := min(int(binary.BigEndian.Uint32(framed[4:8])), len(framed)-8)
-		out.Write(framed[8 : 8+n])
-		framed = framed[8+n:]
-	}
-	return out.String()
+	return text
 }
 
 // mounted lays files out as the kubelet does those of a ConfigMap: links to a link to a folder of the time. Scenarios must be

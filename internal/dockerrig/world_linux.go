@@ -67,12 +67,6 @@ func (e *Engine) Call(ctx context.Context, method, path string, body, out any) e
 	return json.Unmarshal(answer, out)
 }
 
-// Bytes returns the answer to a GET request as it is.
-func (e *Engine) Bytes(ctx context.Context, path string) (out []byte, err error) {
-	err = e.Call(ctx, "GET", path, nil, &out)
-	return out, err
-}
-
 // Remove removes a container, running or not, as `docker rm -f` does.
 func (e *Engine) Remove(ctx context.Context, container string) error {
 	return e.Call(ctx, "DELETE", "/containers/"+url.PathEscape(container)+"?force=1", nil, nil)

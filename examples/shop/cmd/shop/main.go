@@ -20,6 +20,7 @@ import (
 	"os/signal"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -41,6 +42,7 @@ type settings struct {
 	ledger   string // base URL of the ledger
 	seed     uint64 // of the pretended work
 	queue    int    // charges payments keeps while the ledger is away
+	warmUp   time.Duration
 }
 
 // run starts the service named first in args and serves until ctx ends.
@@ -50,6 +52,9 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(out, nil)).With("service", name)
+	if !warm(ctx, s.warmUp) {
+		return nil
+	}
 	svc := build(name, s, log)
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.listen)
 	if err != nil {
@@ -57,6 +62,18 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 	}
 	log.Info("serving", "address", l.Addr().String())
 	return svc.serve(ctx, l)
+}
+
+// warm waits as services do that have something to load before they answer. It returns false when ctx ends meanwhile.
+func warm(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // build makes the service called name, which parse has checked.
@@ -89,7 +106,8 @@ func parse(args []string, env func(string) string, out io.Writer) (string, setti
 	flags := flag.NewFlagSet("shop "+name, flag.ContinueOnError)
 	flags.SetOutput(out)
 	flags.StringVar(&s.listen, "listen", or("LISTEN", defaults[name]), "address to listen on (LISTEN)")
-	var seed, queue string
+	var seed, queue, warmUp string
+	flags.StringVar(&warmUp, "warm-up", or("WARM_UP", "0s"), "how long it takes until it answers (WARM_UP)")
 	flags.StringVar(&seed, "seed", or("SEED", "1"), "seed of the pretended work (SEED)")
 	queue = or("QUEUE", "2000")
 	switch name {
@@ -107,6 +125,9 @@ func parse(args []string, env func(string) string, out io.Writer) (string, setti
 		return "", settings{}, fmt.Errorf("%s takes flags only, but was given %q", name, flags.Arg(0))
 	}
 	var err error
+	if s.warmUp, err = time.ParseDuration(warmUp); err != nil || s.warmUp < 0 {
+		return "", settings{}, fmt.Errorf("the time to warm up must be a duration such as \"3s\", not %q", warmUp)
+	}
 	if s.seed, err = strconv.ParseUint(seed, 10, 64); err != nil {
 		return "", settings{}, fmt.Errorf("the seed must be a whole number from 0, not %q", seed)
 	}

@@ -290,11 +290,13 @@ func TestParse(t *testing.T) {
 		{[]string{"payments", "-queue", "7", "-seed=9"}, env,
 			settings{listen: ":9102", ledger: "http://x:1", seed: 9, queue: 7}, ""},
 		{[]string{"ledger", "-listen", "127.0.0.1:0"}, none, settings{listen: "127.0.0.1:0", seed: 1, queue: 2000}, ""},
+		{[]string{"ledger", "-warm-up", "3s"}, none, settings{listen: ":9103", seed: 1, queue: 2000, warmUp: 3 * time.Second}, ""},
 		{nil, none, settings{}, "which service?"},
 		{[]string{"warehouse"}, none, settings{}, "which service?"},
 		{[]string{"ledger", "now"}, none, settings{}, "takes flags only"},
 		{[]string{"payments", "-queue", "0"}, none, settings{}, "the queue must hold"},
 		{[]string{"ledger", "-seed", "x"}, none, settings{}, "the seed must be"},
+		{[]string{"ledger", "-warm-up", "3"}, none, settings{}, "the time to warm up must be"},
 	}
 	for _, tt := range tests {
 		name, got, err := parse(tt.args, tt.env, io.Discard)

@@ -1,0 +1,248 @@
+package shopkubernetes
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"gameday/internal/dockerrig"
+	"gameday/internal/kuberig"
+	"gameday/internal/kuberig/node"
+)
+
+// limit bounds the whole game day, which takes 105 s.
+const limit = 5 * time.Minute
+
+// TestGameDay runs this folder as it stands, on a real API server with the real controllers of Kubernetes and of Chaos Mesh: the
+// shop, its people and gameday itself are containers of the images that the Containerfiles describe, the faults are done by the
+// real chaos-daemon, and the verdict is read where a user would read it. Only names are resolved by lines in the pods' own hosts
+// files, since there is no DNS and no kube-proxy here.
+func TestGameDay(t *testing.T) {
+	c := kuberig.Start(t, kuberig.Options{Controllers: kuberig.Workloads})
+	n := node.Start(t, c, node.Options{Names: []string{"node-1"}, Daemon: true})
+	images(t, n.Engine)
+	w := &world{t: t, c: c, node: n, rest: manifests(t, c)}
+
+	// What has no pods first, then each Deployment as soon as those whose names it knows have addresses.
+	w.apply(func(o object) bool { return o["kind"] != "Deployment" && o["kind"] != "CronJob" }, nil)
+	w.secret()
+	w.apply(named("ledger"), nil)
+	names := map[string]string{"ledger": w.address("shop", "app=ledger", true)}
+	w.apply(named("payments"), names)
+	names["payments"] = w.address("shop", "app=payments", true)
+	w.apply(named("storefront"), names)
+	w.apply(named("game-day"), map[string]string{"storefront": w.address("shop", "app=storefront", true)})
+	if out, err := c.Kubectl(t.Context(), "", "-n", "gameday", "create", "job", "today", "--from=cronjob/game-day"); err != nil {
+		t.Fatal(err, out)
+	}
+	desk := map[string]string{"gameday": w.address("gameday", "batch.kubernetes.io/job-name=today", false)}
+	w.apply(func(object) bool { return true }, desk) // ann and bob
+	w.verdict()
+}
+
+type object = map[string]any
+
+// world is a cluster with the example in it.
+type world struct {
+	t    *testing.T
+	c    *kuberig.Cluster
+	node *node.Node
+	rest []object // what is not applied yet
+}
+
+// images makes those that the manifests name.
+func images(t *testing.T, e *dockerrig.Engine) {
+	t.Helper()
+	root := filepath.Join(t.TempDir(), "root")
+	make := exec.Command("make", "-C", "../..", "image-root", "IMAGE_ROOT="+root)
+	make.Env = append(os.Environ(), "MAKEFLAGS=")
+	if out, err := make.CombinedOutput(); err != nil {
+		t.Fatalf("making the root of the image: %v\n%s", err, out)
+	}
+	lines, err := dockerrig.Settings("../../Containerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.ImportRoot(t.Context(), "registry.example/gameday", root, lines...); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Import(t.Context(), "registry.example/shop", "../../bin/shop", "../../bin/oncall"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// manifests returns what kustomize makes of this folder.
+func manifests(t *testing.T, c *kuberig.Cluster) (out []object) {
+	t.Helper()
+	text, err := c.Kubectl(t.Context(), "", "kustomize", ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := yaml.NewDecoder(strings.NewReader(text))
+	for {
+		var o object
+		if d.Decode(&o) != nil {
+			break
+		}
+		out = append(out, o)
+	}
+	if len(out) < 20 {
+		t.Fatalf("kustomize makes %d objects:\n%s", len(out), text)
+	}
+	return out
+}
+
+// named picks the workload of a name.
+func named(name string) func(object) bool {
+	return func(o object) bool {
+		return (o["kind"] == "Deployment" || o["kind"] == "CronJob") && o["metadata"].(object)["name"] == name
+	}
+}
+
+// apply applies those of the objects that are picked, with names for the hosts files of their pods.
+func (w *world) apply(pick func(object) bool, names map[string]string) {
+	w.t.Helper()
+	var text strings.Builder
+	var rest []object
+	for _, o := range w.rest {
+		if !pick(o) {
+			rest = append(rest, o)
+			continue
+		}
+		if spec := podSpec(o); spec != nil {
+			var aliases []object
+			for name, address := range names {
+				aliases = append(aliases, object{"ip": address, "hostnames": []string{name}})
+			}
+			spec["hostAliases"] = aliases
+		}
+		one, err := yaml.Marshal(o)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		fmt.Fprintf(&text, "---\n%s", one)
+	}
+	w.rest = rest
+	if _, err := w.c.Kubectl(w.t.Context(), text.String(), "apply", "--validate=strict", "-f", "-"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// podSpec returns that of a workload, or nil.
+func podSpec(o object) object {
+	spec, _ := o["spec"].(object)
+	if o["kind"] == "CronJob" {
+		spec = spec["jobTemplate"].(object)["spec"].(object)
+	}
+	if o["kind"] != "CronJob" && o["kind"] != "Deployment" {
+		return nil
+	}
+	return spec["template"].(object)["spec"].(object)
+}
+
+// secret is there for a node that does not know of optional ones.
+func (w *world) secret() {
+	w.t.Helper()
+	if _, err := w.c.Kubectl(w.t.Context(), "", "-n", "gameday", "create", "secret", "generic", "gameday"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// pods are those of a selector, as far as they are read here.
+type pods struct {
+	Items []struct {
+		Metadata struct{ Name string }
+		Status   struct {
+			Phase, PodIP      string
+			Conditions        []struct{ Type, Status string }
+			ContainerStatuses []struct {
+				RestartCount int
+				State        struct{ Terminated *struct{ ExitCode int } }
+			}
+		}
+	}
+}
+
+func (w *world) pods(namespace, selector string) (p pods) {
+	w.t.Helper()
+	if err := w.c.Get("/api/v1/namespaces/"+namespace+"/pods?labelSelector="+strings.ReplaceAll(selector, "=", "%3D"), &p); err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
+// address awaits the one pod of a selector, and returns its address; where it is wanted, also that it is ready.
+func (w *world) address(namespace, selector string, ready bool) (ip string) {
+	w.t.Helper()
+	kuberig.Eventually(w.t, time.Minute, selector+" has an address", func() bool {
+		p := w.pods(namespace, selector)
+		if len(p.Items) != 1 || p.Items[0].Status.PodIP == "" {
+			return false
+		}
+		ip = p.Items[0].Status.PodIP
+		for _, c := range p.Items[0].Status.Conditions {
+			if c.Type == "Ready" && c.Status == "True" {
+				return true
+			}
+		}
+		return !ready
+	})
+	return ip
+}
+
+// verdict awaits the end of the Job, and reads how it ended: by its exit code, by the log, by the Event, and by the record.
+func (w *world) verdict() {
+	t := w.t
+	t.Helper()
+	var printed string
+	code := -1
+	kuberig.Eventually(t, limit, "the game day is over", func() bool {
+		p := w.pods("gameday", "batch.kubernetes.io/job-name=today").Items
+		if len(p) != 1 || len(p[0].Status.ContainerStatuses) == 0 {
+			return false
+		}
+		if id := w.node.Container("gameday", p[0].Metadata.Name, "gameday"); id != "" {
+			if text, err := w.node.Engine.LogOf(t.Context(), id); err == nil {
+				printed = text
+			}
+		}
+		end := p[0].Status.ContainerStatuses[0].State.Terminated
+		if end == nil {
+			return false
+		}
+		code = end.ExitCode
+		return true
+	})
+	t.Logf("exit code %d\n%s", code, printed)
+	for _, want := range []string{"PASSED", "3 faults injected, 3 gone"} {
+		if !strings.Contains(printed, want) {
+			t.Errorf("the scorecard does not say %q", want)
+		}
+	}
+	if code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	events, err := w.c.Kubectl(t.Context(), "", "-n", "gameday", "get", "events", "--field-selector=involvedObject.name=today", "-o",
+		"custom-columns=R:.reason,T:.type,M:.message", "--no-headers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log("\n" + events)
+	if !strings.Contains(events, "GameDayPassed") || !strings.Contains(events, "shop-game-day: PASSED") {
+		t.Error("no Event about the Job tells that it passed")
+	}
+	left, err := w.c.Kubectl(t.Context(), "", "-n", "shop", "get", "podchaos,networkchaos", "-o", "name")
+	if err != nil || left != "" && !strings.Contains(left, "No resources") {
+		t.Errorf("left in the cluster: %s %v", left, err)
+	}
+	job, err := w.c.Kubectl(t.Context(), "", "-n", "gameday", "wait", "--for=condition=complete", "--timeout=30s", "job/today")
+	if err != nil {
+		t.Error(job, err)
+	}
+}
