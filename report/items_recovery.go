@@ -87,6 +87,14 @@ func (in *InjectionLife) notBack() string {
 		if after.Details["new_started_at"] == before.Details["started_at"] {
 			return "its container was not started anew"
 		}
+	case before.Details["object"] != "": // what Chaos Mesh restarted; a pod is back when it was seen to be Ready again
+		switch {
+		case after.Details["ready"] != "":
+			return ""
+		case after.Details["pod"] != "":
+			return "its pod is gone, and what has taken its place was not looked at"
+		}
+		return "Chaos Mesh asked for its start, and whether it came is not to be seen from the cluster"
 	case after.Details["new_boot_id"] == before.Details["boot_id"]:
 		return "its boot id did not change, so it was cut off rather than restarted"
 	}

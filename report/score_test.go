@@ -499,6 +499,9 @@ func TestRestarted(t *testing.T) {
 		{"the boot id did not change", nodeRestart, 23, EndComplete, "3f", clock.Unknown, "boot id did not change"},
 		{"a container was started anew", nodeRestart, 23, EndComplete, "later", clock.Met, ""},
 		{"a container was not", nodeRestart, 23, EndComplete, "then", clock.Unknown, "not started anew"},
+		{"a pod is Ready again", nodeRestart, 23, EndComplete, "ready", clock.Met, ""},
+		{"a pod is gone", nodeRestart, 23, EndComplete, "pod", clock.Unknown, "its pod is gone"},
+		{"an instance was told to start", nodeRestart, 23, EndComplete, "conditions", clock.Unknown, "not to be seen from the cluster"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			plan := smallPlan(func(p *Plan) {
@@ -516,6 +519,12 @@ func TestRestarted(t *testing.T) {
 				for i, e := range b.events {
 					b.events[i].Data = []byte(strings.NewReplacer(`"new_boot_id":"9a"`, `"new_started_at":"`+c.boot+`"`,
 						`"boot_id":"3f"`, `"started_at":"then"`).Replace(string(e.Data)))
+				}
+			}
+			if slices.Contains([]string{"ready", "pod", "conditions"}, c.boot) { // what Chaos Mesh did
+				for i, e := range b.events {
+					b.events[i].Data = []byte(strings.NewReplacer(`"new_boot_id":"9a"`, `"object":"PodChaos shop/reboot","`+c.boot+`":"told"`,
+						`"boot_id":"3f"`, `"object":"PodChaos shop/reboot"`).Replace(string(e.Data)))
 				}
 			}
 			b.add(100, Noted, Note{Text: "the end"})
