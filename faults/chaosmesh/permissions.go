@@ -241,14 +241,15 @@ func denials(list []Permission) string {
 // LoadPermissions returns what sending traffic from a cluster uses in a namespace, by Jobs or by TestRuns of the k6 operator.
 func LoadPermissions(namespace string, operator bool) []Permission {
 	rows := []struct{ group, resource, verbs string }{
-		{"batch", "jobs", "create get list watch delete"},
-		{"", "configmaps", "create get list delete"},
-		{"", "secrets", "create get list delete"},
-		{"", "pods", "get list watch"},
+		{"", "pods", "list"},
 		{"", "pods/log", "get"},
+		{"", "secrets", "create delete"},
 	}
 	if operator {
-		rows[0] = struct{ group, resource, verbs string }{"k6.io", "testruns", "create get list watch delete"}
+		rows = append(rows, struct{ group, resource, verbs string }{"", "configmaps", "create delete"},
+			struct{ group, resource, verbs string }{"k6.io", "testruns", "create get delete"})
+	} else {
+		rows = append(rows, struct{ group, resource, verbs string }{"batch", "jobs", "create list delete"})
 	}
 	var out []Permission
 	for _, r := range rows {
