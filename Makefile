@@ -12,7 +12,7 @@ PACKAGES  := ./...
 ALONE     := ./internal/vm/... ./internal/killmatrix/... ./report/compare ./loadgen/k6
 MACHINES  := ^(TestReboot|TestNetemFaultsUnderARealKernel)$$
 # What runs on a whole cluster as well, where it is asked to.
-CLUSTER   := ./deploy ./examples/shop-kubernetes ./internal/kuberig/...
+CLUSTER   := ./deploy ./examples/shop-kubernetes ./faults/chaosmesh ./internal/kuberig/... ./loadgen/kubernetes
 TOOL      := $(GO) tool -modfile=tools/go.mod
 
 IMAGE_ROOT := bin/image-root
