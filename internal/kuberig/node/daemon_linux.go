@@ -16,8 +16,25 @@ import (
 
 const daemonPort = "31767"
 
-// startDaemon starts chaos-daemon, and tells Chaos Mesh's controllers where it is. It has a mount namespace of its own, in
-// which Chaos Mesh's small programs are where its image has them.
+// daemonRoot makes a root in which Chaos Mesh's small programs, and what it is to see of the machine, are where its image has
+// them, and becomes the daemon there. $0 is an empty folder, $1 has the programs, $2 is the daemon. All of it is in a mount
+// namespace, and ends with it.
+const daemonRoot = `set -e
+mkdir -p "$0"
+mount -t tmpfs -o mode=755 tmpfs "$0"
+mkdir "$0/upper" "$0/work" "$0/root"
+mount -t overlay -o "lowerdir=/,upperdir=$0/upper,workdir=$0/work" overlay "$0/root"
+for d in proc sys dev tmp; do mount --rbind "/$d" "$0/root/$d"; done
+mount -t tmpfs tmpfs "$0/root/run"
+mkdir -p "$0/root/host-sys" "$0/root/usr/local/bin"
+mount --rbind /sys "$0/root/host-sys"
+cp "$1/nsexec" "$1/pause" "$0/root/usr/local/bin/"
+cp "$2" "$0/root/usr/local/bin/chaos-daemon"
+root=$0/root
+shift 2
+exec chroot "$root" /usr/local/bin/chaos-daemon "$@"`
+
+// startDaemon starts chaos-daemon, and tells Chaos Mesh's controllers where it is. It has a mount namespace of its own.
 func (n *Node) startDaemon(ctx context.Context) error {
 	program, err := n.c.Program("chaos-daemon")
 	if err != nil {
@@ -28,9 +45,8 @@ func (n *Node) startDaemon(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	const prepare = `mount -t tmpfs -o mode=755 tmpfs /usr/local/bin && cp "$0/nsexec" "$0/pause" /usr/local/bin/ && mount -t tmpfs tmpfs /run && exec "$@"`
-	cmd := exec.Command("sh", "-c", prepare, filepath.Join(n.dir, "bin"), program, "--runtime", "docker",
-		"--runtime-socket-path", n.Engine.Socket, "--grpc-port", daemonPort, "--http-port", "31766")
+	cmd := exec.Command("sh", "-c", daemonRoot, filepath.Join(n.dir, "daemon"), filepath.Join(n.dir, "bin"), program,
+		"--runtime", "docker", "--runtime-socket-path", n.Engine.Socket, "--grpc-port", daemonPort, "--http-port", "31766")
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	if err := n.c.Run(cmd); err != nil {

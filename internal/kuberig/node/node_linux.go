@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +25,12 @@ const (
 	podRange  = "198.18.64.0/18"
 	sandboxed = "rig/sandbox"
 )
+
+// Web is an image with a small web server, for pods that have nothing better to do: its command is /web with an address to
+// listen on, ":8080". It prints a line when it listens. It answers with the time by its clock, in seconds since 1970;
+// /env/NAME with a variable; /file/PATH with a file; /get/HOST:PORT/PATH with what another server answers, within a second. As "/web
+// exit N" it prints a line and ends with a status.
+const Web = "rig/web"
 
 type object = map[string]any
 
@@ -55,6 +62,7 @@ type Node struct {
 	workers map[string]*worker // by the uid of their pods
 	turn    int                // of the node that gets the next pod
 	daemon  *exec.Cmd
+	logs    *http.Server
 }
 
 // Start starts a node that ends with the test. Where there can be no Docker Engine the test is skipped, and fails where CI
@@ -105,6 +113,11 @@ func (n *Node) start(ctx context.Context) error {
 			return err
 		}
 	}
+	if n.Engine != nil {
+		if err := n.serveLogs(); err != nil {
+			return err
+		}
+	}
 	if n.options.Daemon {
 		if err := n.startDaemon(ctx); err != nil {
 			return err
@@ -130,8 +143,10 @@ func (n *Node) startEngine(ctx context.Context) error {
 	if err := n.buildHelper(ctx); err != nil {
 		return err
 	}
-	if err := n.Engine.Import(ctx, sandboxed, n.helper("sandbox")); err != nil {
-		return err
+	for image, program := range map[string]string{sandboxed: "sandbox", Web: "web"} {
+		if err := n.Engine.Import(ctx, image, n.helper(program)); err != nil {
+			return err
+		}
 	}
 	return n.Engine.Network(ctx, podNet, podRange)
 }
@@ -146,7 +161,12 @@ func (n *Node) buildHelper(ctx context.Context) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the helper: %w: %s", err, out)
 	}
-	return errors.Join(os.Link(n.helper("sandbox"), n.helper("pause")), os.Link(n.helper("sandbox"), n.helper("nsexec")))
+	for _, name := range []string{"pause", "nsexec", "web"} {
+		if err := os.Link(n.helper("sandbox"), n.helper(name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // helper returns the path of the helper under one of its names.
@@ -155,6 +175,9 @@ func (n *Node) helper(name string) string { return filepath.Join(n.dir, "bin", n
 // close ends everything.
 func (n *Node) close() error {
 	n.end()
+	if n.logs != nil {
+		_ = n.logs.Close()
+	}
 	n.wait.Wait()
 	n.stopDaemon()
 	if n.Engine == nil {

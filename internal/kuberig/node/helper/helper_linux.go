@@ -35,7 +35,7 @@ func pause(args []string) error {
 var namespaces = map[string]int{"-m": unix.CLONE_NEWNS, "-i": unix.CLONE_NEWIPC, "-n": unix.CLONE_NEWNET, "-p": unix.CLONE_NEWPID}
 
 // nsexec becomes the program after "--" in the namespaces before it. In a process namespace it is a child instead, which
-// ends with this process.
+// ends with the namespace if this process ends first.
 func nsexec(args []string) error {
 	runtime.LockOSThread()
 	type entry struct {
@@ -83,7 +83,6 @@ func nsexec(args []string) error {
 func follow(args []string) error {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGCONT)
 	if err := cmd.Start(); err != nil {

@@ -1,5 +1,6 @@
-// Program helper stands in for three small programs that real nodes have from elsewhere, by the name that it is started
-// under: the sandbox of a pod, which holds its network; and nsexec and pause of Chaos Mesh's image, which are not Go programs.
+// Program helper is several small programs, by the name that it is started under: web, a web server for pods of tests; and
+// three that real nodes have from elsewhere, the sandbox of a pod, which holds its network, and nsexec and pause of Chaos
+// Mesh's image, which are not Go programs.
 package main
 
 import (
@@ -13,6 +14,8 @@ func main() {
 	switch name := filepath.Base(os.Args[0]); name {
 	case "sandbox":
 		sandbox()
+	case "web":
+		err = web(os.Args[1:])
 	case "pause":
 		err = pause(os.Args[1:])
 	case "nsexec":
