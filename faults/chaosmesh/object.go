@@ -159,7 +159,7 @@ func label(u *unstructured.Unstructured, owner faults.Owner, user string, until 
 	}
 }
 
-// seconds writes a duration in one unit, as the patterns in Chaos Mesh's schemas want it, rounded up to a nanosecond's multiple of it.
+// seconds writes a duration exactly, as a whole number of one unit: the patterns in Chaos Mesh's schemas want no more.
 func seconds(d time.Duration) string {
 	for _, u := range []struct {
 		size time.Duration

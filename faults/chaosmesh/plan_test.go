@@ -316,3 +316,12 @@ func podChaosOf(t *rapid.T) kube.Object {
 	}
 	return m.typed
 }
+
+// TestDoneAtOnce holds what is done at once, and is a fault of a kind that can be undone elsewhere, to having ended.
+func TestDoneAtOnce(t *testing.T) {
+	i := &injection{oneShot: true, shot: &faults.Effect{Proven: true, Summary: "AllInjected"}, follower: &follower{}}
+	e, err := i.Watch(t.Context())
+	if err != nil || !e.Proven || e.Summary != "done at once: AllInjected" {
+		t.Errorf("%+v, %v", e, err)
+	}
+}

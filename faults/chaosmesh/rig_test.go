@@ -75,14 +75,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// beGuard serves standard input as cmd/gameday-kubernetes does, with the kinds of tests.
+// beGuard serves standard input as cmd/gameday-kubernetes does, with the kinds of tests beside its own.
 func beGuard(dir string) int {
 	ledger, err := faults.OpenLedger(dir)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	o := guard.Options{Kinds: rawKinds(), Find: Answer, Ledger: ledger, Version: "test"}
+	o := guard.Options{Kinds: append(Kinds(), rawKinds()...), Find: Answer, Ledger: ledger, Version: "test"}
 	if at := faults.Checkpoint(os.Getenv(dieVariable)); at != "" {
 		o.Reach = func(_ string, reached faults.Checkpoint) {
 			if reached == at {

@@ -48,8 +48,12 @@ func (i *injection) over(s sight) error {
 }
 
 // Watch ends when the fault is gone before its time: the object deleted or paused, its targets recovered, the pod or the container that
-// bore it gone. A fault that ends by itself ends well once its targets are recovered and the pod is Ready again.
+// bore it gone. A fault that ends by itself ends well once its targets are recovered and the pod is Ready again; one that was done at once,
+// such as the restart of an instance, has ended when Watch is called.
 func (i *injection) Watch(ctx context.Context) (faults.Effect, error) {
+	if i.shot != nil {
+		return faults.Effect{Proven: i.shot.Proven, Summary: "done at once: " + i.shot.Summary, Details: i.shot.Details}, nil
+	}
 	if i.follower == nil {
 		<-ctx.Done()
 		return faults.Effect{}, ctx.Err()

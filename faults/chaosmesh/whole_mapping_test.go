@@ -1,12 +1,16 @@
 package chaosmesh
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"gameday/faults"
+	"gameday/faults/cluster"
+	"gameday/faults/guard"
 	"gameday/internal/kuberig"
 )
 
@@ -100,4 +104,83 @@ var refusedByWebhooks = map[string][2]string{
 	"PodChaos":             {`value: "34"`, `value: "134"`},
 	"GCPChaos":             {"  deviceNames: [data]\n", ""},
 	"AWSChaos":             {"  deviceName: /dev/sdf\n", ""},
+}
+
+// TestMappedFaults injects faults as scenarios have them, by their own kinds and settings, into a real cluster with Chaos Mesh's real
+// controllers. None of them needs a chaos-daemon.
+func TestMappedFaults(t *testing.T) {
+	k := shop(t, kuberig.Options{})
+	a := access(k)
+	const manifest = "apiVersion: chaos-mesh.org/v1alpha1\nkind: PodChaos\nmetadata: {name: mine, namespace: shop}\n" +
+		"spec: {action: %s, mode: all, selector: {pods: {shop: [%s]}}}\n"
+	ask := func(kind, id, config string, p faults.Place) guard.InjectRequest {
+		return guard.InjectRequest{ID: id, Run: "r1", Scenario: "drill", Fault: id, Kind: kind, Config: json.RawMessage(config), Place: p,
+			Lease: time.Minute, Deadline: time.Minute, EffectTimeout: 20 * time.Second}
+	}
+	content := func(action, pod string, final bool) string {
+		text, err := json.Marshal(cluster.ChaosMesh{Manifest: "mine.yaml", CannotRevert: final, Content: fmt.Sprintf(manifest, action, pod)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	pod := func(name string) faults.Place {
+		k.Pod(t, "shop", name, "node-1", "app", "cart")
+		return podPlace(t, a, "shop", name)
+	}
+	gone := func(name string) bool {
+		return kuberig.IsCode(k.Get("/api/v1/namespaces/shop/pods/"+name, nil), 404)
+	}
+	g := startGuard(t, t.TempDir(), "")
+	inject := func(r guard.InjectRequest) {
+		t.Helper()
+		in, err := g.Inject(t.Context(), r)
+		if err != nil || !in.Effect.Proven {
+			t.Fatalf("%s: %+v, %v", r.ID, in, err)
+		}
+		t.Logf("%s: %s", r.ID, in.Effect.Summary)
+	}
+
+	inject(ask("process_kill", "kill", `{}`, pod("kill-1")))
+	if !gone("kill-1") || len(left(t, a)) > 0 {
+		t.Errorf("the pod is gone: %v; left: %q", gone("kill-1"), left(t, a))
+	}
+
+	inject(ask("node_restart", "restart", `{"down_for": "4s"}`, pod("restart-1")))
+	if image(t, k, "restart-1") == "none" {
+		t.Error("the pod runs its own image still")
+	}
+	select {
+	case e := <-g.Events():
+		if e.Type != guard.EventOver || e.ID != "restart" {
+			t.Errorf("%+v", e)
+		}
+	case <-t.Context().Done():
+		t.Fatal("the restart does not end")
+	}
+	if image(t, k, "restart-1") != "none" || len(left(t, a)) > 0 {
+		t.Errorf("image %s; left: %q", image(t, k, "restart-1"), left(t, a))
+	}
+
+	everywhere := faults.Place{Name: "cluster", Cluster: &faults.Cluster{Access: a}}
+	pod("mine-1")
+	inject(ask("chaos_mesh", "mine", content("pod-failure", "mine-1", false), everywhere))
+	if l := left(t, a); len(l) != 1 || !strings.Contains(l[0], "gameday-mine-") || image(t, k, "mine-1") == "none" {
+		t.Errorf("image %s; there is %q", image(t, k, "mine-1"), l)
+	}
+	if err := g.Revert(t.Context(), "mine"); err != nil {
+		t.Fatal(err)
+	}
+	if image(t, k, "mine-1") != "none" || len(left(t, a)) > 0 {
+		t.Errorf("image %s; left: %q", image(t, k, "mine-1"), left(t, a))
+	}
+
+	pod("mine-2")
+	inject(ask("chaos_mesh", "shot", content("pod-kill", "mine-2", true), everywhere))
+	if !gone("mine-2") || len(left(t, a)) > 0 {
+		t.Errorf("the pod is gone: %v; left: %q", gone("mine-2"), left(t, a))
+	}
+
+	_, err := g.Inject(t.Context(), ask("network_delay", "ports", `{"to": ["192.0.2.1"], "ports": [80]}`, pod("ports-1")))
+	says(t, err, "ports", "whole addresses")
 }
