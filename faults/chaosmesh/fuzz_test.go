@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // FuzzManifest feeds decode and check anything. What is wrong is at a place in the file; what is right is read as what it is, and is
@@ -34,11 +32,11 @@ func FuzzManifest(f *testing.F) {
 		if m == nil {
 			return
 		}
-		text, err := yaml.Marshal(m.raw)
+		text, err := writeYAML(m.raw)
 		if err != nil {
 			t.Fatalf("what was read cannot be written: %v", err)
 		}
-		again, found := decode(string(text))
+		again, found := decode(text)
 		if len(found) > 0 {
 			t.Fatalf("%v\n%s", found.asError(), text)
 		}

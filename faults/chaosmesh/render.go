@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -33,13 +37,64 @@ func render(r guard.InjectRequest) (cluster.Manifest, error) {
 	if err != nil {
 		return cluster.Manifest{}, err
 	}
+	text, err := writeYAML(u.Object)
+	if err != nil {
+		return cluster.Manifest{}, fmt.Errorf("writing the object of %s: %w", r.Fault, err)
+	}
+	return cluster.Manifest{ID: r.ID, Fault: r.Fault, Place: r.Place.Name, YAML: text, Lapses: o.lapses, Note: o.note}, nil
+}
+
+// writeYAML writes an object for people to read and for kubectl to apply. Texts with tabs and the like, and the sign of
+// a merged key, are quoted: otherwise they would not be read again.
+func writeYAML(object map[string]any) (string, error) {
+	root, err := nodeOf(object)
+	if err != nil {
+		return "", err
+	}
 	var text bytes.Buffer
 	e := yaml.NewEncoder(&text)
 	e.SetIndent(2)
-	if err := errors.Join(e.Encode(u.Object), e.Close()); err != nil {
-		return cluster.Manifest{}, fmt.Errorf("writing the object of %s: %w", r.Fault, err)
+	err = errors.Join(e.Encode(root), e.Close())
+	return text.String(), err
+}
+
+// nodeOf writes a value of JSON.
+func nodeOf(v any) (*yaml.Node, error) {
+	n := &yaml.Node{}
+	odd := func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }
+	add := func(list ...any) error {
+		for _, v := range list {
+			below, err := nodeOf(v)
+			if err != nil {
+				return err
+			}
+			n.Content = append(n.Content, below)
+		}
+		return nil
 	}
-	return cluster.Manifest{ID: r.ID, Fault: r.Fault, Place: r.Place.Name, YAML: text.String(), Lapses: o.lapses, Note: o.note}, nil
+	switch v := v.(type) {
+	case map[string]any:
+		if n.Kind, n.Tag = yaml.MappingNode, "!!map"; len(v) == 0 {
+			n.Style = yaml.FlowStyle
+		}
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			if err := add(key, v[key]); err != nil {
+				return nil, err
+			}
+		}
+		return n, nil
+	case []any:
+		if n.Kind, n.Tag = yaml.SequenceNode, "!!seq"; len(v) == 0 {
+			n.Style = yaml.FlowStyle
+		}
+		return n, add(v...)
+	case string:
+		if v == "<<" || strings.ContainsFunc(v, odd) {
+			n.Kind, n.Tag, n.Style, n.Value = yaml.ScalarNode, "!!str", yaml.DoubleQuotedStyle, v
+			return n, nil
+		}
+	}
+	return n, n.Encode(v)
 }
 
 // owned returns the object with its name, whose it is, and until when it should be gone.

@@ -232,7 +232,7 @@ func (w *walker) scalar(n *yaml.Node, t reflect.Type, path string) any {
 	}
 	switch t.Kind() {
 	case reflect.String:
-		if n.Kind == yaml.ScalarNode && n.Tag != "!!str" && n.Tag != "!!timestamp" {
+		if n.Kind == yaml.ScalarNode && n.Tag != "!!str" && n.Tag != "!!timestamp" && n.Tag != "!!merge" {
 			w.wrong(n, "Wrong type", "%s is a text, and this is %s. Put it into quotes: %q.", path, nodeWord(n), n.Value)
 			return nil
 		}
