@@ -79,7 +79,6 @@ func (l lifting) lift(ctx context.Context) error {
 	if err := l.calm(ctx, there); err != nil {
 		return err
 	}
-	faults.Reach(ctx, faults.MidRevert)
 	if err := l.c.removeObject(ctx, l.undo.at(), there); err != nil {
 		return err
 	}
@@ -202,6 +201,7 @@ func (c *client) removeObject(ctx context.Context, at schema.GroupVersionResourc
 			return fmt.Errorf("deleting %s: %w", what, err)
 		}
 	}
+	faults.Reach(ctx, faults.MidRevert)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f := c.follow(ctx, at, o.GetNamespace(), o.GetName(), uid)

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"gameday/faults"
@@ -112,6 +113,45 @@ func TestOver(t *testing.T) {
 			says(t, err, k.why)
 			if l := lapsed(""); !l.Is(faults.ErrLapsed) {
 				t.Error("it is no ErrLapsed")
+			}
+		})
+	}
+}
+
+// TestBorne: what bears a fault is the pod for its network, and the container for what is inside one.
+func TestBorne(t *testing.T) {
+	pod := func(id string) *corev1.Pod {
+		return &corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "main", ContainerID: id}}}}
+	}
+	there := sight{object: &unstructured.Unstructured{}}
+	for _, k := range []struct {
+		name, kind, record string
+		s                  sight
+		now                *corev1.Pod
+		why                string
+	}{
+		{"the same", "StressChaos", "shop/a/main", there, pod("docker://1"), ""},
+		{"container restarted", "StressChaos", "shop/a/main", there, pod("docker://2"), "container main of pod shop/a was restarted"},
+		{"container starting", "StressChaos", "shop/a/main", there, pod(""), ""},
+		{"another container", "StressChaos", "shop/a/side", there, pod("docker://2"), ""},
+		{"network outlives containers", "NetworkChaos", "shop/a", there, pod("docker://2"), ""},
+		{"meant to restart", "PodChaos", "shop/a", there, pod("docker://2"), ""},
+		{"pod gone", "NetworkChaos", "shop/a", sight{gone: true}, nil, "pod shop/a is gone, and the fault with it"},
+		{"pod not seen yet", "NetworkChaos", "shop/a", sight{}, nil, ""},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			i := &injection{undo: undo{Kind: k.kind}, containers: map[string]string{"main": "docker://1", "side": "docker://9"},
+				place: faults.Place{Cluster: &faults.Cluster{Pod: &faults.Pod{Namespace: "shop", Name: "a"}}}}
+			s, err := stateOf(chaosObject(t, "Run", nil, record(k.record, "Injected")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = i.borne(s, k.s, k.now)
+			switch {
+			case k.why == "" && err != nil:
+				t.Errorf("it says %v", err)
+			case k.why != "":
+				says(t, err, k.why)
 			}
 		})
 	}
