@@ -18,6 +18,7 @@ import (
 
 	"gameday/faults"
 	"gameday/faults/cluster"
+	"gameday/faults/guard"
 )
 
 // kubeconfig writes one with contexts that lead to a server, and no current one when current is empty.
@@ -247,5 +248,28 @@ func TestNothingAsked(t *testing.T) {
 	}
 	if !errors.Is(lapsed("x"), faults.ErrLapsed) {
 		t.Error("a lapse is no faults.ErrLapsed")
+	}
+}
+
+// TestFallsSilent: a server that stops to answer in the middle keeps nobody waiting for ever, whatever limit the asker has.
+func TestFallsSilent(t *testing.T) {
+	c := bad(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/apis/chaos-mesh.org/v1alpha1" {
+			<-r.Context().Done()
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"chaos-mesh.org/v1alpha1","resources":[{"name":"podchaos","kind":"PodChaos"}]}`)
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	place := faults.Place{Name: "shop/a", Cluster: &faults.Cluster{Access: c.access, Pod: &faults.Pod{Namespace: "shop", Name: "a", AllContainers: []string{"main"}}}}
+	list, err := c.preflight(ctx, cluster.Preflight{Requests: []guard.InjectRequest{kill(place, "k1")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := list[len(list)-1]
+	if !last.Blocks || !strings.Contains(last.Summary, "does not answer in time") {
+		t.Errorf("it ends with %+v", last)
 	}
 }

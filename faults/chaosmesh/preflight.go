@@ -69,7 +69,7 @@ func (c *client) preflight(ctx context.Context, q cluster.Preflight) ([]cluster.
 	if q.Load != nil {
 		f, err := c.loadFindings(ctx, *q.Load)
 		if err != nil {
-			return out, err
+			return append(out, cluster.Finding{What: aboutPermissions, Blocks: true, Summary: err.Error()}), nil
 		}
 		out = append(out, f...)
 	}
@@ -81,8 +81,8 @@ func (c *client) preflight(ctx context.Context, q cluster.Preflight) ([]cluster.
 	cp := c.controlPlane(ctx)
 	out = append(out, planeFindings(cp)...)
 	f, allowed, err := c.permissionFindings(ctx, all, cp)
-	if err != nil {
-		return out, err
+	if err != nil { // whoever does not answer this answers nothing else either
+		return append(out, cluster.Finding{What: aboutPermissions, Blocks: true, Summary: err.Error()}), nil
 	}
 	out = append(out, f...)
 	out = append(out, c.namespaceFindings(ctx, all, cp)...)

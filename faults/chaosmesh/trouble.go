@@ -21,6 +21,9 @@ const (
 	longestPause = 4 * time.Second
 )
 
+// patience is how long a request is tried whose context has no deadline.
+const patience = 30 * time.Second
+
 // plain says what went wrong with a request in words that somebody can act on. The original error stays wrapped.
 func (c *client) plain(err error) error {
 	var (
@@ -117,6 +120,11 @@ func passing(err error) bool {
 // steadily does something until it succeeds, fails for good, or ctx ends, with ever longer pauses in between. Each attempt has a limit
 // of its own, so that a server that hangs is asked more than once.
 func (c *client) steadily(ctx context.Context, do func(ctx context.Context) error) error {
+	if _, limited := ctx.Deadline(); !limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
+	}
 	pause := firstPause
 	for {
 		err := func() error {
