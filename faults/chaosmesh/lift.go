@@ -76,9 +76,7 @@ func (l lifting) lift(ctx context.Context) error {
 		return fmt.Errorf("%s is not of this injection: %s; it was left alone: look at it, and delete it by hand if it is what is to go",
 			l.undo.title(), whose(there))
 	}
-	if err := l.calm(ctx, there); err != nil {
-		return err
-	}
+	l.calm(ctx, there)
 	if err := l.c.removeObject(ctx, l.undo.at(), there); err != nil {
 		return err
 	}
@@ -94,8 +92,9 @@ func (l lifting) get(ctx context.Context) (there *unstructured.Unstructured, err
 }
 
 // calm keeps a Schedule or a Workflow from making more while what it made is removed. A workflow that is deleted without being aborted
-// makes its faults anew for a while.
-func (l lifting) calm(ctx context.Context, there *unstructured.Unstructured) error {
+// makes its faults anew for a while. It does what it can: where the webhook does not answer, nothing may be changed, but deleted all the
+// same, and nobody makes anything then.
+func (l lifting) calm(ctx context.Context, there *unstructured.Unstructured) {
 	var key string
 	switch l.undo.Kind {
 	case v1alpha1.KindSchedule:
@@ -103,23 +102,20 @@ func (l lifting) calm(ctx context.Context, there *unstructured.Unstructured) err
 	case v1alpha1.KindWorkflow:
 		key = v1alpha1.WorkflowAnnotationAbort
 	default:
-		return nil
+		return
 	}
-	if there.GetDeletionTimestamp() == nil && there.GetAnnotations()[key] != "true" {
-		err := l.c.annotate(ctx, there, key, "true")
-		if err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("stopping %s: %w", l.undo.title(), err)
-		}
+	wait, cancel := context.WithTimeout(ctx, min(abortLimit, attemptLimit(ctx)))
+	defer cancel()
+	if there.GetDeletionTimestamp() == nil && there.GetAnnotations()[key] != "true" && l.c.annotate(wait, there, key, "true") != nil {
+		return
 	}
 	if l.undo.Kind != v1alpha1.KindWorkflow {
-		return nil
+		return
 	}
-	wait, cancel := context.WithTimeout(ctx, abortLimit)
-	defer cancel()
 	for {
 		found, err := l.c.childrenOf(wait, l.undo)
 		if err == nil && len(found) == 0 || !sleep(wait, settlePause/2) {
-			return nil // what is left is removed one by one
+			return // what is left is removed one by one
 		}
 	}
 }

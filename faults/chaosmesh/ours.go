@@ -243,7 +243,9 @@ func (c *client) liftOne(ctx context.Context, f found, o cluster.Object, force b
 	one = faults.WithNote(one, func(text string) { l.Note = text })
 	err := c.liftFound(one, f, o)
 	if err != nil && force && ctx.Err() == nil && f.at.Group == v1alpha1.SchemeGroupVersion.Group {
-		err = c.forceAll(ctx, f, &l)
+		again, done := context.WithTimeout(ctx, liftLimit)
+		defer done()
+		err = c.forceAll(again, f, &l)
 	}
 	if l.Gone = err == nil; err != nil {
 		l.Blocks = err.Error()

@@ -60,6 +60,9 @@ func (c *client) plain(err error) error {
 		return &said{err, fmt.Sprintf("%s does not answer in time%s: is the cluster up, and is a tunnel or VPN to it?", host, c.inContext())}
 	case strings.Contains(err.Error(), "serializer for "):
 		return &said{err, fmt.Sprintf("what answers at %s is no API server: a page to sign in at, or a proxy?", host)}
+	case strings.Contains(err.Error(), "failed calling webhook"):
+		return &said{err, "Chaos Mesh's webhook does not answer, and nothing of its kinds can be made or changed meanwhile, forced or not: start its " +
+			"controllers, or else remove its webhook configurations (" + oneLine(err.Error()) + ")"}
 	case apierrors.IsInternalError(err), apierrors.IsServiceUnavailable(err), apierrors.IsTooManyRequests(err), apierrors.IsServerTimeout(err):
 		return &said{err, fmt.Sprintf("%s answers, but cannot do it now: %v", host, err)}
 	}

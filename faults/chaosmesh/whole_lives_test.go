@@ -359,6 +359,11 @@ func testStopped(t *testing.T, c *kuberig.Cluster) {
 	}
 	says(t, err, "finalizer chaos-mesh/records", "shop/stuck-1: Injected", "have not taken it up", "seems gone")
 	t.Log(err)
+	forced := lift(t, access(c), cluster.Lift{Run: "r8", Force: true})
+	if len(forced) != 1 || forced[0].Gone {
+		t.Fatalf("forced past a webhook that does not answer: %+v", forced)
+	}
+	says(t, errors.New(forced[0].Blocks), "Chaos Mesh's webhook does not answer", "start its controllers")
 	if err := c.StartControllers(t.Context()); err != nil {
 		t.Fatal(err)
 	}
