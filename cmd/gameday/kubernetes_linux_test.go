@@ -253,6 +253,7 @@ func (r *clusterRig) testPlan() {
 func (r *clusterRig) testRun() {
 	before := r.pods()
 	out := r.gameday(0, "run", "--record", "rec", "day.hcl")
+	r.t.Log(out)
 	if !strings.Contains(out, "2 faults injected, 2 gone; nothing left on any target") {
 		r.t.Errorf("the scorecard:\n%s", out)
 	}
