@@ -5,8 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
@@ -356,19 +354,4 @@ func (c *Cluster) KubectlAs(ctx context.Context, kubeconfig, stdin string, args 
 		err = fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, out)
 	}
 	return string(out), err
-}
-
-// KubeletTLS is how a kubelet of the cluster shows who it is, and whom it answers.
-func (c *Cluster) KubeletTLS() (*tls.Config, error) {
-	p, err := c.servers.issue(pkix.Name{CommonName: "kubelet"}, Address)
-	if err != nil {
-		return nil, err
-	}
-	cert, err := tls.X509KeyPair(p.cert, p.key)
-	if err != nil {
-		return nil, err
-	}
-	users := x509.NewCertPool()
-	users.AddCert(c.clients.cert)
-	return &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: users, ClientAuth: tls.RequireAndVerifyClientCert}, nil
 }
