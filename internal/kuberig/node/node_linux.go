@@ -72,6 +72,9 @@ func Start(t testing.TB, c *kuberig.Cluster, o Options) *Node {
 	if len(o.Names) == 0 {
 		o.Names = []string{"node-1"}
 	}
+	if o.Pretend && o.Daemon {
+		t.Fatal("starting a node: chaos-daemon has nothing to act on without containers")
+	}
 	if !o.Pretend {
 		if err := dockerrig.Missing(); err != nil {
 			if os.Getenv("CI") != "" {
