@@ -74,7 +74,7 @@ func MakePlan(s *scenarios.Scenario) *report.Plan {
 			}
 		}
 	}
-	if s.TouchesCluster() {
+	if s.TouchesCluster() || slices.ContainsFunc(s.Traffic, func(t scenarios.Traffic) bool { return t.RunOn.InCluster() }) {
 		p.Cluster = clusterText(s.Kubernetes)
 	}
 	p.Blast = blast(s)
