@@ -22,6 +22,6 @@ func run(args []string, in io.Reader, out, errw io.Writer) int {
 	case len(args) == 1 && args[0] == kubernetes.Verb:
 		return kubernetes.Main(in, out, errw)
 	}
-	p := guard.Program{Kinds: chaosmesh.Kinds(), Find: chaosmesh.Answer}
+	p := guard.Program{Name: cluster.Program, Kinds: chaosmesh.Kinds(), Find: chaosmesh.Answer}
 	return p.Main(args, in, out, errw)
 }

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,6 +29,8 @@ const sshVariable = "SSH_CONNECTION"
 
 // Program is the guard as a program. Both cmd/gameday-guard and gameday itself are one.
 type Program struct {
+	// Name is the program's, for its usage; empty is gameday-guard.
+	Name  string
 	Kinds []faults.Kind
 	// Find is for Options.
 	Find func(ctx context.Context, query json.RawMessage) (json.RawMessage, error)
@@ -41,13 +44,14 @@ func Main(kinds []faults.Kind, args []string, in io.Reader, out, errw io.Writer)
 // Main serves in and out until in ends or a signal comes, and returns the exit code. With the argument "revert" it reverts
 // what dead guards left on this machine instead. Args are those after the program's name or the verb.
 func (p Program) Main(args []string, in io.Reader, out, errw io.Writer) int {
-	flags := flag.NewFlagSet("gameday-guard", flag.ContinueOnError)
+	name := cmp.Or(p.Name, "gameday-guard")
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(errw)
 	flags.Usage = func() {
-		fmt.Fprint(errw, "usage: gameday-guard [--ledger DIR] [--halt FILE]\n       gameday-guard revert [--quiet] [--ledger DIR]\n\n"+
-			"Holds faults on this machine for a gameday run: requests on standard input, answers on standard output,\n"+
+		fmt.Fprintf(errw, "usage: %[1]s [--ledger DIR] [--halt FILE]\n       %[1]s revert [--quiet] [--ledger DIR]\n\n"+
+			"Holds faults for a gameday run: requests on standard input, answers on standard output,\n"+
 			"one JSON object a line. When standard input ends, it reverts everything and exits.\n"+
-			"With revert, it reverts what dead guards left standing on this machine, and exits.\n\n")
+			"With revert, it reverts what dead guards of this machine left standing, and exits.\n\n", name)
 		flags.PrintDefaults()
 	}
 	dir := flags.String("ledger", "", "folder of the ledger (default: "+faults.LedgerVariable+", or the machine's)")
