@@ -95,6 +95,10 @@ func (m *manifest) metadata(add noter) {
 			switch {
 			case key == v1alpha1.PauseAnnotationKey:
 				add("metadata."+part+"."+key, "Paused", "A paused object does nothing. Remove the annotation.")
+			case key == v1alpha1.WorkflowAnnotationAbort:
+				add("metadata."+part+"."+key, "Aborted", "A workflow that is aborted does nothing. Remove the annotation.")
+			case key == forceAnnotation:
+				add("metadata."+part+"."+key, "Not lifted", "With this annotation Chaos Mesh lets the object go and leaves its fault where it is. Remove it.")
 			case slices.Contains(reserved, key):
 				add("metadata."+part+"."+key, "Reserved", "gameday writes %s itself, to know its objects by. Remove it.", key)
 			}

@@ -199,6 +199,8 @@ func TestManifestMistakes(t *testing.T) {
 		"target too":           {network + "  target: {mode: all, selector: {namespaces: [bank]}}\n  delay: {latency: 1s}\n", false, []string{"8:23 Selects everything: Every pod in bank"}},
 		"status":               {chosen + "status: {experiment: {}}\n", false, []string{"8:1 Status given: Remove status"}},
 		"paused":               {strings.Replace(chosen, "{namespace: shop}", `{namespace: shop, annotations: {experiment.chaos-mesh.org/pause: "true"}}`, 1), false, []string{"3:43 Paused: Remove the annotation"}},
+		"forced":               {strings.Replace(chosen, "{namespace: shop}", `{namespace: shop, annotations: {chaos-mesh.chaos-mesh.org/cleanFinalizer: forced}}`, 1), false, []string{"3:43 Not lifted: leaves its fault where it is"}},
+		"aborted":              {strings.Replace(chosen, "{namespace: shop}", `{namespace: shop, annotations: {workflow.chaos-mesh.org/abort: "true"}}`, 1), false, []string{"3:43 Aborted: Remove the annotation"}},
 		"ours":                 {strings.Replace(chosen, "{namespace: shop}", `{namespace: shop, labels: {gameday/run: mine}}`, 1), false, []string{"3:38 Reserved: gameday/run"}},
 		"generated":            {strings.Replace(chosen, "{namespace: shop}", `{namespace: shop, generateName: x}`, 1), false, []string{"3:29 Name generated: "}},
 		"finalizers":           {strings.Replace(chosen, "{namespace: shop}", `{namespace: shop, finalizers: [a/b]}`, 1), false, []string{"3:29 Not for an author: metadata.finalizers"}},

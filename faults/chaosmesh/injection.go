@@ -15,6 +15,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
+
 	"gameday/faults"
 )
 
@@ -276,11 +278,29 @@ func (i *injection) effect(s sight) (faults.Effect, error) {
 	if err != nil {
 		return faults.Effect{}, err
 	}
-	var want []string
-	if p := i.place.Cluster.Pod; p != nil {
-		want = []string{p.Namespace + "/" + p.Name}
+	return effectOf(st, wanted(i.place, s.object)), nil
+}
+
+// wanted are the ids of the records that an object at a place must have: its pod or the containers that it names there, and for a fault
+// of the network the pods of the other side. Chaos Mesh leaves out in silence what is gone when it looks.
+func wanted(place faults.Place, o *unstructured.Unstructured) []string {
+	if place.Cluster.Pod == nil {
+		return nil
 	}
-	return effectOf(st, want), nil
+	pod := place.Cluster.Pod.Namespace + "/" + place.Cluster.Pod.Name
+	want := []string{pod}
+	if names, _, _ := unstructured.NestedStringSlice(o.Object, "spec", "containerNames"); len(names) > 0 {
+		want = nil
+		for _, name := range names {
+			want = append(want, pod+"/"+name)
+		}
+	}
+	for _, peer := range place.Peers {
+		if c := peer.Cluster; c != nil && c.Pod != nil && o.GetKind() == v1alpha1.KindNetworkChaos {
+			want = append(want, c.Pod.Namespace+"/"+c.Pod.Name)
+		}
+	}
+	return want
 }
 
 // me names who runs this, for an object's labels: user@host.

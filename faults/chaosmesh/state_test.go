@@ -206,3 +206,38 @@ func TestChildren(t *testing.T) {
 		}
 	}
 }
+
+// TestWanted is what must have a record for a fault to count as injected: Chaos Mesh leaves out what is gone when it looks.
+func TestWanted(t *testing.T) {
+	pod := func(name string) *faults.Cluster { return &faults.Cluster{Pod: &faults.Pod{Namespace: "shop", Name: name}} }
+	injected := map[string]string{"Selected": "True", "AllInjected": "True"}
+	between := faults.Place{Cluster: pod("a"), Peers: []faults.Peer{{Cluster: pod("b")}, {Cluster: pod("c")}}}
+	for _, k := range []struct {
+		name       string
+		place      faults.Place
+		containers []any
+		records    []string
+		absent     string
+	}{
+		{"the other side", between, nil, []string{"shop/a", "shop/b", "shop/c"}, ""},
+		{"a pod of the other side is gone", between, nil, []string{"shop/a", "shop/b"}, "shop/c"},
+		{"two containers", faults.Place{Cluster: pod("a")}, []any{"x", "y"}, []string{"shop/a/x", "shop/a/y"}, ""},
+		{"one of two containers", faults.Place{Cluster: pod("a")}, []any{"x", "y"}, []string{"shop/a/x"}, "shop/a/y"},
+		{"a manifest's own", faults.Place{Cluster: &faults.Cluster{}}, nil, []string{"shop/z"}, ""},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			var records []tree
+			for _, id := range k.records {
+				records = append(records, record(id, "Injected"))
+			}
+			o := chaosObject(t, "Run", injected, records...)
+			if k.containers != nil {
+				o.Object["spec"] = tree{"containerNames": k.containers}
+			}
+			e, err := (&injection{place: k.place}).effect(sight{object: o})
+			if err != nil || e.Proven != (k.absent == "") || !strings.Contains(e.Summary, k.absent) {
+				t.Errorf("proven %v: %s, %v", e.Proven, e.Summary, err)
+			}
+		})
+	}
+}
