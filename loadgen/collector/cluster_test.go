@@ -36,7 +36,9 @@ func TestClusterProgram(t *testing.T) {
 			lost := ""
 			o := Order{RunOn: loadgen.RunOn{Kind: loadgen.Jobs, Parallelism: 1, Namespace: "load"}, Token: "secret-token", Lasts: time.Hour, Dir: t.TempDir()}
 			file := filepath.Join(t.TempDir(), "order")
-			starter := Cluster{Command: func() (*exec.Cmd, error) { return exec.Command("sh", "-c", `read -r line; echo "$line" > "$0"; `+c.program, file), nil }}
+			starter := Cluster{Command: func() (*exec.Cmd, error) {
+				return exec.Command("sh", "-c", `read -r line; echo "$line" > "$0"; `+c.program, file), nil
+			}}
 			stop, err := starter.Start(t.Context(), o, func(_ int, why error) {
 				mu.Lock()
 				defer mu.Unlock()
