@@ -59,6 +59,11 @@ func stateOf(u *unstructured.Unstructured) (state, error) {
 	if err != nil {
 		return s, fmt.Errorf("reading the status of %s: %w", titleOf(u), err)
 	}
+	for i, r := range s.status.Experiment.Records {
+		if r == nil { // no controller writes it, and a schema may allow it
+			s.status.Experiment.Records[i] = &v1alpha1.Record{Id: "nobody", Phase: "an empty record"}
+		}
+	}
 	return s, nil
 }
 

@@ -1,6 +1,7 @@
 package chaosmesh
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -209,7 +210,9 @@ func TestChildren(t *testing.T) {
 
 // TestWanted is what must have a record for a fault to count as injected: Chaos Mesh leaves out what is gone when it looks.
 func TestWanted(t *testing.T) {
-	pod := func(name string) *faults.Cluster { return &faults.Cluster{Pod: &faults.Pod{Namespace: "shop", Name: name}} }
+	pod := func(name string) *faults.Cluster {
+		return &faults.Cluster{Pod: &faults.Pod{Namespace: "shop", Name: name}}
+	}
 	injected := map[string]string{"Selected": "True", "AllInjected": "True"}
 	between := faults.Place{Cluster: pod("a"), Peers: []faults.Peer{{Cluster: pod("b")}, {Cluster: pod("c")}}}
 	for _, k := range []struct {
@@ -240,4 +243,36 @@ func TestWanted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzEffect: whatever a status says, nothing is proven unless a record is there and every one says Injected, and nothing panics.
+func FuzzEffect(f *testing.F) {
+	for _, seed := range []string{`{}`, `null`, `{"conditions":[{"type":"AllInjected","status":"True"}],"experiment":{"containerRecords":[]}}`,
+		`{"conditions":[{"type":"AllInjected","status":"True"}],"experiment":{"desiredPhase":"Run","containerRecords":[{"id":"shop/a","phase":"Injected"}]}}`,
+		`{"conditions":[{"type":"AllInjected","status":"True"}],"experiment":{"containerRecords":[{"id":"shop/a","phase":"Injected"},{"id":"","phase":"Not Injected/Wait","events":[{}]}]}}`,
+		`{"conditions":{},"experiment":[]}`, `{"experiment":{"containerRecords":[null]}}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var status any
+		if json.Unmarshal(text, &status) != nil {
+			return
+		}
+		s, err := stateOf(&unstructured.Unstructured{Object: tree{"kind": "PodChaos", "status": status}})
+		if err != nil {
+			return
+		}
+		e := effectOf(s, nil)
+		injected := 0
+		for _, r := range s.status.Experiment.Records {
+			if r.Phase == "Injected" {
+				injected++
+			}
+			_ = recordLine(r)
+		}
+		if e.Proven && (injected == 0 || injected != len(s.status.Experiment.Records)) || e.Summary == "" {
+			t.Errorf("%s is %+v", text, e)
+		}
+		_, _, _ = s.injected(), s.recovered(), s.touched()
+	})
 }
