@@ -8,5 +8,6 @@
 // that it starts, at a loopback address of its own. Nodes are package node's.
 //
 // The programs are built once for each version by tools/setup-kubernetes; see there where they are. Everything ends with the
-// test, by its process id, also when the test is killed.
+// test, by its process id, also when the test is killed: then folders in the temporary one are left, and a node's control
+// groups, which are empty.
 package kuberig
