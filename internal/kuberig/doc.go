@@ -1,6 +1,6 @@
 // Package kuberig runs real parts of Kubernetes and of Chaos Mesh for tests.
 //
-// Schemas is quick: the API server's part for custom resources, with the definitions that Chaos Mesh ships, on a loopback
+// Schemas is quick: the API server's part for custom resources, with definitions made of the types of Chaos Mesh's API, on a loopback
 // address. It takes and refuses objects as a cluster does, and nothing acts on them.
 //
 // Start is a whole cluster in a network namespace of its own: etcd, kube-apiserver, Chaos Mesh's controllers with their

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// Schemas starts an API server that serves Chaos Mesh's kinds, by the definitions that it ships, and nothing else of
+// Schemas starts an API server that serves Chaos Mesh's kinds, by definitions made of its API's types, and nothing else of
 // Kubernetes: no namespaces (any name will do), no pods, no webhooks, no controllers. It returns the path of a kubeconfig
 // with which everything is allowed. The server ends with the test.
 func Schemas(t testing.TB) string {
