@@ -54,6 +54,22 @@ func overdueAt(c faults.Config, p targets.Place) time.Duration {
 	return endMargin(c)
 }
 
+// settleCluster finds out which cluster a scenario means that leaves it to the kubeconfig, and holds the run to that one: its faults are
+// aimed when they are due, and by then somebody may have made another context the current one. What cannot be found out is said by
+// whoever asks the cluster next.
+func (r *run) settleCluster() bool {
+	loads := slices.ContainsFunc(r.Scenario.Traffic, func(t scenarios.Traffic) bool { return t.RunOn.InCluster() })
+	if !r.Scenario.TouchesCluster() && !loads {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, askLimit)
+	defer cancel()
+	if whole, err := r.Machine.Whole(ctx, r.Scenario.Kubernetes); err == nil {
+		r.Scenario.Reach(whole.Where().Cluster.Access)
+	}
+	return true
+}
+
 // reachCluster looks whether the cluster answers, and what game days have left or stand there. Those block nothing: what would be in
 // the way of this one is refused where it lands.
 func (r *run) reachCluster() bool {

@@ -2,12 +2,23 @@ package conductor
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"gameday/faults"
 	"gameday/report"
+	"gameday/scenarios"
 	"gameday/targets"
+	near "gameday/targets/cluster"
 )
 
 // pod is a place in a pod; each life of its containers has an id of its own.
@@ -98,4 +109,89 @@ func TestPlanWithoutProgram(t *testing.T) {
 	if f := p.Faults[1]; !strings.HasPrefix(f.Undoing, "undone by guard, which deletes its object") || f.Machine {
 		t.Errorf("%+v", f)
 	}
+}
+
+// TestSettledCluster makes another context the current one after a run has begun: what is found later is found in the first all the same.
+func TestSettledCluster(t *testing.T) {
+	dir := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", dir+"/", "../cmd/gameday-kubernetes").CombinedOutput(); err != nil {
+		t.Fatalf("building gameday-kubernetes: %v\n%s", err, out)
+	}
+	config := filepath.Join(dir, "config")
+	current := func(name string) {
+		t.Helper()
+		text := fmt.Sprintf("apiVersion: v1\nkind: Config\ncurrent-context: %s\nclusters: [{name: c, cluster: {server: \"http://127.0.0.1:1\"}}]\n"+
+			"users: [{name: u, user: {}}]\ncontexts: [{name: stage, context: {cluster: c, user: u}}, {name: prod, context: {cluster: c, user: u}}]\n", name)
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	current("stage")
+	t.Setenv("KUBECONFIG", config)
+	s, _ := loadPlan(t, "testdata/cluster.hcl")
+	s.Reach(faults.Access{})
+	program := &near.Program{Path: filepath.Join(dir, "gameday-kubernetes")}
+	t.Cleanup(func() { _ = program.Close(context.Background()) })
+	r := &run{Options: Options{Scenario: s, Machine: &targets.Machine{Cluster: program}}, ctx: t.Context()}
+	if !r.settleCluster() {
+		t.Fatal("it blocks")
+	}
+	current("prod")
+	whole, err := r.Machine.Whole(t.Context(), r.Scenario.Kubernetes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, got := range map[string]faults.Access{"the cluster": whole.Where().Cluster.Access, "a target": s.Targets[0].Selector.(targets.InCluster).Known().Access} {
+		if got.Context != "stage" || got.Kubeconfig != config {
+			t.Errorf("%s is looked for by %+v", what, got)
+		}
+	}
+}
+
+// looks are the answers of a target, in turn.
+type looks []func() ([]targets.Place, error)
+
+func (l *looks) Places(context.Context) ([]targets.Place, error) {
+	next := (*l)[0]
+	*l = (*l)[1:]
+	return next()
+}
+
+func (l *looks) Resolve(ctx context.Context) (targets.Resolution, error) {
+	places, err := l.Places(ctx)
+	return targets.Resolution{Picked: places, Found: places}, err
+}
+
+// TestComebackUnseen lets a pod come back while nobody can be asked: it may have come back at any time since the last answer.
+func TestComebackUnseen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old, fresh := pod("web-1", "u1", "c1", true), pod("web-2", "u2", "c2", true)
+		nobody := func() ([]targets.Place, error) {
+			return nil, fmt.Errorf("resolving: %w", &targets.EmptyError{Target: "web"})
+		}
+		away := func() ([]targets.Place, error) { return nil, errors.New("nobody listens") }
+		back := func() ([]targets.Place, error) { return []targets.Place{fresh}, nil }
+		var seen []report.Comeback
+		rec, err := newRecorder(t.TempDir(), time.Now(), func(s string) string { return s }, func(e report.Event) {
+			if e.Kind == report.Recovered {
+				var c report.Comeback
+				if err := json.Unmarshal(e.Data, &c); err != nil {
+					t.Error(err)
+				}
+				seen = append(seen, c)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rec.close()
+		began := rec.now()
+		r := &run{ctx: t.Context(), rec: rec, checks: &checks{done: make(chan struct{})}}
+		hit := []*injection{{place: old}}
+		r.searchIn(&looks{nobody, away, away, away, back}, &faultRun{Fault: &scenarios.Fault{}, before: map[individual]bool{identity(old): true}}, hit, map[individual]bool{identity(old): true})
+		gone, there := began.Add(clusterPoll), began.Add(5*clusterPoll)
+		if len(seen) != 1 || seen[0].At.Lo.After(gone) || seen[0].At.Hi.Before(there) {
+			t.Errorf("it came back at %+v; it was last seen to be away at %v, and there again at %v", seen, gone, there)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package conductor
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -91,6 +92,11 @@ func (r *run) searchRestarted(f *faultRun, hit []*injection) {
 	if !r.Scenario.Target(f.Targets[0]).Pick.All() || inCluster(hit[0].place) {
 		target = r.all(f.Targets[0]) // a pick of those that are left would look like a comeback, and more pods than before are one
 	}
+	r.searchIn(target, f, hit, killed)
+}
+
+// searchIn is searchRestarted in what a target finds.
+func (r *run) searchIn(target targets.Target, f *faultRun, hit []*injection, killed map[individual]bool) {
 	last := r.rec.now()
 	for {
 		if r.sleep(pollOf(hit[0])) != nil {
@@ -114,8 +120,16 @@ func (r *run) searchRestarted(f *faultRun, hit []*injection) {
 			r.recovered(f, hit, fresh, clock.Between(last, r.rec.now()))
 			return
 		}
-		last = looked
+		if answered(err) { // else it may have come back since the last answer
+			last = looked
+		}
 	}
+}
+
+// answered reports whether a target was looked for, and not merely asked for in vain.
+func answered(err error) bool {
+	empty, many := (*targets.EmptyError)(nil), (*targets.TooManyError)(nil)
+	return err == nil || errors.As(err, &empty) || errors.As(err, &many)
 }
 
 func (r *run) recovered(f *faultRun, hit []*injection, places []targets.Place, at clock.Interval) {

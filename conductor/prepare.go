@@ -78,7 +78,7 @@ func (r *run) prepare() bool {
 		return false
 	}
 	steps := []func() bool{r.checkSecrets, r.checkReplays, r.checkOthers,
-		r.startLab, r.checkGenerators, r.checkRunners, r.checkHosts, r.reachCluster, r.checkTargets, r.checkCluster, r.checkFaults, r.sources.open, r.sources.preflight}
+		r.startLab, r.settleCluster, r.checkGenerators, r.checkRunners, r.checkHosts, r.reachCluster, r.checkTargets, r.checkCluster, r.checkFaults, r.sources.open, r.sources.preflight}
 	for _, step := range steps {
 		if r.ctx.Err() != nil || !step() {
 			return false
@@ -310,8 +310,7 @@ func resolvePlan(ctx context.Context, o Options, p *report.Plan, t *report.Targe
 	}
 	places, err := o.target(t.Name).Places(ctx)
 	if err != nil {
-		empty, many := (*targets.EmptyError)(nil), (*targets.TooManyError)(nil)
-		t.Unknown = !errors.As(err, &empty) && !errors.As(err, &many)
+		t.Unknown = !answered(err)
 		p.Warnings = append(p.Warnings, err.Error()+".")
 		return
 	}

@@ -76,6 +76,16 @@ func (d *decoding) besideLab(at hcl.Range) {
 	}
 }
 
+// Reach sets how the cluster is reached, for all that is in it. It is not for use while others read the scenario.
+func (s *Scenario) Reach(a faults.Access) {
+	s.Kubernetes = a
+	for _, t := range s.Targets {
+		if in, is := t.Selector.(targets.InCluster); is {
+			in.Reach(a)
+		}
+	}
+}
+
 // InCluster reports whether the fault lands in a Kubernetes cluster.
 func (s *Scenario) InCluster(f *Fault) bool {
 	if f.Kind.Needs == faults.NeedCluster {

@@ -21,7 +21,7 @@ type InCluster interface {
 	Selector
 	// Block returns what the selector's block is decoded into.
 	Block() any
-	// Reach sets how the cluster is reached. It is called once, before anything is found.
+	// Reach sets how the cluster is reached. It is called before anything is found, and again when it is known which cluster is meant.
 	Reach(faults.Access)
 	// Known returns what is known of its places before anybody looks, for a policy to judge.
 	Known() *faults.Cluster
