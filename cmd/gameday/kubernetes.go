@@ -104,6 +104,14 @@ func (a *app) lift(f liftFlags, quiet bool) error {
 	if err != nil {
 		return &codeError{code: exitResidue, err: err}
 	}
+	live, err := running()
+	if err != nil {
+		return &codeError{code: exitResidue, err: err}
+	}
+	var runs []string
+	for _, r := range live {
+		runs = append(runs, r.Run)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), liftLimit)
 	defer cancel()
 	failed := func(err error) error {
@@ -116,15 +124,19 @@ func (a *app) lift(f liftFlags, quiet bool) error {
 		return failed(err)
 	}
 	for _, o := range objects {
-		if slices.Contains(held, o.ID) {
+		switch {
+		case slices.Contains(held, o.ID):
 			a.say("%s stands, and its guard lives: it is left alone", namingObject(o))
+		case slices.Contains(runs, o.Run):
+			a.say("%s is of a run in progress here, and left alone: `gameday stop %s` ends that", namingObject(o), o.Run)
 		}
 	}
-	lifted, err := looks.Lift(ctx, f.Access, cluster.Lift{Run: f.run, Force: f.force, But: held})
+	lifted, err := looks.Lift(ctx, f.Access, cluster.Lift{Run: f.run, Force: f.force, But: held, ButRuns: runs})
 	if err != nil {
 		return failed(err)
 	}
 	left, gone := a.tellLifted(lifted)
+	unseen := looks.SeesAll(ctx, f.Access, f.run)
 	closing, err := faults.RevertOrphans(ctx, ledger, allKinds(), func(e faults.Entry) bool { return slices.Contains(gone, e.ID) })
 	if err != nil {
 		return &codeError{code: exitResidue, err: err}
@@ -137,6 +149,8 @@ func (a *app) lift(f liftFlags, quiet bool) error {
 			advice = ""
 		}
 		return &codeError{code: exitResidue, err: fmt.Errorf("%d of %d object(s) are left in the cluster; what stands in the way is said above%s", left, len(lifted), advice)}
+	case unseen != nil:
+		return failed(unseen)
 	case inLedger > 0:
 		return &codeError{code: exitResidue, err: errors.New("what stands in the way is said above, and `gameday revert` may be repeated")}
 	case len(lifted) == 0 && !quiet:

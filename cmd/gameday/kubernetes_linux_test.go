@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/faults/cluster"
 	"gameday/internal/kuberig"
 	"gameday/report"
 )
@@ -224,6 +225,7 @@ func TestKubernetes(t *testing.T) {
 	t.Run("plan", func(t *testing.T) { r.t = t; r.testPlan() })
 	t.Run("run", func(t *testing.T) { r.t = t; r.testRun() })
 	t.Run("gameday is killed", func(t *testing.T) { r.t = t; r.testKilled() })
+	t.Run("reverted while it runs", func(t *testing.T) { r.t = t; r.testInProgress() })
 	t.Run("everybody is killed", func(t *testing.T) { r.t = t; r.testNobodyLeft() })
 	t.Run("the ledger is lost", func(t *testing.T) { r.t = t; r.testByLabel() })
 }
@@ -406,5 +408,39 @@ func (r *clusterRig) testByLabel() {
 	}
 	if left := r.objects(); len(left) > 0 {
 		r.t.Errorf("left: %v", left)
+	}
+}
+
+// testInProgress goes by label while a game day runs here: its faults and what sends its traffic are left alone until it is over.
+func (r *clusterRig) testInProgress() {
+	c := r.start("rec-progress")
+	var list struct {
+		Items []struct {
+			Metadata struct{ Annotations map[string]string }
+		}
+	}
+	if err := r.Get(meshObjects, &list); err != nil || len(list.Items) != 1 {
+		r.t.Fatalf("%v, %+v", err, list)
+	}
+	run := list.Items[0].Metadata.Annotations[cluster.AnnotationRun]
+	const secrets = "/api/v1/namespaces/shop/secrets"
+	err := r.Post(secrets, object{"apiVersion": "v1", "kind": "Secret", "metadata": object{"name": "gameday-shoppers",
+		"labels": object{cluster.LabelManaged: cluster.Manager}, "annotations": object{cluster.AnnotationRun: run}}}, nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	out := r.gameday(0, "revert", "--kubernetes", "--kubeconfig", "kubeconfig")
+	for _, want := range []string{"and its guard lives: it is left alone", "Secret shop/gameday-shoppers", "is of a run in progress here, and left alone: `gameday stop " + run} {
+		if !strings.Contains(out, want) {
+			r.t.Errorf("%q is not in:\n%s", want, out)
+		}
+	}
+	if err := r.Get(secrets+"/gameday-shoppers", nil); err != nil || len(r.objects()) != 1 {
+		r.t.Errorf("what a run in progress has was touched: %v, %v", err, r.objects())
+	}
+	r.end(c, r.guardOf(c.pid), c.pid)
+	r.gameday(0, "revert", "--kubernetes", "--kubeconfig", "kubeconfig")
+	if err := r.Get(secrets+"/gameday-shoppers", nil); err == nil || len(r.objects()) > 0 || r.entries() > 0 {
+		r.t.Errorf("left: %v, %v, %d entries", err, r.objects(), r.entries())
 	}
 }

@@ -273,3 +273,52 @@ func TestFallsSilent(t *testing.T) {
 		t.Errorf("it ends with %+v", last)
 	}
 }
+
+// TestLate: an object that comes to be only after somebody looked for it is deleted all the same, and an answer that no page is there
+// proves nothing of it.
+func TestLate(t *testing.T) {
+	const object = `{"kind":"PodChaos","apiVersion":"chaos-mesh.org/v1alpha1","metadata":{"name":"x","namespace":"shop","uid":"u1","resourceVersion":"1",` +
+		`"annotations":{"gameday/run":"r1","gameday/injection":"i1"}}}`
+	u := undo{Group: "chaos-mesh.org", Version: "v1alpha1", Resource: "podchaos", Kind: "PodChaos", Namespace: "shop", Name: "x"}
+	absent := func(w http.ResponseWriter) {
+		status(w, 404, metav1.StatusReasonNotFound, `podchaos.chaos-mesh.org "x" not found`)
+	}
+	t.Run("made late", func(t *testing.T) {
+		var looks, deleted atomic.Int32
+		c := bad(t, func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.Method == http.MethodDelete:
+				deleted.Add(1)
+				w.Header().Set("Content-Type", "application/json")
+				fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Success"}`)
+			case looks.Add(1) == 1 || deleted.Load() > 0:
+				absent(w)
+			default:
+				w.Header().Set("Content-Type", "application/json")
+				fmt.Fprint(w, object)
+			}
+		})
+		if err := (lifting{c: c, undo: u, run: "r1", injection: "i1"}).lift(t.Context()); err != nil || deleted.Load() != 1 {
+			t.Errorf("deleted %d times: %v", deleted.Load(), err)
+		}
+	})
+	t.Run("a proxy", func(t *testing.T) {
+		c := bad(t, http.NotFound)
+		says(t, lifting{c: c, undo: u, run: "r1", injection: "i1"}.lift(t.Context()), "looking for PodChaos shop/x", "does not say what it serves", "no API server")
+	})
+	t.Run("no Chaos Mesh", func(t *testing.T) {
+		c := bad(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/apis" {
+				http.NotFound(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(w, `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"apps"}]}`)
+		})
+		var note string
+		ctx := faults.WithNote(t.Context(), func(text string) { note = text })
+		if err := (lifting{c: c, undo: u, run: "r1", injection: "i1"}).lift(ctx); err != nil || !strings.Contains(note, "does not serve PodChaos any more") {
+			t.Errorf("%v, noted %q", err, note)
+		}
+	})
+}

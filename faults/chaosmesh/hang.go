@@ -190,6 +190,27 @@ func (c *client) force(ctx context.Context, o *unstructured.Unstructured) (left 
 	return few(lines, 3), nil
 }
 
+// letGo tells those objects to go that nobody has told yet, and gives Chaos Mesh the time to lift them as it should: they do not hang.
+func (c *client) letGo(ctx context.Context, list []unstructured.Unstructured) error {
+	var told []unstructured.Unstructured
+	for _, o := range list {
+		if o.GetDeletionTimestamp() != nil {
+			continue
+		}
+		if err := c.ask(ctx, resource(o.GetKind()), &o); err != nil {
+			return err
+		}
+		told = append(told, o)
+	}
+	wait, cancel := context.WithTimeout(ctx, forceLimit)
+	defer cancel()
+	for _, o := range told {
+		f := c.follow(wait, resource(o.GetKind()), o.GetNamespace(), o.GetName(), o.GetUID())
+		_, _ = f.await(wait, func(s sight) (bool, error) { return s.gone, nil }) // those that stay are forced
+	}
+	return nil
+}
+
 // awaitFor is await within a limit.
 func awaitFor(ctx context.Context, f *follower, limit time.Duration, done func(sight) (bool, error)) (sight, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)

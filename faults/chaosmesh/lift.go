@@ -63,9 +63,15 @@ func revert(ctx context.Context, e faults.Entry) error {
 // lift removes the object and what was made for it. It may be called again after it failed, and when nothing is there.
 func (l lifting) lift(ctx context.Context) error {
 	there, err := l.get(ctx)
+	if apierrors.IsNotFound(err) && served(err) && sleep(ctx, settlePause) {
+		there, err = l.get(ctx) // a request to make it, whose answer nobody waited for, may be carried out only now
+	}
 	switch {
 	case apierrors.IsNotFound(err):
 		if !served(err) {
+			if err := l.c.withoutKind(ctx, l.undo.Kind); err != nil {
+				return fmt.Errorf("looking for %s: %w", l.undo.title(), err)
+			}
 			faults.Note(ctx, fmt.Sprintf("the cluster does not serve %s any more: whether Chaos Mesh lifted it before that, nobody can tell", l.undo.Kind))
 			return nil
 		}
@@ -131,6 +137,11 @@ func (l lifting) children(ctx context.Context) error {
 			return fmt.Errorf("looking for what %s made: %w", l.undo.title(), err)
 		}
 		var errs []error
+		for _, child := range found { // all of them first, so that one that hangs keeps none of the others from being lifted
+			if child.GetDeletionTimestamp() == nil {
+				errs = append(errs, l.c.ask(ctx, resource(child.GetKind()), &child))
+			}
+		}
 		for _, child := range found {
 			errs = append(errs, l.c.removeObject(ctx, resource(child.GetKind()), &child))
 		}
@@ -186,15 +197,10 @@ func descends(o *unstructured.Unstructured, name string) bool {
 
 // removeObject deletes an object, of the uid that it was seen with and no other, and waits until it is gone. Its error says what blocks.
 func (c *client) removeObject(ctx context.Context, at schema.GroupVersionResource, o *unstructured.Unstructured) error {
-	what := titleOf(o)
 	uid := o.GetUID()
 	if o.GetDeletionTimestamp() == nil {
-		err := c.steadily(ctx, func(ctx context.Context) error { return c.delete(ctx, at, o) })
-		switch {
-		case apierrors.IsNotFound(err):
-			return nil
-		case err != nil:
-			return fmt.Errorf("deleting %s: %w", what, err)
+		if err := c.ask(ctx, at, o); err != nil {
+			return err
 		}
 	}
 	faults.Reach(ctx, faults.MidRevert)
@@ -206,6 +212,15 @@ func (c *client) removeObject(ctx context.Context, at schema.GroupVersionResourc
 		return c.blocked(ctx, o, s)
 	}
 	c.noteUnlifted(ctx, s, o)
+	return nil
+}
+
+// ask asks for the deletion of one object, until it is heard. One that is gone already is none to be asked for.
+func (c *client) ask(ctx context.Context, at schema.GroupVersionResource, o *unstructured.Unstructured) error {
+	err := c.steadily(ctx, func(ctx context.Context) error { return c.delete(ctx, at, o) })
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("deleting %s: %w", titleOf(o), err)
+	}
 	return nil
 }
 

@@ -85,6 +85,7 @@ func TestLift(t *testing.T) {
 	t.Run("hangs", func(t *testing.T) { testHangs(t, a, path) })
 	t.Run("gone unlifted", func(t *testing.T) { testUnlifted(t, a, path) })
 	t.Run("forced", func(t *testing.T) { testForced(t, a, path) })
+	t.Run("one child hangs", func(t *testing.T) { testOneHangs(t, a, path) })
 }
 
 // testMadeOnce: an object has its owner and its lease, is adopted when its making was not heard of, and is nobody else's.
@@ -223,6 +224,9 @@ func testForced(t *testing.T, a actor, path string) {
 	if l := lift(t, at, cluster.Lift{But: []string{"forced"}, Force: true}); len(l) > 0 {
 		t.Errorf("a living guard's: %+v", l)
 	}
+	if l := lift(t, at, cluster.Lift{ButRuns: []string{"r0", "r1"}, Force: true}); len(l) > 0 {
+		t.Errorf("a run's that is in progress: %+v", l)
+	}
 	if l := lift(t, at, cluster.Lift{Run: "r2", Force: true}); len(l) > 0 {
 		t.Errorf("another run's: %+v", l)
 	}
@@ -247,4 +251,57 @@ func jsonTree(t *testing.T, v any) tree {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// testOneHangs: of what a Schedule made, one object hangs. The others are told to go all the same, and what Chaos Mesh lifts in time is
+// not forced off.
+func testOneHangs(t *testing.T, a actor, path string) {
+	made := func(kind, name string, more tree, spec tree) *unstructured.Unstructured {
+		t.Helper()
+		meta := tree{"namespace": "shop", "name": name}
+		for k, v := range more {
+			meta[k] = v
+		}
+		u, err := a.Resource(resource(kind)).Namespace("shop").Create(t.Context(), &unstructured.Unstructured{Object: jsonTree(t, tree{
+			"apiVersion": "chaos-mesh.org/v1alpha1", "kind": kind, "metadata": meta, "spec": spec})}, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	spec, _ := partition("a")["spec"].(tree)
+	parent := made("Schedule", "family", tree{"labels": tree{cluster.LabelManaged: cluster.Manager},
+		"annotations": tree{cluster.AnnotationRun: "r7", cluster.AnnotationID: "family"}, "finalizers": []string{"example.com/keep"}},
+		tree{"schedule": "@every 1m", "type": "NetworkChaos", "networkChaos": spec})
+	child := tree{"labels": tree{"managed-by": "family"}, "ownerReferences": []tree{{"apiVersion": "chaos-mesh.org/v1alpha1", "kind": "Schedule", "name": "family",
+		"uid": string(parent.GetUID())}}}
+	for _, name := range []string{"family-1", "family-2"} {
+		made("NetworkChaos", name, child, spec)
+		a.takes(name, "Run", "Injected", "True")
+	}
+	at := a.Resource(resource("NetworkChaos")).Namespace("shop")
+	forced := make(chan bool, 1)
+	go func() { // Chaos Mesh lifts the second one as soon as it is told to
+		for sleep(t.Context(), 50*time.Millisecond) {
+			u, err := at.Get(t.Context(), "family-2", metav1.GetOptions{})
+			if err == nil && u.GetDeletionTimestamp() != nil {
+				forced <- u.GetAnnotations()[forceAnnotation] != ""
+				a.takes("family-2", "Stop", "Not Injected", "False")
+				a.patch("family-2", tree{"metadata": tree{"finalizers": nil}})
+				return
+			}
+		}
+	}()
+	l := lift(t, faults.Access{Kubeconfig: path}, cluster.Lift{Run: "r7", Force: true})
+	if len(l) != 1 || !l[0].Gone || !strings.Contains(l[0].Note, "family-1 was forced off") || strings.Contains(l[0].Note, "family-2") {
+		t.Errorf("forced: %+v", l)
+	}
+	select {
+	case was := <-forced:
+		if was {
+			t.Error("what did not hang was forced off, before Chaos Mesh could lift it")
+		}
+	default:
+		t.Error("the second one was never told to go before it was gone")
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -164,7 +165,7 @@ func (c *client) ours(ctx context.Context, q cluster.Ours) ([]cluster.Object, er
 	if err != nil {
 		return nil, err
 	}
-	if len(list) == 0 && len(unseen) > 0 {
+	if len(unseen) > 0 && (q.Whole || len(list) == 0) {
 		return nil, hidden(unseen, q.Namespaces)
 	}
 	out := make([]cluster.Object, 0, len(list))
@@ -212,7 +213,7 @@ func stands(f found) string {
 	return "not injected: " + effectOf(st, nil).Summary
 }
 
-// lift removes objects of ours. Those of injections whose guards live are left alone, and nobody else's is touched.
+// lift removes objects of ours. Those of injections whose guards live and of runs in progress are left alone, and nobody else's is touched.
 func (c *client) lift(ctx context.Context, q cluster.Lift) ([]cluster.Lifted, error) {
 	list, unseen, err := c.findOurs(ctx, q.Run, q.Namespaces...)
 	if err != nil {
@@ -224,7 +225,7 @@ func (c *client) lift(ctx context.Context, q cluster.Lift) ([]cluster.Lifted, er
 	out := []cluster.Lifted{}
 	for _, f := range list {
 		o := objectOf(f)
-		if o.ID != "" && slices.Contains(q.But, o.ID) {
+		if o.ID != "" && slices.Contains(q.But, o.ID) || slices.Contains(q.ButRuns, o.Run) {
 			continue
 		}
 		out = append(out, c.liftOne(ctx, f, o, q.Force))
@@ -243,7 +244,7 @@ func (c *client) liftOne(ctx context.Context, f found, o cluster.Object, force b
 	one = faults.WithNote(one, func(text string) { l.Note = text })
 	err := c.liftFound(one, f, o)
 	if err != nil && force && ctx.Err() == nil && f.at.Group == v1alpha1.SchemeGroupVersion.Group {
-		again, done := context.WithTimeout(ctx, liftLimit)
+		again, done := context.WithTimeout(ctx, forceLimit+liftLimit)
 		defer done()
 		err = c.forceAll(again, f, &l)
 	}
@@ -277,16 +278,24 @@ func (c *client) forceAll(ctx context.Context, f found, l *cluster.Lifted) error
 	if err != nil && !apierrors.IsNotFound(err) {
 		return c.plain(err)
 	}
-	var notes []string
-	for _, o := range list {
-		left, err := c.force(ctx, &o)
-		if err != nil {
-			return err
-		}
-		if left != "" {
-			notes = append(notes, fmt.Sprintf("%s was forced off, and Chaos Mesh did not lift it from %s", titleOf(&o), left))
-		}
+	if err := c.letGo(ctx, list); err != nil {
+		return err
 	}
+	notes, errs := make([]string, len(list)), make([]error, len(list))
+	var all sync.WaitGroup
+	for i := range list { // at once: each may have to be waited for as long
+		all.Go(func() {
+			left, err := c.force(ctx, &list[i])
+			if errs[i] = err; err == nil && left != "" {
+				notes[i] = fmt.Sprintf("%s was forced off, and Chaos Mesh did not lift it from %s", titleOf(&list[i]), left)
+			}
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	notes = slices.DeleteFunc(notes, func(n string) bool { return n == "" })
 	l.Note = few(notes, 5)
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/discovery"
 
 	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
 )
@@ -208,6 +209,31 @@ func serves(u *unstructured.Unstructured, node string) bool {
 // served reports whether a NotFound is about an object or a namespace, and not about a kind that the server does not have.
 func served(err error) bool {
 	return !apierrors.IsNotFound(err) || !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
+}
+
+// withoutKind returns nil when the cluster says that it does not serve a kind of Chaos Mesh. That a page is not found proves nothing: what
+// answers may be a proxy that leads elsewhere.
+func (c *client) withoutKind(ctx context.Context, kind string) error {
+	kinds, err := c.kindsServed(ctx)
+	switch {
+	case err == nil && kinds[kind]:
+		return fmt.Errorf("%s says that it serves %s, and answers as if it did not", c.config.Host, kind)
+	case err == nil || !apierrors.IsNotFound(err):
+		return err
+	}
+	d, err := discovery.NewDiscoveryClientForConfig(c.config)
+	if err != nil {
+		return fmt.Errorf("preparing a connection to %s: %w", c.config.Host, err)
+	}
+	var groups metav1.APIGroupList
+	err = c.steadily(ctx, func(ctx context.Context) error { return d.RESTClient().Get().AbsPath("/apis").Do(ctx).Into(&groups) })
+	if err != nil || len(groups.Groups) == 0 {
+		return fmt.Errorf("what answers at %s does not say what it serves, so it may be no API server, or a proxy that leads nowhere; what was made stands as far as is known", c.config.Host)
+	}
+	if slices.ContainsFunc(groups.Groups, func(g metav1.APIGroup) bool { return g.Name == v1alpha1.SchemeGroupVersion.Group }) {
+		return fmt.Errorf("%s has %s, and not the version that %s was made by", c.config.Host, v1alpha1.SchemeGroupVersion.Group, kind)
+	}
+	return nil
 }
 
 // notServed says of a kind that the server does not have what that means.

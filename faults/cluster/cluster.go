@@ -131,6 +131,8 @@ type Ours struct {
 	// Namespaces are looked into where all of the cluster may not be: those that a run touches. Without them it is an error that
 	// something may not be seen.
 	Namespaces []string `json:"namespaces,omitempty"`
+	// Whole makes it an error that some of what may be ours cannot be seen, also when other objects are found.
+	Whole bool `json:"whole,omitempty"`
 }
 
 // Object is an object of ours in a cluster.
@@ -157,6 +159,8 @@ type Lift struct {
 	Force      bool     `json:"force,omitempty"`
 	// But are ids of injections whose guards live: they are left alone.
 	But []string `json:"but,omitempty"`
+	// ButRuns are runs that are in progress: whatever is theirs is left alone, what sends their traffic too.
+	ButRuns []string `json:"but_runs,omitempty"`
 }
 
 // Lifted says what became of an object.

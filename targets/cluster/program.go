@@ -218,6 +218,12 @@ func (p *Program) Ours(ctx context.Context, a faults.Access, run string, namespa
 	return ask[[]cluster.Object](ctx, p, cluster.Query{Access: a, Ours: &cluster.Ours{Run: run, Namespaces: namespaces}})
 }
 
+// SeesAll returns an error when some of what gameday may have in the cluster, of a run or with an empty one of all, cannot be seen.
+func (p *Program) SeesAll(ctx context.Context, a faults.Access, run string) error {
+	_, err := ask[[]cluster.Object](ctx, p, cluster.Query{Access: a, Ours: &cluster.Ours{Run: run, Whole: true}})
+	return err
+}
+
 // Lift removes objects of gameday from the cluster, and says what became of each.
 func (p *Program) Lift(ctx context.Context, a faults.Access, of cluster.Lift) ([]cluster.Lifted, error) {
 	return ask[[]cluster.Lifted](ctx, p, cluster.Query{Access: a, Lift: &of})
