@@ -195,3 +195,15 @@ func TestComebackUnseen(t *testing.T) {
 		}
 	})
 }
+
+// TestUnseenFor reads for how long an end may have gone unseen.
+func TestUnseenFor(t *testing.T) {
+	of := func(text string) *faults.Effect {
+		return &faults.Effect{Details: map[string]string{faults.UnseenDetail: text}}
+	}
+	for e, want := range map[*faults.Effect]time.Duration{nil: 0, {}: 0, of("31.5s"): 31500 * time.Millisecond, of("-4s"): 0, of("long"): 0} {
+		if got := unseenFor(e); got != want {
+			t.Errorf("%+v: %v, want %v", e, got, want)
+		}
+	}
+}

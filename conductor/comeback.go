@@ -45,10 +45,23 @@ func (r *run) endedByItself(in *injection, e guard.Event) {
 		return
 	}
 	told := r.known(in)
-	told.Gone = clock.At(r.rec.now())
+	now, unseen := r.rec.now(), unseenFor(e.Effect)
+	told.Gone = clock.Between(now.Add(-unseen), now)
 	r.rec.add(report.Reverted, told)
 	r.rec.add(report.Recovered, report.Comeback{Fault: in.Fault, Place: in.Place,
-		At: clock.Between(r.rec.now().Add(-pollOf(in)), r.rec.now()), Effect: e.Effect})
+		At: clock.Between(now.Add(-pollOf(in)-unseen), now), Effect: e.Effect})
+}
+
+// unseenFor is for how long nobody could see whether a fault had come to its end before it was seen to have.
+func unseenFor(e *faults.Effect) time.Duration {
+	if e == nil {
+		return 0
+	}
+	d, err := time.ParseDuration(e.Details[faults.UnseenDetail])
+	if err != nil {
+		return 0 // mostly there is none
+	}
+	return max(0, d)
 }
 
 // awaitRestart looks for the target of a fault that cannot be undone until it is back. The fault counts as over when it

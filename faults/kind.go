@@ -150,6 +150,9 @@ type Effect struct {
 	Details map[string]string `json:"details,omitempty"` // "boot_id": "…"
 }
 
+// UnseenDetail is the detail of an effect that says for how long, as a duration such as "31s", nobody could look before it was seen.
+const UnseenDetail = "unseen"
+
 // ErrLapsed says that the kernel let go of a fault before it was renewed.
 var ErrLapsed = errors.New("the lease ran out and the kernel let go of the fault")
 

@@ -21,6 +21,8 @@ type sight struct {
 	gone   bool                       // it is not there, or another one of its name is
 	since  time.Time                  // set while the API server cannot be asked, and since when
 	why    error                      // why it cannot be asked
+	at     time.Time                  // when it was seen
+	before time.Time                  // set when nothing was known just before this sight, and since when
 }
 
 // follower keeps the newest sight of one object, by a watch that is taken up again whenever it ends. It outlives absences of the API
@@ -86,6 +88,7 @@ func (f *follower) seen(u *unstructured.Unstructured, gone bool) {
 		if u != nil {
 			s.object = u
 		}
+		s.at, s.before = time.Now(), s.since
 		s.gone, s.since, s.why = gone, time.Time{}, nil
 	})
 }
@@ -160,6 +163,17 @@ func (f *follower) watch(ctx context.Context, c *client, at schema.GroupVersionR
 			}
 		}
 	}
+}
+
+// blind is for how long nothing was known just before the newer of two sights, which is as old as what is new in it may be.
+func blind(a, b sight) time.Duration {
+	if b.at.After(a.at) {
+		a = b
+	}
+	if a.before.IsZero() {
+		return 0
+	}
+	return a.at.Sub(a.before)
 }
 
 // unseen says of a sight for how long nothing is known, or nothing when all is.

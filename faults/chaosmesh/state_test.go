@@ -2,8 +2,11 @@ package chaosmesh
 
 import (
 	"encoding/json"
+	"errors"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -275,4 +278,42 @@ func FuzzEffect(f *testing.F) {
 		}
 		_, _, _ = s.injected(), s.recovered(), s.touched()
 	})
+}
+
+// TestEndedUnseen lets a pod failure end while the API server is away: when it did, nobody knows, and that is told.
+func TestEndedUnseen(t *testing.T) {
+	away := time.Now()
+	ready := &unstructured.Unstructured{Object: tree{"apiVersion": "v1", "kind": "Pod", "metadata": tree{"namespace": "shop", "name": "a"},
+		"status": tree{"conditions": []any{tree{"type": "Ready", "status": "True"}}}}}
+	object := chaosObject(t, "Stop", map[string]string{"AllRecovered": "True"}, record("shop/a", "Not Injected"))
+	at := func(after time.Duration, before time.Time, u *unstructured.Unstructured) sight {
+		return sight{object: u, at: away.Add(after), before: before}
+	}
+	for _, k := range []struct {
+		name      string
+		s, bearer sight
+		want      string
+	}{
+		{"seen", at(40*time.Second, time.Time{}, object), at(50*time.Second, time.Time{}, ready), ""},
+		{"both while it was away", at(30*time.Second, away, object), at(31*time.Second, away, ready), "31s"},
+		{"ready later, and seen", at(30*time.Second, away, object), at(50*time.Second, time.Time{}, ready), ""},
+		{"recovered last", at(33*time.Second, away, object), at(32*time.Second, time.Time{}, ready), "33s"},
+	} {
+		i := &injection{ends: true, place: faults.Place{Cluster: &faults.Cluster{Pod: &faults.Pod{Namespace: "shop", Name: "a"}}}}
+		e, ended, err := i.judge(k.s, k.bearer)
+		if err != nil || !ended || e.Details[faults.UnseenDetail] != k.want {
+			t.Errorf("%s: ended %v, %v, unseen for %q", k.name, ended, err, e.Details[faults.UnseenDetail])
+		}
+	}
+	f := &follower{changed: make(chan struct{})}
+	c := bad(t, http.NotFound)
+	f.trouble(c, errors.New("away"))
+	f.seen(ready, false)
+	if s, _, _ := f.see(); s.before.IsZero() || s.at.Before(s.before) {
+		t.Errorf("the first sight after it was away: %+v", s)
+	}
+	f.seen(ready, false)
+	if s, _, _ := f.see(); !s.before.IsZero() {
+		t.Errorf("the next one: %+v", s)
+	}
 }

@@ -102,7 +102,7 @@ func (i *injection) judge(s, bearer sight) (faults.Effect, bool, error) {
 		return faults.Effect{}, false, err
 	}
 	if i.ends && st.recovered() {
-		return i.ended(st, bearer, pod)
+		return i.ended(st, s, bearer, pod)
 	}
 	if err := i.borne(st, bearer, pod); err != nil {
 		return faults.Effect{}, false, err
@@ -114,9 +114,12 @@ func (i *injection) judge(s, bearer sight) (faults.Effect, bool, error) {
 }
 
 // ended says of a fault that ends by itself what shows that it has.
-func (i *injection) ended(st state, bearer sight, pod *corev1.Pod) (faults.Effect, bool, error) {
+func (i *injection) ended(st state, s, bearer sight, pod *corev1.Pod) (faults.Effect, bool, error) {
 	e := faults.Effect{Proven: true, Summary: "AllRecovered: " + few(ids(st.status.Experiment.Records), 3),
 		Details: map[string]string{"conditions": conditionLine(st), "object": i.undo.title()}}
+	if d := blind(s, bearer); d > 0 {
+		e.Details[faults.UnseenDetail] = d.Round(time.Millisecond).String()
+	}
 	switch p := i.place.Cluster.Pod; {
 	case p == nil:
 	case bearer.gone:
