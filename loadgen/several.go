@@ -175,6 +175,9 @@ func (s *several) stop() {
 // stop makes what is sent less than what was asked for, and ends the stream, or is said of each second from then on.
 func (s *several) lose(ctx context.Context, p *part, err error) {
 	ended := errors.Is(err, ErrEnded)
+	if err == nil && !s.stopped && ctx.Err() == nil {
+		err = errUnasked
+	}
 	if err == nil || (ended && s.spec.KeepExecutors) {
 		if s.result == nil {
 			s.result = err
@@ -195,12 +198,16 @@ func (s *several) lose(ctx context.Context, p *part, err error) {
 	s.stop()
 }
 
+// errUnasked is what became of a part that says it was stopped, though nobody has stopped it.
+var errUnasked = errors.New("it ended by itself")
+
 // without goes on without a part that is lost, as long as there are others and the stream has begun.
 func (s *several) without(p *part, err error) bool {
 	switch {
 	case s.start.IsZero():
 		return false
 	case s.stopped:
+		p.failed = true // nor is what it did in seconds before the stop that it has not told of
 		s.say(fmt.Sprintf("%s; what it did last is not known", err))
 		return true
 	case !s.some(func(p *part) bool { return !p.ended }):
@@ -236,6 +243,10 @@ type second struct {
 	Window
 	from []bool    // by part
 	told time.Time // when the first one told of it
+	// By part, what it said was due, and whether it told before the second was over: it then was at its end, and what it told is of the
+	// time up to that.
+	due   []uint64
+	early []bool
 }
 
 // add takes a part's window. What comes too late for a second that was emitted counts in the oldest one still open, but
@@ -255,7 +266,8 @@ func (s *seconds) add(from int, w Window, now time.Time) {
 	if c.told.IsZero() {
 		c.told = now
 	}
-	c.from[from] = true
+	c.from[from], c.early[from] = true, now.Before(c.Start.Add(time.Second))
+	c.due[from] += w.Due
 	c.merge(w)
 }
 
@@ -272,7 +284,8 @@ func (c *second) merge(w Window) {
 func (s *seconds) cell(i int) *second {
 	for len(s.cells) <= i {
 		at := s.first.Add(time.Duration(len(s.cells)) * time.Second)
-		s.cells = append(s.cells, &second{Window: Window{Start: at}, from: make([]bool, len(s.parts))})
+		s.cells = append(s.cells, &second{Window: Window{Start: at}, from: make([]bool, len(s.parts)), due: make([]uint64, len(s.parts)),
+			early: make([]bool, len(s.parts))})
 	}
 	return s.cells[i]
 }
@@ -285,10 +298,13 @@ func (s *seconds) flush(now time.Time) {
 		told, missing := 0, []string(nil)
 		for i, p := range s.parts {
 			switch {
-			case c.from[i]:
+			case c.early[i] && !p.ended && s.over.IsZero() && !late:
+				return // it is about to end, and how is not known yet
+			case c.from[i] && !(c.early[i] && p.failed):
 				told++
 			case p.failed || !p.ended:
 				missing = append(missing, p.name)
+				c.Due -= c.due[i]
 				if !p.ended && !late {
 					return
 				}

@@ -17,6 +17,9 @@ type paced struct {
 	prepare time.Duration           // until it could begin
 	dies    time.Duration           // after its first instant; 0 is never
 	refuses error                   // instead of beginning
+	leaves  time.Duration           // after its first instant, as if it had been told to; 0 is never
+	flushes bool                    // it tells of the second in which it dies, up to then
+	hangs   time.Duration           // for how long nobody hears that it is dead
 	lag     func(int) time.Duration // how much later than usual the window of a second comes
 
 	mu       sync.Mutex
@@ -46,6 +49,9 @@ func (g *paced) Run(ctx context.Context, spec Spec, emit func(Window)) error {
 	if g.dies > 0 {
 		time.AfterFunc(g.dies, func() { cancel(errors.New("it was killed")) })
 	}
+	if g.leaves > 0 {
+		time.AfterFunc(g.leaves, func() { cancel(errLeft) })
+	}
 	go func() {
 		for c := range spec.Commands {
 			schedule.RampAt(c.At, c.To, c.Over, c.Then...)
@@ -67,8 +73,16 @@ func (g *paced) Run(ctx context.Context, spec Spec, emit func(Window)) error {
 	})
 	ended <- time.Since(start)
 	<-done
-	return context.Cause(ctx)
+	switch err := context.Cause(ctx); {
+	case err == nil, errors.Is(err, errLeft):
+		return nil
+	default:
+		time.Sleep(g.hangs)
+		return err
+	}
 }
+
+var errLeft = errors.New("it left")
 
 // windows emits each second a moment after its end.
 func (g *paced) windows(ctx context.Context, spec Spec, schedule *Schedule, start time.Time, ended chan time.Duration, emit func(Window)) {
@@ -83,12 +97,16 @@ func (g *paced) windows(ctx context.Context, spec Spec, schedule *Schedule, star
 		case <-time.After(time.Until(over.Add(lag))):
 		case end = <-ended:
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && !g.flushes {
 			return
 		}
 		g.mu.Lock()
+		until := over
+		if ctx.Err() != nil && time.Now().Before(over) {
+			until = time.Now()
+		}
 		w := Window{Stream: spec.Stream, Start: over.Add(-time.Second).Round(0), Multiple: schedule.Multiple(over.Add(-1)),
-			Due: schedule.Due(over) - schedule.Due(over.Add(-time.Second)), Started: g.counts[s]}
+			Due: schedule.Due(until) - schedule.Due(over.Add(-time.Second)), Started: g.counts[s]}
 		g.mu.Unlock()
 		w.Generator.CPU = time.Millisecond
 		emit(w)

@@ -120,8 +120,8 @@ func (c *Collector) accept() {
 		c.work.Go(func() {
 			if !c.greet(conn) {
 				conn.Close()
+				c.known(conn)
 			}
-			c.known(conn)
 		})
 	}
 }
@@ -141,10 +141,13 @@ func (c *Collector) stranger(conn net.Conn) bool {
 	return true
 }
 
-func (c *Collector) known(conn net.Conn) {
+// known counts a connection as a stranger's no more, and reports whether it was one up to now: it may have had to make room.
+func (c *Collector) known(conn net.Conn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := len(c.strangers)
 	c.strangers = slices.DeleteFunc(c.strangers, func(s net.Conn) bool { return s == conn })
+	return len(c.strangers) < before
 }
 
 // greet takes a connection in, and reports whether it is somebody's now.
@@ -164,6 +167,9 @@ func (c *Collector) greet(raw net.Conn) bool {
 	if err != nil {
 		c.refuse(conn, raw, err)
 		return false
+	}
+	if !c.known(raw) {
+		return false // it was closed to make room: it comes again, and finds its segment free
 	}
 	r := &Conn{Conn: conn, from: from, who: h.Who}
 	if err := claim(r); err != nil {

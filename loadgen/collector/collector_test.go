@@ -451,6 +451,42 @@ func TestFlood(t *testing.T) {
 	})
 }
 
+// TestFloodBehindARunner checks that a runner which has shown its token need not make room for strangers: its segment is given out once, so that
+// nobody could take its place.
+func TestFloodBehindARunner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1)
+		own, err := readToken(r.stream.Token())
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := r.wire.dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer raw.Close()
+		conn := tls.Client(raw, &tls.Config{InsecureSkipVerify: true})
+		if err := json.NewEncoder(conn).Encode(hello{Protocol: Protocol, Version: version, Secret: own.word(), Segment: loadgen.Segment{Of: 1}, Who: "pod-1"}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // the welcome waits for whoever reads it
+		for range 2 * maxStrangers {
+			c, err := r.wire.dial(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+		}
+		synctest.Wait()
+		var w welcome
+		if err := json.NewDecoder(conn).Decode(&w); err != nil || w.Refused != "" {
+			t.Errorf("the runner hears %+v, %v", w, err)
+		}
+		r.stream.Close()
+		r.close()
+	})
+}
+
 // TestUnreached checks that a runner keeps on trying for as long as it is to, and says where.
 func TestUnreached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
