@@ -10,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"gameday/faults"
@@ -86,6 +87,7 @@ func TestLift(t *testing.T) {
 	t.Run("gone unlifted", func(t *testing.T) { testUnlifted(t, a, path) })
 	t.Run("forced", func(t *testing.T) { testForced(t, a, path) })
 	t.Run("one child hangs", func(t *testing.T) { testOneHangs(t, a, path) })
+	t.Run("traffic", func(t *testing.T) { testTraffic(t, c, path) })
 }
 
 // testMadeOnce: an object has its owner and its lease, is adopted when its making was not heard of, and is nobody else's.
@@ -236,6 +238,32 @@ func testForced(t *testing.T, a actor, path string) {
 	}
 	if _, err := a.Resource(resource("NetworkChaos")).Namespace("shop").Get(t.Context(), "theirs", metav1.GetOptions{}); err != nil {
 		t.Errorf("what is not ours: %v", err)
+	}
+}
+
+// testTraffic: what sends the traffic of a run in progress stays, and that of a dead one goes.
+func testTraffic(t *testing.T, c *client, path string) {
+	crd := tree{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": tree{"name": "testruns.k6.io"},
+		"spec": tree{"group": "k6.io", "scope": "Namespaced", "names": tree{"kind": "TestRun", "plural": "testruns", "singular": "testrun", "listKind": "TestRunList"},
+			"versions": []tree{{"name": "v1alpha1", "served": true, "storage": true, "schema": tree{"openAPIV3Schema": tree{"type": "object"}}}}}}
+	definitions := schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+	if _, err := c.Resource(definitions).Create(t.Context(), &unstructured.Unstructured{Object: jsonTree(t, crd)}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, run := range []string{"dead", "alive"} {
+		u := &unstructured.Unstructured{Object: jsonTree(t, tree{"apiVersion": "k6.io/v1alpha1", "kind": "TestRun", "metadata": tree{"namespace": "shop", "name": run,
+			"labels": tree{cluster.LabelManaged: cluster.Manager}, "annotations": tree{cluster.AnnotationRun: run}}})}
+		kuberig.Eventually(t, 10*time.Second, "a TestRun is made", func() bool {
+			_, err := c.Resource(loadKinds[0].at).Namespace("shop").Create(t.Context(), u, metav1.CreateOptions{})
+			return err == nil
+		})
+	}
+	at := faults.Access{Kubeconfig: path}
+	if l := lift(t, at, cluster.Lift{ButRuns: []string{"alive"}, Force: true}); len(l) != 1 || l[0].Name != "dead" || !l[0].Gone {
+		t.Errorf("beside a run in progress: %+v", l)
+	}
+	if l := lift(t, at, cluster.Lift{Run: "alive"}); len(l) != 1 || l[0].Name != "alive" || !l[0].Gone {
+		t.Errorf("once it is over: %+v", l)
 	}
 }
 

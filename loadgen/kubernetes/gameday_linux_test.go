@@ -113,6 +113,15 @@ func testGameDay(t *testing.T, o *operator) {
 
 	c, _ = run("killed", "60s", "k6-operator", 27444)
 	kuberig.Eventually(t, 2*time.Minute, "it is in the load phase", func() bool { return strings.Contains(read("killed", "record.jsonl"), `"phase":"load"`) })
+	sending := k.alive()
+	revert := exec.Command(filepath.Join(dir, "gameday"), "revert", "--kubernetes", "--kubeconfig", k.c.Admin)
+	revert.Dir, revert.Env = dir, c.Env
+	if said, err := revert.CombinedOutput(); err != nil || !strings.Contains(string(said), "its run is in progress: it is left alone") {
+		t.Errorf("reverting beside a run in progress ends with %v:\n%s", err, said)
+	}
+	if n := k.alive(); n != sending || n < 3 {
+		t.Errorf("of %d runners of a run in progress %d are left", sending, n)
+	}
 	if err := c.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
