@@ -9,8 +9,8 @@ import (
 	"gameday/loadgen/collector"
 )
 
-// The k6 operator's own module is not published for use by others. What is said to it here are fields that its documentation names, and of
-// what it says only the stage is read.
+// The k6 operator's own types are published as a Go module only up to 0.0.19, which lacks fields that are used here. What is said to it are
+// fields that its documentation names, and of what it says only the stage is read.
 
 // testRun is a TestRun (k6.io/v1alpha1).
 type testRun struct {
