@@ -152,9 +152,11 @@ func selected(node any, set map[string]bool) {
 					set[s] = true
 				}
 			}
-			byName, _ := selector["pods"].(map[string]any)
-			for name := range byName {
-				set[name] = true
+			for _, what := range []string{"pods", "physicalMachines"} {
+				byName, _ := selector[what].(map[string]any)
+				for name := range byName {
+					set[name] = true
+				}
 			}
 		}
 	}

@@ -59,6 +59,12 @@ func (c *client) radius(ctx context.Context, all []asked) []cluster.Finding {
 				a.request.Fault, p.Pod.Namespace, p.Pod.Name)})
 		}
 	}
+	for _, a := range all {
+		if a.request.Place.Cluster.Pod == nil && slices.Contains(a.kinds, v1alpha1.KindPodChaos) {
+			out = append(out, cluster.Finding{What: aboutReplicas, Summary: fmt.Sprintf("fault %s says in its manifest whom it hits, so it is not weighed against "+
+				"budgets and replicas, and may hit gameday's own pods", a.request.Fault)})
+		}
+	}
 	for _, b := range blows(all) {
 		pods, err := c.pods(ctx, b.namespace, nil, nil)
 		if err != nil {
