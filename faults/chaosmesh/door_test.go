@@ -306,6 +306,25 @@ func TestLate(t *testing.T) {
 		c := bad(t, http.NotFound)
 		says(t, lifting{c: c, undo: u, run: "r1", injection: "i1"}.lift(t.Context()), "looking for PodChaos shop/x", "does not say what it serves", "no API server")
 	})
+	t.Run("a proxy comes in between", func(t *testing.T) {
+		var deleted atomic.Bool
+		c := bad(t, func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case deleted.Load():
+				http.NotFound(w, r)
+			case r.Method == http.MethodDelete:
+				deleted.Store(true)
+				w.Header().Set("Content-Type", "application/json")
+				fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Success"}`)
+			default:
+				w.Header().Set("Content-Type", "application/json")
+				fmt.Fprint(w, object)
+			}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		says(t, lifting{c: c, undo: u, run: "r1", injection: "i1"}.lift(ctx), "PodChaos shop/x was to be deleted", "unknown")
+	})
 	t.Run("no Chaos Mesh", func(t *testing.T) {
 		c := bad(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != "/apis" {

@@ -99,7 +99,7 @@ func (f *follower) run(ctx context.Context, c *client, at schema.GroupVersionRes
 	for ctx.Err() == nil {
 		u, err := c.Resource(at).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
 		switch {
-		case apierrors.IsNotFound(err):
+		case apierrors.IsNotFound(err) && served(err):
 			f.seen(nil, true)
 			if uid != "" {
 				return // it cannot come back: another one would have another uid

@@ -218,7 +218,7 @@ func (c *client) removeObject(ctx context.Context, at schema.GroupVersionResourc
 // ask asks for the deletion of one object, until it is heard. One that is gone already is none to be asked for.
 func (c *client) ask(ctx context.Context, at schema.GroupVersionResource, o *unstructured.Unstructured) error {
 	err := c.steadily(ctx, func(ctx context.Context) error { return c.delete(ctx, at, o) })
-	if err != nil && !apierrors.IsNotFound(err) {
+	if err != nil && (!apierrors.IsNotFound(err) || !served(err)) {
 		return fmt.Errorf("deleting %s: %w", titleOf(o), err)
 	}
 	return nil
