@@ -51,8 +51,9 @@ type found struct {
 
 // findOurs lists the objects of ours, of a run or of all: faults first, Schedules and Workflows before others, so that they make no
 // more. It looks into all namespaces, and where that is forbidden into those that are named, or else into those where something may be
-// listed. What the cluster does not serve has none; unseen names what nothing allows us to list.
-func (c *client) findOurs(ctx context.Context, run string, namespaces ...string) (out []found, unseen []string, err error) {
+// listed. What the cluster does not serve has none; unseen names what nothing allows us to list. Unless it is to be the whole, that leaves
+// out what nothing allows us to make either: the run is taken to be of somebody who may as much.
+func (c *client) findOurs(ctx context.Context, run string, whole bool, namespaces ...string) (out []found, unseen []string, err error) {
 	kinds := []kindAt{{v1alpha1.KindWorkflow, resource(v1alpha1.KindWorkflow)}, {v1alpha1.KindSchedule, resource(v1alpha1.KindSchedule)}}
 	for _, k := range kindsOfAPI() {
 		kinds = append(kinds, kindAt{k, resource(k)})
@@ -66,7 +67,7 @@ func (c *client) findOurs(ctx context.Context, run string, namespaces ...string)
 			items, err = nil, nil
 			for _, ns := range namespaces {
 				some, failed := c.listOurs(ctx, k, ns)
-				if apierrors.IsForbidden(failed) && run != "" && !c.couldMake(ctx, k, ns) {
+				if apierrors.IsForbidden(failed) && run != "" && !whole && !c.couldMake(ctx, k, ns) {
 					continue // nor can a run with these permissions have made one
 				}
 				items, err = append(items, some...), errors.Join(err, failed)
@@ -161,7 +162,7 @@ func (c *client) mayList(ctx context.Context, namespace string) bool {
 
 // ours lists the objects of ours, and in what state each is.
 func (c *client) ours(ctx context.Context, q cluster.Ours) ([]cluster.Object, error) {
-	list, unseen, err := c.findOurs(ctx, q.Run, q.Namespaces...)
+	list, unseen, err := c.findOurs(ctx, q.Run, q.Whole, q.Namespaces...)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +216,7 @@ func stands(f found) string {
 
 // lift removes objects of ours. Those of injections whose guards live and of runs in progress are left alone, and nobody else's is touched.
 func (c *client) lift(ctx context.Context, q cluster.Lift) ([]cluster.Lifted, error) {
-	list, unseen, err := c.findOurs(ctx, q.Run, q.Namespaces...)
+	list, unseen, err := c.findOurs(ctx, q.Run, false, q.Namespaces...)
 	if err != nil {
 		return nil, err
 	}

@@ -182,7 +182,7 @@ func left(t *testing.T, a faults.Access) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, _, err := c.findOurs(t.Context(), "")
+	found, _, err := c.findOurs(t.Context(), "", true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -131,7 +131,8 @@ type Ours struct {
 	// Namespaces are looked into where all of the cluster may not be: those that a run touches. Without them it is an error that
 	// something may not be seen.
 	Namespaces []string `json:"namespaces,omitempty"`
-	// Whole makes it an error that some of what may be ours cannot be seen, also when other objects are found.
+	// Whole makes it an error that some of what may be ours cannot be seen, also when other objects are found, and when whoever asks may
+	// not make such a thing: somebody else may have made the run.
 	Whole bool `json:"whole,omitempty"`
 }
 
