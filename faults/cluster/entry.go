@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"gameday/faults"
 )
@@ -14,6 +15,9 @@ import (
 // RevertVerb is the argument with which gameday-kubernetes reverts one entry of a ledger, which it reads from standard input as JSON.
 // The caller holds the entry, and closes it. The answer on standard output is an EntryReverted.
 const RevertVerb = "revert-entry"
+
+// patience is how long a revert may take of which nothing else is said.
+const patience = 30 * time.Second
 
 // EntryReverted says what became of an entry.
 type EntryReverted struct {
@@ -25,17 +29,14 @@ type EntryReverted struct {
 func RevertMain(kinds []faults.Kind, args []string, in io.Reader, out, errw io.Writer) int {
 	flags := flag.NewFlagSet(RevertVerb, flag.ContinueOnError)
 	flags.SetOutput(errw)
-	within := flags.Duration("within", 0, "give up after so long (default: half a minute)")
+	within := flags.Duration("within", patience, "give up after so long")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
 		return 2
 	}
 	var result EntryReverted
 	ctx := faults.WithNote(context.Background(), func(text string) { result.Note = text })
-	if *within > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, *within)
-		defer cancel()
-	}
+	ctx, cancel := context.WithTimeout(ctx, *within)
+	defer cancel()
 	if err := revertFrom(ctx, kinds, in); err != nil {
 		result.Error = err.Error()
 	}
