@@ -85,6 +85,7 @@ func TestLifecycle(t *testing.T) {
 	t.Run("two runs", func(t *testing.T) { testTwoRuns(t, c) })
 	t.Run("lapses", func(t *testing.T) { testLapses(t, c) })
 	t.Run("killed", func(t *testing.T) { testKilled(t, c) })
+	t.Run("gameday is dead", func(t *testing.T) { testDeaf(t, c) })
 	t.Run("ends by itself", func(t *testing.T) { testEnds(t, c) })
 	t.Run("nobody left", func(t *testing.T) { testNobodyLeft(t, c) })
 }
