@@ -102,7 +102,8 @@ func (o *order) index(p *corev1.Pod) (int, bool) {
 func (s *server) pod(ctx context.Context, p *corev1.Pod, seen *sight) {
 	i, ok := s.order.index(p)
 	if !ok {
-		return // a starter's
+		s.helper(p, seen)
+		return
 	}
 	if began(p) && !seen.logs[p.Name] {
 		seen.logs[p.Name] = true
@@ -120,6 +121,21 @@ func (s *server) pod(ctx context.Context, p *corev1.Pod, seen *sight) {
 	if !over || p.Status.Phase != corev1.PodSucceeded {
 		s.said("warning", "%s: pod %s %s", loadgen.RunnerName(i), p.Name, state)
 	}
+}
+
+// helper says what is wrong with a pod that is no runner's: the operator's starter, without which no traffic begins.
+func (s *server) helper(p *corev1.Pod, seen *sight) {
+	state, over := podState(p)
+	if state == "" || seen.phases[p.Name] == state || over && p.Status.Phase == corev1.PodSucceeded || p.DeletionTimestamp != nil {
+		return
+	}
+	for _, c := range p.Status.ContainerStatuses {
+		if t := c.State.Terminated; t != nil && t.ExitCode == 0 {
+			return // it has done what it was there for
+		}
+	}
+	seen.phases[p.Name] = state
+	s.said("warning", "pod %s, which the k6 operator has made so that the runners begin, %s", p.Name, state)
 }
 
 func (s *server) lose(i int, why string) {

@@ -57,8 +57,9 @@ const getScript = `import http from "k6/http";
 export default function () { http.get(__ENV.URL); }
 `
 
-// testGameDay runs gameday itself, as it is built, with its traffic from the cluster's pods: to the end, and until it is killed.
-func testGameDay(t *testing.T, o *operator) {
+// testGameDay runs gameday itself, as it is built, with its traffic from the cluster's pods, as somebody who may do no more than runners need: to
+// the end, and until it is killed.
+func testGameDay(t *testing.T, o *operator, kubeconfig map[string]string) {
 	k := o.k
 	o.mayBegin()
 	dir := t.TempDir()
@@ -81,7 +82,7 @@ func testGameDay(t *testing.T, o *operator) {
 	}
 	run := func(record, load, kind string, port int) (*exec.Cmd, *strings.Builder) {
 		path := filepath.Join(dir, record+".hcl")
-		if err := os.WriteFile(path, fmt.Appendf(nil, gameDay, k.c.Admin, service.URL, port, load, kind), 0o600); err != nil {
+		if err := os.WriteFile(path, fmt.Appendf(nil, gameDay, kubeconfig[kind], service.URL, port, load, kind), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		c, out := exec.Command(filepath.Join(dir, "gameday"), "run", "--record", record, path), &strings.Builder{}
@@ -101,6 +102,10 @@ func testGameDay(t *testing.T, o *operator) {
 	if err := c.Wait(); err != nil || !strings.Contains(out.String(), "PASSED") {
 		t.Errorf("it ended with %v:\n%s", err, out)
 	}
+	if strings.Contains(out.String(), "cannot be seen") {
+		t.Errorf("what runners need does not do to see that they are gone:\n%s", out)
+	}
+	t.Log(out)
 	if !strings.Contains(read("rec", "plan.json"), "3 Jobs in namespace load") || hits.Load() < 300 {
 		t.Errorf("%d requests came, and the plan is %s", hits.Load(), read("rec", "plan.json"))
 	}

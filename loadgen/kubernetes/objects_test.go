@@ -69,6 +69,57 @@ func TestObjects(t *testing.T) {
 	}
 }
 
+// TestRestricted checks that all pods that are made for an order may be where Pod Security's "restricted" holds: without the operator's
+// starter no traffic begins.
+func TestRestricted(t *testing.T) {
+	run, job := full(loadgen.K6Operator).testRun(time.Now()).Spec, full(loadgen.Jobs).job(0, time.Now()).Spec.Template.Spec
+	for name, of := range map[string]struct {
+		pod       *corev1.PodSecurityContext
+		container *corev1.SecurityContext
+		token     bool
+	}{
+		"starter": {run.Starter.SecurityContext, run.Starter.ContainerSecurityContext, run.Starter.AutomountServiceAccountToken != "false"},
+		"runner":  {run.Runner.SecurityContext, run.Runner.ContainerSecurityContext, run.Runner.AutomountServiceAccountToken != "false"},
+		"job":     {job.SecurityContext, job.Containers[0].SecurityContext, *job.AutomountServiceAccountToken},
+	} {
+		if of.pod == nil || of.container == nil {
+			t.Errorf("nothing is said of the %s's pod %v or container %v", name, of.pod, of.container)
+			continue
+		}
+		if !*of.pod.RunAsNonRoot || *of.pod.RunAsUser == 0 || of.pod.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault ||
+			*of.container.AllowPrivilegeEscalation || of.container.Capabilities.Drop[0] != "ALL" || of.token {
+			t.Errorf("the %s's pod is %+v, its container %+v, with a token: %t", name, of.pod, of.container, of.token)
+		}
+	}
+}
+
+// TestStarterThatHangs checks that people hear why an operator's runners do not begin, and nothing of a starter that has done its work.
+func TestStarterThatHangs(t *testing.T) {
+	s, out := news(loadgen.K6Operator)
+	seen := &sight{phases: map[string]string{}, lost: map[int]bool{}, logs: map[string]bool{}}
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "gameday-x-starter-abc", Labels: map[string]string{jobName: s.order.name + "-starter"}}}
+	say := func(phase corev1.PodPhase, c corev1.ContainerState) string {
+		out.Reset()
+		p.Status = corev1.PodStatus{Phase: phase, ContainerStatuses: []corev1.ContainerStatus{{State: c}}}
+		s.pod(t.Context(), p, seen)
+		return out.String()
+	}
+	waits := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "no such host"}}
+	if got := say(corev1.PodPending, waits); !strings.Contains(got, "gameday-x-starter-abc, which the k6 operator has made so that the runners begin, waits: ImagePullBackOff: no such host") ||
+		!strings.Contains(got, `"level":"warning"`) {
+		t.Errorf("it says %q", got)
+	}
+	if got := say(corev1.PodPending, waits); got != "" {
+		t.Errorf("it says once more %q", got)
+	}
+	if got := say(corev1.PodFailed, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 7}}); !strings.Contains(got, "ended: exit code 7") || strings.Contains(got, "lost") {
+		t.Errorf("it says %q", got)
+	}
+	if got := say(corev1.PodSucceeded, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}}); got != "" {
+		t.Errorf("it says %q", got)
+	}
+}
+
 // TestNames checks that names and labels are what Kubernetes takes, whatever a run, a scenario and a stream are called, and that two orders do
 // not get in each other's way.
 func TestNames(t *testing.T) {

@@ -78,7 +78,8 @@ func (o *order) testRun(now time.Time) *testRun {
 	t.Spec = testRunSpec{
 		Script: scriptSource{configMapSource{Name: o.name, File: scriptFile}}, Parallelism: int64(on.Parallelism), Separate: on.Spread, Cleanup: "post",
 		Initializer: &podSpec{Disabled: true}, // it inspects the script, which says nothing here, and needs a shell
-		Starter:     &podSpec{Metadata: marks},
+		Starter: &podSpec{Metadata: marks, AutomountServiceAccountToken: "false", // all that it does is to ask the runners to begin
+			SecurityContext: podSecurity(), ContainerSecurityContext: containerSecurity()},
 		Runner: &podSpec{Metadata: marks, Image: on.Image, ImagePullSecrets: o.pullSecrets(), NodeSelector: on.NodeSelector, Tolerations: o.tolerations(),
 			Env:                append(o.environment(), corev1.EnvVar{Name: collector.CollectorVariable, Value: o.Collector}),
 			ServiceAccountName: on.ServiceAccount, AutomountServiceAccountToken: "false", SecurityContext: podSecurity(), ContainerSecurityContext: containerSecurity(),

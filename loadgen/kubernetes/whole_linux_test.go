@@ -188,7 +188,10 @@ func TestRunnersInACluster(t *testing.T) {
 	})
 	o := startOperator(t, k)
 	t.Run("operator", func(t *testing.T) { testOperator(t, o, least("operator", loadgen.K6Operator, "")) })
-	t.Run("game day", func(t *testing.T) { testGameDay(t, o) })
+	t.Run("game day", func(t *testing.T) {
+		testGameDay(t, o, map[string]string{
+			loadgen.Jobs: least("jobs", loadgen.Jobs, ""), loadgen.K6Operator: least("operator", loadgen.K6Operator, "")})
+	})
 	for _, kind := range []string{loadgen.Jobs, loadgen.K6Operator} {
 		for i, verb := range verbsOf(kind) {
 			t.Run(kind+" without "+verb, func(t *testing.T) {
