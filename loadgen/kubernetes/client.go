@@ -29,8 +29,13 @@ import (
 	"gameday/faults"
 )
 
-// requestLimit bounds every request but those that follow a log.
-const requestLimit = 15 * time.Second
+const (
+	// requestLimit bounds every request but those that follow a log.
+	requestLimit = 15 * time.Second
+	// requestRate is how many requests a second are sent at most, and requestBurst how many at once. By client-go's own five a second the objects of
+	// as many runners as there may be would take most of a minute to make, and more than there is to delete.
+	requestRate, requestBurst = 100, 300
+)
 
 // What is made and looked at.
 var (
@@ -61,6 +66,7 @@ func connect(a faults.Access) (*client, error) {
 	}
 	config.UserAgent = "gameday"
 	config.WarningHandler = rest.NoWarnings{}
+	config.QPS, config.Burst = requestRate, requestBurst
 	slow := rest.CopyConfig(config)
 	config.Timeout = requestLimit
 	d, err := dynamic.NewForConfig(config)

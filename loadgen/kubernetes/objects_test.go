@@ -2,12 +2,19 @@ package kubernetes
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +25,7 @@ import (
 	"pgregory.net/rapid"
 	"sigs.k8s.io/yaml"
 
+	"gameday/faults"
 	"gameday/loadgen"
 	"gameday/loadgen/collector"
 )
@@ -53,19 +61,71 @@ func TestObjects(t *testing.T) {
 			}
 			docs = append(docs, text)
 		}
-		got, path := bytes.Join(docs, []byte("---\n")), filepath.Join("testdata", name)
+		got, golden := bytes.Join(docs, []byte("---\n")), filepath.Join("testdata", name)
 		if *update {
-			if err := os.WriteFile(path, got, 0o644); err != nil {
+			if err := os.WriteFile(golden, got, 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
-		want, err := os.ReadFile(path)
+		want, err := os.ReadFile(golden)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if d := cmp.Diff(string(want), string(got)); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
+	}
+}
+
+// TestManyRunners checks that the objects of as many runners as there may be are made and deleted in a time that leaves room for the cluster's own.
+func TestManyRunners(t *testing.T) {
+	var mu sync.Mutex
+	there := map[string]bool{}
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		var o struct {
+			Metadata struct {
+				Name string `json:"name"`
+			} `json:"metadata"`
+		}
+		body, err := io.ReadAll(q.Body)
+		switch {
+		case err != nil:
+			t.Error(err)
+		case q.Method == http.MethodPost && json.Unmarshal(body, &o) == nil:
+			there[path.Join(q.URL.Path, o.Metadata.Name)] = true
+			_, _ = w.Write(body)
+		case q.Method == http.MethodDelete && there[q.URL.Path]:
+			delete(there, q.URL.Path)
+			fmt.Fprint(w, `{"kind": "Status", "apiVersion": "v1", "status": "Success"}`)
+		case q.Method == http.MethodGet:
+			fmt.Fprint(w, `{"kind": "PodList", "apiVersion": "v1", "items": []}`)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, `{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}`)
+		}
+	}))
+	defer api.Close()
+	kubeconfig := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(kubeconfig, fmt.Appendf(nil, `{"apiVersion": "v1", "kind": "Config", "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+		"clusters": [{"name": "c", "cluster": {"server": %q}}], "users": [{"name": "u", "user": {}}]}`, api.URL), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := connect(faults.Access{Kubeconfig: kubeconfig})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := news(loadgen.Jobs)
+	s.client, s.order.RunOn.Parallelism = c, 256
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := s.make(ctx); err != nil || len(there) != 257 {
+		t.Fatalf("%d objects were made, %v", len(there), err)
+	}
+	if left := s.unmake(ctx); len(left) > 0 || len(there) > 0 {
+		t.Errorf("left are %d objects, and %v", len(there), left)
 	}
 }
 
