@@ -32,15 +32,22 @@ const liftLimit = 15 * time.Second
 type kindAt struct {
 	kind string
 	at   schema.GroupVersionResource
+	// owned says that objects of ours of this kind belong to others of ours, and go with them.
+	owned bool
 }
 
 // loadKinds are those that sending traffic from a cluster leaves, in the order of removal: runners first.
 var loadKinds = []kindAt{
-	{"TestRun", schema.GroupVersionResource{Group: "k6.io", Version: "v1alpha1", Resource: "testruns"}},
-	{"Job", batchv1.SchemeGroupVersion.WithResource("jobs")},
-	{"ConfigMap", corev1.SchemeGroupVersion.WithResource("configmaps")},
-	{"Secret", corev1.SchemeGroupVersion.WithResource("secrets")},
-	{"Service", corev1.SchemeGroupVersion.WithResource("services")},
+	{kind: "TestRun", at: schema.GroupVersionResource{Group: "k6.io", Version: "v1alpha1", Resource: "testruns"}},
+	{kind: "Job", at: batchv1.SchemeGroupVersion.WithResource("jobs")},
+	{kind: "ConfigMap", at: corev1.SchemeGroupVersion.WithResource("configmaps"), owned: true},
+	{kind: "Secret", at: corev1.SchemeGroupVersion.WithResource("secrets"), owned: true},
+	{kind: "Service", at: corev1.SchemeGroupVersion.WithResource("services"), owned: true},
+}
+
+// ownersAmong reports whether kinds that own others are among those that nothing allows to list.
+func ownersAmong(unseen []string) bool {
+	return slices.ContainsFunc(loadKinds, func(k kindAt) bool { return !k.owned && slices.Contains(unseen, k.at.Resource) })
 }
 
 // found is an object of ours and where it is.
@@ -51,12 +58,13 @@ type found struct {
 
 // findOurs lists the objects of ours, of a run or of all: faults first, Schedules and Workflows before others, so that they make no
 // more. It looks into all namespaces, and where that is forbidden into those that are named, or else into those where something may be
-// listed. What the cluster does not serve has none; unseen names what nothing allows us to list. Unless it is to be the whole, that leaves
-// out what nothing allows us to make either: the run is taken to be of somebody who may as much.
+// listed. What the cluster does not serve has none; unseen names what nothing allows us to list, but for what goes with owners that are
+// listed. Unless it is to be the whole, that leaves out what nothing allows us to make either: the run is taken to be of somebody who may
+// as much.
 func (c *client) findOurs(ctx context.Context, run string, whole bool, namespaces ...string) (out []found, unseen []string, err error) {
-	kinds := []kindAt{{v1alpha1.KindWorkflow, resource(v1alpha1.KindWorkflow)}, {v1alpha1.KindSchedule, resource(v1alpha1.KindSchedule)}}
+	kinds := []kindAt{{kind: v1alpha1.KindWorkflow, at: resource(v1alpha1.KindWorkflow)}, {kind: v1alpha1.KindSchedule, at: resource(v1alpha1.KindSchedule)}}
 	for _, k := range kindsOfAPI() {
-		kinds = append(kinds, kindAt{k, resource(k)})
+		kinds = append(kinds, kindAt{kind: k, at: resource(k)})
 	}
 	for _, k := range slices.Concat(kinds, loadKinds) {
 		items, err := c.listOurs(ctx, k, metav1.NamespaceAll)
@@ -76,6 +84,7 @@ func (c *client) findOurs(ctx context.Context, run string, whole bool, namespace
 		switch {
 		case apierrors.IsNotFound(err):
 			continue
+		case apierrors.IsForbidden(err) && k.owned && !ownersAmong(unseen): // its owners are seen
 		case apierrors.IsForbidden(err):
 			unseen = append(unseen, k.at.Resource)
 		case err != nil:

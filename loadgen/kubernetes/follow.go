@@ -11,7 +11,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -197,18 +196,17 @@ func (s *server) owner(ctx context.Context, seen *sight) error {
 	defer cancel()
 	in := s.order.RunOn.Namespace
 	if s.order.RunOn.Kind == loadgen.K6Operator {
-		run, err := s.Resource(testRuns).Namespace(in).Get(ctx, s.order.name, metav1.GetOptions{})
-		switch {
-		case apierrors.IsNotFound(err):
-			if !seen.gone && seen.stage != stageFinished {
-				seen.gone = true
-				s.loseAll(seen, "the TestRun is gone, and somebody else has deleted it")
-			}
-			return nil
-		case err != nil:
+		list, err := s.Resource(testRuns).Namespace(in).List(ctx, metav1.ListOptions{LabelSelector: s.order.selector()})
+		if err != nil {
 			return fmt.Errorf("looking at the TestRun: %w", explained(err))
 		}
-		s.stage(run, seen)
+		for i := range list.Items {
+			s.stage(&list.Items[i], seen)
+		}
+		if len(list.Items) == 0 && !seen.gone && seen.stage != stageFinished {
+			seen.gone = true
+			s.loseAll(seen, "the TestRun is gone, and somebody else has deleted it")
+		}
 		return nil
 	}
 	list, err := s.Resource(jobs).Namespace(in).List(ctx, metav1.ListOptions{LabelSelector: s.order.selector()})

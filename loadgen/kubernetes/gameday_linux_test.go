@@ -98,14 +98,15 @@ func testGameDay(t *testing.T, o *operator, kubeconfig map[string]string) {
 		return string(b)
 	}
 
-	c, out := run("rec", "6s", "jobs", 27443)
-	if err := c.Wait(); err != nil || !strings.Contains(out.String(), "PASSED") {
-		t.Errorf("it ended with %v:\n%s", err, out)
+	for i, kind := range []string{"k6-operator", "jobs"} {
+		c, out := run([]string{"operated", "rec"}[i], []string{"2s", "6s"}[i], kind, 27442+i)
+		if err := c.Wait(); err != nil || !strings.Contains(out.String(), "PASSED") {
+			t.Errorf("%s: it ended with %v:\n%s", kind, err, out)
+		}
+		if strings.Contains(out.String(), "cannot be seen") {
+			t.Errorf("%s: what runners need does not do to see that they are gone:\n%s", kind, out)
+		}
 	}
-	if strings.Contains(out.String(), "cannot be seen") {
-		t.Errorf("what runners need does not do to see that they are gone:\n%s", out)
-	}
-	t.Log(out)
 	if !strings.Contains(read("rec", "plan.json"), "3 Jobs in namespace load") || hits.Load() < 300 {
 		t.Errorf("%d requests came, and the plan is %s", hits.Load(), read("rec", "plan.json"))
 	}
@@ -116,7 +117,7 @@ func testGameDay(t *testing.T, o *operator, kubeconfig map[string]string) {
 		t.Errorf("left are %v and %d processes", l, k.alive())
 	}
 
-	c, _ = run("killed", "60s", "k6-operator", 27444)
+	c, _ := run("killed", "60s", "k6-operator", 27444)
 	kuberig.Eventually(t, 2*time.Minute, "it is in the load phase", func() bool { return strings.Contains(read("killed", "record.jsonl"), `"phase":"load"`) })
 	sending := k.alive()
 	revert := exec.Command(filepath.Join(dir, "gameday"), "revert", "--kubernetes", "--kubeconfig", k.c.Admin)
