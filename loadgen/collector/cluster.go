@@ -114,9 +114,24 @@ func (h *handed) hear(out io.Reader) {
 		_ = l.Close() // a log that cannot be written to the end is cut off
 	}
 	if !h.gone {
-		h.said("warning", fmt.Sprintf("the program that speaks to the cluster ended before it had cleaned up: what it made lapses in %s at the latest, or by "+
-			"`kubectl delete jobs,testruns,secrets,configmaps -n %s -l app.kubernetes.io/managed-by=gameday`", h.order.Lasts.Round(time.Minute), h.order.RunOn.Namespace))
+		h.said("warning", "the program that speaks to the cluster ended before it had cleaned up: "+h.lapse())
 	}
+}
+
+// lapse says what becomes of what is left. Only this run's is to be deleted: there may be others' beside it.
+func (h *handed) lapse() string {
+	how := fmt.Sprintf("what is left lapses in %s at the latest", h.order.Lasts.Round(time.Minute))
+	if h.order.RunOn.Kind == loadgen.K6Operator {
+		how = "the k6 operator deletes what is left if it had started the runners"
+	}
+	to := "--kubernetes"
+	if a := h.order.Access; a.Kubeconfig != "" {
+		to += " --kubeconfig " + a.Kubeconfig
+	}
+	if a := h.order.Access; a.Context != "" {
+		to += " --context " + a.Context
+	}
+	return fmt.Sprintf("%s, and `gameday revert %s --run %s` deletes it now", how, to, h.order.Run)
 }
 
 func (h *handed) one(n News) {
@@ -135,7 +150,7 @@ func (h *handed) one(n News) {
 		h.log(n.Log)
 	case len(n.Left) > 0:
 		h.gone = true
-		h.said("warning", fmt.Sprintf("not everything that was made for the runners is gone: %s. It lapses by itself", strings.Join(n.Left, ", ")))
+		h.said("warning", fmt.Sprintf("not everything that was made for the runners is gone: %s; %s", strings.Join(n.Left, ", "), h.lapse()))
 	case n.Gone:
 		h.gone = true
 	}

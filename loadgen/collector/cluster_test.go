@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/faults"
 	"gameday/loadgen"
 )
 
@@ -19,22 +21,26 @@ func TestClusterProgram(t *testing.T) {
 		name, program, err string
 		said               []string
 		lost               string
+		kind               string // of runners; Jobs when it is empty
 	}{
-		{"all is well", made + `cat >/dev/null; echo '{"gone":true}'`, "", []string{"info: 1 Jobs in namespace load: made job load/a-1"}, ""},
+		{"all is well", made + `cat >/dev/null; echo '{"gone":true}'`, "", []string{"info: 1 Jobs in namespace load: made job load/a-1"}, "", ""},
 		{"a runner is lost", made + `echo '{"lost":{"runner":0,"why":"its pod a-1 ended: OOMKilled"}}'; echo '{"said":{"level":"loud","text":"look\u0007"}}'; ` +
 			`printf '%s\n' '{"log":{"runner":0,"text":"hello\n"}}'; echo '{"log":{"runner":7,"text":"nobody\n"}}'; cat >/dev/null; echo '{"gone":true}'`, "",
-			[]string{"made job", "warning: look"}, "its pod a-1 ended: OOMKilled"},
-		{"not allowed", `echo '{"error":"not allowed"}'; echo '{"gone":true}'`, "not allowed", nil, ""},
-		{"something stays", made + `cat >/dev/null; echo '{"left":["job load/a-1"]}'`, "", []string{"made", "warning: not everything that was made for the runners is gone: job load/a-1"}, ""},
-		{"killed", made + `kill -9 $$`, "", []string{"made", "ended before it had cleaned up: what it made lapses in 1h0m0s"}, ""},
-		{"without a word", `exit 3`, "it ended without a word", []string{"ended before it had cleaned up"}, ""},
-		{"nonsense", `echo hello; echo '{"said":'; ` + made + `cat >/dev/null; echo '{"gone":true}'`, "", []string{"made"}, ""},
+			[]string{"made job", "warning: look"}, "its pod a-1 ended: OOMKilled", ""},
+		{"not allowed", `echo '{"error":"not allowed"}'; echo '{"gone":true}'`, "not allowed", nil, "", ""},
+		{"something stays", made + `cat >/dev/null; echo '{"left":["job load/a-1"]}'`, "", []string{"made", "warning: not everything that was made for the runners is gone: job load/a-1; what is left lapses in 1h0m0s at the latest, " +
+			"and `gameday revert --kubernetes --kubeconfig /etc/kube --context stage --run today-1` deletes it now"}, "", ""},
+		{"a TestRun stays", made + `cat >/dev/null; echo '{"left":["testrun load/a"]}'`, "", []string{"made", "is gone: testrun load/a; the k6 operator deletes what is left if it had " +
+			"started the runners, and `gameday revert --kubernetes --kubeconfig /etc/kube --context stage --run today-1` deletes it now"}, "", loadgen.K6Operator},
+		{"killed", made + `kill -9 $$`, "", []string{"made", "ended before it had cleaned up: what is left lapses in 1h0m0s at the latest, and `gameday revert --kubernetes --kubeconfig /etc/kube --context stage --run today-1`"}, "", ""},
+		{"without a word", `exit 3`, "it ended without a word", []string{"ended before it had cleaned up"}, "", ""},
+		{"nonsense", `echo hello; echo '{"said":'; ` + made + `cat >/dev/null; echo '{"gone":true}'`, "", []string{"made"}, "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var mu sync.Mutex
 			var said []string
 			lost := ""
-			o := Order{RunOn: loadgen.RunOn{Kind: loadgen.Jobs, Parallelism: 1, Namespace: "load"}, Token: "secret-token", Lasts: time.Hour, Dir: t.TempDir()}
+			o := Order{Run: "today-1", Access: faults.Access{Kubeconfig: "/etc/kube", Context: "stage"}, RunOn: loadgen.RunOn{Kind: cmp.Or(c.kind, loadgen.Jobs), Parallelism: 1, Namespace: "load"}, Token: "secret-token", Lasts: time.Hour, Dir: t.TempDir()}
 			file := filepath.Join(t.TempDir(), "order")
 			starter := Cluster{Command: func() (*exec.Cmd, error) {
 				return exec.Command("sh", "-c", `read -r line; echo "$line" > "$0"; `+c.program, file), nil
