@@ -154,6 +154,14 @@ func clusterText(a faults.Access) string {
 	return text + ", as kubectl finds it"
 }
 
+// sentence ends a text with a full stop, unless it ends as a sentence does.
+func sentence(text string) string {
+	if strings.HasSuffix(text, ".") || strings.HasSuffix(text, "?") || strings.HasSuffix(text, "!") {
+		return text
+	}
+	return text + "."
+}
+
 // kubernetesFlags returns the flags with which `gameday revert` looks into the same cluster.
 func kubernetesFlags(a faults.Access, run string) string {
 	text := "--kubernetes"
@@ -256,7 +264,7 @@ func planManifests(ctx context.Context, o Options, speaks *near.Program, p *repo
 		for n, place := range o.lands(ctx, f) {
 			request, err := Options{Scenario: o.Scenario, Run: plannedRun}.bareRequest(f, place, n)
 			if err != nil {
-				p.Warnings = append(p.Warnings, err.Error()+".")
+				p.Warnings = append(p.Warnings, sentence(err.Error()))
 				continue
 			}
 			ask = append(ask, request)
@@ -267,7 +275,7 @@ func planManifests(ctx context.Context, o Options, speaks *near.Program, p *repo
 	}
 	all, err := speaks.Render(ctx, o.Scenario.Kubernetes, ask)
 	if err != nil {
-		p.Warnings = append(p.Warnings, "What would be put into the cluster cannot be told: "+err.Error()+".")
+		p.Warnings = append(p.Warnings, sentence("What would be put into the cluster cannot be told: "+err.Error()))
 		return
 	}
 	for _, m := range all {

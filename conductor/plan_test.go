@@ -118,6 +118,27 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// TestRemarksAfterBlank checks that warnings stand one line below what is before them, whether that ends in a blank line or not.
+func TestRemarksAfterBlank(t *testing.T) {
+	for before, want := range map[string]string{"end\n": "end\n\n  Warning: Look.\n", "end\n\n": "end\n\n  Warning: Look.\n"} {
+		var text planText
+		text.b.WriteString(before)
+		text.remarks(&report.Plan{Warnings: []string{"Look."}})
+		if got := text.b.String(); got != want {
+			t.Errorf("%q, not %q", got, want)
+		}
+	}
+}
+
+// TestSentence checks that no text gets a full stop behind a question.
+func TestSentence(t *testing.T) {
+	for text, want := range map[string]string{"did you mean \"shop\"?": "did you mean \"shop\"?", "nobody listens": "nobody listens.", "It ended.": "It ended."} {
+		if got := sentence(text); got != want {
+			t.Errorf("%q, not %q", got, want)
+		}
+	}
+}
+
 // TestPlanResolves checks that a plan names what its targets select now, and warns of those that select nothing.
 func TestPlanResolves(t *testing.T) {
 	d := newDay(t, "", steadyBlock+twoFaults)

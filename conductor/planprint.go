@@ -479,7 +479,7 @@ func (t *planText) policy(p *report.Plan) {
 
 func (t *planText) remarks(p *report.Plan) {
 	t.unknown(p)
-	if len(p.Warnings) > 0 {
+	if len(p.Warnings) > 0 && !strings.HasSuffix(t.b.String(), "\n\n") {
 		t.line("")
 	}
 	for _, w := range p.Warnings {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"gameday/faults"
@@ -281,7 +280,7 @@ func Plan(ctx context.Context, o Options) *report.Plan {
 	if o.Scenario.TouchesCluster() {
 		looking, cancel := context.WithTimeout(ctx, clusterResolve)
 		if f := o.reaches(looking); f != nil {
-			p.Warnings = append(p.Warnings, "What is in the cluster is not known: "+strings.TrimSuffix(f.Summary, ".")+".")
+			p.Warnings = append(p.Warnings, sentence("What is in the cluster is not known: "+f.Summary))
 			o = o.without()
 		}
 		cancel()
@@ -311,7 +310,7 @@ func resolvePlan(ctx context.Context, o Options, p *report.Plan, t *report.Targe
 	places, err := o.target(t.Name).Places(ctx)
 	if err != nil {
 		t.Unknown = !answered(err)
-		p.Warnings = append(p.Warnings, err.Error()+".")
+		p.Warnings = append(p.Warnings, sentence(err.Error()))
 		return
 	}
 	for _, place := range places {

@@ -167,7 +167,7 @@ func planRunners(ctx context.Context, o Options, p *report.Plan) {
 		ctx, cancel := context.WithTimeout(ctx, clusterResolve)
 		for _, f := range o.lookForRunners(ctx, t.RunOn) {
 			if f.Blocks {
-				p.Warnings = append(p.Warnings, fmt.Sprintf("Traffic %s would not begin: %s.", t.Name, strings.TrimSuffix(f.Summary, ".")))
+				p.Warnings = append(p.Warnings, sentence(fmt.Sprintf("Traffic %s would not begin: %s", t.Name, f.Summary)))
 			}
 		}
 		cancel()

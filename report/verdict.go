@@ -170,6 +170,14 @@ func worst(items []*Item) []*Item {
 // powerFailure is who asks a run in a lab to stop when the gameday outside of the lab has died.
 const powerFailure = "signal power failure"
 
+// fullStop ends a text with a full stop, unless it ends as a sentence does.
+func fullStop(text string) string {
+	if strings.HasSuffix(text, ".") || strings.HasSuffix(text, "?") || strings.HasSuffix(text, "!") {
+		return text
+	}
+	return text + "."
+}
+
 // ending says in words what an end other than the planned one means.
 func (j *judge) ending(c *Scorecard) []string {
 	var why []string
@@ -205,7 +213,7 @@ func (j *judge) ending(c *Scorecard) []string {
 	case EndPreflight:
 		for _, f := range j.tl.Findings {
 			if f.V.Blocks {
-				why = append(why, fmt.Sprintf("the preflight stopped the run: %s: %s.", f.V.What, f.V.Summary))
+				why = append(why, "the preflight stopped the run: "+f.V.What+": "+fullStop(f.V.Summary))
 			}
 		}
 		if len(why) == 0 {

@@ -281,6 +281,18 @@ func TestLongRun(t *testing.T) {
 	}
 }
 
+// TestPreflightReasons checks that what stopped a run is told in whole sentences, whatever it ends with.
+func TestPreflightReasons(t *testing.T) {
+	for summary, want := range map[string]string{"there is no namespace \"shopp\"; did you mean \"shop\"?": "did you mean \"shop\"?", "nobody listens": "nobody listens.",
+		"It ended.": "It ended."} {
+		j := &judge{tl: &Timeline{Findings: []seen[Found]{{V: Found{What: "cluster", Blocks: true, Summary: summary}}}}}
+		got := strings.Join(j.ending(&Scorecard{End: EndPreflight}), "\n")
+		if !strings.HasPrefix(got, "the preflight stopped the run: cluster: ") || !strings.HasSuffix(got, want) {
+			t.Errorf("%q does not end in %q", got, want)
+		}
+	}
+}
+
 func TestVerdictText(t *testing.T) {
 	for v := range Verdict(len(verdicts)) {
 		b, err := json.Marshal(v)

@@ -172,7 +172,7 @@ func (d *decoding) manifested(config faults.Config, f *faultBlock) {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("%q is not in the scenario's folder", path)
 			if meant := neighbour(filepath.Join(d.dir, filepath.FromSlash(path))); meant != "" {
-				err = fmt.Errorf("%w, but %q is", err, meant)
+				err = fmt.Errorf("%w, but %q is", err, filepath.ToSlash(filepath.Join(filepath.Dir(filepath.FromSlash(path)), meant)))
 			}
 		}
 		if err != nil {

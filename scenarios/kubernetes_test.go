@@ -98,8 +98,15 @@ func TestManifestsStayInside(t *testing.T) {
 	if err := os.Symlink("../storm.yaml", filepath.Join(inner, "link.yaml")); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Mkdir(filepath.Join(inner, "of"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(inner, "of", "field.yaml"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for path, want := range map[string]string{"../storm.yaml": "leads out of the scenario's folder", "link.yaml": "leads out of the scenario's folder",
-		filepath.Join(dir, "storm.yaml"): "is an absolute path", "long.yaml": "is larger than", "none.yaml": "is not in the scenario's folder"} {
+		filepath.Join(dir, "storm.yaml"): "is an absolute path", "long.yaml": "is larger than", "none.yaml": "is not in the scenario's folder",
+		"of/feild.yaml": `but "of/field.yaml" is`} {
 		file := filepath.Join(inner, "s.hcl")
 		text := strings.Replace(string(good), `"storm.yaml"`, `"`+path+`"`, 1)
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {

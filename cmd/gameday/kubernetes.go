@@ -154,9 +154,26 @@ func (a *app) lift(f liftFlags, quiet bool) error {
 	case inLedger > 0:
 		return &codeError{code: exitResidue, err: errors.New("what stands in the way is said above, and `gameday revert` may be repeated")}
 	case len(lifted) == 0 && !quiet:
-		a.say("nothing of gameday's is left in the cluster that could be lifted")
+		a.say("nothing%s is left in the cluster that could be lifted%s", whose(f.run), reached(looking, f.Access))
 	}
 	return nil
+}
+
+// whose names what was looked for: all of gameday's, or what one run made.
+func whose(run string) string {
+	if run == "" {
+		return " of gameday's"
+	}
+	return " of gameday's run " + run
+}
+
+// reached says which cluster was looked into, since a kubeconfig that leads elsewhere has nothing in it either.
+func reached(ctx context.Context, access faults.Access) string {
+	all, err := looks.Preflight(ctx, access, cluster.Preflight{})
+	if err != nil || len(all) == 0 {
+		return ""
+	}
+	return "; " + all[0].Summary
 }
 
 // tellLifted says what became of objects, here and in the audit log. It counts those that are left, and returns the ids of the others.

@@ -400,7 +400,7 @@ func (r *clusterRig) testByLabel() {
 	if err := os.RemoveAll(filepath.Join(r.dir, "ledger")); err != nil {
 		r.t.Fatal(err)
 	}
-	if out := r.gameday(0, "revert", "--kubernetes", "--kubeconfig", "kubeconfig", "--run", "another"); !strings.Contains(out, "nothing of gameday's is left") || len(r.objects()) != 1 {
+	if out := r.gameday(0, "revert", "--kubernetes", "--kubeconfig", "kubeconfig", "--run", "another"); !strings.Contains(out, "nothing of gameday's run another is left in the cluster that could be lifted; reached https://") || !strings.Contains(out, "(context ") || len(r.objects()) != 1 {
 		r.t.Errorf("of another run:\n%s", out)
 	}
 	if out := r.gameday(0, "revert", "--kubernetes", "--kubeconfig", "kubeconfig"); !strings.Contains(out, "lifted frozen (PodChaos shop/gameday-frozen-") {

@@ -24,7 +24,7 @@ func (a *app) revertCmd() *cobra.Command {
 		Short: "Revert faults that a killed run left standing",
 		Long: "Reverts every fault in this machine's ledger whose guard is dead, newest first, and says so. Faults of runs in progress are left\n" +
 			"alone. It works from the ledger alone, and may be repeated; what a lab left that was killed as a whole is in the lab's own ledger,\n" +
-			"which is found. Exits 0 when nothing is left, 5 when something is.\n\n" +
+			"which is found. Exits 0 when nothing is left, 5 when something is or nobody can tell.\n\n" +
 			"`gameday install-guard` has it run by itself. With --host it does the same on a machine that is reached by SSH, from the ledger\n" +
 			"over there. With --kubernetes it lifts what has gameday's labels in a cluster, whatever any ledger says, and tells what became of each\n" +
 			"object; those of runs in progress on this machine are left alone, and others can be told apart with --run.",

@@ -121,7 +121,14 @@ func (s *Screen) show(e report.Event) {
 		return
 	}
 	s.wipe()
+	rest := ""
+	if e.Kind == report.PreflightFound {
+		line, rest, _ = strings.Cut(line, "\n")
+	}
 	fmt.Fprintf(s.out, "%8s  %s\n", clockTime(e.T), strings.TrimRight(plain(line), " "))
+	for l := range strings.Lines(rest) {
+		fmt.Fprintln(s.out, plain(strings.TrimSuffix(l, "\n")))
+	}
 }
 
 // hidden reports whether an event would give the faults away in a blind run.

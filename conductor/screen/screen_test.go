@@ -155,6 +155,20 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// TestFindingWithManifest checks that what is to be copied out of a finding is printed as it is, from the first column, and ends as it should;
+// and that it cannot do more to the terminal than other lines can.
+func TestFindingWithManifest(t *testing.T) {
+	var b bytes.Buffer
+	s := New(&b, plan(), Options{})
+	s.Observe(event(0, report.PreflightFound, report.Found{What: "permissions", Blocks: true, Summary: "not allowed: list pods",
+		Detail: "The least that is missing:\napiVersion: v1\nrules:\n- verbs: [list]\x1b[2J\n---\nkind: Role\n"}))
+	s.Close()
+	want := "  0:00.0  preflight blocked: permissions: not allowed: list pods. The least that is missing:\napiVersion: v1\nrules:\n- verbs: [list] [2J\n---\nkind: Role\n"
+	if b.String() != want {
+		t.Errorf("got\n%q\nwant\n%q", b.String(), want)
+	}
+}
+
 // TestBlind checks that nothing said before the end gives a fault away, but for one that cannot be reverted.
 func TestBlind(t *testing.T) {
 	for line := range strings.Lines(tell(Options{Blind: true})) {

@@ -75,7 +75,7 @@ func (s *state) take(e report.Event) string {
 		if f.Blocks {
 			mark = "blocked"
 		}
-		return fmt.Sprintf("preflight %s: %s: %s", mark, f.What, sentences(f.Summary, f.Detail))
+		return fmt.Sprintf("preflight %s: %s: %s", mark, plain(f.What), finding(f))
 	case report.Injected, report.InjectFailed, report.Lapsed, report.Reverted, report.RevertFailed:
 		return s.injection(e)
 	case report.Recovered:
@@ -185,6 +185,15 @@ func (s *state) injection(e report.Event) string {
 	}
 	drop()
 	return name + " was not injected: " + sentences(in.Error, in.Hint)
+}
+
+// finding says in one line what the preflight found. Objects for kubectl follow on lines of their own, as they are.
+func finding(f report.Found) string {
+	head, objects, _ := strings.Cut(f.Detail, "\n")
+	if !strings.HasPrefix(objects, "apiVersion: ") {
+		return plain(sentences(f.Summary, f.Detail))
+	}
+	return plain(sentences(f.Summary)+" "+head) + "\n" + objects
 }
 
 // sentences joins texts that may or may not end in a full stop.

@@ -129,7 +129,7 @@ func hidden(unseen, namespaces []string) error {
 	if len(namespaces) > 0 {
 		where = "namespace " + strings.Join(namespaces, " or ")
 	}
-	return fmt.Errorf("what gameday left in the cluster cannot be told: nothing allows to list %s in %s", few(unseen, 5), where)
+	return fmt.Errorf("nothing allows to list %s in %s; ask for that permission, docs/kubernetes.md has the least that is needed", few(unseen, 5), where)
 }
 
 // mostNamespaces is in how many namespaces something is looked for one by one.

@@ -13,7 +13,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
+
+	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
 
 	"gameday/faults"
 	"gameday/faults/cluster"
@@ -30,6 +33,7 @@ const (
 	aboutBudget      = "pod disruption budget"
 	aboutReplicas    = "replicas"
 	aboutOwn         = "own pods"
+	aboutOperator    = "k6 operator"
 )
 
 // reachLimit is how long a cluster may take to answer the first question.
@@ -52,7 +56,7 @@ type asked struct {
 
 // preflight looks whether injections can be made now. Nothing is changed: objects are sent for trial only.
 func (c *client) preflight(ctx context.Context, q cluster.Preflight) ([]cluster.Finding, error) {
-	served, err := c.kindsServed(ctx)
+	served, err := c.kindsServed(ctx, v1alpha1.SchemeGroupVersion)
 	if err != nil && !apierrors.IsNotFound(err) {
 		return []cluster.Finding{{What: aboutCluster, Blocks: true, Summary: err.Error()}}, nil
 	}
@@ -78,6 +82,13 @@ func (c *client) preflight(ctx context.Context, q cluster.Preflight) ([]cluster.
 	}
 	absent := absentKinds(all, served)
 	out = append(out, absent...)
+	if len(served) == 0 { // nothing is to be said of what is not there
+		f, _, err := c.permissionFindings(ctx, all, plane{})
+		if err != nil {
+			return append(out, cluster.Finding{What: aboutPermissions, Blocks: true, Summary: err.Error()}), nil
+		}
+		return append(out, f...), nil
+	}
 	cp := c.controlPlane(ctx)
 	out = append(out, planeFindings(cp)...)
 	f, allowed, err := c.permissionFindings(ctx, all, cp)
@@ -162,8 +173,11 @@ func selected(node any, set map[string]bool) {
 	}
 }
 
-// kindsServed lists the kinds of Chaos Mesh that the cluster serves. Its error is in plain words.
-func (c *client) kindsServed(ctx context.Context) (map[string]bool, error) {
+// operatorAPI is where the k6 operator's TestRuns are.
+var operatorAPI = schema.GroupVersion{Group: "k6.io", Version: "v1alpha1"}
+
+// kindsServed lists the kinds of an API that the cluster serves. Its error is in plain words.
+func (c *client) kindsServed(ctx context.Context, api schema.GroupVersion) (map[string]bool, error) {
 	d, err := discovery.NewDiscoveryClientForConfig(c.config)
 	if err != nil {
 		return nil, fmt.Errorf("preparing a connection to %s: %w", c.config.Host, err)
@@ -172,7 +186,7 @@ func (c *client) kindsServed(ctx context.Context) (map[string]bool, error) {
 	defer cancel()
 	var list metav1.APIResourceList
 	err = c.steadily(ctx, func(ctx context.Context) error {
-		return d.RESTClient().Get().AbsPath("/apis/chaos-mesh.org/v1alpha1").Do(ctx).Into(&list)
+		return d.RESTClient().Get().AbsPath("/apis/" + api.String()).Do(ctx).Into(&list)
 	})
 	if err != nil {
 		return nil, err
@@ -229,8 +243,8 @@ func planeFindings(p plane) []cluster.Finding {
 		v.Detail = "Each object is tried out against its schemas all the same."
 	case slices.Compare(here[:], oldestVersion[:]) < 0:
 		v.Blocks = true
-		v.Detail = fmt.Sprintf("It is older than %d.%d, and does not say of each target what became of it: no effect could be proven. Raise it.",
-			oldestVersion[0], oldestVersion[1])
+		v.Summary += fmt.Sprintf(", older than %d.%d, which was the first to say of each target what became of it", oldestVersion[0], oldestVersion[1])
+		v.Detail = "No effect could be proven. Raise it."
 	case slices.Compare(here[:], newestVersion[:]) > 0:
 		v.Summary += fmt.Sprintf(", newer than %d.%d, the newest that this gameday was tried with", newestVersion[0], newestVersion[1])
 	}
@@ -359,6 +373,7 @@ func (c *client) namespaceFindings(ctx context.Context, all []asked, p plane) []
 		switch {
 		case apierrors.IsNotFound(err):
 			out = append(out, cluster.Finding{What: aboutNamespace, Blocks: true, Summary: c.noNamespace(ctx, ns)})
+		case apierrors.IsForbidden(err): // said with the permissions
 		case err != nil:
 			if p.filter || !p.seen {
 				out = append(out, cluster.Finding{What: aboutNamespace, Summary: fmt.Sprintf("whether namespace %s opted in to Chaos Mesh cannot be seen: %s", ns,
@@ -419,6 +434,17 @@ func (c *client) loadFindings(ctx context.Context, l cluster.Load) ([]cluster.Fi
 	}
 	if hint := c.noNamespace(ctx, l.Namespace); hint != "" {
 		out = append(out, cluster.Finding{What: aboutNamespace, Blocks: true, Summary: hint})
+	}
+	if !l.Operator {
+		return out, nil
+	}
+	served, err := c.kindsServed(ctx, operatorAPI)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, err
+	}
+	if !served["TestRun"] {
+		out = append(out, cluster.Finding{What: aboutOperator, Blocks: true, Summary: "the k6 operator is not installed in the cluster: it has no TestRuns",
+			Detail: "Install it as https://grafana.com/docs/k6/latest/set-up/set-up-distributed-k6/ says, or choose run_on \"jobs\"."})
 	}
 	return out, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -74,6 +75,9 @@ func (c *client) radius(ctx context.Context, all []asked) []cluster.Finding {
 		}
 		out = append(out, replicaFindings(b, pods)...)
 		budgets, err := c.budgets(ctx, b.namespace)
+		if apierrors.IsForbidden(err) { // said with the permissions
+			continue
+		}
 		if err != nil {
 			out = append(out, cluster.Finding{What: aboutBudget, Summary: fmt.Sprintf("the budgets of namespace %s cannot be read, so fault %s was not weighed against them: %s",
 				b.namespace, b.fault, oneLine(err.Error()))})

@@ -75,6 +75,12 @@ func TestPreflight(t *testing.T) {
 	a := access(c)
 	c.Pod(t, "shop", "cart-1", "node-1", "app", "cart")
 	cart := podPlace(t, a, "shop", "cart-1")
+	t.Run("no k6 operator", func(t *testing.T) {
+		load := &cluster.Load{Namespace: "shop", Operator: true}
+		tells(t, findings(t, a, cluster.Preflight{Load: load}), true, "! k6 operator: the k6 operator is not installed in the cluster", `choose run_on "jobs"`)
+		load.Operator = false
+		tells(t, findings(t, a, cluster.Preflight{Load: load}), false, "all that is needed is allowed")
+	})
 	t.Run("well", func(t *testing.T) {
 		got := findings(t, a, cluster.Preflight{Requests: []guard.InjectRequest{kill(cart, "k1")}})
 		tells(t, got, false, "reached https://", "chaos-controller-manager in namespace chaos-mesh runs, 1 of 1 ready", "its version is 2.8.4", "all that is needed is allowed")
@@ -104,7 +110,7 @@ func testRoles(t *testing.T, c *kuberig.Cluster, cart faults.Place) {
 	if _, err := query[[]cluster.Object](t, cluster.Query{Access: ben, Ours: &cluster.Ours{}}); err == nil {
 		t.Error("who may look at nothing is told that nothing is there")
 	} else {
-		says(t, err, "cannot be told: nothing allows to list")
+		says(t, err, "nothing allows to list")
 	}
 	r := request("raw", "roles", "r9", cart, chaosFor("PodChaos", "cart-1", tree{"action": "pod-failure"}))
 	place := cart
@@ -136,7 +142,13 @@ func testRoles(t *testing.T, c *kuberig.Cluster, cart faults.Place) {
 	if out, err := c.Kubectl(t.Context(), "", "create", "rolebinding", "ben", "--role=gameday", "--serviceaccount=shop:ben", "-n", "shop"); err != nil {
 		t.Fatalf("%s, %v", out, err)
 	}
-	tells(t, findings(t, ben, q), false, "all that is needed is allowed", "not allowed, and done without: ", "whether chaos-controller-manager runs cannot be seen",
+	got := findings(t, ben, q)
+	for _, once := range []string{"namespaces", "poddisruptionbudgets"} { // the second time in the role
+		if strings.Count(got, once) != 2 {
+			t.Errorf("%s are spoken of more than once:\n%s", once, got)
+		}
+	}
+	tells(t, got, false, "all that is needed is allowed", "not allowed, and done without: ", "whether chaos-controller-manager runs cannot be seen",
 		"`gameday revert --kubernetes --force` could not take finalizers off")
 	g := startGuard(t, t.TempDir(), "")
 	if _, err := g.Inject(t.Context(), r); err != nil {
@@ -227,7 +239,7 @@ func TestBadCluster(t *testing.T) {
 		c := shop(t, kuberig.Options{MeshVersion: "2.1.7"})
 		c.Pod(t, "shop", "cart-1", "node-1", "app", "cart")
 		got := findings(t, access(c), cluster.Preflight{Requests: []guard.InjectRequest{kill(podPlace(t, access(c), "shop", "cart-1"), "k1")}})
-		tells(t, got, true, "! chaos mesh: its version is 2.1.7", "older than 2.3", "no effect could be proven. Raise it.")
+		tells(t, got, true, "! chaos mesh: its version is 2.1.7, older than 2.3", "No effect could be proven. Raise it.")
 	})
 }
 
@@ -245,7 +257,11 @@ func testBare(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := cluster.Preflight{Requests: []guard.InjectRequest{kill(podPlace(t, a, "shop", "cart-1"), "k1")}}
-	tells(t, findings(t, a, q), true, "! chaos mesh: Chaos Mesh is not installed in the cluster", "https://chaos-mesh.org/docs")
+	got := findings(t, a, q)
+	tells(t, got, true, "! chaos mesh: Chaos Mesh is not installed in the cluster", "https://chaos-mesh.org/docs", "all that is needed is allowed")
+	if strings.Count(got, "chaos mesh: ") != 1 || strings.Contains(got, "namespace: ") {
+		t.Errorf("that Chaos Mesh is not there is said more than once:\n%s", got)
+	}
 	r := q.Requests[0]
 	r.Kind, r.Config = "raw", request("raw", "x", "r", r.Place, chaosFor("PodChaos", "cart-1", tree{"action": "pod-failure"})).Config
 	_, err := startGuard(t, t.TempDir(), "").Inject(t.Context(), r)
