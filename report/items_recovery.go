@@ -104,7 +104,7 @@ func (in *InjectionLife) notBack() string {
 // neverBack judges a target that is not back: missed when it had its time, otherwise unknown.
 func (j *judge) neverBack(it *Item, in *InjectionLife, why string) {
 	it.sawAs("A", "guard", fmt.Sprintf("%s: %s by the end of the record at %s", in.Place, why, j.tl.stamp(j.tl.End)), in.Lines...)
-	it.Measured = "never"
+	it.Measured = "not seen"
 	switch {
 	case !in.Back.IsZero():
 		it.Measured = "not proven"
@@ -114,6 +114,7 @@ func (j *judge) neverBack(it *Item, in *InjectionLife, why string) {
 	case it.Within == 0 && !j.complete(), j.tl.End.Before(in.Onset.Hi.Add(it.Within)):
 		it.unknown("the run ended before " + in.Place + " had its time to come back")
 	default:
+		it.Measured = "never"
 		it.missed(in.Place + " did not come back")
 		it.Hint = fmt.Sprintf("Nothing brought %s back: let a supervisor restart it (systemd Restart=, a deployment), "+
 			"and alert on "+

@@ -535,6 +535,9 @@ func TestRestarted(t *testing.T) {
 			if it.Outcome != c.want || !strings.Contains(it.Why, c.why) {
 				t.Errorf("%v because %q, want %v because %q", it.Outcome, it.Why, c.want, c.why)
 			}
+			if never := it.Measured == "never"; never != (c.name == "never") {
+				t.Errorf("measured is %q, and it is %v", it.Measured, it.Outcome)
+			}
 		})
 	}
 }
