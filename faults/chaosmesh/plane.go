@@ -214,7 +214,7 @@ func served(err error) bool {
 // withoutKind returns nil when the cluster says that it does not serve a kind of Chaos Mesh. That a page is not found proves nothing: what
 // answers may be a proxy that leads elsewhere.
 func (c *client) withoutKind(ctx context.Context, kind string) error {
-	kinds, err := c.kindsServed(ctx)
+	kinds, err := c.kindsServed(ctx, v1alpha1.SchemeGroupVersion)
 	switch {
 	case err == nil && kinds[kind]:
 		return fmt.Errorf("%s says that it serves %s, and answers as if it did not", c.config.Host, kind)
