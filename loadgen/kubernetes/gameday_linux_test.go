@@ -122,7 +122,7 @@ func testGameDay(t *testing.T, o *operator, kubeconfig map[string]string) {
 	sending := k.alive()
 	revert := exec.Command(filepath.Join(dir, "gameday"), "revert", "--kubernetes", "--kubeconfig", k.c.Admin)
 	revert.Dir, revert.Env = dir, c.Env
-	if said, err := revert.CombinedOutput(); err != nil || !strings.Contains(string(said), "its run is in progress: it is left alone") {
+	if said, err := revert.CombinedOutput(); err != nil || !strings.Contains(string(said), "is of a run in progress here, and left alone") {
 		t.Errorf("reverting beside a run in progress ends with %v:\n%s", err, said)
 	}
 	if n := k.alive(); n != sending || n < 3 {
