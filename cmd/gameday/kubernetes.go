@@ -80,6 +80,7 @@ func (a *app) writeManifests(dir string, all []report.ManifestPlan) error {
 type liftFlags struct {
 	faults.Access
 	run   string
+	all   bool
 	force bool
 }
 
@@ -123,17 +124,16 @@ func (a *app) lift(f liftFlags, quiet bool) error {
 	if err != nil {
 		return failed(err)
 	}
-	for _, o := range objects {
-		switch {
-		case slices.Contains(held, o.ID):
-			a.say("%s stands, and its guard lives: it is left alone", namingObject(o))
-		case slices.Contains(runs, o.Run):
-			a.say("%s is of a run in progress here, and left alone: `gameday stop %s` ends that", namingObject(o), o.Run)
-		}
-	}
-	lifted, err := looks.Lift(ctx, f.Access, cluster.Lift{Run: f.run, Force: f.force, But: held, ButRuns: runs})
+	host, err := os.Hostname()
 	if err != nil {
 		return failed(err)
+	}
+	var lifted []cluster.Lifted
+	if only := a.toLift(objects, f, held, runs, host, time.Now()); len(only) > 0 {
+		lifted, err = looks.Lift(ctx, f.Access, cluster.Lift{Run: f.run, Only: only, Force: f.force, But: held, ButRuns: runs})
+		if err != nil {
+			return failed(err)
+		}
 	}
 	left, gone := a.tellLifted(lifted)
 	unseen := looks.SeesAll(ctx, f.Access, f.run)
@@ -157,6 +157,36 @@ func (a *app) lift(f liftFlags, quiet bool) error {
 		a.say("nothing%s is left in the cluster that could be lifted%s", whose(f.run), reached(looking, f.Access))
 	}
 	return nil
+}
+
+// toLift returns the runs whose objects are to be lifted, and says what is left alone: what guards and runs in progress here have, and
+// without --run or --all what may be of a run in progress on another machine, host being this one.
+func (a *app) toLift(objects []cluster.Object, f liftFlags, held, runs []string, host string, now time.Time) []string {
+	var only, told []string
+	for _, o := range objects {
+		switch {
+		case slices.Contains(held, o.ID):
+			a.say("%s stands, and its guard lives: it is left alone", namingObject(o))
+		case slices.Contains(runs, o.Run):
+			a.say("%s is of a run in progress here, and left alone: `gameday stop %s` ends that", namingObject(o), o.Run)
+		case f.run == "" && !f.all && elsewhere(o, host, now):
+			if !slices.Contains(told, o.Run) {
+				told = append(told, o.Run)
+				a.say("%s is %s's, whose run may be in progress there until %s: it is left alone, with all that the run has; --run %s lifts it, and "+
+					"--all everything", namingObject(o), o.Owner, o.Until, o.Run)
+			}
+		case !slices.Contains(only, o.Run):
+			only = append(only, o.Run)
+		}
+	}
+	return slices.DeleteFunc(only, func(run string) bool { return slices.Contains(told, run) })
+}
+
+// elsewhere reports whether an object was made on another machine than host, and should not be gone yet: its game day may go on.
+func elsewhere(o cluster.Object, host string, now time.Time) bool {
+	_, at, known := strings.Cut(o.Owner, "@")
+	until, err := time.Parse(time.RFC3339, o.Until)
+	return known && at != host && (err != nil || now.Before(until))
 }
 
 // whose names what was looked for: all of gameday's, or what one run made.

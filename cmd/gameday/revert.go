@@ -27,16 +27,19 @@ func (a *app) revertCmd() *cobra.Command {
 			"which is found. Exits 0 when nothing is left, 5 when something is or nobody can tell.\n\n" +
 			"`gameday install-guard` has it run by itself. With --host it does the same on a machine that is reached by SSH, from the ledger\n" +
 			"over there. With --kubernetes it lifts what has gameday's labels in a cluster, whatever any ledger says, and tells what became of each\n" +
-			"object; those of runs in progress on this machine are left alone, and others can be told apart with --run.",
+			"object. Those of runs in progress on this machine are left alone, and so are those made on other machines until they should be gone:\n" +
+			"--run lifts those of one run, and --all everybody's.",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			switch {
 			case inCluster && len(on) > 0:
 				return usage("--kubernetes and --host are two places; say one at a time")
+			case l.all && l.run != "":
+				return usage("--run is one run, and --all are all: say one of them")
 			case inCluster:
 				return a.lift(l, quiet)
 			case l != liftFlags{}:
-				return usage("--kubeconfig, --context, --run and --force go with --kubernetes")
+				return usage("--kubeconfig, --context, --run, --all and --force go with --kubernetes")
 			}
 			if len(on) > 0 {
 				return a.revertOnHosts(f.settings(on), quiet)
@@ -53,7 +56,8 @@ func (a *app) revertCmd() *cobra.Command {
 	c.Flags().BoolVar(&inCluster, "kubernetes", false, "lift what has gameday's labels in a Kubernetes cluster")
 	c.Flags().StringVar(&l.Kubeconfig, "kubeconfig", "", "with --kubernetes: file that says how the cluster is reached (default: as kubectl)")
 	c.Flags().StringVar(&l.Context, "context", "", "with --kubernetes: context of that file (default: its current one)")
-	c.Flags().StringVar(&l.run, "run", "", "with --kubernetes: only what this run left (default: all runs)")
+	c.Flags().StringVar(&l.run, "run", "", "with --kubernetes: only what this run left (default: all that are over)")
+	c.Flags().BoolVar(&l.all, "all", false, "with --kubernetes: also what other machines' runs in progress may have")
 	c.Flags().BoolVar(&l.force, "force", false, "with --kubernetes: take the finalizers off what hangs; whatever Chaos Mesh did not undo stays")
 	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing when there is nothing to revert")
 	return c

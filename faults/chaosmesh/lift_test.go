@@ -229,6 +229,9 @@ func testForced(t *testing.T, a actor, path string) {
 	if l := lift(t, at, cluster.Lift{ButRuns: []string{"r0", "r1"}, Force: true}); len(l) > 0 {
 		t.Errorf("a run's that is in progress: %+v", l)
 	}
+	if l := lift(t, at, cluster.Lift{Only: []string{"r2"}, Force: true}); len(l) > 0 {
+		t.Errorf("a run's that nobody named: %+v", l)
+	}
 	if l := lift(t, at, cluster.Lift{Run: "r2", Force: true}); len(l) > 0 {
 		t.Errorf("another run's: %+v", l)
 	}

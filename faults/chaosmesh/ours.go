@@ -238,6 +238,9 @@ func (c *client) lift(ctx context.Context, q cluster.Lift) ([]cluster.Lifted, er
 		if o.ID != "" && slices.Contains(q.But, o.ID) || slices.Contains(q.ButRuns, o.Run) {
 			continue
 		}
+		if len(q.Only) > 0 && !slices.Contains(q.Only, o.Run) {
+			continue
+		}
 		out = append(out, c.liftOne(ctx, f, o, q.Force))
 	}
 	return out, nil

@@ -155,6 +155,8 @@ type Object struct {
 // off those that hang, which leaves whatever Chaos Mesh did not undo.
 type Lift struct {
 	Run string `json:"run,omitempty"`
+	// Only are the runs whose objects are lifted, if any are named: one that has begun since somebody looked is left alone.
+	Only []string `json:"only,omitempty"`
 	// Namespaces are as those of Ours.
 	Namespaces []string `json:"namespaces,omitempty"`
 	Force      bool     `json:"force,omitempty"`
