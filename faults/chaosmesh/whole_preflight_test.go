@@ -162,7 +162,7 @@ func testRoles(t *testing.T, c *kuberig.Cluster, cart faults.Place) {
 		if _, err := query[[]cluster.Object](t, cluster.Query{Access: ben, Ours: &cluster.Ours{Run: run, Whole: true}}); err == nil {
 			t.Errorf("who sees one kind alone is told that there is no more of run %q", run)
 		} else {
-			says(t, err, "cannot be told: nothing allows to list")
+			says(t, err, "nothing allows to list workflows")
 		}
 	}
 	if err := g.Revert(t.Context(), "roles"); err != nil {
