@@ -106,7 +106,7 @@ func (r *run) muster(ctx context.Context, spec loadgen.Spec) ([]loadgen.Runner, 
 	if on.InCluster() {
 		r.intoCluster.Store(true)
 	}
-	stop, err := r.Runners[on.Kind].Start(ctx, collector.Order{Access: r.Scenario.Kubernetes, Run: r.Run, Scenario: r.Scenario.Name, Stream: spec.Stream, Owner: audit.Me().String(),
+	stop, err := r.Runners[on.Kind].Start(ctx, collector.Order{Access: r.Scenario.Kubernetes, Run: r.Run, Scenario: r.Scenario.Name, Stream: spec.Stream, Owner: owner(),
 		RunOn: on, Collector: advertised, Token: s.Token(), Lasts: r.Scenario.Timeline.Length() + runnerPatience + runnerSlack,
 		Patience: runnerPatience, Dir: logs}, s.Lost, spec.Log)
 	if err != nil {
@@ -255,4 +255,10 @@ func untold(windows []loadgen.Window) string {
 		}
 	}
 	return ""
+}
+
+// owner names who runs this and on which machine, as objects of faults do: user@host.
+func owner() string {
+	who := audit.Me()
+	return who.String() + "@" + who.Host
 }

@@ -184,9 +184,9 @@ func (a *app) toLift(objects []cluster.Object, f liftFlags, held, runs []string,
 
 // elsewhere reports whether an object was made on another machine than host, and should not be gone yet: its game day may go on.
 func elsewhere(o cluster.Object, host string, now time.Time) bool {
-	_, at, known := strings.Cut(o.Owner, "@")
+	at := strings.LastIndexByte(o.Owner, '@')
 	until, err := time.Parse(time.RFC3339, o.Until)
-	return known && at != host && (err != nil || now.Before(until))
+	return at >= 0 && o.Owner[at+1:] != host && (err != nil || now.Before(until))
 }
 
 // whose names what was looked for: all of gameday's, or what one run made.
