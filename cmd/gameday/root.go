@@ -4,29 +4,18 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"gameday/programs"
 )
 
 // version is set by the build; a build from source says which commit it is.
 var version = ""
 
-func versionText() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				return "commit " + s.Value[:12]
-			}
-		}
-	}
-	return "development"
-}
+func versionText() string { return programs.Version(version) }
 
 // app is one call of the program: where it prints.
 type app struct {

@@ -9,11 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,13 +18,11 @@ import (
 	"gameday/faults/cluster"
 	"gameday/faults/find"
 	"gameday/faults/guard"
+	"gameday/programs"
 )
 
 // grudge is for how long a program that could not be started is not started again.
 const grudge = time.Second
-
-// ErrMissing says that the program which speaks to clusters is nowhere to be found.
-var ErrMissing = errors.New(cluster.Program + " is not there")
 
 // Program is gameday-kubernetes: started when it is first needed, and once. The zero value looks for it, and lets it look only. Its
 // methods are safe for concurrent use.
@@ -47,30 +42,14 @@ type Program struct {
 	scratch string // the ledger of somebody who only looks
 }
 
-// Find returns the program's file.
+// Find returns the program's file. An error that wraps programs.ErrMissing says where it was looked for.
 func Find() (string, error) {
-	var looked []string
-	self, err := os.Executable()
-	if err == nil {
-		if real, err := filepath.EvalSymlinks(self); err == nil {
-			self = real
-		}
-		beside := filepath.Join(filepath.Dir(self), cluster.Program)
-		if info, err := os.Stat(beside); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0 {
-			return beside, nil
-		}
-		looked = append(looked, "in "+filepath.Dir(self))
+	path, err := programs.Find(cluster.Program)
+	if errors.Is(err, programs.ErrMissing) {
+		return "", fmt.Errorf("%w. gameday speaks to Kubernetes through it; build it from gameday's source with `make build`, "+
+			"or put it beside gameday", err)
 	}
-	path, err := exec.LookPath(cluster.Program)
-	if err == nil {
-		return filepath.Abs(path)
-	}
-	looked = append(looked, "in $PATH")
-	if !errors.Is(err, exec.ErrNotFound) && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("finding %s: %w", cluster.Program, err)
-	}
-	return "", fmt.Errorf("%w: looked %s. gameday speaks to Kubernetes through it; build it from gameday's source with `make build`, "+
-		"or put it beside gameday", ErrMissing, strings.Join(looked, " and "))
+	return path, err
 }
 
 // Guard returns the program as a guard. It is started when first needed, and again when it has ended.
@@ -136,8 +115,7 @@ func (p *Program) start(ctx context.Context) (*guard.Client, error) {
 
 // sameVersion refuses a program of another version. A build that does not know its own is taken to be the same.
 func sameVersion(path, theirs, ours string) error {
-	known := func(v string) bool { return v != "" && v != "unknown" && v != "(devel)" }
-	if !known(theirs) || !known(ours) || theirs == ours {
+	if programs.Same(theirs, ours) {
 		return nil
 	}
 	return fmt.Errorf("%s is of version %s, and this gameday of %s: what one means the other may not know. Install both of one version; "+

@@ -16,6 +16,7 @@ import (
 	"gameday/faults/cluster"
 	"gameday/faults/find"
 	"gameday/faults/guard"
+	"gameday/programs"
 )
 
 // programVariable makes the test binary the program that speaks to clusters: the protocol is the real one, and the cluster is none.
@@ -154,11 +155,11 @@ func TestScratch(t *testing.T) {
 func TestMissing(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := (&Program{}).Guard(t.Context())
-	if !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), "make build") {
+	if !errors.Is(err, programs.ErrMissing) || !strings.Contains(err.Error(), "make build") {
 		t.Fatal(err)
 	}
 	err = Kinds([]faults.Kind{{Name: "toy"}})[0].RevertInCluster(t.Context(), faults.Entry{})
-	if !errors.Is(err, ErrMissing) {
+	if !errors.Is(err, programs.ErrMissing) {
 		t.Fatal(err)
 	}
 }
