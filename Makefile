@@ -32,6 +32,7 @@ build: programs
 programs:
 	@mkdir -p bin
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday ./cmd/gameday
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday-k6 ./cmd/gameday-k6
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday-guard ./cmd/gameday-guard
 	$(GO) build -o bin/shop ./examples/shop/cmd/shop
 	$(GO) build -o bin/oncall ./examples/oncall

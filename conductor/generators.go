@@ -42,6 +42,11 @@ func generatorsOf(s *scenarios.Scenario) []loadgen.Node {
 	return out
 }
 
+// sendsScripts reports whether a machine sends a stream of a k6 script.
+func sendsScripts(s *scenarios.Scenario, n loadgen.Node) bool {
+	return slices.ContainsFunc(s.Traffic, func(t scenarios.Traffic) bool { return t.Script != "" && slices.Contains(t.Generators, n) })
+}
+
 // GeneratorsOf returns how the other machines are reached that send a scenario's traffic.
 func GeneratorsOf(s *scenarios.Scenario) []remote.Settings {
 	var out []remote.Settings
@@ -60,7 +65,7 @@ func (o Options) fleet() loadgen.Fleet {
 	f.There = func(n loadgen.Node) loadgen.Generator {
 		h := o.Machine.Hosts.Host(settingsOf(n))
 		return &afar.Generator{Version: o.Version, Explain: h.Explain,
-			Start: func(ctx context.Context) (*exec.Cmd, error) { return h.Generator(ctx, n.Program) }}
+			Start: func(ctx context.Context, s loadgen.Spec) (*exec.Cmd, error) { return h.Generator(ctx, n.Program, s.Script != "") }}
 	}
 	return f
 }
@@ -74,9 +79,13 @@ func (o Options) reach(ctx context.Context, all []loadgen.Node) []error {
 	var wg sync.WaitGroup
 	for i, n := range all {
 		wg.Go(func() {
-			says, err := o.Machine.Hosts.Host(settingsOf(n)).InstallGenerator(ctx, n.Program)
+			h, scripts := o.Machine.Hosts.Host(settingsOf(n)), sendsScripts(o.Scenario, n)
+			says, err := h.InstallGenerator(ctx, n.Program, scripts)
 			if err == nil && o.Version != "" && !strings.HasSuffix(says, o.Version) {
 				err = fmt.Errorf("host %s: the program there says it is %q, and this is %s", n.SSH, says, o.Version)
+			}
+			if err == nil && scripts {
+				err = h.RunsScripts(ctx, n.Program)
 			}
 			errs[i] = err
 		})

@@ -93,16 +93,18 @@ func TestContainerfile(t *testing.T) {
 	}
 }
 
-// TestLinkedIn holds gameday to bringing along what an image from scratch has no files for: the certificates of public
-// authorities, which k6 links, and the world's time zones. SSL_CERT_FILE still names others.
+// TestLinkedIn holds what speaks to the world to bringing along what an image from scratch has no files for: the certificates of public
+// authorities, and the world's time zones. SSL_CERT_FILE still names others.
 func TestLinkedIn(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", "../cmd/gameday").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, pkg := range []string{"golang.org/x/crypto/x509roots/fallback", "time/tzdata"} {
-		if !slices.Contains(strings.Fields(string(out)), pkg) {
-			t.Errorf("gameday does not link %s, and its image has nothing in its place", pkg)
+	for _, program := range []string{"gameday", "gameday-k6"} {
+		out, err := exec.Command("go", "list", "-deps", "../cmd/"+program).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, pkg := range []string{"golang.org/x/crypto/x509roots/fallback", "time/tzdata"} {
+			if !slices.Contains(strings.Fields(string(out)), pkg) {
+				t.Errorf("%s does not link %s, and the image has nothing in its place", program, pkg)
+			}
 		}
 	}
 }

@@ -46,6 +46,7 @@ func imported(t *testing.T, e *dockerrig.Engine) {
 
 // contained is one run of the image.
 type contained struct {
+	as     []string // in place of the image's entry point; empty for that
 	args   []string
 	beside string   // the container whose network it shares; empty for none
 	binds  []string // "outside:inside:ro"
@@ -59,7 +60,11 @@ func restricted(t *testing.T, e *dockerrig.Engine, c contained) (id string) {
 		host["NetworkMode"] = "container:" + c.beside
 	}
 	var made struct{ ID string }
-	if err := e.Call(t.Context(), "POST", "/containers/create", map[string]any{"Image": "gameday", "Cmd": c.args, "HostConfig": host}, &made); err != nil {
+	settings := map[string]any{"Image": "gameday", "Cmd": c.args, "HostConfig": host}
+	if len(c.as) > 0 {
+		settings["Entrypoint"] = c.as
+	}
+	if err := e.Call(t.Context(), "POST", "/containers/create", settings, &made); err != nil {
 		t.Fatal(err)
 	}
 	if err := e.Call(t.Context(), "POST", "/containers/"+made.ID+"/start", nil, nil); err != nil {
@@ -140,6 +145,12 @@ func TestImage(t *testing.T) {
 	t.Run("version", func(t *testing.T) {
 		code, printed := ended(t, e, restricted(t, e, contained{args: []string{"--version"}}))
 		if code != 0 || !strings.HasPrefix(printed, "gameday version ") {
+			t.Errorf("exit code %d:\n%s", code, printed)
+		}
+	})
+	t.Run("k6", func(t *testing.T) { // as the k6 operator calls it, without a collector
+		code, printed := ended(t, e, restricted(t, e, contained{as: []string{"k6"}, args: []string{"version"}}))
+		if code != 0 || !strings.HasPrefix(printed, "gameday-k6 v2.") {
 			t.Errorf("exit code %d:\n%s", code, printed)
 		}
 	})

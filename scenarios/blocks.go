@@ -249,11 +249,24 @@ func (d *decoding) script(out *Traffic, t trafficBlock) {
 			*t.Script, nearby(out.Script))
 		return
 	}
+	d.runsScripts(at)
 	if d.opts.Catalogue.CheckScript == nil {
 		return
 	}
 	for _, p := range d.opts.Catalogue.CheckScript(loadgen.Spec{Stream: out.Name, Script: out.Script}) {
 		d.scriptProblem(p, at)
+	}
+}
+
+// runsScripts says, once, when no script can be run here.
+func (d *decoding) runsScripts(at hcl.Range) {
+	runs := d.opts.Catalogue.RunsScripts
+	if runs == nil || d.scriptless {
+		return
+	}
+	if err := runs(); err != nil {
+		d.scriptless = true
+		d.errorf(at, "No program for scripts", "This traffic is a k6 script's, and %s.", strings.TrimSuffix(err.Error(), "."))
 	}
 }
 

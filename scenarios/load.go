@@ -25,6 +25,8 @@ type Catalogue struct {
 	Responders []responders.SourceKind
 	// CheckScript finds mistakes in a traffic script; nil leaves scripts unread.
 	CheckScript func(loadgen.Spec) []loadgen.Problem
+	// RunsScripts says why no script can be run here, in a clause or more, without running one; nil is not asked.
+	RunsScripts func() error
 	// CheckInCluster finds what of some faults cannot be done in a Kubernetes cluster, without contacting one; nil lets all pass. Its
 	// error says why nobody knows, and what to do, in a clause.
 	CheckInCluster func(faults.Access, []cluster.Fault) ([]cluster.Mistake, error)
@@ -113,6 +115,8 @@ type loader struct {
 	secrets []Secret
 	scripts map[string]*hcl.File // traffic scripts that had problems, for snippets
 	kept    map[string]*hcl.File // files that settings name, for snippets and for the record
+	// scriptless is set once it was said that no script can be run here.
+	scriptless bool
 
 	sources          *loadedSources
 	alarmSources     []AlarmSource

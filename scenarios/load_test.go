@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -67,6 +68,36 @@ func checkScript(s loadgen.Spec) []loadgen.Problem {
 		}
 	}
 	return nil
+}
+
+// TestRunsScripts says of a scenario with scripts, once, that none can be run here, and nothing of others.
+func TestRunsScripts(t *testing.T) {
+	o := testOptions()
+	o.Catalogue.RunsScripts = func() error { return errors.New("gameday-k6 is not there. Put it there.") }
+	dir := t.TempDir()
+	block := func(name, what string) string {
+		return "  traffic \"" + name + "\" {\n    " + what + "\n    baseline { rate = 1 }\n  }\n"
+	}
+	script, request := `script = "get.js"`, "request \"home\" { url = \"http://shop/\" }"
+	for want, traffic := range map[int]string{1: block("a", request) + block("b", script) + block("c", script), 0: block("a", request)} {
+		path := filepath.Join(dir, "day.hcl")
+		text := "scenario \"s\" {\n  timeline {\n    baseline = \"1s\"\n    load     = \"1s\"\n    recovery = \"1s\"\n  }\n" + traffic + "}\n"
+		for p, text := range map[string]string{path: text, filepath.Join(dir, "get.js"): "export default function () {}\n"} {
+			if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f := Load(path, o)
+		if len(f.Diags) != want {
+			t.Fatalf("%d complaints, want %d: %v", len(f.Diags), want, f.Diags)
+		}
+		if want == 0 {
+			continue
+		}
+		if d := f.Diags[0]; d.Subject.Start.Line != 12 || d.Detail != "This traffic is a k6 script's, and gameday-k6 is not there. Put it there." {
+			t.Errorf("line %d: %s", d.Subject.Start.Line, d.Detail)
+		}
+	}
 }
 
 // TestGood loads every file that must load without a word.

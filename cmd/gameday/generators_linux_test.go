@@ -95,6 +95,95 @@ func TestTrafficFromTwoMachines(t *testing.T) {
 	r.wants(r.gameday(3, "run", "--record", "rec2", "shared.hcl"), "host web1 cannot be reached by ssh")
 }
 
+// scriptedThere is a game day whose traffic, a k6 script's, comes from a host.
+const scriptedThere = `scenario "scripted" {
+  timeline {
+    baseline = "2s"
+    load     = "2s"
+    recovery = "1s"
+  }
+  traffic "visitors" {
+    script     = "get.js"
+    env        = { TARGET = "http://127.0.0.1:%[1]s/" }
+    generators = ["web1"]
+    baseline { rate = 20 }
+    generator_hosts {
+      config = %[2]q
+      %[3]s
+    }
+  }
+  steady_state {
+    expect "availability" {
+      that = sli.error_ratio < 0.05
+      over = "2s"
+    }
+  }
+}
+`
+
+// TestScriptFromAnotherMachine brings a host what runs scripts, and takes it off again; and says beforehand when a program that is there
+// already has none, or one of another version.
+func TestScriptFromAnotherMachine(t *testing.T) {
+	r := newHostRig(t, "4s")
+	port := strings.TrimPrefix(r.service.Args[2], "127.0.0.1:")
+	write := func(more string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(r.dir, "scripted.hcl"), fmt.Appendf(nil, scriptedThere, port, r.Config, more), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("")
+	if plan := r.gameday(0, "plan", "scripted.hcl"); strings.Contains(plan, "Warning") {
+		t.Errorf("a plan with warnings:\n%s", plan)
+	}
+	r.wants(r.gameday(0, "run", "--record", "rec", "scripted.hcl"), "PASSED")
+	copies := func() []string {
+		found, err := filepath.Glob(filepath.Join(r.Home, ".cache", "gameday", "gameday-k6-*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	if len(copies()) != 1 || len(r.copies()) != 1 || len(r.running()) > 0 {
+		t.Errorf("copies %v and %v, processes %v", copies(), r.copies(), r.running())
+	}
+	r.gameday(0, "hosts", "remove", "--ssh-config", r.Config, "web1")
+	if len(copies()) > 0 {
+		t.Errorf("copies %v stay", copies())
+	}
+
+	there := t.TempDir() // a program of its own: beside a link it would be looked for where that leads
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(there, "gameday"), program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(fmt.Sprintf("program = %q", filepath.Join(there, "gameday")))
+	missing := "host web1: no k6 script can be run there: gameday-k6 is not there: looked in " + there + " and in $PATH"
+	r.wants(strings.Join(strings.Fields(r.gameday(0, "plan", "scripted.hcl")), " "), "A run would not begin: "+missing)
+	r.wants(strings.Join(strings.Fields(r.gameday(3, "run", "--record", "missing", "scripted.hcl")), " "), missing, "Nothing was sent")
+	if err := os.WriteFile(filepath.Join(there, "gameday-k6"), []byte("#!/bin/sh\necho plain k6\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.wants(strings.Join(strings.Fields(r.gameday(3, "run", "--record", "other", "scripted.hcl")), " "), "is no gameday-k6 of gameday's")
+	if err := os.Remove(filepath.Join(there, "gameday-k6")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(programFolder, "gameday-k6"), filepath.Join(there, "gameday-k6")); err != nil {
+		t.Fatal(err)
+	}
+	r.wants(r.gameday(0, "run", "--record", "given", "scripted.hcl"), "PASSED")
+	if len(copies()) > 0 || len(r.copies()) > 0 {
+		t.Errorf("copies %v and %v", copies(), r.copies())
+	}
+}
+
 // TestGeneratorKilled kills the program on the host under way, and in another run gameday itself: the run ends and says who it was,
 // and nothing is left there.
 func TestGeneratorKilled(t *testing.T) {

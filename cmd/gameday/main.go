@@ -7,22 +7,20 @@ import (
 	"fmt"
 	"os"
 
+	_ "golang.org/x/crypto/x509roots/fallback" // an image from scratch has no certificates of public authorities
+
 	"gameday/faults/stress"
-	"gameday/loadgen/k6"
 	"gameday/loadgen/native"
 	"gameday/targets/lab"
 )
 
 func main() {
-	// The program is also its own traffic generator, lab and guard, and the worker of a guard's load: it starts itself again in
-	// those roles.
+	// The program is also its own generator of requests without a script, lab and guard, and the worker of a guard's load: it starts itself
+	// again in those roles.
 	if stress.IsWorker() {
 		stress.RunWorker()
 	}
-	switch {
-	case k6.IsChild():
-		k6.RunChild()
-	case native.IsChild():
+	if native.IsChild() {
 		native.RunChild()
 	}
 	if asK6() {

@@ -23,7 +23,6 @@ import (
 	"gameday/faults/stress"
 	"gameday/internal/promrig"
 	"gameday/internal/runrig"
-	"gameday/loadgen/k6"
 	"gameday/loadgen/native"
 	"gameday/targets/lab"
 )
@@ -35,14 +34,12 @@ func TestMain(m *testing.M) {
 	if stress.IsWorker() {
 		stress.RunWorker()
 	}
-	switch {
-	case k6.IsChild():
-		k6.RunChild()
-	case native.IsChild():
+	if native.IsChild() {
 		native.RunChild()
 	}
 	lab.RunRole()
 	machineHalt = os.Getenv("TEST_MACHINE_HALT") // never that of the machine the tests run on
+	version = os.Getenv("TEST_VERSION")
 	if d, err := time.ParseDuration(os.Getenv("TEST_STOP_LIMIT")); err == nil {
 		stopLimit = d
 	}
@@ -53,7 +50,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
 		panic(err)
 	}
-	testscript.Main(m, map[string]func(){
+	testscript.Main(withPrograms{m}, map[string]func(){
 		"gameday": func() {
 			machinePolicy = os.Getenv("TEST_MACHINE_POLICY") // never that of the machine the tests run on
 			os.Exit(run(os.Args[1:]))
@@ -61,6 +58,42 @@ func TestMain(m *testing.M) {
 		"k6":    func() { k6Role(os.Args[1:]) },
 		"world": world,
 	})
+}
+
+// withPrograms runs the tests with gameday-k6 as it is built, in $PATH.
+type withPrograms struct{ m *testing.M }
+
+// Run runs the tests.
+func (w withPrograms) Run() int {
+	dir, err := os.MkdirTemp("", "gameday-programs-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		programFolder = dir
+		if err = build(filepath.Join(dir, "gameday-k6"), "../gameday-k6"); err == nil {
+			err = os.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return w.m.Run()
+}
+
+// programFolder is where gameday-k6 is.
+var programFolder string
+
+// builtVersion is that of what build builds.
+const builtVersion = "v0.0.0-tests"
+
+// build builds a program as the Makefile does.
+func build(path, pkg string) error {
+	c := exec.Command("go", "build", "-ldflags", "-s -w -X main.version="+builtVersion, "-o", path, pkg)
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", pkg, err, out)
+	}
+	return nil
 }
 
 // world is the service that the scripts' game days disturb.
@@ -132,6 +165,10 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "accesslog": accessLog, "records": records, "drills": drills, "receiver": receiverCommand, "step": step,
 			"kubernetes": func(ts *testscript.TestScript, _ bool, _ []string) {
 				ts.Setenv("PATH", clusterProgram(t)+string(os.PathListSeparator)+ts.Getenv("PATH"))
+			},
+			"scriptless": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Setenv("TEST_VERSION", "v9.9.9")
+				ts.Setenv("PATH", strings.ReplaceAll(ts.Getenv("PATH"), programFolder+string(os.PathListSeparator), ""))
 			},
 			"silent":  func(ts *testscript.TestScript, _ bool, args []string) { silent(t, ts, args) },
 			"history": func(ts *testscript.TestScript, _ bool, _ []string) { history(t, ts) }},

@@ -155,12 +155,12 @@ func whoRuns() string {
 func asK6() bool { return strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe") == "k6" }
 
 // k6Role is what this program does under k6's name, in an image that the k6 operator starts: a run for which there is a collector is that of
-// a runner, and all else is k6 itself. It never returns.
+// a runner, and all else is left to k6 itself. It never returns.
 func k6Role(args []string) {
 	address := os.Getenv(collector.CollectorVariable)
 	if address == "" || len(args) == 0 || args[0] != "run" {
-		k6.RunPlain()
-		os.Exit(runnerFailed) // which does not come to pass
+		fmt.Fprintln(os.Stderr, "gameday:", becomeK6())
+		os.Exit(runnerFailed)
 	}
 	err := k6Runner(address, args)
 	code := 0
@@ -173,6 +173,19 @@ func k6Role(args []string) {
 		}
 	}
 	os.Exit(code)
+}
+
+// becomeK6 makes this process gameday-k6, with the arguments of this one and under k6's name, and returns why it could not. Its version does
+// not count: nothing of gameday's is asked of it.
+func becomeK6() error {
+	path, err := k6.Find()
+	if err != nil {
+		return err
+	}
+	if err := syscall.Exec(path, append([]string{"k6"}, os.Args[1:]...), os.Environ()); err != nil {
+		return fmt.Errorf("starting %s: %w", path, err)
+	}
+	return nil
 }
 
 // k6Runner is a runner whose arguments are those that the k6 operator gives to k6.

@@ -45,6 +45,7 @@ import (
 // catalogue lists what this build can do. Everything is named here by hand.
 func catalogue() scenarios.Catalogue {
 	engine := engine()
+	scripts := scripts()
 	return scenarios.Catalogue{
 		Faults: kinds.All(),
 		Alarms: []alarms.SourceKind{alertmanager.Kind(), builtin.Kind(), cloudwatch.Kind(), datadog.Kind(), grafana.Kind(), icinga2alarms.Kind(), nagios.Kind(),
@@ -54,6 +55,9 @@ func catalogue() scenarios.Catalogue {
 		CheckScript: func(s loadgen.Spec) []loadgen.Problem {
 			return engine.Check(context.Background(), s)
 		},
+		RunsScripts: func() error {
+			return scripts.Ready(context.Background())
+		},
 		CheckInCluster: checkInCluster,
 		SpeaksToClusters: func() error {
 			_, err := near.Find()
@@ -62,9 +66,12 @@ func catalogue() scenarios.Catalogue {
 	}
 }
 
-// engine sends all traffic. It is made once: it remembers the scripts it has checked.
+// scripts sends the traffic of k6 scripts. It is made once: it remembers the scripts it has checked, and what gameday-k6 said.
+var scripts = sync.OnceValue(func() *k6.Engine { return &k6.Engine{Version: versionText()} })
+
+// engine sends all traffic.
 var engine = sync.OnceValue(func() loadgen.Generator {
-	return loadgen.Engines{Scripts: &k6.Engine{}, Flows: &native.Engine{}}
+	return loadgen.Engines{Scripts: scripts(), Flows: &native.Engine{}}
 })
 
 // loading are the flags of every verb that reads scenarios.

@@ -88,7 +88,7 @@ type rival struct {
 	start spread
 }
 
-// overhead compares gameday with k6, and with the k6 that is inside gameday, by the processor time that more of the same
+// overhead compares gameday with k6, and with the k6 that is inside gameday-k6, by the processor time that more of the same
 // traffic takes: what a long run took more than a short one, for the iterations that it made more.
 func (b *bench) overhead(ctx context.Context) (rows []row, err error) {
 	k6, err := b.buildK6(ctx)
@@ -115,7 +115,7 @@ func (b *bench) overhead(ctx context.Context) (rows []row, err error) {
 		{name: "k6, the command", run: func(ctx context.Context, d time.Duration) (cost, uint64, error) {
 			return b.plain(ctx, exec.Command(k6), script, d)
 		}},
-		{name: "k6 inside the gameday program", run: func(ctx context.Context, d time.Duration) (cost, uint64, error) {
+		{name: "k6 inside gameday-k6", run: func(ctx context.Context, d time.Duration) (cost, uint64, error) {
 			return b.inside(ctx, script, d)
 		}},
 	}
@@ -234,7 +234,7 @@ func (b *bench) plain(ctx context.Context, c *exec.Cmd, script string, length ti
 	return k, n, err
 }
 
-// inside runs plain k6 from within the gameday program, in the role of a traffic generator that is given an ordinary
+// inside runs plain k6 from within gameday-k6, in the role of a traffic generator that is given an ordinary
 // command line. It wants two descriptors: where its events go, and where commands come from.
 func (b *bench) inside(ctx context.Context, script string, length time.Duration) (cost, uint64, error) {
 	events, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
@@ -248,7 +248,7 @@ func (b *bench) inside(ctx context.Context, script string, length time.Duration)
 	}
 	defer commands.Close()
 	defer hold.Close()
-	c := exec.Command(b.gameday)
+	c := exec.Command(b.beside("gameday-k6"))
 	c.Env = []string{"GAMEDAY_GENERATOR=k6"}
 	c.ExtraFiles = []*os.File{events, commands}
 	return b.plain(ctx, c, script, length)

@@ -18,13 +18,13 @@ const (
 
 // programs measures how long each program takes to start and to say what it is, and how large it is as `make build` leaves it.
 func (b *bench) programs(ctx context.Context) (rows []row, err error) {
-	beside := filepath.Join(filepath.Dir(b.gameday), "gameday-kubernetes")
 	for _, p := range []struct {
 		path      string
 		slow, fat float64 // limits; 0 for none
 	}{
 		{b.gameday, helpLimit, programLimit},
-		{path: beside},
+		{path: b.beside("gameday-k6")},
+		{path: b.beside("gameday-kubernetes")},
 		{path: b.guard},
 	} {
 		const arg = "--help"
@@ -47,6 +47,9 @@ func (b *bench) programs(ctx context.Context) (rows []row, err error) {
 	}
 	return rows, nil
 }
+
+// beside returns the path of another program that lies beside gameday.
+func (b *bench) beside(name string) string { return filepath.Join(filepath.Dir(b.gameday), name) }
 
 // starts returns the wall times of a program's starts, in milliseconds. The first start of all, which reads the file from the disk, is
 // not counted.

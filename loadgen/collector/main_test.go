@@ -9,14 +9,15 @@ import (
 
 	"gameday/loadgen"
 	"gameday/loadgen/k6"
+	"gameday/loadgen/k6/program"
 	"gameday/loadgen/native"
 )
 
 // The test binary is its own runners, and their traffic generators.
 func TestMain(m *testing.M) {
 	switch {
-	case k6.IsChild():
-		k6.RunChild()
+	case program.IsChild():
+		program.RunChild()
 	case native.IsChild():
 		native.RunChild()
 	}
@@ -36,5 +37,5 @@ func TestMain(m *testing.M) {
 }
 
 func engines() loadgen.Engines {
-	return loadgen.Engines{Scripts: &k6.Engine{}, Flows: &native.Engine{}}
+	return loadgen.Engines{Scripts: &k6.Engine{Program: os.Args[0]}, Flows: &native.Engine{}}
 }

@@ -82,7 +82,7 @@ func runOurs(b *testing.B, script string, rate float64, users int, length time.D
 		Script: script, Rate: rate, MaxVUs: users, Dir: b.TempDir(), Commands: commands,
 		Ready: func() { time.AfterFunc(length, func() { close(commands) }) },
 	}
-	err := (&Engine{}).Run(b.Context(), spec, func(w loadgen.Window) { started += w.Completed })
+	err := engine().Run(b.Context(), spec, func(w loadgen.Window) { started += w.Completed })
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,5 +1,5 @@
-// Package k6 runs k6 scripts as traffic. A script runs in a child process, which is this program started again under
-// an environment variable and turned into the k6 command with two things of ours in it, both by k6's public extension
+// Package k6 runs k6 scripts as traffic. It links no k6: a script runs in gameday-k6, a program of its own (package program), which this
+// package finds, starts and follows. gameday-k6 is the k6 command with two things of ours in it, both by k6's public extension
 // registries: an executor that follows a schedule of arrivals whose rate can be changed while it runs, and an output
 // that sums what happens into one Window a second.
 //

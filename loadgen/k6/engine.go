@@ -1,28 +1,32 @@
 package k6
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"go.k6.io/k6/v2/lib"
-
 	"gameday/loadgen"
 	"gameday/loadgen/internal/child"
+	"gameday/loadgen/k6/internal/wire"
 )
 
 // Engine runs k6 scripts. Its methods may be called from any goroutine; one Engine serves any number of streams. It
 // must not be copied once used.
 type Engine struct {
-	// Self is the program to start as a child, whose main calls RunChild when IsChild; empty is this program.
-	Self string
+	// Program is the file of gameday-k6, or of another program that becomes what package program says; empty to look for it.
+	Program string
+	// Version is this program's, and must be gameday-k6's too. Empty is for tests: nobody is asked.
+	Version string
 
 	checks checks
+	asked  asked
 }
 
 var _ loadgen.Generator = (*Engine)(nil)
@@ -43,15 +47,16 @@ func (e *Engine) Run(ctx context.Context, spec loadgen.Spec, emit func(loadgen.W
 	if err := sane(spec); err != nil {
 		return err
 	}
+	program, err := e.program(ctx)
+	if err != nil {
+		return fmt.Errorf("running %s: %w", spec.Script, err)
+	}
 	log, err := child.OpenLog(filepath.Join(spec.Dir, "k6.log"))
 	if err != nil {
 		return err
 	}
-	r := &run{engine: e, spec: spec, emit: emit, log: log}
+	r := &run{program: program, spec: spec, emit: emit, log: log}
 	err = r.archived(ctx)
-	if err == nil {
-		err = r.patch()
-	}
 	if err == nil {
 		err = r.traffic(ctx)
 	}
@@ -60,11 +65,15 @@ func (e *Engine) Run(ctx context.Context, spec loadgen.Spec, emit func(loadgen.W
 
 // Pack archives the script with all that it reads.
 func (e *Engine) Pack(ctx context.Context, spec loadgen.Spec) (loadgen.Spec, error) {
+	program, err := e.program(ctx)
+	if err != nil {
+		return spec, fmt.Errorf("packing %s: %w", spec.Script, err)
+	}
 	log, err := child.OpenLog(filepath.Join(spec.Dir, "k6.log"))
 	if err != nil {
 		return spec, err
 	}
-	r := &run{engine: e, spec: spec, log: log}
+	r := &run{program: program, spec: spec, log: log}
 	if err := errors.Join(r.archive(ctx), log.Close()); err != nil {
 		return spec, err
 	}
@@ -91,11 +100,11 @@ func sane(spec loadgen.Spec) error {
 
 // run is one Run of an Engine.
 type run struct {
-	engine *Engine
-	spec   loadgen.Spec
-	emit   func(loadgen.Window)
-	log    *child.Log
-	traits *traits // nil before there is an archive
+	program string
+	spec    loadgen.Spec
+	emit    func(loadgen.Window)
+	log     *child.Log
+	hidden  string // what k6 calls the script's folder in an archive; empty before that is known
 }
 
 func (r *run) logPath() string { return filepath.Join(r.spec.Dir, "k6.log") }
@@ -105,8 +114,10 @@ func (r *run) said() string { return lastError(r.log.Tail()) }
 // ownPaths puts the paths of scripts back as they are: in archives k6 hides the names of home folders.
 func (r *run) ownPaths(text string) string {
 	dir := filepath.Dir(r.spec.Script)
-	for _, hidden := range []string{dir, lib.NormalizeAndAnonymizePath(dir)} {
-		text = strings.ReplaceAll(text, "file://"+hidden+"/", dir+"/")
+	for _, hidden := range []string{dir, r.hidden} {
+		if hidden != "" {
+			text = strings.ReplaceAll(text, "file://"+hidden+"/", dir+"/")
+		}
 	}
 	return strings.TrimSpace(text)
 }
@@ -140,12 +151,12 @@ func (r *run) words(text string) string {
 
 // archive lets k6 archive the script.
 func (r *run) archive(ctx context.Context) error {
-	p, err := r.start("archive", "--exclude-env-vars", "-O", r.made(), r.spec.Script)
+	p, err := r.start(nil, "archive", "--exclude-env-vars", "-O", r.made(), r.spec.Script)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	limit := setupWithin(r.spec, nil)
+	limit := r.setupWithin()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
@@ -163,36 +174,35 @@ func (r *run) archive(ctx context.Context) error {
 	return nil
 }
 
-// patch makes the archive that traffic runs, and says what is to be said of the script.
-func (r *run) patch() (err error) {
-	if r.traits, err = patchArchive(r.made(), filepath.Join(r.spec.Dir, "run.tar"), r.spec); err != nil {
-		return err
+// setupWithin bounds loading the script; for its set-up k6 may know better, from the script.
+func (r *run) setupWithin() time.Duration {
+	if r.spec.SetupWithin > 0 {
+		return r.spec.SetupWithin
 	}
-	for _, text := range r.traits.remarks {
-		if r.spec.Log != nil {
-			r.spec.Log("warning", text)
-		}
-	}
-	return nil
+	return defaultSetup
 }
 
-// traffic runs the archive.
+// traffic changes the archive and runs it.
 func (r *run) traffic(ctx context.Context) error {
-	p, err := r.start("run", "--summary-mode=disabled", "--no-thresholds",
-		"--include-system-env-vars=false", "--out", outputName, filepath.Join(r.spec.Dir, "run.tar"))
+	changed := filepath.Join(r.spec.Dir, "run.tar")
+	job := &wire.Job{From: r.made(), To: changed, Spec: r.spec}
+	job.Spec.Files, job.Spec.Env = nil, nil
+	p, err := r.start(job, "run", "--summary-mode=disabled", "--no-thresholds",
+		"--include-system-env-vars=false", "--out", wire.OutputName, changed)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
 	f := &child.Follower{
 		Spec: r.spec, Emit: r.emit, Subject: r.spec.Script, Log: r.logPath(), Said: r.said, Words: r.ownPaths,
-		SetupWithin: setupWithin(r.spec, r.traits), EndWithin: graceOf(r.spec) + max(defaultTeardown, r.traits.teardown) + teardownSlack,
+		Script:      func(s child.Script) { r.hidden = s.Folder },
+		SetupWithin: r.setupWithin(), EndWithin: defaultEnd,
 	}
 	return f.Follow(ctx, p)
 }
 
-// start runs k6 with the arguments, and with what the script is to see as its environment.
-func (r *run) start(args ...string) (*child.Process, error) {
+// start runs k6 with the arguments, and with what the script is to see as its environment, after a job, if there is one.
+func (r *run) start(job *wire.Job, args ...string) (*child.Process, error) {
 	config := filepath.Join(r.spec.Dir, "k6-config.json")
 	if err := os.WriteFile(config, []byte("{}\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("preparing the traffic generator: %w", err)
@@ -201,22 +211,30 @@ func (r *run) start(args ...string) (*child.Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the traffic generator: %w", err)
 	}
-	held := ""
-	if r.spec.Begin != nil {
-		held = "1"
-	}
-	return child.Start{Self: r.engine.Self, Engine: role, Log: r.log, Memory: child.Bound(r.spec), Env: []string{
-		heldVariable + "=" + held,
-		scriptVariable + "=" + string(script),
+	env := []string{
+		wire.ScriptVariable + "=" + string(script),
 		"K6_CONFIG=" + config, // else the user's own would be mixed in
 		"K6_NO_USAGE_REPORT=true",
-		"K6_AUTO_EXTENSION_RESOLUTION=false", // else an unknown import would replace this program by a download
-	}, Args: append(args, "--quiet", "--log-format=json", "--secret-source="+secretsName)}.Run()
+		"K6_AUTO_EXTENSION_RESOLUTION=false", // else an unknown import would replace the program by a download
+	}
+	if r.spec.Begin != nil {
+		env = append(env, wire.HeldVariable+"=1")
+	}
+	var input io.Reader
+	if job != nil {
+		text, err := json.Marshal(job)
+		if err != nil {
+			return nil, fmt.Errorf("preparing the traffic generator: %w", err)
+		}
+		env, input = append(env, wire.JobVariable+"=1"), bytes.NewReader(text)
+	}
+	return child.Start{Self: r.program, Engine: wire.Role, Log: r.log, Memory: child.Bound(r.spec), Env: env, Input: input,
+		Args: append(args, "--quiet", "--log-format=json", "--secret-source="+wire.SecretsName)}.Run()
 }
 
 const (
-	// defaultTeardown is what k6 gives a teardown when the script does not say.
-	defaultTeardown = time.Minute
-	// teardownSlack is how much longer a stopped child may take than its iterations and its teardown.
-	teardownSlack = 15 * time.Second
+	// defaultSetup is what loading a script may take, and its set-up as long as nobody knows better.
+	defaultSetup = time.Minute
+	// defaultEnd is what a stopped child may take before it has said what its script may.
+	defaultEnd = time.Minute
 )

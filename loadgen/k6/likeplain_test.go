@@ -118,7 +118,7 @@ func runHere(ctx context.Context, b *bazaar, script string, kept bool) (*account
 		spec.Ready = func() { time.AfterFunc(1200*time.Millisecond, func() { close(commands) }) }
 	}
 	var sum loadgen.Window
-	err := (&Engine{}).Run(ctx, spec, func(w loadgen.Window) { sum.Merge(w) })
+	err := engine().Run(ctx, spec, func(w loadgen.Window) { sum.Merge(w) })
 	if err != nil && !(kept && errors.Is(err, loadgen.ErrEnded)) {
 		return nil, fmt.Errorf("%w\n%s", err, a.said)
 	}

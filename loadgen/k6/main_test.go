@@ -12,15 +12,16 @@ import (
 	"time"
 
 	"gameday/loadgen"
+	"gameday/loadgen/k6/program"
 	"gameday/loadgen/sli"
 )
 
-// The test binary is its own traffic generator; for one test a process that starts one and is killed; and, to compare
+// The test binary is what gameday-k6 is as a child; for one test a process that starts one and is killed; and, to compare
 // with, plain k6.
 func TestMain(m *testing.M) {
 	switch {
-	case IsChild():
-		RunChild()
+	case program.IsChild():
+		program.RunChild()
 	case os.Getenv(plainVariable) != "":
 		actAsPlain()
 	case os.Getenv(parentVariable) != "":
@@ -28,6 +29,9 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// engine returns an engine whose program is the test binary: so that the child has what the test has, as the race detector.
+func engine() *Engine { return &Engine{Program: os.Args[0]} }
 
 // target is a server on loopback that counts requests and can be made to fail or to stall.
 type target struct {
@@ -105,7 +109,7 @@ func begin(t *testing.T, script string, change func(*loadgen.Spec)) *stream {
 		change(&spec)
 	}
 	go func() {
-		err := (&Engine{}).Run(ctx, spec, func(w loadgen.Window) { s.windows <- w })
+		err := engine().Run(ctx, spec, func(w loadgen.Window) { s.windows <- w })
 		close(s.windows)
 		close(s.logs)
 		s.result <- err

@@ -30,7 +30,7 @@ func actAsParent() {
 		Script: filepath.Join(dir, "s.js"), Rate: 20, Dir: dir,
 		Ready: func() { fmt.Println("ready") },
 	}
-	err := (&Engine{}).Run(context.Background(), spec, func(loadgen.Window) {})
+	err := engine().Run(context.Background(), spec, func(loadgen.Window) {})
 	fmt.Println("ended:", err)
 	os.Exit(0)
 }

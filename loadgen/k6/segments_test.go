@@ -25,7 +25,7 @@ export const options = { scenarios: { a: `+test.options+` } };
 export default function () { http.get('`+target.URL+`'); }`)
 			ready := make(chan struct{})
 			completed := uint64(0)
-			err := loadgen.Fleet{Generator: &Engine{}}.Run(t.Context(), loadgen.Spec{
+			err := loadgen.Fleet{Generator: engine()}.Run(t.Context(), loadgen.Spec{
 				Stream: "s", Script: path, KeepExecutors: true, Factor: 1, Dir: t.TempDir(), SetupWithin: 60 * time.Second,
 				Commands: make(chan loadgen.Command), Ready: func() { close(ready) },
 				Generators: []loadgen.Node{{SSH: loadgen.Here}, {SSH: loadgen.Here}},

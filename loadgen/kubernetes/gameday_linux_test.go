@@ -63,7 +63,7 @@ func testGameDay(t *testing.T, o *operator, kubeconfig map[string]string) {
 	k := o.k
 	o.mayBegin()
 	dir := t.TempDir()
-	for name, pkg := range map[string]string{"gameday": "../../cmd/gameday", "gameday-kubernetes": "../../cmd/gameday-kubernetes"} {
+	for name, pkg := range map[string]string{"gameday": "../../cmd/gameday", "gameday-k6": "../../cmd/gameday-k6", "gameday-kubernetes": "../../cmd/gameday-kubernetes"} {
 		if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg).CombinedOutput(); err != nil {
 			t.Fatalf("building %s: %v\n%s", name, err, out)
 		}

@@ -19,6 +19,7 @@ import (
 	"gameday/internal/sshrig"
 	"gameday/loadgen"
 	"gameday/loadgen/k6"
+	"gameday/loadgen/k6/program"
 	"gameday/loadgen/native"
 	"gameday/loadgen/remote"
 	"gameday/targets/hosts"
@@ -33,8 +34,8 @@ const (
 // The test binary is the program on hosts too, and its own traffic generators.
 func TestMain(m *testing.M) {
 	switch {
-	case k6.IsChild():
-		k6.RunChild()
+	case program.IsChild():
+		program.RunChild()
 	case native.IsChild():
 		native.RunChild()
 	}
@@ -46,7 +47,11 @@ func TestMain(m *testing.M) {
 		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(os.Getpid())), nil, 0o600); err != nil {
 			panic(err)
 		}
-		if err := remote.Serve(context.Background(), version, engines(), os.Stdin, os.Stdout); err != nil {
+		scripts := os.Args[0]
+		if len(os.Args) == 4 && os.Args[2] == "--k6" { // generator --k6 PATH
+			scripts = os.Args[3]
+		}
+		if err := remote.Serve(context.Background(), version, engines(scripts), os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -55,8 +60,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func engines() loadgen.Engines {
-	return loadgen.Engines{Scripts: &k6.Engine{}, Flows: &native.Engine{}}
+// engines are this program's, with another one for scripts.
+func engines(scripts string) loadgen.Engines {
+	return loadgen.Engines{Scripts: &k6.Engine{Program: scripts}, Flows: &native.Engine{}}
 }
 
 // machine is a host that generates traffic.
@@ -79,8 +85,8 @@ func newMachine(t *testing.T) *machine {
 
 // generator sends from the machine, by the program at a path or by a copy.
 func (m *machine) generator(program string) *remote.Generator {
-	return &remote.Generator{Version: version, Explain: m.host.Explain, Start: func(ctx context.Context) (*exec.Cmd, error) {
-		cmd, err := m.host.Generator(ctx, program)
+	return &remote.Generator{Version: version, Explain: m.host.Explain, Start: func(ctx context.Context, spec loadgen.Spec) (*exec.Cmd, error) {
+		cmd, err := m.host.Generator(ctx, program, spec.Script != "")
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.ssh = append(m.ssh, cmd)
@@ -213,7 +219,7 @@ func begin(t *testing.T, spec loadgen.Spec, machines map[string]loadgen.Generato
 		defer s.mu.Unlock()
 		s.said = append(s.said, level+": "+text)
 	}
-	fleet := loadgen.Fleet{Generator: engines(), There: func(n loadgen.Node) loadgen.Generator { return machines[n.SSH] }}
+	fleet := loadgen.Fleet{Generator: engines(os.Args[0]), There: func(n loadgen.Node) loadgen.Generator { return machines[n.SSH] }}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {

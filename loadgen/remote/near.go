@@ -43,8 +43,8 @@ const maxSaid = 4 << 10
 type Generator struct {
 	// Version is this program's; the far end must be of the same.
 	Version string
-	// Start returns the program over there on its way, not started; it is killed when ctx ends.
-	Start func(ctx context.Context) (*exec.Cmd, error)
+	// Start returns the program over there on its way to send a stream, not started; it is killed when ctx ends.
+	Start func(ctx context.Context, spec loadgen.Spec) (*exec.Cmd, error)
 	// Explain turns the program's end, and what it said, into an error; nil leaves it.
 	Explain func(err error, said string) error
 }
@@ -59,7 +59,7 @@ func (g *Generator) Check(context.Context, loadgen.Spec) []loadgen.Problem { ret
 func (g *Generator) Run(ctx context.Context, spec loadgen.Spec, emit func(loadgen.Window)) error {
 	life, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
-	cmd, err := g.Start(life)
+	cmd, err := g.Start(life, spec)
 	if err != nil {
 		return err
 	}

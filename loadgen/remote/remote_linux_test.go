@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gameday/loadgen"
+	"gameday/loadgen/k6"
 	"gameday/loadgen/remote"
 )
 
@@ -65,9 +66,10 @@ export default function () {
 }
 `
 
-// TestScriptOnMachines sends a k6 script from two hosts, to one of which the program is copied. What the script is read from
-// is not left anywhere.
+// TestScriptOnMachines sends a k6 script from two hosts, to one of which the program is copied, and the one for scripts. What the script is
+// read from is not left anywhere.
 func TestScriptOnMachines(t *testing.T) {
+	t.Setenv("PATH", beside(t)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	shop, a, b := newShop(t), newMachine(t), newMachine(t)
 	dir := t.TempDir()
 	for name, text := range map[string]string{"s.js": script, "names.js": "export const names = ['ada'];"} {
@@ -92,8 +94,13 @@ func TestScriptOnMachines(t *testing.T) {
 		t.Errorf("%d were due, %d begun, %d arrived; said %q", due, started, shop.hits(), s.said)
 	}
 	shop.numbered(t, 0)
-	if copies, _ := filepath.Glob(filepath.Join(a.Home, ".cache/gameday/gameday-generator-*")); len(copies) != 1 {
-		t.Errorf("copies: %v", copies)
+	for _, name := range []string{"gameday-generator-*", "gameday-k6-*"} {
+		if copies, _ := filepath.Glob(filepath.Join(a.Home, ".cache/gameday", name)); len(copies) != 1 {
+			t.Errorf("copies: %v", copies)
+		}
+		if copies, _ := filepath.Glob(filepath.Join(b.Home, ".cache/gameday", name)); len(copies) != 0 {
+			t.Errorf("copies where the program is there already: %v", copies)
+		}
 	}
 	if stays, err := a.host.Remove(t.Context()); err != nil || len(stays) > 0 {
 		t.Errorf("removing it: %v, %v stays", err, stays)
@@ -101,6 +108,16 @@ func TestScriptOnMachines(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(a.Home, ".cache/gameday")); err == nil {
 		t.Error("the folder is left")
 	}
+}
+
+// beside returns a folder with this program under the name of the one for scripts.
+func beside(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Symlink(self(t), filepath.Join(dir, k6.Program)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 func folders(t *testing.T) []string {

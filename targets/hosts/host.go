@@ -50,6 +50,7 @@ type Pool struct {
 	ReadOnly bool
 
 	generators *Programs
+	scripts    *Programs
 	mu         sync.Mutex
 	hosts      map[Settings]*Host
 }
@@ -62,7 +63,7 @@ func (p *Pool) Host(s Settings) *Host {
 		p.Programs = &Programs{}
 	}
 	if p.generators == nil {
-		p.generators = Generators()
+		p.generators, p.scripts = Generators(), Scripts()
 	}
 	if p.hosts == nil {
 		p.hosts = map[Settings]*Host{}

@@ -24,7 +24,7 @@ const expand = `case $1 in "~/"*) d=$HOME/${1#??};; *) d=$1;; esac; `
 // to, is said to be so: whoever can write there can put another program in a guard's place between its digest and its start.
 const probe = expand + `uname -sm; echo "$d"; if [ -e "$d" ]; then if [ ! -O "$d" ]; then echo foreign; else ` +
 	`case $(ls -ldL "$d") in ?????w*|????????w*) echo open;; esac; fi; fi; cd "$d" 2>/dev/null || exit 0; ` +
-	`for f in gameday-guard-* gameday-generator-*; do if [ -x "$f" ]; then sha256sum "$f"; fi; done; exit 0`
+	`for f in gameday-guard-* gameday-generator-* gameday-k6-*; do if [ -x "$f" ]; then sha256sum "$f"; fi; done; exit 0`
 
 // Exit codes of place.
 const (
@@ -43,7 +43,7 @@ const place = expand + `umask 077; mkdir -p "$d" && [ -O "$d" ] || exit 71; case
 
 // remove takes away every program that was copied, and what is left of copies that were cut short, and the folder if nothing else is in
 // it. It says what stays.
-const remove = expand + `cd "$d" 2>/dev/null || exit 0; rm -f gameday-guard-* .gameday-guard.* gameday-generator-* .gameday-generator.* || exit 1; ` +
+const remove = expand + `cd "$d" 2>/dev/null || exit 0; rm -f gameday-guard-* .gameday-guard.* gameday-generator-* .gameday-generator.* gameday-k6-* .gameday-k6.* || exit 1; ` +
 	`ls -A | while read -r f; do echo "stays $f"; done; cd / && rmdir "$d" 2>/dev/null; exit 0`
 
 // there is what stands on a host.
@@ -91,18 +91,18 @@ func (h *Host) look(ctx context.Context) (there, error) {
 
 // ready returns the path of the guard on the host that is the one to use. It is copied if need be, and may.
 func (h *Host) ready(ctx context.Context, copying bool) (path string, copied bool, err error) {
-	return h.readyOf(ctx, h.pool.Programs, h.settings.Guard, copying)
-}
-
-// readyOf is ready for any of the programs, of which one may be there already, at a given path.
-func (h *Host) readyOf(ctx context.Context, programs *Programs, given string, copying bool) (path string, copied bool, err error) {
-	if given != "" {
+	if given := h.settings.Guard; given != "" {
 		return given, false, nil
 	}
 	t, err := h.look(ctx)
 	if err != nil {
 		return "", false, err
 	}
+	return h.readyOf(ctx, t, h.pool.Programs, copying)
+}
+
+// readyOf is ready for any of the programs, on a host that was looked at.
+func (h *Host) readyOf(ctx context.Context, t there, programs *Programs, copying bool) (path string, copied bool, err error) {
 	program, err := programs.For(t.machine)
 	if err != nil {
 		return "", false, fmt.Errorf("host %s: %w", h, err)

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"gameday/programs"
 )
 
 // GuardsVariable is the environment variable that names another folder with programs to copy.
@@ -22,6 +24,7 @@ type role struct {
 	there string // begins its name on hosts, before its digest
 	here  string // begins its file's name, before the system's and the machine's
 	self  bool   // this program is one
+	byRun bool   // nothing but a run copies it
 	build string // its package
 	given string // what the setting is called that names one which is there already
 }
@@ -29,8 +32,10 @@ type role struct {
 var (
 	guards = role{word: "guard", there: "gameday-guard", here: "gameday-guard", build: "./cmd/gameday-guard",
 		given: "guard"}
-	generators = role{word: "generator", there: "gameday-generator", here: "gameday", self: true,
+	generators = role{word: "generator", there: "gameday-generator", here: "gameday", self: true, byRun: true,
 		build: "./cmd/gameday", given: "program"}
+	scripts = role{word: "program for k6 scripts", there: "gameday-k6", here: "gameday-k6", byRun: true,
+		build: "./cmd/gameday-k6", given: "program"}
 )
 
 // machines are the architectures that a guard can be built for: as uname -m names them, as Go does, and as a program's
@@ -51,7 +56,7 @@ var machines = []struct {
 
 // copier says who copies the program to a folder.
 func (r role) copier(folder string) string {
-	if r.self {
+	if r.byRun {
 		return "a run copies it to " + folder
 	}
 	return "`gameday hosts install` copies it to " + folder + ", and so does a run"
@@ -70,6 +75,9 @@ type Programs struct {
 
 // Generators finds what generates traffic on other machines: this program itself, or one for their kind of machine.
 func Generators() *Programs { return &Programs{role: generators} }
+
+// Scripts finds what runs k6 scripts on other machines: gameday-k6 in the folder or in $PATH, or one for their kind of machine.
+func Scripts() *Programs { return &Programs{role: scripts} }
 
 func (p *Programs) of() role {
 	if p.role.word == "" {
@@ -121,6 +129,9 @@ func (p *Programs) find(uname string) (Program, error) {
 		paths := []string{filepath.Join(folder, names[0]), filepath.Join(folder, names[1])}
 		if self, err := os.Executable(); r.self && err == nil {
 			paths = append(paths, self)
+		}
+		if found, err := programs.Find(r.here); r == scripts && err == nil {
+			paths = append(paths, found)
 		}
 		for _, path := range paths {
 			if machine, err := machineOf(path); err == nil && machine == m.elf {

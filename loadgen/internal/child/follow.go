@@ -20,6 +20,8 @@ type Follower struct {
 	Said func() string
 	// Words changes what a child says into what people know; nil leaves it.
 	Words func(string) string
+	// Script hears what the child has learnt of a script; nil leaves it.
+	Script func(Script)
 	// SetupWithin bounds what comes before the first instant, and EndWithin what comes after a stop.
 	SetupWithin, EndWithin time.Duration
 
@@ -55,7 +57,9 @@ func (f *Follower) steer(ctx context.Context, events <-chan Event) error {
 	// An engine bounds its set-up itself; this is for what comes before it, and for what cannot be interrupted.
 	timer := time.NewTimer(f.SetupWithin + KillAfter)
 	defer timer.Stop()
-	late := fmt.Errorf("preparing %s: its setup did not end within %s", f.Subject, f.SetupWithin)
+	late := func() error {
+		return fmt.Errorf("preparing %s: its setup did not end within %s", f.Subject, f.SetupWithin)
+	}
 	commands, begin := f.Spec.Commands, f.Spec.Begin
 	for {
 		select {
@@ -63,15 +67,21 @@ func (f *Follower) steer(ctx context.Context, events <-chan Event) error {
 			if !ok {
 				return nil
 			}
-			if (e.Ready != nil || e.Prepared) && !f.told {
-				timer.Stop()
-			}
 			f.hear(e)
+			switch {
+			case f.told:
+			case e.Ready != nil, e.Prepared:
+				timer.Stop()
+			case e.Script != nil:
+				timer.Reset(f.SetupWithin + KillAfter)
+			}
 		case c, ok := <-commands:
 			if f.tell(Command{At: c.At, To: c.To, Over: c.Over, Then: c.Then, Stop: c.Stop || !ok}) {
 				commands = nil // nothing comes after a stop
 				timer.Reset(f.EndWithin)
-				late = fmt.Errorf("stopping %s: its teardown did not end within %s", f.Subject, f.EndWithin)
+				late = func() error {
+					return fmt.Errorf("stopping %s: its teardown did not end within %s", f.Subject, f.EndWithin)
+				}
 			}
 		case at := <-begin:
 			f.tell(Command{Begin: &at})
@@ -79,7 +89,7 @@ func (f *Follower) steer(ctx context.Context, events <-chan Event) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-timer.C:
-			return late
+			return late()
 		}
 	}
 }
@@ -101,6 +111,11 @@ func (f *Follower) hear(e Event) {
 		f.Spec.Prepared()
 	case e.Ready != nil && f.Spec.Ready != nil:
 		f.Spec.Ready()
+	case e.Script != nil:
+		f.SetupWithin, f.EndWithin = e.Script.SetupWithin, e.Script.EndWithin
+		if f.Script != nil {
+			f.Script(*e.Script)
+		}
 	case e.Log != nil && f.Spec.Log != nil:
 		f.Spec.Log(e.Log.Level, f.words(e.Log.Text))
 	case e.End != nil:

@@ -38,7 +38,16 @@ type Event struct {
 	Ready    *time.Time      `json:"ready,omitempty"`    // the schedule's first instant has come
 	Window   *loadgen.Window `json:"window,omitempty"`
 	Log      *Message        `json:"log,omitempty"`
-	End      *Ending         `json:"end,omitempty"` // the last line
+	Script   *Script         `json:"script,omitempty"` // before Prepared and Ready; not of every engine
+	End      *Ending         `json:"end,omitempty"`    // the last line
+}
+
+// Script is what a child has learnt of what it runs, and its parent needs to know.
+type Script struct {
+	SetupWithin time.Duration `json:"setup_within"` // in place of the Follower's; nanoseconds
+	EndWithin   time.Duration `json:"end_within"`
+	// Folder is what the engine calls the folder of the script in what it says.
+	Folder string `json:"folder"`
 }
 
 // Message is something that the script or the engine says.

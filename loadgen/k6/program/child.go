@@ -1,4 +1,4 @@
-package k6
+package program
 
 import (
 	"encoding/json"
@@ -18,6 +18,7 @@ import (
 	"go.k6.io/k6/v2/secretsource"
 
 	"gameday/loadgen/internal/child"
+	"gameday/loadgen/k6/internal/wire"
 )
 
 // gcPercent lets the child's heap grow to three times what is in use, instead of twice.
@@ -30,7 +31,7 @@ var (
 
 // IsChild reports whether this process was started to be a traffic generator. Then main must call RunChild before it
 // does anything else.
-func IsChild() bool { return child.Role() == role }
+func IsChild() bool { return child.Role() == wire.Role }
 
 // RunChild makes this process the k6 command and never returns. Descriptor 3 must be writable and 4 readable.
 func RunChild() {
@@ -41,14 +42,20 @@ func RunChild() {
 	}
 	// Without k6's own sinks the heap stays so small that the collector would run more often than under plain k6.
 	debug.SetGCPercent(gcPercent)
-	secretsource.RegisterExtension(secretsName, (&secrets{env}).source)
+	secretsource.RegisterExtension(wire.SecretsName, (&secrets{env}).source)
 	voice, err := child.Speak()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gameday: becoming a traffic generator:", err)
 		os.Exit(1)
 	}
+	if os.Getenv(wire.JobVariable) != "" {
+		if err := prepare(os.Stdin, voice); err != nil {
+			voice.Send(child.Event{End: &child.Ending{Reason: child.EndFailed, Error: err.Error()}})
+			os.Exit(1)
+		}
+	}
 	c := newGenerator(voice)
-	output.RegisterExtension(outputName, c.newOutput)
+	output.RegisterExtension(wire.OutputName, c.newOutput)
 	lib.RegisterExecutorConfigType(arrivalsType, c.newArrivals)
 	lib.RegisterExecutorConfigType(keptType, c.newKept)
 	go voice.Hear(c.obey, int(exitcodes.ExternalAbort), func() { c.halt(child.EndOrphan, errOrphan) })
@@ -57,8 +64,8 @@ func RunChild() {
 
 // scriptEnvironment turns the script's environment into flags for k6, inside the process, and returns it.
 func scriptEnvironment() (env map[string]string, err error) {
-	text := os.Getenv(scriptVariable)
-	if err := os.Unsetenv(scriptVariable); err != nil {
+	text := os.Getenv(wire.ScriptVariable)
+	if err := os.Unsetenv(wire.ScriptVariable); err != nil {
 		return nil, err
 	}
 	if text == "" {
@@ -107,7 +114,7 @@ type generator struct {
 }
 
 func newGenerator(v *child.Voice) *generator {
-	return &generator{Voice: v, gun: child.NewGun(os.Getenv(heldVariable) != ""), stop: make(chan struct{}), tally: child.NewTally()}
+	return &generator{Voice: v, gun: child.NewGun(os.Getenv(wire.HeldVariable) != ""), stop: make(chan struct{}), tally: child.NewTally()}
 }
 
 // obey carries out one command.

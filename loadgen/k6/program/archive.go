@@ -1,4 +1,4 @@
-package k6
+package program
 
 import (
 	"archive/tar"
@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
-	"strings"
 	"time"
+
+	"go.k6.io/k6/v2/lib"
 
 	"gameday/loadgen"
 	"gameday/loadgen/internal/child"
+	"gameday/loadgen/k6/internal/wire"
 )
 
 // traits are what is known of a script from its archive.
@@ -24,6 +27,28 @@ type traits struct {
 	setup, teardown time.Duration
 	// remarks are for people: what the script asks for and does not get.
 	remarks []string
+}
+
+// prepare does a Job, and tells the parent what it needs to know of the script.
+func prepare(in io.Reader, v *child.Voice) error {
+	var job wire.Job
+	if err := json.NewDecoder(in).Decode(&job); err != nil {
+		return fmt.Errorf("reading what is to be sent: %w", err)
+	}
+	t, err := patchArchive(job.From, job.To, job.Spec)
+	if err != nil {
+		return err
+	}
+	v.Send(child.Event{Script: &child.Script{
+		SetupWithin: setupWithin(job.Spec, t),
+		EndWithin:   graceOf(job.Spec) + max(defaultTeardown, t.teardown) + teardownSlack,
+		// In archives k6 hides the names of home folders.
+		Folder: lib.NormalizeAndAnonymizePath(filepath.Dir(job.Spec.Script)),
+	}})
+	for _, text := range t.remarks {
+		v.Log("warning", text)
+	}
+	return nil
 }
 
 // patchArchive copies the archive that k6 made of a script to another file, with its options changed to what the spec
@@ -112,32 +137,4 @@ func patchMetadata(data []byte, spec loadgen.Spec, t *traits) ([]byte, error) {
 	metadata["options"] = options
 	metadata["env"] = json.RawMessage("{}")
 	return json.MarshalIndent(metadata, "", "  ")
-}
-
-// logLine is a line of k6's log in JSON.
-type logLine struct {
-	Level   string `json:"level"`
-	Message string `json:"msg"`
-	Error   string `json:"error"`
-	Hint    string `json:"hint"`
-}
-
-// lastError finds in the end of k6's log what it died of: the last line of level error, or where the process itself says it.
-func lastError(tail string) string {
-	found := ""
-	for line := range strings.Lines(tail) {
-		if word := child.Died(line); word != "" {
-			return word
-		}
-		var l logLine
-		switch {
-		case json.Unmarshal([]byte(line), &l) != nil:
-		case l.Level == "error" || l.Level == "fatal" || l.Level == "panic":
-			found = l.Message
-			if l.Error != "" {
-				found += ": " + l.Error
-			}
-		}
-	}
-	return found
 }

@@ -1,4 +1,4 @@
-package k6
+package program
 
 import (
 	"encoding/json"
@@ -22,12 +22,32 @@ const (
 	defaultGrace  = 2 * time.Second
 	defaultSetup  = time.Minute
 	maxDefaultVUs = 2000
+	// defaultTeardown is what k6 gives a teardown when the script does not say.
+	defaultTeardown = time.Minute
+	// teardownSlack is how much longer a stopped child may take than its iterations and its teardown.
+	teardownSlack = 15 * time.Second
 	// expectedIteration is how long an iteration is taken to last when nobody said, for the virtual users to make before
 	// the test; more are made as they are needed.
 	expectedIteration = 500 * time.Millisecond
 	// backlogTime is how much traffic at the peak may wait for a virtual user before arrivals are dropped.
 	backlogTime = 5 * time.Second
 )
+
+// The names under which our executors are registered in k6.
+const (
+	arrivalsType = "gameday-arrival-rate"
+	keptType     = "gameday-kept"
+)
+
+// arrivalOptions are the options of one scenario under our executor, beside those every k6 scenario has.
+type arrivalOptions struct {
+	loadgen.Arrivals
+	PlannedVUs int64         `json:"plannedVUs"`
+	MaxVUs     int64         `json:"maxVUs"`
+	Backlog    int           `json:"backlog"` // arrivals that may wait for a virtual user
+	Grace      time.Duration `json:"grace"`   // nanoseconds
+	Calls      bool          `json:"calls"`   // the script speaks of gRPC
+}
 
 // object is a JSON object of which we know some fields.
 type object = map[string]json.RawMessage
@@ -186,13 +206,12 @@ func graceOf(spec loadgen.Spec) time.Duration {
 	return defaultGrace
 }
 
-// setupWithin returns how long a script may take until its set-up is done: what the spec says, or else the script itself. Before
-// its archive is there nothing is known of a script, and t is nil.
+// setupWithin returns how long a script may take until its set-up is done: what the spec says, or else the script itself.
 func setupWithin(spec loadgen.Spec, t *traits) time.Duration {
 	switch {
 	case spec.SetupWithin > 0:
 		return spec.SetupWithin
-	case t != nil && t.setup > 0:
+	case t.setup > 0:
 		return t.setup
 	}
 	return defaultSetup

@@ -1,4 +1,4 @@
-package k6
+package program
 
 import (
 	"fmt"
@@ -7,10 +7,7 @@ import (
 	"go.k6.io/k6/v2/secretsource"
 )
 
-// secretsName is that of the source that answers what a script asks of k6/secrets.
-const secretsName = "gameday"
-
-// secrets answers from the script's environment, which is where a scenario puts what it reads with secret(). What was asked for
+// secrets is the source that answers what a script asks of k6/secrets. It answers from the script's environment, which is where a scenario puts what it reads with secret(). What was asked for
 // k6 takes out of its log.
 type secrets struct{ env map[string]string }
 

@@ -1,4 +1,4 @@
-package k6
+package program
 
 import (
 	"archive/tar"
@@ -100,19 +100,6 @@ func TestPoolIsBounded(t *testing.T) {
 		a := arrivalsFor(test.spec, "default", 1)
 		if a.PlannedVUs != test.planned || a.MaxVUs != test.max || a.Backlog < 100 || a.Backlog > 50_000 {
 			t.Errorf("%+v: %+v", test.spec, a)
-		}
-	}
-}
-
-func TestLastError(t *testing.T) {
-	for _, test := range []struct{ tail, want string }{
-		{`cut off"}` + "\n" + `{"level":"error","msg":"a"}` + "\n" +
-			`{"level":"error","msg":"b","error":"c"}` + "\n" + `{"level":"info","msg":"d"}`, "b: c"},
-		{"fatal error: out of memory\n\ngoroutine 1 [running]:\n", "fatal error: out of memory"},
-		{"hello\n", ""},
-	} {
-		if got := lastError(test.tail); got != test.want {
-			t.Errorf("%q: %q, want %q", test.tail, got, test.want)
 		}
 	}
 }

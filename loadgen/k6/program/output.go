@@ -1,4 +1,4 @@
-package k6
+package program
 
 import (
 	"errors"
@@ -14,6 +14,7 @@ import (
 
 	"gameday/loadgen"
 	"gameday/loadgen/internal/child"
+	"gameday/loadgen/k6/internal/wire"
 )
 
 // vuKey is where samples carry the number of the virtual user that made them. Those of setup and teardown carry none,
@@ -42,7 +43,7 @@ func (c *generator) newOutput(p k6output.Params) (k6output.Output, error) {
 }
 
 // Description names the output.
-func (o *sums) Description() string { return outputName }
+func (o *sums) Description() string { return wire.OutputName }
 
 // SetBuiltinMetrics is called by k6 before Start.
 func (o *sums) SetBuiltinMetrics(m *metrics.BuiltinMetrics) { o.builtin = m }
