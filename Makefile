@@ -9,7 +9,7 @@ PACKAGES  := ./...
 # The kill matrix, most of what a virtual machine is needed for, simulations of comparisons and k6 beside k6 take all
 # processors, and what is timed beside them is timed wrongly. The kernel with netem counts its own instructions for
 # seconds, so nothing beside it disturbs it.
-ALONE     := ./internal/vm/... ./internal/killmatrix/... ./report/compare ./loadgen/k6
+ALONE     := ./internal/vm/... ./internal/killmatrix/... ./report/compare ./loadgen/k6/...
 MACHINES  := ^(TestReboot|TestNetemFaultsUnderARealKernel)$$
 # What runs on a whole cluster as well, where it is asked to.
 CLUSTER   := ./deploy ./examples/shop-kubernetes ./faults/chaosmesh ./internal/kuberig/... ./loadgen/kubernetes
@@ -75,7 +75,7 @@ test-regress: build
 
 # No namespaces, no programs from elsewhere, no traffic: the part to run after every change.
 test-fast:
-	$(GO) test -short ./clock/... ./faults ./loadgen ./loadgen/baseline ./loadgen/sli/... ./alarms/webhook ./importer ./report/... ./scenarios/... ./conductor/... ./internal/...
+	$(GO) test -short ./clock/... ./programs ./faults ./loadgen ./loadgen/baseline ./loadgen/sli/... ./alarms/webhook ./importer ./report/... ./scenarios/... ./conductor/... ./internal/...
 
 setup:
 	tools/setup
