@@ -95,7 +95,7 @@ func (a *app) askBefore(ctx context.Context, s *scenarios.Scenario, replays bool
 }
 
 func (a *app) baselineCmd() *cobra.Command {
-	l := &loading{}
+	l := &loading{unsent: true}
 	log := baseline.DefaultLog()
 	var format, over, maxAge string
 	var asJSON bool

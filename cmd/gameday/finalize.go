@@ -11,7 +11,7 @@ import (
 )
 
 func (a *app) finalizeCmd() *cobra.Command {
-	l, o := &loading{pickedBy: "--name"}, &output{}
+	l, o := &loading{pickedBy: "--name", unsent: true}, &output{}
 	var file string
 	c := &cobra.Command{
 		Use:   "finalize [RECORD]",

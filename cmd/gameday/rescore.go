@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) rescoreCmd() *cobra.Command {
-	l, o := &loading{pickedBy: "--name"}, &output{}
+	l, o := &loading{pickedBy: "--name", unsent: true}, &output{}
 	var file string
 	c := &cobra.Command{
 		Use:   "rescore [RECORD] --scenario FILE",

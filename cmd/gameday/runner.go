@@ -182,6 +182,11 @@ func becomeK6() error {
 	if err != nil {
 		return err
 	}
+	self, err1 := os.Stat("/proc/self/exe")
+	other, err2 := os.Stat(path)
+	if err1 == nil && err2 == nil && os.SameFile(self, other) {
+		return fmt.Errorf("%s is gameday itself; put %s there", path, k6.Program)
+	}
 	if err := syscall.Exec(path, append([]string{"k6"}, os.Args[1:]...), os.Environ()); err != nil {
 		return fmt.Errorf("starting %s: %w", path, err)
 	}

@@ -79,6 +79,7 @@ type loading struct {
 	vars, varFiles []string
 	scenario       string
 	pickedBy       string // the flag that says which scenario of a file; empty is --scenario
+	unsent         bool   // the verb sends no traffic, and needs nothing that does
 }
 
 func (l *loading) flags(c *cobra.Command) {
@@ -91,7 +92,11 @@ func (l *loading) pick(c *cobra.Command) {
 }
 
 func (l *loading) load(path string) *scenarios.File {
-	return scenarios.Load(path, scenarios.Options{Catalogue: catalogue(), Vars: l.vars, VarFiles: l.varFiles, Getenv: os.Getenv})
+	c := catalogue()
+	if l.unsent {
+		c.RunsScripts = nil
+	}
+	return scenarios.Load(path, scenarios.Options{Catalogue: c, Vars: l.vars, VarFiles: l.varFiles, Getenv: os.Getenv})
 }
 
 // loadAll loads files side by side and returns them in order. Those without fault are emptied: a thousand parsed files
