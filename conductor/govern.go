@@ -39,7 +39,7 @@ func (o Options) resolve(ctx context.Context, f *scenarios.Fault) ([]targets.Pla
 		if err != nil {
 			return nil, err
 		}
-		return []targets.Place{p}, nil
+		return []targets.Place{o.landingOf(ctx, f, p)}, nil
 	}
 	var found []targets.Resolution
 	var sides []policy.Side
@@ -92,10 +92,7 @@ func sidesOf(p targets.Place) []policy.Side {
 // claims are what policies ask for and a guard cannot know.
 func (o Options) claims(f *scenarios.Fault, p targets.Place) policy.Claims {
 	c := policy.Claims{Labels: o.labels(f), Duration: f.Lasts(), Run: o.Scenario.Timeline.Length(), ApprovedBy: o.ApprovedBy, Sides: sidesOf(p)}
-	for _, s := range c.Sides {
-		c.Selected += len(s.Touched)
-		c.Found += len(s.Found)
-	}
+	c.Selected, c.Found = guard.Amounts(c.Sides)
 	return c
 }
 

@@ -36,6 +36,7 @@ func Touched(ctx context.Context, o Options) []string {
 	for _, f := range o.Scenario.Faults {
 		if f.Kind.Needs == faults.NeedCluster {
 			out = append(out, o.Scenario.Redact(fmt.Sprintf("%s: %s, where fault %s says", targets.ClusterPlace, clusterText(o.Scenario.Kubernetes), f.Name)))
+			out = append(out, o.manifestTouches(ctx, &f, &quiet)...)
 		}
 	}
 	return out

@@ -156,8 +156,12 @@ func (t *planText) touches(p *report.Plan) {
 		lines = append(lines, fmt.Sprintf("%-10s %-30s %s   %s", g.Name, g.Selector, choiceText(g), what))
 	}
 	for _, f := range p.Faults {
-		if len(f.Targets) == 0 {
-			lines = append(lines, fmt.Sprintf("%-10s what the manifest of fault %s says", "cluster", f.Name))
+		if len(f.Targets) > 0 {
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%-10s what the manifest of fault %s says", "cluster", f.Name))
+		for _, hit := range slices.Concat(f.Hits, f.HitsUnknown) {
+			lines = append(lines, fmt.Sprintf("%-10s   %s", "", hit))
 		}
 	}
 	if len(lines) == 0 {

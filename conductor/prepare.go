@@ -289,6 +289,7 @@ func Plan(ctx context.Context, o Options) *report.Plan {
 		resolvePlan(ctx, o, p, &p.Targets[i])
 	}
 	planManifests(ctx, o, speaks, p)
+	planRadius(ctx, o, p)
 	planGenerators(ctx, o, p)
 	planRunners(ctx, o, p)
 	if h := faults.Halted(o.Halts...); h != nil {

@@ -10,6 +10,8 @@ type Cluster struct {
 	Instance *Instance         `json:"instance,omitempty"`
 	Machine  *PhysicalMachine  `json:"machine,omitempty"`
 	Labels   map[string]string `json:"labels,omitempty"` // of the object, for a policy to judge
+	// Radius is what a fault on the cluster itself would hit, for a policy to judge; nil where nobody looked.
+	Radius *Radius `json:"radius,omitempty"`
 }
 
 // Access says how a cluster is reached, as kubectl would: both empty are $KUBECONFIG or ~/.kube/config with its current context,

@@ -23,18 +23,23 @@ func (c *check) count() {
 	if limit <= 0 {
 		return
 	}
-	own := set{}
+	own, some := set{}, 0
 	for _, s := range c.Sides {
 		own.add(s.Touched...)
+		some += s.Some
 	}
-	n := max(c.Selected, len(own))
+	n := max(c.Selected, len(own)+some)
 	if n > limit {
 		c.forbid(RuleAtMost, "the fault touches %d places and may touch %d", n, limit)
 		return
 	}
-	others, names := set{}, set{}
+	others, names, more := set{}, set{}, 0
 	for _, st := range c.Standing {
 		for _, s := range st.Sides {
+			if s.Some > 0 {
+				more += s.Some
+				names.add(st.Fault)
+			}
 			for _, place := range s.Touched {
 				if !own[place] {
 					others.add(place)
@@ -43,9 +48,9 @@ func (c *check) count() {
 			}
 		}
 	}
-	if n+len(others) > limit {
+	if n+len(others)+more > limit {
 		c.forbid(RuleAtMost, "the fault touches %d places beside the %d of %s at the same time, and a run may touch %d at once",
-			n, len(others), names, limit)
+			n, len(others)+more, names, limit)
 	}
 }
 
@@ -72,15 +77,16 @@ func (c *check) share() {
 		}
 		all := newSet(s.Found, s.Touched)
 		alone := c.alone(i, all)
-		if above(len(alone), len(all), limit) {
+		some := unnamed(c.Sides, all)
+		if n := min(len(alone)+some, len(all)); above(n, len(all), limit) {
 			c.forbid(RuleAtMost, "the fault touches %d of the %d places that its selector finds (%.0f %%) and may touch %g %%",
-				len(alone), len(all), float64(len(alone))*100/float64(len(all)), limit)
+				n, len(all), float64(n)*100/float64(len(all)), limit)
 			return
 		}
-		touched, names := c.together(s, alone, all)
-		if above(len(touched), len(all), limit) {
+		touched, more, names := c.together(s, alone, all)
+		if n := min(len(touched)+some+more, len(all)); above(n, len(all), limit) && len(names) > 0 {
 			c.forbid(RuleAtMost, "together with %s it touches %d of the %d places that its selector finds (%.0f %%), and a run may touch %g %% at once",
-				names, len(touched), len(all), float64(len(touched))*100/float64(len(all)), limit)
+				names, n, len(all), float64(n)*100/float64(len(all)), limit)
 			return
 		}
 	}
@@ -104,10 +110,25 @@ func (c *check) alone(side int, all set) set {
 	return touched
 }
 
+// unnamed returns how many of some places sides touch at most of which nobody knows which, beside those that are named.
+func unnamed(sides []Side, all set) int {
+	n := 0
+	for _, s := range sides {
+		shared := 0
+		for _, place := range s.Found {
+			if all[place] {
+				shared++
+			}
+		}
+		n += min(s.Some, shared)
+	}
+	return n
+}
+
 // together returns which places of a side's selector are touched at once, by the fault and by others, and the others that
-// touch any. What another fault has ended is found no more: it counts, and is added to all, where that one's selector finds
+// touch any; and how many more of which nobody knows which. What another fault has ended is found no more: it counts, and is added to all, where that one's selector finds
 // any place that this one finds.
-func (c *check) together(side Side, alone, all set) (touched, names set) {
+func (c *check) together(side Side, alone, all set) (touched set, more int, names set) {
 	touched, names = maps.Clone(alone), set{}
 	found := newSet(side.Found)
 	for _, st := range c.Standing {
@@ -121,9 +142,13 @@ func (c *check) together(side Side, alone, all set) (touched, names set) {
 				all.add(place)
 				names.add(st.Fault)
 			}
+			if some := unnamed([]Side{s}, found); some > 0 {
+				more += some
+				names.add(st.Fault)
+			}
 		}
 	}
-	return touched, names
+	return touched, more, names
 }
 
 // above reports whether n of all is more than so many percent.

@@ -38,6 +38,8 @@ type Request struct {
 	// Anywhere says that nobody knows beforehand what the fault touches, as of one that says by itself where it lands. What a rule
 	// would have to know of that is a violation.
 	Anywhere bool `json:"anywhere,omitempty"`
+	// Why says what of it cannot be told; empty where nobody looked.
+	Why string `json:"why,omitempty"`
 	// Unresolved says that the places are not known yet, as in a plan of a lab: what is not known is no violation then.
 	// Otherwise it is, where a rule needs it.
 	Unresolved bool `json:"unresolved,omitempty"`
@@ -62,6 +64,8 @@ type Claims struct {
 type Side struct {
 	Touched []string `json:"touched,omitempty"`
 	Found   []string `json:"found,omitempty"`
+	// Some is how many more of what is found are touched at most, of which nobody knows which.
+	Some int `json:"some,omitempty"`
 }
 
 // Standing is another fault of the same run that stands at the same time.
@@ -216,12 +220,16 @@ func (c *check) anywhere() {
 	if !c.Anywhere {
 		return
 	}
+	why := ""
+	if c.Why != "" {
+		why = ": " + c.Why
+	}
 	d := c.Deny
 	if len(d.Exe)+len(d.Command)+len(d.Units)+len(d.Networks)+len(d.Paths)+len(d.Nodes) > 0 {
-		c.forbid(RuleDeny, "a %s says by itself where it lands, so that nobody knows whether it touches what is denied", c.Kind)
+		c.forbid(RuleDeny, "a %s says by itself where it lands, so that nobody knows whether it touches what is denied%s", c.Kind, why)
 	}
 	if c.AtMost.Places > 0 || c.AtMost.Percent > 0 {
-		c.forbid(RuleAtMost, "a %s says by itself where it lands, so that nobody knows how much it touches", c.Kind)
+		c.forbid(RuleAtMost, "a %s says by itself where it lands, so that nobody knows how much it touches%s", c.Kind, why)
 	}
 }
 

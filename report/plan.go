@@ -133,10 +133,14 @@ type FaultPlan struct {
 	Kind     string   `json:"kind"`
 	Targets  []string `json:"targets"`           // one, or the two of `between`
 	Between  bool     `json:"between,omitempty"` // the fault stands between two targets
+	Pods     bool     `json:"pods,omitempty"`    // it hits pods of a Kubernetes cluster, and nothing else
 	Machine  bool     `json:"machine,omitempty"` // it works on the machine itself, which no lab takes along
 	Previews []string `json:"previews,omitempty"`
 	// Objects are the kinds of object that it is in a Kubernetes cluster: "NetworkChaos". Only plan knows them.
 	Objects []string `json:"objects,omitempty"`
+	// Hits says what a fault hits that says by itself where it lands, and HitsUnknown what of it nobody could tell. Only plan knows them.
+	Hits        []string `json:"hits,omitempty"`
+	HitsUnknown []string `json:"hits_unknown,omitempty"`
 	// At is the planned instant since the run's start: exact for `at`, earliest for `after`.
 	At time.Duration `json:"at"`
 	// After and Wait are set when the fault begins a wait after another one has ended.

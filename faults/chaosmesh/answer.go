@@ -66,6 +66,8 @@ func answer(ctx context.Context, q cluster.Query) (any, error) {
 		return c.ours(ctx, *q.Ours)
 	case q.Lift != nil:
 		return c.lift(ctx, *q.Lift)
+	case q.Radius != nil:
+		return c.lands(ctx, q.Radius)
 	case q.Event != nil:
 		return nil, c.post(ctx, *q.Event)
 	}

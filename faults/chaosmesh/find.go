@@ -274,9 +274,13 @@ func (c *client) itself() find.Result {
 }
 
 func (c *client) pods(ctx context.Context, namespace string, l labels.Set, f fields.Set) ([]corev1.Pod, error) {
+	return c.podsWhere(ctx, namespace, metav1.ListOptions{LabelSelector: l.String(), FieldSelector: f.String()})
+}
+
+func (c *client) podsWhere(ctx context.Context, namespace string, o metav1.ListOptions) ([]corev1.Pod, error) {
 	var list *unstructured.UnstructuredList
 	err := c.steadily(ctx, func(ctx context.Context) (err error) {
-		list, err = c.Resource(podsAt).Namespace(namespace).List(ctx, metav1.ListOptions{LabelSelector: l.String(), FieldSelector: f.String()})
+		list, err = c.Resource(podsAt).Namespace(namespace).List(ctx, o)
 		return err
 	})
 	if err != nil {

@@ -33,6 +33,7 @@ const (
 	aboutBudget      = "pod disruption budget"
 	aboutReplicas    = "replicas"
 	aboutOwn         = "own pods"
+	aboutRadius      = "blast radius"
 	aboutOperator    = "k6 operator"
 )
 
@@ -49,6 +50,7 @@ var (
 type asked struct {
 	request guard.InjectRequest
 	object  *object
+	says    *cluster.ChaosMesh // the manifest that it is of, and nil for what lands at its place
 	made    *unstructured.Unstructured
 	kinds   []string // of the object and of what Chaos Mesh makes for it
 	in      []string // namespaces that it touches
@@ -115,6 +117,9 @@ func ask(r guard.InjectRequest) (asked, error) {
 	config := kind.New()
 	if err := readConfig(r.Config, config); err != nil {
 		return a, fmt.Errorf("reading the parameters: %w", err)
+	}
+	if s, is := config.(*settings); is {
+		a.says, _ = s.Config.(*cluster.ChaosMesh)
 	}
 	var err error
 	if a.object, err = planFor(r.Kind, config, r.Place, r.Deadline+Margin); err != nil {

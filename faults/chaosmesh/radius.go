@@ -24,6 +24,15 @@ var budgetsAt = policyv1.SchemeGroupVersion.WithResource("poddisruptionbudgets")
 type blow struct {
 	fault, namespace string
 	pods             map[string]bool
+	most             int // of them, at once; which, nobody knows when they are fewer
+}
+
+// words says how many of so many that it may hit.
+func (b blow) words(n int) string {
+	if b.most < len(b.pods) {
+		return fmt.Sprintf("may take down %d", n)
+	}
+	return fmt.Sprintf("takes down %d", n)
 }
 
 // blows collects, for each fault, the pods that it takes down. Faults that slow or cut leave their pods Ready.
@@ -41,6 +50,7 @@ func blows(all []asked) []blow {
 			out = append(out, byKey[key])
 		}
 		byKey[key].pods[pod.Name] = true
+		byKey[key].most++
 	}
 	flat := make([]blow, 0, len(out))
 	for _, b := range out {
@@ -60,13 +70,14 @@ func (c *client) radius(ctx context.Context, all []asked) []cluster.Finding {
 				a.request.Fault, p.Pod.Namespace, p.Pod.Name)})
 		}
 	}
+	struck := blows(all)
 	for _, a := range all {
-		if a.request.Place.Cluster.Pod == nil && slices.Contains(a.kinds, v1alpha1.KindPodChaos) {
-			out = append(out, cluster.Finding{What: aboutReplicas, Summary: fmt.Sprintf("fault %s says in its manifest whom it hits, so it is not weighed against "+
-				"budgets and replicas, and may hit gameday's own pods", a.request.Fault)})
+		if a.says != nil {
+			f, more := c.manifestRadius(ctx, a)
+			out, struck = append(out, f...), append(struck, more...)
 		}
 	}
-	for _, b := range blows(all) {
+	for _, b := range struck {
 		pods, err := c.pods(ctx, b.namespace, nil, nil)
 		if err != nil {
 			out = append(out, cluster.Finding{What: aboutReplicas, Summary: fmt.Sprintf("what fault %s leaves of its targets in namespace %s cannot be seen: %s",
@@ -123,9 +134,13 @@ func replicaFindings(b blow, pods []corev1.Pod) []cluster.Finding {
 	}
 	var out []cluster.Finding
 	for _, owner := range slices.Sorted(maps.Keys(hit)) {
-		if hit[owner] == ready[owner] {
-			out = append(out, cluster.Finding{What: aboutReplicas, Summary: fmt.Sprintf("fault %s takes down all of the %d Ready pods of %s in namespace %s: nothing of it "+
-				"serves until one is back", b.fault, ready[owner], owner, b.namespace)})
+		if min(hit[owner], b.most) == ready[owner] {
+			does := "takes"
+			if b.most < len(b.pods) {
+				does = "may take"
+			}
+			out = append(out, cluster.Finding{What: aboutReplicas, Summary: fmt.Sprintf("fault %s %s down all of the %d Ready pods of %s in namespace %s: nothing of it "+
+				"serves until one is back", b.fault, does, ready[owner], owner, b.namespace)})
 		}
 	}
 	return out
@@ -155,6 +170,7 @@ func budgetFindings(b blow, pods []corev1.Pod, budgets []policyv1.PodDisruptionB
 				n++
 			}
 		}
+		n = min(n, int32(b.most))
 		limit := "minAvailable"
 		var value fmt.Stringer = pdb.Spec.MinAvailable
 		if pdb.Spec.MinAvailable == nil {
@@ -166,8 +182,8 @@ func budgetFindings(b blow, pods []corev1.Pod, budgets []policyv1.PodDisruptionB
 			out = append(out, cluster.Finding{What: aboutBudget, Summary: fmt.Sprintf("the cluster has not weighed budget %s/%s yet, so fault %s was not either",
 				pdb.Namespace, pdb.Name, b.fault)})
 		case n > pdb.Status.DisruptionsAllowed:
-			out = append(out, cluster.Finding{What: aboutBudget, Blocks: true, Summary: fmt.Sprintf("fault %s takes down %d of the pods that budget %s/%s covers (%s %v), "+
-				"which allows %d now", b.fault, n, pdb.Namespace, pdb.Name, limit, value, pdb.Status.DisruptionsAllowed),
+			out = append(out, cluster.Finding{What: aboutBudget, Blocks: true, Summary: fmt.Sprintf("fault %s %s of the pods that budget %s/%s covers (%s %v), "+
+				"which allows %d now", b.fault, b.words(int(n)), pdb.Namespace, pdb.Name, limit, value, pdb.Status.DisruptionsAllowed),
 				Detail: "Hit fewer at once (at_most), add replicas, or have the budget changed by whoever owns it."})
 		}
 	}

@@ -46,6 +46,7 @@ type Query struct {
 	Ours      *Ours                 `json:"ours,omitempty"`      // []Object
 	Lift      *Lift                 `json:"lift,omitempty"`      // []Lifted
 	Event     *Event                `json:"event,omitempty"`     // null
+	Radius    *ChaosMesh            `json:"radius,omitempty"`    // faults.Radius: what a manifest would hit
 }
 
 // Pods selects running pods of one namespace: all conditions that are given must hold.

@@ -75,6 +75,9 @@ func (s *server) ask(k faults.Kind, r *InjectRequest) error {
 // count adds to a question what this guard knows of the amounts: a client that tells less is not believed. It needs the lock.
 func (s *server) count(q *policy.Request, r *InjectRequest) {
 	q.Selected = max(q.Selected, s.others(r)+1)
+	if r.reached {
+		r.Claims.Sides = q.Sides // as this guard has found them
+	}
 	q.Sides, q.Standing = touching(r), slices.Clone(q.Standing)
 	for _, h := range s.holders {
 		switch {
@@ -98,6 +101,9 @@ func (s *server) count(q *policy.Request, r *InjectRequest) {
 func touching(r *InjectRequest) []policy.Side {
 	sides := slices.Clone(r.Claims.Sides)
 	own := []string{r.Place.Individual()}
+	if r.reached {
+		own = nil // it is the whole cluster, of which only what the sides have is touched
+	}
 	for _, p := range r.Place.Peers {
 		if i := p.Individual(); i != "" {
 			own = append(own, i)

@@ -39,7 +39,7 @@ func Question(k faults.Kind, r InjectRequest, host string) (policy.Request, erro
 	if q.Duration <= 0 && k.Reversible {
 		q.Duration = r.Deadline
 	}
-	q.Anywhere = k.Needs == faults.NeedCluster
+	whole(k, r.Place, &q)
 	j := judged{Request: &q, here: r.Place.Host}
 	if host == "" {
 		j.here = "" // whoever asks stands on this machine, whatever the place does
@@ -62,6 +62,54 @@ func Question(k faults.Kind, r InjectRequest, host string) (policy.Request, erro
 	}
 	j.node(host)
 	return q, nil
+}
+
+// whole puts in what is known of where a fault lands that says so by itself: everything that it may hit counts.
+func whole(k faults.Kind, p faults.Place, q *policy.Request) {
+	if k.Needs != faults.NeedCluster {
+		return
+	}
+	if p.Cluster == nil || p.Cluster.Radius == nil {
+		q.Anywhere = true
+		return
+	}
+	radius := p.Cluster.Radius
+	q.Anywhere, q.Why = len(radius.Unknown) > 0, strings.Join(radius.Unknown, "; ")
+	q.Networks, q.Paths = append(q.Networks, radius.Networks...), append(q.Paths, radius.Paths...)
+	q.Labels = radius.Labels()
+	q.Sides = SidesOf(radius)
+	q.Selected, q.Found = Amounts(q.Sides)
+	j := judged{Request: q}
+	for _, peer := range radius.Finds() {
+		j.add(peer)
+	}
+}
+
+// SidesOf returns what a fault touches that says by itself where it lands, for a policy: a side for each of its selectors.
+func SidesOf(r *faults.Radius) []policy.Side {
+	var out []policy.Side
+	for _, s := range r.Selections {
+		side := policy.Side{}
+		for _, p := range s.Finds {
+			side.Found = append(side.Found, p.Individual())
+		}
+		if s.Most >= len(s.Finds) {
+			side.Touched = side.Found
+		} else {
+			side.Some = s.Most
+		}
+		out = append(out, side)
+	}
+	return out
+}
+
+// Amounts returns how many places sides touch at most, and how many they find.
+func Amounts(sides []policy.Side) (touched, found int) {
+	for _, s := range sides {
+		touched += len(s.Touched) + s.Some
+		found += len(s.Found)
+	}
+	return touched, found
 }
 
 // ClusterNames are the names by which a policy knows what is in a cluster: the cluster, its namespace, the thing itself, its node

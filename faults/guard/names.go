@@ -4,12 +4,47 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"gameday/faults"
 )
 
+// radiusLimit bounds finding out what a fault hits that says so by itself.
+const radiusLimit = 20 * time.Second
+
 // errToldToRevert is why an injection is given up whose names were still being looked up.
 var errToldToRevert = errors.New("it was told to revert before its host names were looked up")
+
+// lookUp returns what must be looked up before policies can judge a request, or nil. What a fault hits that says so by itself is found
+// out here, whatever the client says that it is, and where that fails it is unknown.
+func (s *server) lookUp(k faults.Kind, r *InjectRequest) func(ctx context.Context) error {
+	names := faults.LookUpOf(k, r.Config)
+	var radius func(context.Context, faults.Place) *faults.Radius
+	if k.Needs == faults.NeedCluster {
+		radius = faults.RadiusOf(k, r.Config)
+	}
+	if r.Place.Cluster != nil {
+		there := *r.Place.Cluster
+		there.Radius, r.Place.Cluster = nil, &there
+	}
+	s.mu.Lock()
+	judged := len(s.opt.Policies)+len(s.policies) > 0
+	s.mu.Unlock()
+	if radius == nil || r.Place.Cluster == nil || !judged {
+		return names
+	}
+	return func(ctx context.Context) error {
+		if names != nil {
+			if err := names(ctx); err != nil {
+				return err
+			}
+		}
+		ctx, cancel := context.WithTimeout(ctx, radiusLimit)
+		defer cancel()
+		r.Place.Cluster.Radius, r.reached = radius(ctx, r.Place), true
+		return nil
+	}
+}
 
 // admit hands a request about an injection to then, on the guard's loop. Names in its settings are looked up first and
 // beside the loop: a slow name server must not keep the guard from hearing that its client died, that game days are
@@ -20,7 +55,7 @@ func (s *server) admit(r request, then func(request)) {
 		then(r)
 		return
 	}
-	look := faults.LookUpOf(k, r.Inject.Config)
+	look := s.lookUp(k, r.Inject)
 	if look == nil {
 		then(r)
 		return

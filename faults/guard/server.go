@@ -244,6 +244,9 @@ func (s *server) inject(r request) {
 		return
 	}
 	s.grant(r.Inject)
+	if c := r.Inject.Place.Cluster; c != nil {
+		c.Radius = nil // judged, and nothing that the ledger need keep
+	}
 	h := newHolder(s, k, *r.Inject)
 	s.holders = append(s.holders, h)
 	go h.run(r.Seq)

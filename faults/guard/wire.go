@@ -52,6 +52,9 @@ type InjectRequest struct {
 	Claims policy.Claims `json:"claims,omitzero"`
 	// Judge asks only whether a halt or a policy forbids it. See Client.Judge.
 	Judge bool `json:"judge,omitempty"`
+
+	// reached says that the guard itself has found out what the place's Radius is.
+	reached bool
 }
 
 // Injected is the answer to a successful InjectRequest, and with Proven false in Effect part of one that was not.

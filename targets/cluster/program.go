@@ -185,6 +185,11 @@ func (p *Program) Render(ctx context.Context, a faults.Access, all []guard.Injec
 	return ask[[]cluster.Manifest](ctx, p, cluster.Query{Access: a, Render: all})
 }
 
+// Radius returns what a manifest would hit now, by the rules by which Chaos Mesh selects. It touches nothing.
+func (p *Program) Radius(ctx context.Context, a faults.Access, m *cluster.ChaosMesh) (*faults.Radius, error) {
+	return ask[*faults.Radius](ctx, p, cluster.Query{Access: a, Radius: m})
+}
+
 // Preflight asks whether injections could be made now. It touches nothing.
 func (p *Program) Preflight(ctx context.Context, a faults.Access, of cluster.Preflight) ([]cluster.Finding, error) {
 	return ask[[]cluster.Finding](ctx, p, cluster.Query{Access: a, Preflight: &of})
