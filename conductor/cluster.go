@@ -3,6 +3,7 @@ package conductor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"gameday/faults"
 	"gameday/faults/cluster"
 	"gameday/faults/guard"
+	"gameday/loadgen/collector"
 	"gameday/report"
 	"gameday/scenarios"
 	"gameday/targets"
@@ -213,17 +215,16 @@ func (r *run) checkCluster() bool {
 }
 
 // residueInCluster lifts what has the run's label in the cluster, whatever the ledger says, and lists what stays. What stands in the
-// ledger is listed there, and its guard's to lift.
-func (r *run) residueInCluster() []string {
+// ledger is listed there, and its guard's to lift. Unseen says that the cluster could not be looked into, and why.
+func (r *run) residueInCluster() (left []string, unseen string) {
 	if !r.intoCluster.Load() {
-		return nil
+		return nil, ""
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), clusterLift)
 	defer cancel()
 	objects, err := r.Machine.Cluster.Ours(ctx, r.Scenario.Kubernetes, r.Run, r.namespaces()...)
 	if err != nil {
-		r.rec.add(report.Noted, report.Note{Text: "whether the cluster has more of this run than the ledger says cannot be seen: " + err.Error()})
-		return nil
+		return r.unseenInCluster(err)
 	}
 	var listed []string
 	standing, err := r.Ledger.Standing()
@@ -232,25 +233,47 @@ func (r *run) residueInCluster() []string {
 	}
 	objects = slices.DeleteFunc(objects, func(o cluster.Object) bool { return slices.Contains(listed, o.ID) })
 	if len(objects) == 0 || err != nil { // a ledger that cannot be read is residue already
-		return nil
+		return nil, ""
 	}
 	lifted, err := r.Machine.Cluster.Lift(ctx, r.Scenario.Kubernetes, cluster.Lift{Run: r.Run, Namespaces: r.namespaces(), But: listed})
 	if err != nil {
-		var out []string
 		for _, o := range objects {
-			out = append(out, fmt.Sprintf("%s in the cluster, which could not be lifted: %v", objectName(o), err))
+			left = append(left, fmt.Sprintf("%s in the cluster, which could not be lifted: %v", objectName(o), err))
 		}
-		return out
+		return left, ""
 	}
-	var out []string
 	for _, l := range lifted {
 		if !l.Gone {
-			out = append(out, fmt.Sprintf("%s in the cluster: %s", objectName(l.Object), cmp.Or(l.Blocks, l.Stands)))
+			left = append(left, fmt.Sprintf("%s in the cluster: %s", objectName(l.Object), cmp.Or(l.Blocks, l.Stands)))
 			continue
 		}
 		r.rec.add(report.Noted, report.Note{Fault: l.Fault, Text: fmt.Sprintf("%s was left in the cluster and had the run's label: it was lifted", objectName(l.Object))})
 	}
-	return out
+	return left, ""
+}
+
+// unseenInCluster is residueInCluster where the cluster does not tell what it has. What was put there and not seen to be gone may be
+// left, and counts as if it were: faults are in the ledger, and what was made for runners is named here. When all of it was seen to go,
+// nothing is known to be left, and nobody knows whether that is all.
+func (r *run) unseenInCluster(err error) (left []string, unseen string) {
+	r.mu.Lock()
+	streams := slices.Clone(r.mayBeLeft)
+	r.mu.Unlock()
+	for _, s := range streams {
+		left = append(left, fmt.Sprintf("perhaps what was made in the cluster for the runners of traffic %s, which was not seen to go", s))
+	}
+	return left, fmt.Sprintf("whether the cluster has more of this run than the ledger says cannot be seen: %s; `gameday revert %s` looks again",
+		strings.TrimSuffix(err.Error(), "."), kubernetesFlags(r.Scenario.Kubernetes, r.Run))
+}
+
+// mayLeave notes a stream for whose runners something may be left in the cluster.
+func (r *run) mayLeave(stream string, err error) {
+	if !errors.Is(err, collector.ErrLeft) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mayBeLeft = append(r.mayBeLeft, stream)
 }
 
 // planManifests adds to a plan what its faults would put into the cluster.

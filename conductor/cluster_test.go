@@ -9,12 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"gameday/faults"
+	"gameday/loadgen/collector"
 	"gameday/report"
 	"gameday/scenarios"
 	"gameday/targets"
@@ -205,5 +207,73 @@ func TestUnseenFor(t *testing.T) {
 		if got := unseenFor(e); got != want {
 			t.Errorf("%+v: %v, want %v", e, got, want)
 		}
+	}
+}
+
+// TestUnseenInCluster: at the end of a run a cluster that cannot be asked is no clean cluster. What was not seen to go counts as left.
+func TestUnseenInCluster(t *testing.T) {
+	dir := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", dir+"/", "../cmd/gameday-kubernetes").CombinedOutput(); err != nil {
+		t.Fatalf("building gameday-kubernetes: %v\n%s", err, out)
+	}
+	program := &near.Program{Path: filepath.Join(dir, "gameday-kubernetes")}
+	t.Cleanup(func() { _ = program.Close(context.Background()) })
+	ledger, err := faults.OpenLedger(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := loadPlan(t, "testdata/cluster.hcl")
+	s.Kubernetes = faults.Access{Kubeconfig: filepath.Join(dir, "gone"), Context: "stage"}
+	r := &run{Options: Options{Run: "today-1", Scenario: s, Ledger: ledger, Machine: &targets.Machine{Cluster: program}}, ctx: t.Context()}
+	if left, unseen := r.residue(); len(left) > 0 || unseen != "" {
+		t.Errorf("a run that put nothing into the cluster left %q, %q", left, unseen)
+	}
+	r.intoCluster.Store(true)
+	want := fmt.Sprintf("; `gameday revert --kubernetes --kubeconfig %s --context stage --run today-1` looks again", s.Kubernetes.Kubeconfig)
+	if left, unseen := r.residue(); len(left) > 0 || !strings.HasPrefix(unseen, "whether the cluster has more of this run than the ledger says cannot be seen: ") || !strings.HasSuffix(unseen, want) {
+		t.Errorf("left %q, unseen %q", left, unseen)
+	}
+	r.mayLeave("shoppers", fmt.Errorf("stopping: %w", collector.ErrLeft))
+	r.mayLeave("buyers", errors.New("a mistake in a script"))
+	left, unseen := r.residue()
+	if len(left) != 1 || !strings.HasPrefix(left[0], "perhaps what was made in the cluster for the runners of traffic shoppers") || unseen == "" {
+		t.Errorf("left %q, unseen %q", left, unseen)
+	}
+}
+
+// TestNotReady tells pods that are Ready again from those that are not, and new ones from old ones.
+func TestNotReady(t *testing.T) {
+	peer := func(name, uid string, ready bool) faults.Peer { return pod(name, uid, "c", ready).Where().Peer() }
+	before := []faults.Peer{peer("web-1", "u1", true), peer("web-2", "u2", true)}
+	for _, c := range []struct {
+		name     string
+		now      []faults.Peer
+		not      []string
+		replaced []string
+	}{
+		{"all are", before, nil, nil},
+		{"one is not", []faults.Peer{peer("web-1", "u1", false), before[1]}, []string{"shop/web-1"}, nil},
+		{"one is not, and a new one is", []faults.Peer{peer("web-1", "u1", false), before[1], peer("web-3", "u3", true)}, []string{"shop/web-1"}, nil},
+		{"one is gone", before[1:], []string{"shop/web-1"}, nil},
+		{"one was replaced", []faults.Peer{before[1], peer("web-3", "u3", true)}, nil, []string{"shop/web-3"}},
+		{"one is being replaced", []faults.Peer{before[1], peer("web-3", "u3", false)}, []string{"shop/web-1"}, nil},
+		{"both were replaced, by one so far", []faults.Peer{peer("web-3", "u3", true)}, []string{"shop/web-2"}, []string{"shop/web-3"}},
+		{"of the same name, and another", []faults.Peer{before[1], peer("web-1", "u9", true)}, nil, []string{"shop/web-1"}},
+		{"none is there", nil, []string{"shop/web-1", "shop/web-2"}, nil},
+	} {
+		not, replaced := notReady(before, c.now)
+		if !slices.Equal(not, c.not) || !slices.Equal(replaced, c.replaced) {
+			t.Errorf("%s: not Ready are %q, and %q stand for others", c.name, not, replaced)
+		}
+	}
+	told := []*injection{{Injection: report.Injection{Effect: &faults.Effect{Details: map[string]string{"shop/web-2/main": "Injected", "conditions": "AllInjected"}}}}}
+	if got := hitOf(before, told); len(got) != 1 || got[0].Name != "web-2" {
+		t.Errorf("hit are %v", got)
+	}
+	if got := hitOf(before, []*injection{{}}); len(got) != 2 {
+		t.Errorf("of a proof that names none, %v were hit", got)
+	}
+	if got := podsOf([]targets.Place{pod("web-1", "u1", "c", true), pod("web-3", "u3", "c", false), withPeers{Place: pod("web-1", "u1", "c", true), peers: before[1:]}}); len(got) != 2 {
+		t.Errorf("Ready before were %v", got)
 	}
 }

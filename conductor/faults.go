@@ -102,6 +102,7 @@ func (r *run) conductFault(f *faultRun) {
 	if !r.until(due) {
 		return
 	}
+	ready := podsOf(places)
 	standing := r.inject(f, places, due)
 	switch {
 	case !f.Kind.Reversible:
@@ -110,10 +111,12 @@ func (r *run) conductFault(f *faultRun) {
 		r.awaitEnd(f, standing)
 	default:
 		if r.stand(f, standing) {
+			since := r.rec.now()
 			r.revertAll(standing, func(in *injection) {
 				r.lookAgain(in)
 				r.revert(in)
 			})
+			r.watchReady(f, ready, standing, since)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"gameday/loadgen"
 	"gameday/report"
 	"gameday/scenarios"
+	"gameday/targets"
 )
 
 // MakePlan turns a scenario into what the record keeps of it: everything needed to judge, and nothing of the language.
@@ -147,6 +148,10 @@ func faultPlan(s *scenarios.Scenario, f *scenarios.Fault) report.FaultPlan {
 	}
 	if s.InCluster(f) {
 		p.Machine = false
+		p.Pods = len(f.Targets) > 0 && !slices.ContainsFunc(f.Targets, func(name string) bool {
+			_, pods := s.Target(name).Selector.(*targets.Pods)
+			return !pods
+		})
 		if f.Kind.Reversible {
 			p.Undoing = inClusterUndoing
 		}

@@ -229,8 +229,9 @@ func (r *run) guards() func(context.Context) (*guard.Client, error) {
 	}
 }
 
-// finish reverts what stands, stops the traffic, asks the sources for their accounts, and returns what is left standing.
-func (r *run) finish() (residue []string) {
+// finish reverts what stands, stops the traffic, asks the sources for their accounts, and returns what is left standing, and what could
+// not be looked into.
+func (r *run) finish() (residue []string, unseen string) {
 	r.unwind()
 	r.cancel(&endError{reason: report.EndComplete})
 	if r.checks != nil {
@@ -245,19 +246,19 @@ func (r *run) finish() (residue []string) {
 	return r.residue()
 }
 
-// residue lists what this run left in the ledger.
-func (r *run) residue() []string {
+// residue lists what this run left in the ledger, on hosts and in the cluster, and says when the cluster could not be looked into.
+func (r *run) residue() (left []string, unseen string) {
 	standing, err := r.Ledger.Standing()
 	if err != nil {
-		return []string{"the ledger cannot be read: " + err.Error()}
+		return []string{"the ledger cannot be read: " + err.Error()}, ""
 	}
-	var out []string
 	for _, s := range standing {
 		if s.Entry.Run == r.Run {
-			out = append(out, s.Entry.Fault+" on "+s.Entry.Place.Name)
+			left = append(left, s.Entry.Fault+" on "+s.Entry.Place.Name)
 		}
 	}
-	return slices.Concat(out, r.residueOnHosts(), r.residueInCluster())
+	inCluster, unseen := r.residueInCluster()
+	return slices.Concat(left, r.residueOnHosts(), inCluster), unseen
 }
 
 // shut closes what listens. The lab, if there is one, goes with the process.

@@ -114,6 +114,8 @@ type run struct {
 	over atomic.Bool
 	// intoCluster says that something was to be put into the cluster.
 	intoCluster atomic.Bool
+	// mayBeLeft are the streams for which something was put into the cluster that was not seen to be gone. It is guarded by mu.
+	mayBeLeft []string
 
 	unknown error // why the series of a replay is not known
 	// ctx ends when the run must unwind; its cause is an *endError.
@@ -168,7 +170,8 @@ func Run(ctx context.Context, o Options) error {
 
 	reason, err := r.conduct()
 	r.over.Store(true)
-	ended := report.Ended{Reason: reason, Residue: r.finish()}
+	ended := report.Ended{Reason: reason}
+	ended.Residue, ended.Unseen = r.finish()
 	if err != nil {
 		ended.Error = err.Error()
 	}

@@ -110,13 +110,14 @@ func (r *run) muster(ctx context.Context, spec loadgen.Spec) ([]loadgen.Runner, 
 		RunOn: on, Collector: advertised, Token: s.Token(), Lasts: r.Scenario.Timeline.Length() + runnerPatience + runnerSlack,
 		Patience: runnerPatience, Dir: logs}, s.Lost, spec.Log)
 	if err != nil {
+		r.mayLeave(spec.Stream, err)
 		s.Close()
 		release()
 		return fail(err)
 	}
 	return s.Runners(), func() {
 		s.Close()
-		stop()
+		r.mayLeave(spec.Stream, stop())
 		release()
 	}, nil
 }

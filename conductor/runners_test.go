@@ -3,8 +3,10 @@ package conductor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,15 +113,16 @@ func manyOf(w loadgen.Window, n int) (out []loadgen.Window) {
 type starter struct {
 	order   collector.Order
 	refuses error
+	leaves  error // what stop returns
 	stopped bool
 }
 
-func (s *starter) Start(_ context.Context, o collector.Order, _ func(int, error), _ func(string, string)) (func(), error) {
+func (s *starter) Start(_ context.Context, o collector.Order, _ func(int, error), _ func(string, string)) (func() error, error) {
 	s.order = o
 	if s.refuses != nil {
 		return nil, s.refuses
 	}
-	return func() { s.stopped = true }, nil
+	return func() error { s.stopped = true; return s.leaves }, nil
 }
 
 // TestMuster checks what whoever starts runners is told, and that nothing is left open when he does not.
@@ -150,6 +153,21 @@ func TestMuster(t *testing.T) {
 	}
 	if _, err := net.Dial("tcp", s.order.Collector); err == nil {
 		t.Error("the collector of runners that were not started stays")
+	}
+	if len(r.mayBeLeft) > 0 {
+		t.Errorf("something may be left of %q", r.mayBeLeft)
+	}
+	s.refuses = fmt.Errorf("they are being made still: %w", collector.ErrLeft)
+	_, _, _ = r.muster(t.Context(), spec)
+	s.refuses, s.leaves = nil, collector.ErrLeft
+	spec.Stream = "buyers"
+	_, dismiss, err = r.muster(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dismiss()
+	if !slices.Equal(r.mayBeLeft, []string{"shoppers", "buyers"}) {
+		t.Errorf("something may be left of %q", r.mayBeLeft)
 	}
 	spec.RunOn.Kind = loadgen.Jobs
 	if _, _, err := r.muster(t.Context(), spec); err == nil || !strings.Contains(err.Error(), "cannot start them") {

@@ -44,6 +44,7 @@ type Curve struct {
 	Ended   string    `json:"ended,omitempty"`
 	Reason  EndReason `json:"reason"`
 	Residue []string  `json:"residue,omitempty"`
+	Unseen  string    `json:"unseen,omitempty"` // why it is not known whether more is left
 	Remarks []string  `json:"remarks,omitempty"`
 }
 
@@ -101,7 +102,7 @@ func CurveOf(rec *Record) (*Curve, error) {
 	}
 	if len(ended) > 0 {
 		e := ended[len(ended)-1].V
-		c.Reason, c.Residue = e.Reason, e.Residue
+		c.Reason, c.Residue, c.Unseen = e.Reason, e.Residue, e.Unseen
 		if e.Reason != EndComplete {
 			c.Ended = cmp.Or(e.Error, string(e.Reason))
 		}
@@ -189,6 +190,8 @@ func (c *Curve) ExitCode(atLeast float64) int {
 		return 5
 	case c.Reason == EndAborted || c.Reason == EndStopped:
 		return 4
+	case c.Unseen != "":
+		return 3
 	case c.Found.Confirmed && c.Found.Rate >= atLeast:
 		return 0
 	case c.Reason == EndComplete && c.Found.Broke > 0 && c.Found.Broke <= atLeast:

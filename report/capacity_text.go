@@ -35,6 +35,9 @@ func CurveText(w io.Writer, c *Curve, o TextOptions) error {
 	for _, r := range c.Residue {
 		Paragraph(&b, "       ", p.color("1;31", "RESIDUE")+": "+r+" still stands; `gameday revert` removes it.")
 	}
+	if c.Unseen != "" {
+		Paragraph(&b, "       ", "It is not known that nothing is left: "+c.Unseen+".")
+	}
 	b.WriteByte('\n')
 	if err := curveTable(&b, byRate(c.Points), p); err != nil {
 		return fmt.Errorf("drawing the curve: %w", err)

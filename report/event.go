@@ -26,6 +26,7 @@ var shapes = map[EventKind]func(Event) error{
 	Reverted:        shape[Injection],
 	RevertFailed:    shape[Injection],
 	Recovered:       shape[Comeback],
+	PodsReady:       shape[Readiness],
 	AlarmSeen:       shape[AlarmSighting],
 	AlarmHistory:    shape[AlarmRecord],
 	AlarmBefore:     shape[AlarmPast],

@@ -25,6 +25,9 @@ func (j *judge) recovery() []Item {
 		if p.RestartsWithin > 0 || p.Kind == nodeRestart {
 			out = append(out, j.restarted(p))
 		}
+		if j.waitsForReady(p) {
+			out = append(out, j.readyAgain(p))
+		}
 		if steady {
 			out = append(out, j.steadyAgain(p))
 		}

@@ -50,6 +50,7 @@ const (
 	Reverted        EventKind = "reverted"        // Injection, verified gone
 	RevertFailed    EventKind = "revert_failed"   // Injection, with error: residue
 	Recovered       EventKind = "recovered"       // Comeback: the target came back by itself
+	PodsReady       EventKind = "pods_ready"      // Readiness: pods that a fault had hit were Ready again, or were not by the end
 	AlarmSeen       EventKind = "alarm"           // AlarmSighting
 	AlarmHistory    EventKind = "alarm_history"   // AlarmRecord: the source's own account, the truth
 	AlarmBefore     EventKind = "alarm_past"      // AlarmPast: of the time before the run
@@ -148,6 +149,21 @@ type Comeback struct {
 	Place  string         `json:"place"`
 	At     clock.Interval `json:"at"`
 	Effect *faults.Effect `json:"effect,omitempty"` // "pid 4127 → 4190", "boot id 3f… → 9a…"
+}
+
+// Readiness says when the pods that a fault had hit were Ready again after its end, or how they stood when the run ended.
+type Readiness struct {
+	Fault string   `json:"fault"`
+	Pods  []string `json:"pods"` // that were Ready before: "shop/web-1"
+	// Since is an instant at which the fault still stood. At is when all of them were Ready, from the last look at which one was not; zero
+	// when that was not seen.
+	Since time.Time      `json:"since"`
+	At    clock.Interval `json:"at,omitzero"`
+	// Replaced are pods that stand for some that are gone. Not are those that were not Ready at the last look that was answered.
+	Replaced []string  `json:"replaced,omitempty"`
+	Not      []string  `json:"not,omitempty"`
+	Looked   time.Time `json:"looked,omitzero"` // when that was
+	Error    string    `json:"error,omitempty"` // why a later look was not
 }
 
 // AlarmSighting is an alarms.Observation with its source.
@@ -251,6 +267,8 @@ type Ended struct {
 	Reason  EndReason `json:"reason"`
 	Error   string    `json:"error,omitempty"`
 	Residue []string  `json:"residue,omitempty"` // faults that still stand, as "cut on payments"
+	// Unseen says why it is not known whether that is all, with what to do; empty when everything could be looked at.
+	Unseen string `json:"unseen,omitempty"`
 }
 
 // Record is a run as read back from its folder.

@@ -199,7 +199,7 @@ func (c *Scorecard) judge() {
 	default:
 		v = v.Merge(Inconclusive)
 	}
-	if len(c.untested) > 0 {
+	if len(c.untested) > 0 || c.Safety.Unseen != "" {
 		v = v.Merge(Inconclusive)
 	}
 	if c.Residue {

@@ -147,6 +147,7 @@ type Safety struct {
 	Injected int      `json:"injected"` // faults that took effect
 	Gone     int      `json:"gone"`     // of those, the ones proven to be over
 	Residue  []string `json:"residue,omitempty"`
+	Unseen   string   `json:"unseen,omitempty"` // why it is not known whether more is left
 	Clean    bool     `json:"clean"`
 	Text     string   `json:"text"`
 

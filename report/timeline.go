@@ -44,6 +44,8 @@ type FaultLife struct {
 	Kind       string
 	Plan       *FaultPlan // nil when the plan does not know it
 	Injections []*InjectionLife
+	Ready      *Readiness // of its pods after its end; nil when nobody looked
+	readyLine  int
 }
 
 // InjectionLife is the life of one fault at one place.
@@ -155,6 +157,11 @@ func (t *Timeline) faults(rec *Record) {
 			t.Faults = append(t.Faults, f)
 		}
 		f.injection(s.V).step(s)
+	}
+	for _, r := range all[Readiness](rec, PodsReady) {
+		if f := t.Fault(r.V.Fault); f != nil {
+			f.Ready, f.readyLine = &r.V, r.line()
+		}
 	}
 	for _, r := range all[Comeback](rec, Recovered) {
 		f := t.Fault(r.V.Fault)

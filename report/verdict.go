@@ -47,8 +47,9 @@ func (j *judge) safety() Safety {
 				s.Residue = append(s.Residue, r)
 			}
 		}
+		s.Unseen = j.people.scrub(e.Unseen)
 	}
-	s.Clean = len(s.Residue) == 0 && len(open) == 0
+	s.Clean = len(s.Residue) == 0 && len(open) == 0 && s.Unseen == ""
 	s.lab = len(s.Residue) > 0 && !slices.ContainsFunc(s.Residue, j.outlivesLab)
 	s.Text = s.words(open, down)
 	return s
@@ -65,16 +66,24 @@ func (f *FaultLife) attempted() bool { return len(f.Injections) > 0 }
 
 func (s Safety) words(open, down []string) string {
 	if s.Injected == 0 && len(s.Residue) == 0 {
+		if s.Unseen != "" {
+			return "no fault was injected; " + s.Unseen
+		}
 		return "no fault was injected"
 	}
-	text := fmt.Sprintf("%s injected, %d gone; ", count(s.Injected, "fault"), s.Gone)
+	text, more := fmt.Sprintf("%s injected, %d gone; ", count(s.Injected, "fault"), s.Gone), ""
+	if s.Unseen != "" {
+		more = "; " + s.Unseen
+	}
 	switch {
 	case len(s.Residue) > 0 && s.lab:
 		return text + "LEFT STANDING: " + strings.Join(s.Residue, "; ") + " (in the lab, and gone with it)"
 	case len(s.Residue) > 0:
-		return text + "LEFT STANDING: " + strings.Join(s.Residue, "; ") + " (run `gameday revert`)"
+		return text + "LEFT STANDING: " + strings.Join(s.Residue, "; ") + " (run `gameday revert`)" + more
 	case len(open) > 0:
-		return text + list(open) + " not proven to be gone (see `gameday revert`)"
+		return text + list(open) + " not proven to be gone (see `gameday revert`)" + more
+	case s.Unseen != "":
+		return text + "nothing is known to be left, but " + s.Unseen
 	case len(down) > 0:
 		return text + "nothing of ours is left, but what " + list(down) + " took down has not come back"
 	}
@@ -87,6 +96,8 @@ func (j *judge) reasons(c *Scorecard) []string {
 	add := func(format string, args ...any) { why = append(why, fmt.Sprintf(format, args...)) }
 	if c.Residue {
 		add("a fault was left standing: %s.", strings.Join(c.Safety.Residue, "; "))
+	} else if c.Safety.Unseen != "" {
+		add("it is not known that nothing is left: %s.", c.Safety.Unseen)
 	}
 	items := c.Items()
 	for _, it := range items {

@@ -113,6 +113,12 @@ func TestSafety(t *testing.T) {
 			"cut not proven to be gone"},
 		{"lapsed", func(b *builder) { b.fault("cut", "x", "db", 20, 0).add(30, Lapsed, in).end(100, EndComplete) }, false,
 			true, "1 gone"},
+		{"nobody could look", func(b *builder) {
+			b.fault("cut", "x", "db", 20, 40).add(100, RunEnded, Ended{Reason: EndComplete, Unseen: "the cluster does not answer; look again"})
+		}, false, false, "1 fault injected, 1 gone; nothing is known to be left, but the cluster does not answer; look again"},
+		{"a revert failed and nobody could look", func(b *builder) {
+			b.fault("cut", "x", "db", 20, 0).add(100, RunEnded, Ended{Reason: EndComplete, Residue: []string{"cut on db"}, Unseen: "the cluster does not answer"})
+		}, true, false, "LEFT STANDING: cut on db (run `gameday revert`); the cluster does not answer"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBuilder(t, smallPlan(nil)).phases(100)
@@ -306,5 +312,27 @@ func TestVerdictText(t *testing.T) {
 	}
 	if err := new(Verdict).UnmarshalText([]byte("fine")); err == nil {
 		t.Error("an unknown verdict was read")
+	}
+}
+
+// TestUnseenIsNoPass: a run that passes by all that it measured does not, when nobody could look whether something is left.
+func TestUnseenIsNoPass(t *testing.T) {
+	b := passedRun(t)
+	if s := Score(b.record()); s.Verdict != Passed {
+		t.Fatalf("without it the run is %v", s.Verdict)
+	}
+	b.events = b.events[:len(b.events)-1]
+	b.add(100, RunEnded, Ended{Reason: EndComplete, Unseen: "the cluster does not answer; `gameday revert --kubernetes` looks again"})
+	s := Score(b.record())
+	if s.Verdict != Inconclusive || s.ExitCode() != 3 || s.Residue || s.Safety.Clean ||
+		!strings.Contains(strings.Join(s.Why, "\n"), "it is not known that nothing is left: the cluster does not answer; `gameday revert --kubernetes` looks again.") {
+		t.Errorf("exit %d, %v, %q", s.ExitCode(), s.Verdict, s.Why)
+	}
+	var text bytes.Buffer
+	if err := Text(&text, s, TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(text.String(), "safety    unproven   ") || strings.Contains(text.String(), "clean") {
+		t.Errorf("the scorecard:\n%s", &text)
 	}
 }

@@ -36,7 +36,7 @@ type Cluster struct {
 var _ Starter = Cluster{}
 
 // Start hands the order over, and returns when the objects are in the cluster.
-func (c Cluster) Start(ctx context.Context, o Order, lost func(int, error), said func(level, text string)) (stop func(), err error) {
+func (c Cluster) Start(ctx context.Context, o Order, lost func(int, error), said func(level, text string)) (stop func() error, err error) {
 	cmd, err := c.Command()
 	if err != nil {
 		return nil, err
@@ -59,13 +59,12 @@ func (c Cluster) Start(ctx context.Context, o Order, lost func(int, error), said
 		_ = cmd.Wait() // what it ended of, it has said
 		close(h.over)
 	}()
-	stop = sync.OnceFunc(func() {
+	stop = sync.OnceValue(func() error {
 		in.Close()
-		h.wait(clearing)
+		return h.wait(clearing)
 	})
 	if err := json.NewEncoder(in).Encode(o); err != nil {
-		stop()
-		return nil, fmt.Errorf("telling %s: %w", filepath.Base(cmd.Path), err)
+		return nil, andLeft(fmt.Errorf("telling %s: %w", filepath.Base(cmd.Path), err), stop())
 	}
 	timer := time.NewTimer(ordering)
 	defer timer.Stop()
@@ -83,11 +82,24 @@ func (c Cluster) Start(ctx context.Context, o Order, lost func(int, error), said
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		stop()
-		return nil, err
+		return nil, andLeft(err, stop())
 	}
 	return stop, nil
 }
+
+// andLeft returns an error that is ErrLeft as well when the second one is. Its text is that of the first: what may be left was said.
+func andLeft(err, left error) error {
+	if left == nil {
+		return err
+	}
+	return leftError{err}
+}
+
+// leftError is an error after which something may be left.
+type leftError struct{ error }
+
+func (e leftError) Unwrap() error        { return e.error }
+func (e leftError) Is(target error) bool { return target == ErrLeft }
 
 // handed is an order that was handed over.
 type handed struct {
@@ -98,6 +110,7 @@ type handed struct {
 	over  chan struct{}
 	logs  map[int]*child.Log
 	gone  bool // it said that everything is, or what is left
+	clean bool // everything is
 }
 
 // hear takes the news, to their end.
@@ -152,7 +165,7 @@ func (h *handed) one(n News) {
 		h.gone = true
 		h.said("warning", fmt.Sprintf("not everything that was made for the runners is gone: %s; %s", strings.Join(n.Left, ", "), h.lapse()))
 	case n.Gone:
-		h.gone = true
+		h.gone, h.clean = true, true
 	}
 }
 
@@ -188,13 +201,18 @@ func (h *handed) log(l *Log) {
 	_, _ = file.Write([]byte(l.Text)) // a Log takes everything
 }
 
-// wait waits for the program's end. It is not killed: it goes on deleting.
-func (h *handed) wait(limit time.Duration) {
+// wait waits for the program's end, and returns ErrLeft unless everything was seen to be gone by then. It is not killed: it goes on
+// deleting.
+func (h *handed) wait(limit time.Duration) error {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-h.over:
+		if h.clean {
+			return nil
+		}
 	case <-timer.C:
 		h.said("warning", fmt.Sprintf("the runners were not gone %s after their traffic had ended; it is still being tried", limit))
 	}
+	return ErrLeft
 }

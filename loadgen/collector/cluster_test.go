@@ -2,9 +2,11 @@ package collector
 
 import (
 	"cmp"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -58,8 +60,14 @@ func TestClusterProgram(t *testing.T) {
 				t.Fatalf("error %v, want %s", err, c.err)
 			}
 			if err == nil {
-				stop()
-				stop() // does nothing more
+				err = stop()
+				if again := stop(); !errors.Is(again, err) { // does nothing more
+					t.Errorf("the second time it is %v", again)
+				}
+			}
+			left := slices.Contains([]string{"something stays", "a TestRun stays", "killed", "without a word"}, c.name)
+			if errors.Is(err, ErrLeft) != left {
+				t.Errorf("error %v, and something may be left: %v", err, left)
 			}
 			mu.Lock()
 			defer mu.Unlock()

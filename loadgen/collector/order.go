@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gameday/faults"
@@ -70,6 +71,9 @@ type Log struct {
 type Starter interface {
 	// Start has the runners of a stream started. Of one that has come to its end, lost hears, by its number from 0, and why; said
 	// hears what else people should know. Both may be called from any goroutine until stop has returned: then the runners are gone, or
-	// said has heard which are not.
-	Start(ctx context.Context, o Order, lost func(i int, why error), said func(level, text string)) (stop func(), err error)
+	// said has heard which are not. Both errors are ErrLeft when what was made for the runners was not seen to be gone.
+	Start(ctx context.Context, o Order, lost func(i int, why error), said func(level, text string)) (stop func() error, err error)
 }
+
+// ErrLeft says that some of what was made for runners may be left where it was made.
+var ErrLeft = errors.New("what was made for its runners was not seen to be gone")

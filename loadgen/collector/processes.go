@@ -32,11 +32,11 @@ type process struct {
 }
 
 // Start starts the runners. They stop when their stream is over; one that does not is killed.
-func (p Processes) Start(_ context.Context, o Order, lost func(int, error), said func(level, text string)) (stop func(), err error) {
+func (p Processes) Start(_ context.Context, o Order, lost func(int, error), said func(level, text string)) (stop func() error, err error) {
 	var all []*process
 	var mu sync.Mutex
 	stopping := false
-	stop = func() {
+	stop = func() error {
 		mu.Lock()
 		stopping = true
 		mu.Unlock()
@@ -45,11 +45,12 @@ func (p Processes) Start(_ context.Context, o Order, lost func(int, error), said
 			wait.Go(r.end)
 		}
 		wait.Wait()
+		return nil
 	}
 	for i := range o.RunOn.Parallelism {
 		r, err := p.one(o, i)
 		if err != nil {
-			stop()
+			_ = stop() // processes are waited for
 			return nil, fmt.Errorf("starting %s: %w", loadgen.RunnerName(i), err)
 		}
 		all = append(all, r)

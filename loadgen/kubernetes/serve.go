@@ -71,6 +71,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	c, err := connect(o.Access)
 	if err != nil {
 		s.say(collector.News{Error: err.Error()})
+		s.say(collector.News{Gone: true}) // nothing was made
 		return err
 	}
 	var nonce [8]byte
