@@ -37,9 +37,9 @@ const finalSpan = time.Minute
 // run; its faults must be those of the record. A last line that was cut off is taken away. An error means that the record is
 // as it was.
 func Finalize(ctx context.Context, dir string, s *scenarios.Scenario) ([]Asked, error) {
-	f, err := os.OpenFile(filepath.Join(dir, report.EventsFile), os.O_RDWR|os.O_APPEND, 0)
+	f, err := openRecord(dir)
 	if err != nil {
-		return nil, fmt.Errorf("opening the record: %w", err)
+		return nil, err
 	}
 	defer f.Close()
 	if err := lockRecord(f); err != nil {
@@ -68,9 +68,9 @@ func MarkAfter(dir string, m report.Mark) (string, error) {
 	if strings.TrimSpace(m.Name) == "" {
 		return "", errNameless
 	}
-	f, err := os.OpenFile(filepath.Join(dir, report.EventsFile), os.O_RDWR|os.O_APPEND, 0)
+	f, err := openRecord(dir)
 	if err != nil {
-		return "", fmt.Errorf("opening the record: %w", err)
+		return "", err
 	}
 	defer f.Close()
 	if err := lockRecord(f); err != nil {
@@ -293,4 +293,22 @@ func (a Asked) String() string {
 		return fmt.Sprintf("%s: %d seen, kept", a.Source, a.Seen)
 	}
 	return strings.TrimSpace(a.Source + ": left out: " + a.Why)
+}
+
+// openRecord opens the record in dir for adding to it. A copy takes no more: it may be where nothing can be added, and its digests are
+// those of what was copied.
+func openRecord(dir string) (*os.File, error) {
+	if report.IsCopy(dir) {
+		var begun report.Begun
+		where := ""
+		if report.ReadMark(filepath.Join(dir, report.BegunMark), &begun) == nil {
+			where = fmt.Sprintf(" (%s on %s)", begun.From, begun.Host)
+		}
+		return nil, fmt.Errorf("%s is a copy, to which nothing is added: do it to the record itself%s, and copy that to another folder", dir, where)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, report.EventsFile), os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		return nil, fmt.Errorf("opening the record: %w", err)
+	}
+	return f, nil
 }

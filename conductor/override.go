@@ -3,8 +3,6 @@ package conductor
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
@@ -27,9 +25,9 @@ func Override(dir string, o report.Override) (*report.Item, error) {
 	case utf8.RuneCountInString(o.By) > mostWords || utf8.RuneCountInString(o.Reason) > mostWords:
 		return nil, fmt.Errorf("the name and the reason of an override have at most %d characters", mostWords)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, report.EventsFile), os.O_RDWR|os.O_APPEND, 0)
+	f, err := openRecord(dir)
 	if err != nil {
-		return nil, fmt.Errorf("opening the record: %w", err)
+		return nil, err
 	}
 	defer f.Close()
 	if err := lockRecord(f); err != nil {

@@ -1,6 +1,9 @@
 package deploy
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -51,13 +54,42 @@ func TestApply(t *testing.T) {
 		Items []struct{ Spec map[string]any }
 	}
 	kuberig.Eventually(t, 20*time.Second, "the Job has a pod", func() bool { return c.Get(path, &pods) == nil && len(pods.Items) == 1 })
-	if got := pods.Items[0].Spec["terminationGracePeriodSeconds"]; got != float64(420) {
+	if got := pods.Items[0].Spec["terminationGracePeriodSeconds"]; got != float64(480) {
 		t.Errorf("the pod's grace is %v", got)
 	}
 	var config struct{ Data map[string]string }
 	name := regexp.MustCompile(`scenario-\w+`).FindString(rendered(t, c))
 	if err := c.Get("/api/v1/namespaces/gameday/configmaps/"+name, &config); err != nil || config.Data["game-day.hcl"] == "" {
 		t.Errorf("the scenario is not in ConfigMap %s: %v", name, err)
+	}
+	t.Run("copies", func(t *testing.T) { testCopies(t, kubectl) })
+}
+
+// testCopies adds the component that copies records to a bucket.
+func testCopies(t *testing.T, kubectl func(...string) string) {
+	dir := filepath.Join(t.TempDir(), "kubernetes")
+	if err := os.CopyFS(dir, os.DirFS(base)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "kustomization.yaml"), os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteString("components:\n  - copies\n")
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	kubectl("apply", "--validate=strict", "-k", dir)
+	const pod = "{.spec.jobTemplate.spec.template.spec"
+	for path, want := range map[string]string{
+		pod + ".containers[0].args}":                                            `["run","--copy-to=/var/lib/copies","--heal","--event","/scenario/game-day.hcl"]`,
+		pod + `.containers[0].volumeMounts[?(@.name=="copies")].mountPath}`:     "/var/lib/copies",
+		pod + `.volumes[?(@.name=="copies")].persistentVolumeClaim.claimName}`:  "copies",
+		pod + `.volumes[?(@.name=="records")].persistentVolumeClaim.claimName}`: "records",
+	} {
+		if got := kubectl("-n", "gameday", "get", "cronjob", "game-day", "-o", "jsonpath="+path); got != want {
+			t.Errorf("%s is %s, want %s", path, got, want)
+		}
 	}
 }
 

@@ -60,7 +60,7 @@ func recordsBelow(path string, levels int) []string {
 
 // isRecord reports whether a folder looks like the record of a run.
 func isRecord(path string) bool {
-	for _, name := range []string{PlanFile, EventsFile} {
+	for _, name := range []string{PlanFile, EventsFile, BegunMark, WholeMark} {
 		if _, err := os.Stat(filepath.Join(path, name)); err == nil {
 			return true
 		}

@@ -29,7 +29,12 @@ var ErrNotARecord = errors.New("not a record of a run")
 // keeps events of a kind it does not know, for those were written by a newer version. Everything else that is not as
 // written (garbage, a gap in the sequence, an expression that cannot be evaluated) is an error that names the file and
 // the line, because a judgement over a damaged record would be worth nothing.
+//
+// A copy that is not whole (see Whole) is ErrHalfCopied, also where what there is of it could be read.
 func Read(dir string) (*Record, error) {
+	if err := CheckCopy(dir); err != nil {
+		return nil, err
+	}
 	plan, err := readPlan(filepath.Join(dir, PlanFile))
 	if err != nil {
 		return nil, err

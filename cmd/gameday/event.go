@@ -60,16 +60,19 @@ func (a *app) runTold(f *runFlags, path string) error {
 	f.told = &herald{event: e}
 	err = a.run(f, path)
 	if !f.told.done {
-		f.told.tell(a, "", nil, err)
+		f.told.tell(a, "", nil, err, nil)
 	}
 	return err
 }
 
 // tell makes the Event. That nobody could be told is said, and changes no verdict.
-func (h *herald) tell(a *app, dir string, card *report.Scorecard, err error) {
+func (h *herald) tell(a *app, dir string, card *report.Scorecard, err, uncopied error) {
 	h.done = true
 	e := h.event
 	e.Reason, e.Message, e.Warning = telling(dir, card, err)
+	if uncopied != nil {
+		e.Message, e.Warning = e.Message+"; NOT COPIED: "+uncopied.Error(), true
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), eventLimit)
 	defer cancel()
 	var p cluster.Program

@@ -143,6 +143,7 @@ func (r *clusterRig) replicas() {
 // clusterPod is as much of a pod as these tests need.
 type clusterPod struct {
 	Metadata struct{ Name, UID, DeletionTimestamp string }
+	Spec     struct{ Containers []struct{ Image string } }
 	Status   struct {
 		Phase      string
 		Conditions []struct{ Type, Status string }
@@ -159,15 +160,36 @@ func (r *clusterRig) pods() []clusterPod {
 
 var containers atomic.Uint32
 
-// runPods says of each new pod that it runs and is ready.
+// runPods says of each new pod that it runs and is ready, and of one whose containers run something else that it is not.
 func (r *clusterRig) runPods() {
 	for _, p := range r.pods() {
-		if p.Status.Phase == "Running" || p.Metadata.DeletionTimestamp != "" {
+		if p.Metadata.DeletionTimestamp != "" {
+			continue
+		}
+		if p.Status.Phase == "Running" {
+			r.probe(p)
 			continue
 		}
 		n := containers.Add(1)
 		status := kuberig.Running(fmt.Sprintf("198.19.250.%d", n), "main", "none", fmt.Sprintf("docker://c%d", n), 0, time.Now())
 		_ = r.Patch("/api/v1/namespaces/shop/pods/"+p.Metadata.Name+"/status", object{"status": status}, nil) // or at the next look
+	}
+}
+
+// probe says whether a pod that runs is Ready: while its image is its own.
+func (r *clusterRig) probe(p clusterPod) {
+	is, said := "True", ""
+	if len(p.Spec.Containers) == 1 && p.Spec.Containers[0].Image != "none" {
+		is = "False"
+	}
+	for _, c := range p.Status.Conditions {
+		if c.Type == "Ready" {
+			said = c.Status
+		}
+	}
+	if is != said {
+		change := object{"status": object{"conditions": []object{{"type": "Ready", "status": is}}}}
+		_ = r.Patch("/api/v1/namespaces/shop/pods/"+p.Metadata.Name+"/status", change, nil) // or at the next look
 	}
 }
 
@@ -228,11 +250,13 @@ func TestKubernetes(t *testing.T) {
 	t.Run("reverted while it runs", func(t *testing.T) { r.t = t; r.testInProgress() })
 	t.Run("everybody is killed", func(t *testing.T) { r.t = t; r.testNobodyLeft() })
 	t.Run("the ledger is lost", func(t *testing.T) { r.t = t; r.testByLabel() })
+	t.Run("no answer at the end", func(t *testing.T) { r.t = t; r.testNoAnswer() })
 }
 
 func (r *clusterRig) testPlan() {
 	out := r.gameday(0, "plan", "--manifests", "manifests", "day.hcl")
-	for _, want := range []string{"process_kill (PodChaos) cart", "action: pod-kill", "chaos_mesh (PodChaos)", "action: pod-failure", "context "} {
+	for _, want := range []string{"process_kill (PodChaos) cart", "action: pod-kill", "chaos_mesh (PodChaos)", "action: pod-failure", "context ",
+		"what the manifest of fault frozen says", "PodChaos hits 2 pods: shop/cart-"} {
 		if !strings.Contains(out, want) {
 			r.t.Errorf("%q is not in the plan:\n%s", want, out)
 		}
@@ -250,12 +274,30 @@ func (r *clusterRig) testPlan() {
 	if left := r.objects(); len(left) > 0 {
 		r.t.Errorf("the plan made %v", left)
 	}
+	r.t.Log(out)
+	// A policy weighs whom the manifest hits: two pods are no more than two, and more than one.
+	for most, want := range map[int]string{1: "fault frozen on cluster: the fault touches 2 places and may touch 1", 2: ""} {
+		file := filepath.Join(r.dir, "policy.hcl")
+		if err := os.WriteFile(file, fmt.Appendf(nil, "deny {\n  nodes = [\"label:tier=db\"]\n}\nat_most {\n  places = %d\n}\n", most), 0o644); err != nil {
+			r.t.Fatal(err)
+		}
+		text := strings.Join(strings.Fields(r.gameday(0, "plan", "--policy", "policy.hcl", "day.hcl")), " ")
+		if !strings.Contains(text, want) || want == "" && strings.Contains(text, "frozen on cluster: ") {
+			r.t.Errorf("a policy of %d places: %q is not in\n%s", most, want, text)
+		}
+	}
 }
 
 func (r *clusterRig) testRun() {
 	before := r.pods()
-	out := r.gameday(0, "run", "--record", "rec", "day.hcl")
+	if err := os.Mkdir(filepath.Join(r.dir, "bucket"), 0o755); err != nil {
+		r.t.Fatal(err)
+	}
+	out := r.gameday(0, "run", "--record", "rec", "--copy-to", "bucket", "day.hcl")
 	r.t.Log(out)
+	if own, copied := r.gameday(0, "report", "--json", "rec"), r.gameday(0, "report", "--json", "bucket/rec"); own != copied {
+		r.t.Errorf("the copy tells something else:\n%s", copied)
+	}
 	if !strings.Contains(out, "2 faults injected, 2 gone; nothing left on any target") {
 		r.t.Errorf("the scorecard:\n%s", out)
 	}
@@ -263,8 +305,13 @@ func (r *clusterRig) testRun() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	back := ""
+	back, ready := "", report.Readiness{}
 	for _, e := range rec.Events {
+		if e.Kind == report.PodsReady {
+			if err := json.Unmarshal(e.Data, &ready); err != nil {
+				r.t.Fatal(err)
+			}
+		}
 		if e.Kind == report.Recovered {
 			var c report.Comeback
 			if err := json.Unmarshal(e.Data, &c); err != nil {
@@ -277,6 +324,9 @@ func (r *clusterRig) testRun() {
 	now, isReady := strings.CutSuffix(now, ", which is ready")
 	if !found || !isReady || !named(before, strings.TrimPrefix(old, "pod ")) || named(before, now) || !named(r.pods(), now) {
 		r.t.Errorf("the comeback is %q; before: %v, now: %v", back, before, r.pods())
+	}
+	if ready.Fault != "frozen" || len(ready.Pods) != 2 || ready.At.IsZero() || len(ready.Not) > 0 || !strings.Contains(out, "the pods Ready again after frozen") {
+		r.t.Errorf("its pods were Ready again: %+v", ready)
 	}
 	if left := r.objects(); len(left) > 0 {
 		r.t.Errorf("left: %v", left)
@@ -442,5 +492,60 @@ func (r *clusterRig) testInProgress() {
 	r.gameday(0, "revert", "--kubernetes", "--kubeconfig", "kubeconfig")
 	if err := r.Get(secrets+"/gameday-shoppers", nil); err == nil || len(r.objects()) > 0 || r.entries() > 0 {
 		r.t.Errorf("left: %v, %v, %d entries", err, r.objects(), r.entries())
+	}
+}
+
+// testNoAnswer stops the API server when every fault of a game day was seen to go, and nothing is left to do but to look for more. The
+// game day is no pass then, and nobody reads that it is clean. Of one whose fault stands when the server stops, the fault is left.
+func (r *clusterRig) testNoAnswer() {
+	for _, c := range []struct {
+		day   string
+		after report.EventKind // of the manifest's fault
+		code  int
+		want  []string
+	}{
+		{"day.hcl", report.Reverted, 3, []string{"INCONCLUSIVE", "safety    unproven   2 faults injected, 2 gone; nothing is known to be left, but whether the cluster has more",
+			"Why: it is not known that nothing is left: "}},
+		{"day.hcl", report.Injected, 5, []string{"RESIDUE", "LEFT STANDING: frozen on cluster", "whether the cluster has more"}},
+	} {
+		rec := "rec-silent-" + string(c.after)
+		run := r.command("run", "--record", rec, c.day)
+		out := &strings.Builder{}
+		run.Stdout, run.Stderr = out, out
+		if err := run.Start(); err != nil {
+			r.t.Fatal(err)
+		}
+		events := filepath.Join(r.dir, rec, report.EventsFile)
+		kuberig.Eventually(r.t, 60*time.Second, "frozen is "+string(c.after), func() bool {
+			text, _ := os.ReadFile(events)
+			for line := range strings.Lines(string(text)) {
+				if strings.Contains(line, `"`+string(c.after)+`"`) && strings.Contains(line, `"frozen"`) {
+					return true
+				}
+			}
+			return false
+		})
+		r.StopAPI()
+		err := run.Wait()
+		if err := r.StartAPI(r.t.Context()); err != nil {
+			r.t.Fatal(err)
+		}
+		if got := run.ProcessState.ExitCode(); got != c.code {
+			r.t.Errorf("after %s: exit code %d (%v), want %d", c.after, got, err, c.code)
+		}
+		r.t.Log(out)
+		plain := strings.Join(strings.Fields(out.String()), " ")
+		for _, want := range append(c.want, "`gameday revert --kubernetes --kubeconfig ", " looks again") {
+			if !strings.Contains(plain, strings.Join(strings.Fields(want), " ")) {
+				r.t.Errorf("%q is not in what is said after %s", want, c.after)
+			}
+		}
+		if strings.Contains(plain, "safety clean") {
+			r.t.Error("it is clean")
+		}
+		r.gameday(0, "revert", "--quiet")
+		if left := r.objects(); len(left) > 0 || r.entries() > 0 {
+			r.t.Errorf("left: %v, and %d entries", left, r.entries())
+		}
 	}
 }

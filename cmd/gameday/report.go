@@ -60,7 +60,8 @@ func (o *output) check() error {
 func (o *output) write(a *app, dir string, card *report.Scorecard) error {
 	html := func(w io.Writer) error { return report.HTML(w, card) }
 	// The folder may be read-only, as in an archive of old runs: then there is no file and no complaint.
-	kept := writeFile(filepath.Join(dir, htmlFile), html) == nil
+	// In a copy nothing is written, for its files are counted; it may have the page already.
+	kept := !report.IsCopy(dir) && writeFile(filepath.Join(dir, htmlFile), html) == nil
 	return errors.Join(o.print(a, dir, card, kept), o.files(card))
 }
 

@@ -41,7 +41,7 @@ func root(out, errw io.Writer) *app {
 		return usage("%w; see `%s --help`", err, c.CommandPath())
 	})
 	a.cmd.AddCommand(a.validateCmd(), a.importCmd(), a.planCmd(), a.baselineCmd(), a.runCmd(), a.capacityCmd(), a.reportCmd(),
-		a.explainCmd(), a.rescoreCmd(), a.finalizeCmd(), a.overrideCmd(), a.markCmd(), a.stopCmd(), a.revertCmd(), a.hostsCmd(), a.installGuardCmd(), a.policyCmd(), a.auditCmd(),
+		a.explainCmd(), a.rescoreCmd(), a.finalizeCmd(), a.copyCmd(), a.overrideCmd(), a.markCmd(), a.stopCmd(), a.revertCmd(), a.hostsCmd(), a.installGuardCmd(), a.policyCmd(), a.auditCmd(),
 		a.kindsCmd(), a.guardCmd(), a.generatorCmd(), a.runnerCmd(), exitTopic())
 	a.cmd.AddCommand(a.compareCmd(), a.regressCmd(), a.historyCmd(), a.trendsCmd(), a.exportCmd())
 	return a
@@ -97,7 +97,7 @@ func exitTopic() *cobra.Command {
   2  bad usage, a mistake in the scenario, or forbidden by a policy or a halt; nothing was touched
   3  inconclusive: too much is unknown to say passed or failed
   4  aborted: a stop condition held, or somebody stopped the run
-  5  residue: a fault is left standing; run ` + "`gameday revert`" + `
+  5  residue: a fault is left standing, or may be; run ` + "`gameday revert`" + `
 
 compare and regress exit 0 when nothing is worse, 1 when something is, and 3 when that cannot be told.
 export exits 0 when everything was taken, and 2 otherwise. history and trends exit 0.`,

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -49,6 +50,7 @@ type runFlags struct {
 	audit  string
 	search *searching // of `gameday capacity`; nil runs a game day
 	event  bool
+	copy   copying
 	told   *herald // of `--event`; nil tells nobody
 }
 
@@ -72,6 +74,7 @@ func (a *app) runCmd() *cobra.Command {
 	f.pick(c)
 	f.output.flags(c)
 	f.fence.flags(c)
+	f.copy.flag(c)
 	c.Flags().BoolVar(&f.event, "event", false, "tell the Kubernetes cluster that this runs in of the verdict, by an Event about its Job")
 	c.Flags().StringVar(&f.audit, "audit", "", "file of the audit log (default: audit.jsonl beside the ledger)")
 	c.Flags().StringVar(&f.record, "record", "", "folder for the record (default runs/<time>-<scenario>)")
@@ -85,7 +88,7 @@ func (a *app) runCmd() *cobra.Command {
 func (a *app) run(f *runFlags, path string) error {
 	// Somebody who stops reading what we say (head, a closed terminal) must not stop the reverting of faults.
 	signal.Ignore(syscall.SIGPIPE)
-	if err := f.output.check(); err != nil {
+	if err := errors.Join(f.output.check(), f.copy.check()); err != nil {
 		return err
 	}
 	file, s, err := f.one(a, path, false)
@@ -146,9 +149,14 @@ func (a *app) enterLab(f *runFlags, s *scenarios.Scenario) error {
 	if err != nil {
 		return usage("%w", err)
 	}
+	if err := f.copy.begin(dir, ""); err != nil {
+		return err
+	}
 	left := false
 	code, err := lab.Enter(lab.EnterOptions{Notice: notice, Ended: func() { left = a.afterLab(machine.Dir()) }})
-	if err = a.labEnd(f, dir, code, err); left {
+	err = a.labEnd(f, dir, code, err)
+	f.copy.finish(a)
+	if err = f.copy.outcome(err); left {
 		return labResidue(err)
 	}
 	return err
@@ -242,6 +250,12 @@ func (a *app) conduct(f *runFlags, ad *admission, file *scenarios.File, s *scena
 	if err := o.Check(); err != nil {
 		return usage("%w", err)
 	}
+	if inside == nil { // else whoever has started the lab copies
+		f.copy.stopped = make(chan struct{})
+		if err := f.copy.begin(dir, o.Run); err != nil {
+			return err
+		}
+	}
 	if err := ad.begin(a, o); err != nil {
 		return err
 	}
@@ -257,15 +271,16 @@ func (a *app) conduct(f *runFlags, ad *admission, file *scenarios.File, s *scena
 		a.notice(show, e, s, file.Sources)
 	}
 	// Signals stay caught until the scorecard is out: a second Ctrl-C must not take the report away.
-	defer a.signals(stop, show)()
+	defer a.signals(stop, f.copy.stopped, show)()
 	err = conductor.Run(context.Background(), o)
 	release()
 	show.Close()
 	card, err := a.conclude(f, ad, ledger, o.Run, dir, err)
+	f.copy.finish(a)
 	if f.told != nil {
-		f.told.tell(a, dir, card, err)
+		f.told.tell(a, dir, card, err, f.copy.failed)
 	}
-	return err
+	return f.copy.outcome(err)
 }
 
 // conclude judges what a run left, and returns its verdict as an exit code. The scorecard is nil when there is none.
@@ -390,8 +405,8 @@ func seed() int64 {
 	return int64(binary.LittleEndian.Uint64(b[:]) >> 1)
 }
 
-// signals turns the first signal into a stop, and answers a second one soon after with what is still being reverted.
-func (a *app) signals(stop chan<- report.Stop, show *screen.Screen) (quiet func()) {
+// signals turns the first signal into a stop, closes stopped, and answers a second one soon after with what is still being reverted.
+func (a *app) signals(stop chan<- report.Stop, stopped chan struct{}, show *screen.Screen) (quiet func()) {
 	c := make(chan os.Signal, 4)
 	signal.Notify(c, os.Interrupt, syscall.SIGTERM, lab.Abandoned)
 	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
@@ -404,6 +419,9 @@ func (a *app) signals(stop chan<- report.Stop, show *screen.Screen) (quiet func(
 			select {
 			case sig := <-c:
 				if last.IsZero() {
+					if stopped != nil {
+						close(stopped)
+					}
 					stop <- report.Stop{By: "signal " + sig.String(), Abandoned: sig == lab.Abandoned && sig != syscall.SIGHUP}
 					fmt.Fprintf(show, "gameday: %s: stopping; every fault is being reverted\n", sig)
 				} else if standing := show.Standing(); len(standing) > 0 {

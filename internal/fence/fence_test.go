@@ -63,6 +63,7 @@ var layers = []struct {
 	{"responders/...", []string{"responders", "responders/internal/...", "clock", "faults", "sources/..."}},
 	{"report", []string{"clock", "faults", "loadgen", "loadgen/baseline", "loadgen/sli", "alarms", "responders"}},
 	{"report/stats", nil},
+	{"report/archive", []string{"report"}},
 	{"report/history", []string{"clock", "report"}},
 	{"report/trends", []string{"clock", "report", "report/history", "report/stats"}},
 	{"report/postmortem", []string{"clock", "report"}},

@@ -66,7 +66,7 @@ func add(h io.Writer, path string) error {
 
 // remembered returns the entry beside a record if it is of this very content; nil otherwise, whatever the file holds.
 func remembered(folder, key string) *Entry {
-	if key == "" {
+	if key == "" || report.CheckCopy(folder) != nil {
 		return nil
 	}
 	f, err := os.Open(filepath.Join(folder, CacheFile))
@@ -84,7 +84,7 @@ func remembered(folder, key string) *Entry {
 // remember writes the entry beside the record, whole or not at all. Where that cannot be done, as in an archive that is
 // read-only, it is made anew each time.
 func remember(folder, key string, e *Entry) {
-	if key == "" {
+	if key == "" || report.IsCopy(folder) {
 		return
 	}
 	f, err := os.CreateTemp(folder, ".summary-*")

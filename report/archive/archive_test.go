@@ -1,0 +1,148 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gameday/report"
+)
+
+var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+
+// record makes a folder as a run leaves it: files in folders, a link, a socket's place, and a lab's ledger.
+func record(t testing.TB) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "20261129-120000-shop")
+	for name, text := range map[string]string{"plan.json": "{}\n", "record.jsonl": strings.Repeat("x", 3<<20) + "\n", "logs/shoppers.log": "hello\n",
+		"source/day.hcl": "scenario\n", "empty": "", ".draft-1": "no", "ledger/entry.json": "{}"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("/etc/hostname", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func begin(t testing.TB, to, from, run string) *Copy {
+	t.Helper()
+	c, err := Begin(to, from, run, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestCopy copies a record, and holds what is there to what was.
+func TestCopy(t *testing.T) {
+	from, to := record(t), t.TempDir()
+	c := begin(t, to, from, "run-1")
+	if err := report.CheckCopy(c.Dir); !errors.Is(err, report.ErrHalfCopied) || !strings.Contains(err.Error(), "its run run-1 began at 2026-11-29 12:00:00 UTC") ||
+		!strings.Contains(err.Error(), from) {
+		t.Errorf("one that has only begun: %v", err)
+	}
+	if err := c.Finish(t.Context(), from, noon.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if err := report.CheckCopy(c.Dir); err != nil || !report.IsCopy(c.Dir) || report.IsCopy(from) {
+		t.Errorf("a whole copy: %v", err)
+	}
+	var names []string
+	err := filepath.WalkDir(c.Dir, func(path string, e os.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			name, _ := filepath.Rel(c.Dir, path)
+			names = append(names, name)
+		}
+		return err
+	})
+	want := []string{report.BegunMark, report.WholeMark, "empty", "logs/shoppers.log", "plan.json", "record.jsonl", "source/day.hcl"}
+	if err != nil || !slices.Equal(names, want) {
+		t.Errorf("%v, it has %q, want %q", err, names, want)
+	}
+	for _, name := range want[2:] {
+		a, err := os.ReadFile(filepath.Join(from, name))
+		b, err2 := os.ReadFile(filepath.Join(c.Dir, name))
+		if err := errors.Join(err, err2); err != nil || string(a) != string(b) {
+			t.Errorf("%s: %v, %d bytes of %d", name, err, len(b), len(a))
+		}
+	}
+	var whole report.Whole
+	if err := report.ReadMark(filepath.Join(c.Dir, report.WholeMark), &whole); err != nil || whole.Run != "run-1" || len(whole.Files) != 5 || whole.At != noon.Add(time.Minute) {
+		t.Errorf("%v, the mark says %+v", err, whole)
+	}
+}
+
+// TestTornCopies takes parts of a copy for what they are.
+func TestTornCopies(t *testing.T) {
+	for name, harm := range map[string]func(dir string) error{
+		"without its last mark": func(dir string) error { return os.Remove(filepath.Join(dir, report.WholeMark)) },
+		"without either mark read": func(dir string) error {
+			return errors.Join(os.Remove(filepath.Join(dir, report.WholeMark)), os.WriteFile(filepath.Join(dir, report.BegunMark), nil, 0o644))
+		},
+		"a file is missing":   func(dir string) error { return os.Remove(filepath.Join(dir, "logs/shoppers.log")) },
+		"a file is cut off":   func(dir string) error { return os.Truncate(filepath.Join(dir, "record.jsonl"), 10) },
+		"the mark is cut off": func(dir string) error { return os.Truncate(filepath.Join(dir, report.WholeMark), 30) },
+	} {
+		from := record(t)
+		c := begin(t, t.TempDir(), from, "run-1")
+		if err := errors.Join(c.Finish(t.Context(), from, noon), harm(c.Dir)); err != nil {
+			t.Fatal(err)
+		}
+		if err := report.CheckCopy(c.Dir); !errors.Is(err, report.ErrHalfCopied) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := report.Read(c.Dir); !errors.Is(err, report.ErrHalfCopied) {
+			t.Errorf("%s is read: %v", name, err)
+		}
+		if all, _, err := report.Folders(filepath.Dir(c.Dir)); err != nil || len(all) != 1 {
+			t.Errorf("%s is not among the records: %v, %v", name, all, err)
+		}
+	}
+}
+
+// TestAgain goes on with a copy that was not finished, and touches nobody else's.
+func TestAgain(t *testing.T) {
+	from, to := record(t), t.TempDir()
+	c := begin(t, to, from, "run-1")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("the pod is over"))
+	if err := c.Finish(ctx, from, noon); err == nil || !strings.Contains(err.Error(), "the pod is over") {
+		t.Fatalf("without time: %v", err)
+	}
+	if err := report.CheckCopy(c.Dir); !errors.Is(err, report.ErrHalfCopied) {
+		t.Errorf("after that: %v", err)
+	}
+	if _, err := Begin(to, from, "run-2", noon); err == nil || !strings.Contains(err.Error(), "no copy of run run-2") {
+		t.Errorf("another run's: %v", err)
+	}
+	part := filepath.Join(c.Dir, "empty") // a file of which only a part arrived
+	if err := os.WriteFile(part, []byte("part"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := begin(t, to, from, "run-1").Finish(t.Context(), from, noon); err == nil || !strings.Contains(err.Error(), "empty: 4 bytes are there") {
+		t.Errorf("over something else: %v", err)
+	}
+	if err := os.Remove(part); err != nil {
+		t.Fatal(err)
+	}
+	if err := begin(t, to, from, "run-1").Finish(t.Context(), from, noon); err != nil {
+		t.Error(err)
+	}
+	if err := report.CheckCopy(c.Dir); err != nil {
+		t.Error(err)
+	}
+	if _, err := Begin(filepath.Join(to, "unmounted"), from, "run-1", noon); err == nil || !strings.Contains(err.Error(), "is it mounted?") {
+		t.Errorf("to nowhere: %v", err)
+	}
+}
