@@ -119,6 +119,9 @@ func (r *run) isBack(g *faultRun, was *asked) bool {
 	if !g.injected.Load() {
 		return g.isOver() // else it is on its way
 	}
+	if g.Kind.Needs == faults.NeedCluster { // whom it hit of those that its manifest selects, nobody looks for
+		return false
+	}
 	ctx, cancel := context.WithTimeout(r.ctx, resolveAhead)
 	defer cancel()
 	for i, name := range g.Targets {

@@ -244,6 +244,7 @@ func TestUnseenInCluster(t *testing.T) {
 // TestNotReady tells pods that are Ready again from those that are not, and new ones from old ones.
 func TestNotReady(t *testing.T) {
 	peer := func(name, uid string, ready bool) faults.Peer { return pod(name, uid, "c", ready).Where().Peer() }
+	known := map[string]bool{"u1": true, "u2": true, "u7": true}
 	before := []faults.Peer{peer("web-1", "u1", true), peer("web-2", "u2", true)}
 	for _, c := range []struct {
 		name     string
@@ -259,9 +260,10 @@ func TestNotReady(t *testing.T) {
 		{"one is being replaced", []faults.Peer{before[1], peer("web-3", "u3", false)}, []string{"shop/web-1"}, nil},
 		{"both were replaced, by one so far", []faults.Peer{peer("web-3", "u3", true)}, []string{"shop/web-2"}, []string{"shop/web-3"}},
 		{"of the same name, and another", []faults.Peer{before[1], peer("web-1", "u9", true)}, nil, []string{"shop/web-1"}},
+		{"one is gone, and one that was never hit is there", []faults.Peer{before[1], peer("web-7", "u7", true)}, []string{"shop/web-1"}, nil},
 		{"none is there", nil, []string{"shop/web-1", "shop/web-2"}, nil},
 	} {
-		not, replaced := notReady(before, c.now)
+		not, replaced := notReady(before, c.now, known)
 		if !slices.Equal(not, c.not) || !slices.Equal(replaced, c.replaced) {
 			t.Errorf("%s: not Ready are %q, and %q stand for others", c.name, not, replaced)
 		}

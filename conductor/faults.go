@@ -99,11 +99,12 @@ func (r *run) conductFault(f *faultRun) {
 		r.injectFailed(f, "", due, err)
 		return
 	}
+	ready := r.podsBefore(f, places)
 	if !r.until(due) {
 		return
 	}
-	ready := podsOf(places)
 	standing := r.inject(f, places, due)
+	since := r.rec.now()
 	switch {
 	case !f.Kind.Reversible:
 		r.awaitRestart(f, standing)
@@ -111,7 +112,6 @@ func (r *run) conductFault(f *faultRun) {
 		r.awaitEnd(f, standing)
 	default:
 		if r.stand(f, standing) {
-			since := r.rec.now()
 			r.revertAll(standing, func(in *injection) {
 				r.lookAgain(in)
 				r.revert(in)

@@ -13,6 +13,31 @@ import (
 	"gameday/targets"
 )
 
+// podsBefore are the pods that a fault may hit, as they were before it.
+type podsBefore struct {
+	ready []faults.Peer   // those that were Ready
+	known map[string]bool // all that its targets or its manifest found, by their uids
+}
+
+// podsBefore looks at the pods of a fault that is about to be injected at some places. It is nothing for a fault that hits none, and for
+// kills, whose targets' return is judged.
+func (r *run) podsBefore(f *faultRun, places []targets.Place) podsBefore {
+	b := podsBefore{ready: podsOf(places), known: map[string]bool{}}
+	if len(b.ready) == 0 || !f.Kind.Reversible || selfEnding(f.Config) {
+		return podsBefore{}
+	}
+	all, err := r.podsNow(f)
+	if err != nil { // those that are hit are known at least
+		all = b.ready
+	}
+	for _, p := range slices.Concat(all, b.ready) {
+		if p.Cluster != nil && p.Cluster.Pod != nil {
+			b.known[p.Cluster.Pod.UID] = true
+		}
+	}
+	return b
+}
+
 // podsOf returns the pods that a fault may hit at some places, on every side, and that are Ready: those that have to be again.
 func podsOf(places []targets.Place) []faults.Peer {
 	var out []faults.Peer
@@ -63,11 +88,11 @@ func hitOf(pods []faults.Peer, hit []*injection) []faults.Peer {
 
 // watchReady looks, once a fault on pods is over, until each that it hit and that was Ready before is Ready again, or another one stands
 // for it. When the run ends first, it says how things stood. Since is an instant at which the fault still stood.
-func (r *run) watchReady(f *faultRun, before []faults.Peer, hit []*injection, since time.Time) {
-	if len(hit) == 0 || !slices.ContainsFunc(hit, func(in *injection) bool { return inCluster(in.place) }) {
+func (r *run) watchReady(f *faultRun, b podsBefore, hit []*injection, since time.Time) {
+	if len(hit) == 0 {
 		return
 	}
-	before = hitOf(before, hit)
+	before := hitOf(b.ready, hit)
 	if len(before) == 0 {
 		return
 	}
@@ -77,20 +102,20 @@ func (r *run) watchReady(f *faultRun, before []faults.Peer, hit []*injection, si
 			told.Pods = append(told.Pods, p.Cluster.Pod.Namespace+"/"+p.Cluster.Pod.Name)
 		}
 		slices.Sort(told.Pods)
-		r.untilReady(f, before, &told)
+		r.untilReady(f, before, b.known, &told)
 		r.rec.add(report.PodsReady, told)
 	})
 }
 
 // untilReady fills in what is seen of the pods.
-func (r *run) untilReady(f *faultRun, before []faults.Peer, told *report.Readiness) {
+func (r *run) untilReady(f *faultRun, before []faults.Peer, known map[string]bool, told *report.Readiness) {
 	last := told.Since
 	for {
 		looked := r.rec.now()
 		now, err := r.podsNow(f)
 		if err == nil {
 			told.Looked, told.Error = looked, ""
-			if told.Not, told.Replaced = notReady(before, now); len(told.Not) == 0 {
+			if told.Not, told.Replaced = notReady(before, now, known); len(told.Not) == 0 {
 				told.At = clock.Between(last, r.rec.now())
 				return
 			}
@@ -138,12 +163,9 @@ func (r *run) podsNow(f *faultRun) ([]faults.Peer, error) {
 }
 
 // notReady compares pods with those that were Ready before: which are not, by their names, and which new ones stand for some that are gone.
-// A pod that is gone counts as not Ready until as many of those that came since are Ready.
-func notReady(before, now []faults.Peer) (not, replaced []string) {
-	state, old := map[string]*faults.Pod{}, map[string]bool{}
-	for _, p := range before {
-		old[p.Cluster.Pod.UID] = true
-	}
+// A pod that is gone counts as not Ready until as many are Ready that were not known before.
+func notReady(before, now []faults.Peer, known map[string]bool) (not, replaced []string) {
+	state := map[string]*faults.Pod{}
 	var fresh []string
 	for _, p := range now {
 		if p.Cluster == nil || p.Cluster.Pod == nil || state[p.Cluster.Pod.UID] != nil {
@@ -151,7 +173,7 @@ func notReady(before, now []faults.Peer) (not, replaced []string) {
 		}
 		pod := p.Cluster.Pod
 		state[pod.UID] = pod
-		if !old[pod.UID] && pod.Ready {
+		if !known[pod.UID] && pod.Ready {
 			fresh = append(fresh, pod.Namespace+"/"+pod.Name)
 		}
 	}
