@@ -96,7 +96,7 @@ func (f Fleet) runners(ctx context.Context, spec Spec, emit func(Window)) error 
 	}
 	defer dismiss()
 	s := newSeveral(spec, emit)
-	s.goOn = true
+	s.goOn, s.way = true, spec.RunOn.Way()
 	for i, r := range all {
 		p, err := s.part(i, r.Name)
 		if err != nil {

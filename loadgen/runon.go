@@ -3,6 +3,7 @@ package loadgen
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // The ways in which runners are started.
@@ -16,7 +17,8 @@ const (
 type RunOn struct {
 	Kind        string `json:"kind"`
 	Parallelism int    `json:"parallelism"`
-	// Collector is where runners find the collector, "host:port"; empty is the address of the pod that this program is in.
+	// Collector is where runners find the collector, "host:port"; empty is the address of the pod that this program is in. With Logs there is
+	// none: runners print what they have to tell, and what they are told is an annotation of their pods.
 	Collector string `json:"collector,omitempty"`
 	// Listen is what is listened on here for that; empty is the port of Collector, on all addresses.
 	Listen string `json:"listen,omitempty"`
@@ -48,11 +50,37 @@ func (r *RunOn) String() string {
 		return fmt.Sprintf("%d processes here", r.Parallelism)
 	}
 	what := map[string]string{Jobs: "Jobs", K6Operator: "runners of the k6 operator"}[r.Kind]
-	return fmt.Sprintf("%d %s in namespace %s", r.Parallelism, what, r.Namespace)
+	text := fmt.Sprintf("%d %s in namespace %s", r.Parallelism, what, r.Namespace)
+	if r.ByLogs() {
+		text += ", by their logs"
+	}
+	return text
 }
 
 // InCluster reports whether the runners are pods.
 func (r *RunOn) InCluster() bool { return r != nil && r.Kind != Processes }
+
+const (
+	// Logs is the Collector of runners that can reach nobody.
+	Logs = "logs"
+	// LogsLead is how long before it counts such runners are told of a change: an annotation is with its pod's processes a second or
+	// two after it was made.
+	LogsLead = 4 * time.Second
+	// LogsLease is how long such runners go on when nothing is heard of the game day: as long as an API server may be away and a
+	// kubelet may take to find it again.
+	LogsLease = 90 * time.Second
+)
+
+// ByLogs reports whether the runners report by their pods' logs.
+func (r *RunOn) ByLogs() bool { return r != nil && r.Collector == Logs }
+
+// Way returns how long what is said to the runners, and what they say, may be on its way.
+func (r *RunOn) Way() Way {
+	if r.ByLogs() {
+		return printed
+	}
+	return network
+}
 
 // RunOns lists the ways in which runners can be started.
 func RunOns() []string { return []string{K6Operator, Jobs, Processes} }

@@ -9,23 +9,35 @@ import (
 )
 
 const (
-	// beginLead is how long before the first instant generators are told of it, and commandLead before a command counts:
-	// what comes later by the network is made up for, and not by all at the same moment.
-	beginLead   = 500 * time.Millisecond
-	commandLead = 100 * time.Millisecond
-	// partPatience is how long after its end a second waits for a generator that has not said what it did.
-	partPatience = 1500 * time.Millisecond
-	// partTogether is how long a second waits at least for the others once one has told of it: what a network has held up comes
-	// from all of them, at about the same time.
-	partTogether = 300 * time.Millisecond
-	partBacklog  = 256 // commands
+	// partLook is how often seconds are looked at that wait for somebody.
+	partLook    = 250 * time.Millisecond
+	partBacklog = 256 // commands
 )
+
+// Way says how long what is said to generators, and what they say, may be on its way.
+type Way struct {
+	// Begin is how long before the first instant generators are told of it, and Lead before a command counts: what comes later is made up
+	// for, and not by all at the same moment.
+	Begin, Lead time.Duration
+	// Late is how long after its end a second waits for a generator that has not said what it did.
+	Late time.Duration
+	// Together is how long a second waits at least for the others once one has told of it: what was held up on its way comes
+	// from all of them, at about the same time.
+	Together time.Duration
+}
+
+// network is the way over one.
+var network = Way{Begin: 500 * time.Millisecond, Lead: 100 * time.Millisecond, Late: 1500 * time.Millisecond, Together: 300 * time.Millisecond}
+
+// printed is the way by pods' logs, and by annotations that a kubelet hands on to their pods.
+var printed = Way{Begin: 5 * time.Second, Lead: LogsLead, Late: 3 * time.Second, Together: 3 * time.Second}
 
 // several is a stream that several generators send.
 type several struct {
 	spec  Spec
 	parts []*part
 	goOn  bool // without those that are lost once the stream has begun
+	way   Way
 	news  chan news
 	seconds
 
@@ -59,12 +71,12 @@ type news struct {
 }
 
 func newSeveral(spec Spec, emit func(Window)) *several {
-	return &several{spec: spec, news: make(chan news, 64), seconds: seconds{emit: emit}}
+	return &several{spec: spec, news: make(chan news, 64), way: network, seconds: seconds{emit: emit}}
 }
 
 // run returns when all parts are gone.
 func (s *several) run(ctx context.Context) error {
-	s.seconds.parts = s.parts
+	s.seconds.parts, s.seconds.way = s.parts, s.way
 	for i, p := range s.parts {
 		go func() {
 			err := p.generator.Run(ctx, p.spec, func(w Window) { s.news <- news{part: i, window: &w} })
@@ -72,7 +84,7 @@ func (s *several) run(ctx context.Context) error {
 		}()
 	}
 	commands := s.spec.Commands
-	tick := time.NewTicker(partPatience / 6)
+	tick := time.NewTicker(partLook)
 	defer tick.Stop()
 	for s.some(func(p *part) bool { return !p.ended }) {
 		select {
@@ -128,7 +140,7 @@ func (s *several) hear(ctx context.Context, n news) {
 // begin gives everybody the same first instant, a whole second of this machine's clock.
 func (s *several) begin() {
 	now := time.Now()
-	s.start = now.Add(now.Add(beginLead).Truncate(time.Second).Add(time.Second).Sub(now)) // not touched when the clock is set
+	s.start = now.Add(now.Add(s.way.Begin).Truncate(time.Second).Add(time.Second).Sub(now)) // not touched when the clock is set
 	s.first = s.start
 	for _, p := range s.parts {
 		p.begin <- s.start
@@ -150,7 +162,7 @@ func (s *several) command(c Command) {
 		s.held = append(s.held, c)
 		return
 	case c.At == 0:
-		c.At = max(1, time.Since(s.start)+commandLead)
+		c.At = max(1, time.Since(s.start)+s.way.Lead)
 	}
 	for _, p := range s.parts {
 		select {
@@ -233,6 +245,7 @@ func (s *several) say(warning string) {
 type seconds struct {
 	emit  func(Window)
 	parts []*part
+	way   Way
 	first time.Time // of the oldest second that was not emitted; like all of them by the monotonic clock too
 	over  time.Time // when all were told to stop; zero before
 	cells []*second
@@ -294,7 +307,7 @@ func (s *seconds) cell(i int) *second {
 func (s *seconds) flush(now time.Time) {
 	for len(s.cells) > 0 {
 		c := s.cells[0]
-		late := now.After(c.Start.Add(time.Second+partPatience)) && now.After(c.told.Add(partTogether))
+		late := now.After(c.Start.Add(time.Second+s.way.Late)) && now.After(c.told.Add(s.way.Together))
 		told, missing := 0, []string(nil)
 		for i, p := range s.parts {
 			switch {

@@ -66,6 +66,9 @@ func (c Cluster) Start(ctx context.Context, o Order, lost func(int, error), said
 	if err := json.NewEncoder(in).Encode(o); err != nil {
 		return nil, andLeft(fmt.Errorf("telling %s: %w", filepath.Base(cmd.Path), err), stop())
 	}
+	if o.Logs != nil {
+		o.Logs.posts(newPoster(in, h.over).post)
+	}
 	timer := time.NewTimer(ordering)
 	defer timer.Stop()
 	select {
@@ -123,6 +126,7 @@ func (h *handed) hear(out io.Reader) {
 			h.one(n)
 		}
 	}
+	h.silence()
 	for _, l := range h.logs {
 		_ = l.Close() // a log that cannot be written to the end is cut off
 	}
@@ -161,6 +165,8 @@ func (h *handed) one(n News) {
 		h.said(level(n.Said.Level), printable(n.Said.Text, maxSaid))
 	case n.Log != nil:
 		h.log(n.Log)
+	case n.Ended > 0 && h.order.Logs != nil:
+		h.order.Logs.ended(n.Ended - 1)
 	case len(n.Left) > 0:
 		h.gone = true
 		h.said("warning", fmt.Sprintf("not everything that was made for the runners is gone: %s; %s", strings.Join(n.Left, ", "), h.lapse()))
@@ -190,6 +196,12 @@ func (h *handed) log(l *Log) {
 	if l.Runner < 0 || l.Runner >= h.order.RunOn.Parallelism {
 		return
 	}
+	text := []byte(l.Text)
+	if h.order.Logs != nil {
+		if text = h.order.Logs.heard(l.Runner, text); len(text) == 0 {
+			return
+		}
+	}
 	file := h.logs[l.Runner]
 	if file == nil {
 		var err error
@@ -198,7 +210,7 @@ func (h *handed) log(l *Log) {
 		}
 		h.logs[l.Runner] = file
 	}
-	_, _ = file.Write([]byte(l.Text)) // a Log takes everything
+	_, _ = file.Write(text) // a Log takes everything
 }
 
 // wait waits for the program's end, and returns ErrLeft unless everything was seen to be gone by then. It is not killed: it goes on

@@ -35,15 +35,26 @@ type Order struct {
 	// Patience bounds how long they may take to come.
 	Patience time.Duration `json:"patience"`
 	Dir      string        `json:"-"` // a folder for their logs; it exists
+	// Content is what they are to send, packed, when they report by their logs, and Logs hears them and tells them what to do.
+	Content []byte `json:"content,omitempty"`
+	Logs    *Logs  `json:"-"`
+}
+
+// Word is what gameday says after an Order, a line of JSON each: what a runner is to be told. It takes the place of what it was told before.
+type Word struct {
+	Runner int    `json:"runner"` // from 0
+	Orders string `json:"orders"`
 }
 
 // News is one thing that gameday-kubernetes says of the runners that an Order asks for: a line of JSON. Exactly one field is set.
 type News struct {
-	Made  []string `json:"made,omitempty"` // objects, "job load/gameday-visitors-1a2b3c-1"
-	Lost  *Lost    `json:"lost,omitempty"`
-	Said  *Said    `json:"said,omitempty"`
-	Log   *Log     `json:"log,omitempty"`
-	Error string   `json:"error,omitempty"` // it could not be done; what was made is gone, or Left
+	Made []string `json:"made,omitempty"` // objects, "job load/gameday-visitors-1a2b3c-1"
+	Lost *Lost    `json:"lost,omitempty"`
+	Said *Said    `json:"said,omitempty"`
+	Log  *Log     `json:"log,omitempty"`
+	// Ended is a runner, from 1, of whose log nothing more comes.
+	Ended int    `json:"ended,omitempty"`
+	Error string `json:"error,omitempty"` // it could not be done; what was made is gone, or Left
 	// Gone says that everything which was made is gone, and Left what may not be. One of them is the last line.
 	Gone bool     `json:"gone,omitempty"`
 	Left []string `json:"left,omitempty"`

@@ -37,7 +37,8 @@ var (
 
 // Runner is the far end: it sends one segment of a stream for a collector.
 type Runner struct {
-	// Collector is its address, "host:port".
+	// Collector is its address, "host:port", or loadgen.Logs for a runner that reaches nobody: it prints what it has to tell, and is told by
+	// files; see FilesVariable.
 	Collector string
 	// Token is what the collector gave out for the stream.
 	Token   string
@@ -51,12 +52,17 @@ type Runner struct {
 	Hold <-chan struct{}
 
 	dialer func(context.Context) (net.Conn, error) // nil dials Collector
+	out    io.Writer                               // what a runner prints to that reaches nobody; nil is standard output
+	orders func() ([]byte, error)                  // reads what it is told; nil reads the file
 }
 
 // Run claims the segment and sends it by an engine. It returns nil when the collector has told it to stop, an error that wraps ErrRefused or
 // ErrUnreached when it was not taken in, one that wraps ErrFailed when the engine did not end as it should, and otherwise why it stopped: the
 // collector was gone or silent, ctx ended.
 func (r *Runner) Run(ctx context.Context, engine loadgen.Generator) error {
+	if r.Collector == loadgen.Logs {
+		return r.print(ctx, engine)
+	}
 	t, err := readToken(r.Token)
 	if err != nil {
 		return err
@@ -68,11 +74,16 @@ func (r *Runner) Run(ctx context.Context, engine loadgen.Generator) error {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetWriteDeadline(time.Now().Add(time.Second)) })
 	defer stop()
+	return r.serve(ctx, engine, conn, conn)
+}
+
+// serve sends the segment by what is said on in, and says on out what becomes of it.
+func (r *Runner) serve(ctx context.Context, engine loadgen.Generator, in io.Reader, out io.Writer) error {
 	if r.Hold != nil {
 		engine = held{engine, r.Hold}
 	}
 	n := &noting{Generator: engine}
-	if err := remote.Serve(ctx, r.Version, n, conn, conn); err != nil {
+	if err := remote.Serve(ctx, r.Version, n, in, out); err != nil {
 		return err
 	}
 	if n.err != nil {
@@ -205,12 +216,15 @@ func (h held) Run(ctx context.Context, spec loadgen.Spec, emit func(loadgen.Wind
 	return h.Generator.Run(ctx, spec, emit)
 }
 
-// Address checks where a collector is said to be: "host:port", or "tls://host:port".
+// Address checks where a collector is said to be: "host:port", "tls://host:port", or loadgen.Logs.
 func Address(s string) (string, error) {
+	if s == loadgen.Logs {
+		return s, nil
+	}
 	s = strings.TrimPrefix(s, "tls://")
 	host, port, err := net.SplitHostPort(s)
 	if err != nil || host == "" || port == "" || strings.Contains(s, "/") {
-		return "", fmt.Errorf("%q is not an address of a collector, which is host:port", s)
+		return "", fmt.Errorf("%q is not an address of a collector, which is host:port; \"logs\" is for none", s)
 	}
 	return s, nil
 }

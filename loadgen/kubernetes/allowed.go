@@ -17,6 +17,15 @@ type right struct {
 	verbs                []string
 }
 
+// rightsOf returns what an order's runners need to be allowed in their namespace.
+func rightsOf(on loadgen.RunOn) []right {
+	out := rights(on.Kind)
+	if on.ByLogs() {
+		out = append(out, right{resource: "pods", verbs: []string{"patch"}})
+	}
+	return out
+}
+
 // rights returns what runners of a kind need to be allowed in their namespace.
 func rights(kind string) []right {
 	out := []right{
@@ -36,7 +45,7 @@ func (s *server) allowed(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, making)
 	defer cancel()
 	var missing []right
-	for _, r := range rights(s.order.RunOn.Kind) {
+	for _, r := range rightsOf(s.order.RunOn) {
 		no := right{group: r.group, resource: r.resource, sub: r.sub}
 		for _, verb := range r.verbs {
 			ok, err := s.may(ctx, r, verb)

@@ -52,6 +52,8 @@ type client struct {
 	dynamic.Interface
 	// logs follows what a pod's container prints.
 	logs func(ctx context.Context, namespace, pod, container string) (io.ReadCloser, error)
+	// logsSince follows it from the second of an instant on, from its begin when that is zero, each line with the time when it was printed.
+	logsSince func(ctx context.Context, namespace, pod, container string, since time.Time) (io.ReadCloser, error)
 }
 
 // connect prepares a connection, as kubectl would. Nobody is contacted.
@@ -79,8 +81,17 @@ func connect(a faults.Access) (*client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing a connection to the cluster: %w", err)
 	}
+	log := func(namespace, pod, container string) *rest.Request {
+		return core.Get().Namespace(namespace).Resource("pods").Name(pod).SubResource("log").Param("container", container).Param("follow", "true")
+	}
 	return &client{Interface: d, logs: func(ctx context.Context, namespace, pod, container string) (io.ReadCloser, error) {
-		return core.Get().Namespace(namespace).Resource("pods").Name(pod).SubResource("log").Param("container", container).Param("follow", "true").Stream(ctx)
+		return log(namespace, pod, container).Stream(ctx)
+	}, logsSince: func(ctx context.Context, namespace, pod, container string, since time.Time) (io.ReadCloser, error) {
+		q := log(namespace, pod, container).Param("timestamps", "true")
+		if !since.IsZero() {
+			q.Param("sinceTime", since.UTC().Truncate(time.Second).Format(time.RFC3339))
+		}
+		return q.MaxRetries(0).Stream(ctx)
 	}}, nil
 }
 

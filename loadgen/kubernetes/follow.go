@@ -79,10 +79,17 @@ func (s *server) look(ctx context.Context, seen *sight) {
 			s.said("info", "the cluster answers again")
 		}
 	}
+	var all []corev1.Pod
 	for i := range list {
 		if p, err := typed[corev1.Pod](&list[i]); err == nil {
-			s.pod(ctx, p, seen)
+			all = append(all, *p)
 		}
+	}
+	if err == nil {
+		s.state.look(s.order, all)
+	}
+	for i := range all {
+		s.pod(ctx, &all[i], seen)
 	}
 }
 
@@ -104,9 +111,13 @@ func (s *server) pod(ctx context.Context, p *corev1.Pod, seen *sight) {
 		s.helper(p, seen)
 		return
 	}
-	if began(p) && !seen.logs[p.Name] {
+	if began(p) && !seen.logs[p.Name] && (!s.order.RunOn.ByLogs() || s.state.runner(i).name == p.Name) {
 		seen.logs[p.Name] = true
-		seen.reading.Go(func() { s.log(ctx, i, p.Name) })
+		read := s.log
+		if s.order.RunOn.ByLogs() {
+			read = s.readToEnd
+		}
+		seen.reading.Go(func() { read(ctx, i, p.Name) })
 	}
 	state, over := podState(p)
 	if state == "" || seen.phases[p.Name] == state {
@@ -291,11 +302,7 @@ func (s *server) loseAll(seen *sight, why string) {
 
 // log passes on what a runner prints, to the end of its pod, or of ctx.
 func (s *server) log(ctx context.Context, i int, pod string) {
-	name := container
-	if s.order.RunOn.Kind == loadgen.K6Operator {
-		name = operators
-	}
-	from, err := s.logs(ctx, s.order.RunOn.Namespace, pod, name)
+	from, err := s.logs(ctx, s.order.RunOn.Namespace, pod, s.order.container())
 	if err != nil {
 		if ctx.Err() == nil {
 			s.said("warning", "the log of pod %s cannot be read: %s", pod, explained(err))

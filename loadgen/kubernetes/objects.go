@@ -90,11 +90,11 @@ func (o *order) pod(i int) corev1.PodSpec {
 	p := corev1.PodSpec{
 		RestartPolicy: corev1.RestartPolicyNever, AutomountServiceAccountToken: &no, TerminationGracePeriodSeconds: &seconds,
 		ServiceAccountName: on.ServiceAccount, NodeSelector: on.NodeSelector, Tolerations: o.tolerations(), ImagePullSecrets: o.pullSecrets(),
-		SecurityContext: podSecurity(), Volumes: []corev1.Volume{memory()},
+		SecurityContext: podSecurity(), Volumes: o.volumes(),
 		Containers: []corev1.Container{{
 			Name: container, Image: on.Image, Env: o.environment(), Resources: o.resources(), SecurityContext: containerSecurity(),
 			Command:      []string{"gameday", "runner", "--collector", o.Collector, "--segment", fmt.Sprintf("%d/%d", i+1, on.Parallelism)},
-			VolumeMounts: []corev1.VolumeMount{{Name: "shm", MountPath: shm}},
+			VolumeMounts: o.mounts(),
 		}},
 	}
 	if on.Spread {
@@ -105,11 +105,15 @@ func (o *order) pod(i int) corev1.PodSpec {
 }
 
 func (o *order) environment() []corev1.EnvVar {
-	return []corev1.EnvVar{
+	out := []corev1.EnvVar{
 		{Name: collector.TokenVariable, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
 			LocalObjectReference: corev1.LocalObjectReference{Name: o.name}, Key: tokenKey}}},
 		{Name: collector.WhoVariable, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}}},
 	}
+	if o.RunOn.ByLogs() {
+		out = append(out, corev1.EnvVar{Name: collector.FilesVariable, Value: files})
+	}
+	return out
 }
 
 // memory is a volume that is no disk. What is in it counts as the container's memory.
@@ -157,10 +161,13 @@ func (o *order) pullSecrets() (out []corev1.LocalObjectReference) {
 	return out
 }
 
-// secret holds the token. It goes with its owners.
+// secret holds the token, and what runners send that have no collector to ask. It goes with its owners.
 func (o *order) secret(owners []metav1.OwnerReference, now time.Time) *corev1.Secret {
 	s := &corev1.Secret{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: o.meta(o.name, now),
 		StringData: map[string]string{tokenKey: o.Token}, Type: corev1.SecretTypeOpaque}
+	if o.RunOn.ByLogs() {
+		s.Data = map[string][]byte{streamKey: o.Content}
+	}
 	s.OwnerReferences = owners
 	return s
 }

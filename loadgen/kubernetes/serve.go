@@ -26,7 +26,7 @@ import (
 
 const (
 	// maxOrder bounds the line with the order.
-	maxOrder = 1 << 20
+	maxOrder = 4 << 20
 	// look is how often the cluster is asked what has become of the runners.
 	look = 2 * time.Second
 	// making bounds making the objects, and deleting how long it is tried to take them away.
@@ -63,11 +63,12 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() { // nothing more is said; its end is what counts
-		_, _ = io.Copy(io.Discard, from)
+	s := &server{news: json.NewEncoder(out)}
+	s.words = make(chan collector.Word, 16)
+	go func() {
+		s.listen(ctx, from)
 		cancel()
 	}()
-	s := &server{news: json.NewEncoder(out)}
 	c, err := connect(o.Access)
 	if err != nil {
 		s.say(collector.News{Error: err.Error()})
@@ -88,6 +89,9 @@ type server struct {
 	order *order
 	made  []made // in order
 	at    time.Time
+
+	state podStates           // of runners that report by their logs
+	words chan collector.Word // for them
 }
 
 // made is an object that was put into the cluster.
@@ -122,6 +126,9 @@ func (s *server) serve(ctx context.Context, c *client, o *order) error {
 		s.say(collector.News{Error: err.Error()})
 	} else {
 		s.say(collector.News{Made: s.names()})
+		if o.RunOn.ByLogs() {
+			go s.tell(ctx)
+		}
 		s.follow(ctx)
 	}
 	left := s.unmake(context.WithoutCancel(ctx))
@@ -133,8 +140,8 @@ func (s *server) serve(ctx context.Context, c *client, o *order) error {
 func (s *server) check() error {
 	o := s.order
 	switch {
-	case o.RunOn.Parallelism < 1 || o.RunOn.Namespace == "" || o.RunOn.Image == "" || o.Collector == "" || o.Token == "":
-		return errors.New("the order lacks a number of runners, a namespace, an image, a collector or a token")
+	case o.RunOn.Parallelism < 1 || o.RunOn.Namespace == "" || o.RunOn.Image == "" || o.Collector == "" || o.Token == "" || o.RunOn.ByLogs() != (len(o.Content) > 0):
+		return errors.New("the order lacks a number of runners, a namespace, an image, a collector, a token, or what runners without a collector are to send")
 	case !o.RunOn.InCluster() || !loadgen.KnownRunOn(o.RunOn.Kind):
 		return fmt.Errorf("the order asks for runners on %q, which is not in a cluster", o.RunOn.Kind)
 	case o.Lasts <= 0:

@@ -83,7 +83,7 @@ func (o *order) testRun(now time.Time) *testRun {
 		Runner: &podSpec{Metadata: marks, Image: on.Image, ImagePullSecrets: o.pullSecrets(), NodeSelector: on.NodeSelector, Tolerations: o.tolerations(),
 			Env:                append(o.environment(), corev1.EnvVar{Name: collector.CollectorVariable, Value: o.Collector}),
 			ServiceAccountName: on.ServiceAccount, AutomountServiceAccountToken: "false", SecurityContext: podSecurity(), ContainerSecurityContext: containerSecurity(),
-			Volumes: []corev1.Volume{memory()}, VolumeMounts: []corev1.VolumeMount{{Name: "shm", MountPath: shm}}},
+			Volumes: o.volumes(), VolumeMounts: o.mounts()},
 	}
 	if len(resources.Limits) > 0 {
 		t.Spec.Runner.Resources = &resources

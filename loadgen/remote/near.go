@@ -102,8 +102,14 @@ func (g *Generator) Run(ctx context.Context, spec loadgen.Spec, emit func(loadge
 // Over sends the stream over a connection to a program that is there already, and waits for it. It returns as Generator.Run does;
 // the connection is closed then.
 func Over(ctx context.Context, version string, conn io.ReadWriteCloser, spec loadgen.Spec, emit func(loadgen.Window)) error {
+	return Way{}.Over(ctx, version, conn, spec, emit)
+}
+
+// Over is that over a connection which is slow.
+func (w Way) Over(ctx context.Context, version string, conn io.ReadWriteCloser, spec loadgen.Spec, emit func(loadgen.Window)) error {
 	defer conn.Close()
 	n := newNear(spec, emit)
+	n.way = w
 	done := make(chan struct{})
 	defer close(done)
 	go n.read(conn, done)
@@ -131,6 +137,7 @@ func explained(waited error, said string) error {
 // near is the near end of one stream.
 type near struct {
 	spec   loadgen.Spec
+	way    Way
 	emit   func(loadgen.Window)
 	orders chan []byte // lines to the far end
 	lines  chan toNear
@@ -283,18 +290,20 @@ func (n *near) silent() error {
 		n.moved, n.quiet = moving, 0
 	}
 	n.quiet++
+	silence := cmp.Or(n.way.Silence, Silence)
 	switch quiet := time.Duration(n.quiet) * beat; {
-	case n.heard && quiet > Silence:
-		return fmt.Errorf("nothing was heard of it for %s: the network to it is cut, or it stands still", Silence)
-	case quiet > firstWord:
+	case n.heard && quiet > silence:
+		return fmt.Errorf("nothing was heard of it for %s: the network to it is cut, or it stands still", silence)
+	case !n.heard && quiet > firstWord:
 		return fmt.Errorf("nothing was heard of it for %s after the stream was sent to it", firstWord)
 	}
 	return nil
 }
 
-// ask puts another question, unless one is open.
+// ask puts another question, unless one is open, or the last is too fresh for a way that is slow.
 func (n *near) ask() error {
-	if n.probe != 0 {
+	since := n.clock.now().Sub(n.asked)
+	if n.probe != 0 && (n.way.Pace == 0 || since < n.way.Pace) || len(n.probes) == clockProbes && since < n.way.Pace {
 		return nil
 	}
 	n.asks++

@@ -9,6 +9,8 @@
 package remote
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"gameday/loadgen"
@@ -25,6 +27,25 @@ const (
 	maxStream = 512 << 20
 	maxLine   = 16 << 20
 )
+
+// Way says what a connection is like that is slower than a network is, or breaks off for a while without losing anything. The zero value
+// is a connection as others are.
+type Way struct {
+	// Silence is after how long without a word the far end is taken for dead, instead of the package's.
+	Silence time.Duration
+	// Pace is how long lies between two questions about the clock once it is known; 0 is a second. What is not answered by then, may be
+	// lost, and is asked again.
+	Pace time.Duration
+}
+
+// First returns the line by which a program of a version hands a stream over, for a far end that finds it elsewhere.
+func First(version string, spec loadgen.Spec) ([]byte, error) {
+	line, err := json.Marshal(toFar{Stream: &stream{Version: version, Spec: spec}})
+	if err != nil {
+		return nil, fmt.Errorf("telling the generator: %w", err)
+	}
+	return append(line, '\n'), nil
+}
 
 // toFar is one line to the far end. Exactly one field is set. A line may be empty: then it only says that the near end is there.
 type toFar struct {
