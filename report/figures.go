@@ -57,6 +57,9 @@ func (c *Scorecard) Figures() []Figure {
 		if it == nil {
 			it = items["recovery."+f.Name+".restarted"]
 		}
+		if it == nil {
+			it = items["recovery."+f.Name+".ready"]
+		}
 		if it != nil {
 			out = append(out, it.figure(TimeToRecover, f.Name))
 		}
