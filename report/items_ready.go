@@ -79,7 +79,7 @@ func (j *judge) neverReady(it *Item, f *FaultLife, from clock.Interval) {
 		return
 	}
 	it.sawAs("A", "guard", j.people.scrub(fmt.Sprintf("%s not Ready at %s", list(r.Not), j.tl.stamp(r.Looked))), f.readyLine)
-	if it.Within == 0 && !j.complete() || r.Looked.Before(from.Hi.Add(it.Within)) {
+	if it.Within == 0 && !j.complete() || r.Looked.Add(2*second).Before(from.Hi.Add(it.Within)) {
 		it.unknown("the run ended before its pods had their time to be Ready again")
 		return
 	}

@@ -168,6 +168,11 @@ func (t *teller) injection(f *FaultLife, in *InjectionLife) {
 		}
 		t.add(m)
 	}
+	if r := f.Ready; r != nil && !r.At.IsZero() && in == f.Injections[len(f.Injections)-1] { // once for the fault
+		m.At, m.Kind, m.Text = r.At, MomentGone, "the pods that "+f.Name+" had hit were Ready again"
+		m.Lines = []int{f.readyLine}
+		t.add(m)
+	}
 	if !in.Back.IsZero() {
 		m.At, m.Kind, m.Text = in.Back, MomentGone, in.Place+" came back after "+f.Name+t.j.effectWords(in.BackEffect)
 		if in.BackLine != 0 {

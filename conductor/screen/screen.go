@@ -137,7 +137,7 @@ func (s *Screen) hidden(e report.Event) bool {
 		return false
 	}
 	switch e.Kind {
-	case report.Injecting, report.Injected, report.InjectFailed, report.Lapsed, report.Reverting, report.Reverted, report.Recovered:
+	case report.Injecting, report.Injected, report.InjectFailed, report.Lapsed, report.Reverting, report.Reverted, report.Recovered, report.PodsReady:
 		return true // but not RevertFailed: what may be left standing is told whoever plays
 	case report.PreflightFound:
 		var f report.Found

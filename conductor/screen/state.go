@@ -82,6 +82,10 @@ func (s *state) take(e report.Event) string {
 		var r report.Comeback
 		decode(e, &r)
 		return fmt.Sprintf("fault %s: %s came back by itself%s", r.Fault, r.Place, s.sinceOnset(r.Fault, e.T))
+	case report.PodsReady:
+		var r report.Readiness
+		decode(e, &r)
+		return readiness(r)
 	case report.AlarmSeen:
 		return s.alarm(e)
 	case report.ResponseSeen:
@@ -369,4 +373,15 @@ func seconds(d time.Duration) string {
 // clockTime prints a time on the run's clock: "2:11.4".
 func clockTime(t time.Duration) string {
 	return fmt.Sprintf("%d:%04.1f", int(t.Minutes()), (t % time.Minute).Seconds())
+}
+
+// readiness says how the pods stood that a fault had hit.
+func readiness(r report.Readiness) string {
+	switch {
+	case !r.At.IsZero():
+		return fmt.Sprintf("fault %s: its pods are Ready again", r.Fault)
+	case r.Error != "" || r.Looked.IsZero():
+		return fmt.Sprintf("fault %s: whether its pods are Ready again cannot be seen", r.Fault)
+	}
+	return fmt.Sprintf("fault %s: not Ready again by the end: %s", r.Fault, strings.Join(r.Not, ", "))
 }
