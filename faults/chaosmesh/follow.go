@@ -23,6 +23,7 @@ type sight struct {
 	why    error                      // why it cannot be asked
 	at     time.Time                  // when it was seen
 	before time.Time                  // set when nothing was known just before this sight, and since when
+	blame  error                      // why nothing was
 }
 
 // follower keeps the newest sight of one object, by a watch that is taken up again whenever it ends. It outlives absences of the API
@@ -88,7 +89,7 @@ func (f *follower) seen(u *unstructured.Unstructured, gone bool) {
 		if u != nil {
 			s.object = u
 		}
-		s.at, s.before = time.Now(), s.since
+		s.at, s.before, s.blame = time.Now(), s.since, s.why
 		s.gone, s.since, s.why = gone, time.Time{}, nil
 	})
 }
@@ -165,15 +166,23 @@ func (f *follower) watch(ctx context.Context, c *client, at schema.GroupVersionR
 	}
 }
 
-// blind is for how long nothing was known just before the newer of two sights, which is as old as what is new in it may be.
-func blind(a, b sight) time.Duration {
+// blind is for how long nothing was known just before the newer of two sights, which is as old as what is new in it may be, and why.
+func blind(a, b sight) (time.Duration, error) {
 	if b.at.After(a.at) {
 		a = b
 	}
 	if a.before.IsZero() {
-		return 0
+		return 0, nil
 	}
-	return a.at.Sub(a.before)
+	return a.at.Sub(a.before), a.blame
+}
+
+// late says of what is new in a sight how much older it may be, and why nobody looked sooner; or nothing when somebody did.
+func (s sight) late() string {
+	if s.before.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("; that was seen after %v in which nobody could look: %v", s.at.Sub(s.before).Round(time.Millisecond), s.blame)
 }
 
 // unseen says of a sight for how long nothing is known, or nothing when all is.

@@ -257,6 +257,8 @@ func (i *injection) look(ctx context.Context) (faults.Effect, error) {
 	if u := last.unseen(); u != "" {
 		effect.Proven = false
 		effect.Summary = u + "; before that, " + effect.Summary
+	} else if !effect.Proven {
+		effect.Summary += last.late()
 	}
 	told := i.events.tell(context.WithoutCancel(ctx), effect.Proven)
 	if told != "" {

@@ -90,12 +90,15 @@ func TestOver(t *testing.T) {
 	i := &injection{undo: undo{Kind: "NetworkChaos", Namespace: "shop", Name: "cut"}}
 	paused := chaosObject(t, "Stop", nil, record("shop/a", "Injected"))
 	paused.SetAnnotations(map[string]string{"experiment.chaos-mesh.org/pause": "true"})
+	now := time.Now()
 	for _, k := range []struct {
 		name string
 		s    sight
 		ends bool
 		why  string
 	}{
+		{"gone, and nobody looked", sight{gone: true, at: now, before: now.Add(-2 * time.Second), blame: errors.New("watches are forbidden")}, false,
+			"somebody deleted NetworkChaos shop/cut; that was seen after 2s in which nobody could look: watches are forbidden"},
 		{"stands", sight{object: chaosObject(t, "Run", nil, record("shop/a", "Injected"))}, false, ""},
 		// AllRecovered is true of what is selected and not injected yet.
 		{"not injected yet", sight{object: chaosObject(t, "Run", map[string]string{"AllRecovered": "True"}, record("shop/a", "Not Injected"))}, false, ""},
@@ -287,7 +290,7 @@ func TestEndedUnseen(t *testing.T) {
 		"status": tree{"conditions": []any{tree{"type": "Ready", "status": "True"}}}}}
 	object := chaosObject(t, "Stop", map[string]string{"AllRecovered": "True"}, record("shop/a", "Not Injected"))
 	at := func(after time.Duration, before time.Time, u *unstructured.Unstructured) sight {
-		return sight{object: u, at: away.Add(after), before: before}
+		return sight{object: u, at: away.Add(after), before: before, blame: errors.New("refused")}
 	}
 	for _, k := range []struct {
 		name      string
@@ -303,6 +306,9 @@ func TestEndedUnseen(t *testing.T) {
 		e, ended, err := i.judge(k.s, k.bearer)
 		if err != nil || !ended || e.Details[faults.UnseenDetail] != k.want {
 			t.Errorf("%s: ended %v, %v, unseen for %q", k.name, ended, err, e.Details[faults.UnseenDetail])
+		}
+		if why := e.Details["unseen because"]; (why == "refused") != (k.want != "") {
+			t.Errorf("%s: it was not seen because %q", k.name, why)
 		}
 	}
 	f := &follower{changed: make(chan struct{})}

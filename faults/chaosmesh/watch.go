@@ -28,7 +28,7 @@ func (i *injection) over(s sight) error {
 	what := i.undo.title()
 	switch {
 	case s.gone:
-		return lapsed("somebody deleted " + what)
+		return lapsed("somebody deleted " + what + s.late())
 	case s.object == nil || !s.since.IsZero():
 		return nil
 	}
@@ -38,11 +38,11 @@ func (i *injection) over(s sight) error {
 	}
 	switch {
 	case st.deleting:
-		return lapsed("somebody is deleting " + what)
+		return lapsed("somebody is deleting " + what + s.late())
 	case st.paused:
-		return lapsed(fmt.Sprintf("somebody paused %s by its annotation %s", what, v1alpha1.PauseAnnotationKey))
+		return lapsed(fmt.Sprintf("somebody paused %s by its annotation %s%s", what, v1alpha1.PauseAnnotationKey, s.late()))
 	case st.recovered() && !i.ends:
-		return lapsed(fmt.Sprintf("Chaos Mesh lifted %s: its records say Not Injected, and its desired phase is Stop", what))
+		return lapsed(fmt.Sprintf("Chaos Mesh lifted %s: its records say Not Injected, and its desired phase is Stop%s", what, s.late()))
 	}
 	return nil
 }
@@ -117,8 +117,11 @@ func (i *injection) judge(s, bearer sight) (faults.Effect, bool, error) {
 func (i *injection) ended(st state, s, bearer sight, pod *corev1.Pod) (faults.Effect, bool, error) {
 	e := faults.Effect{Proven: true, Summary: "AllRecovered: " + few(ids(st.status.Experiment.Records), 3),
 		Details: map[string]string{"conditions": conditionLine(st), "object": i.undo.title()}}
-	if d := blind(s, bearer); d > 0 {
+	if d, why := blind(s, bearer); d > 0 {
 		e.Details[faults.UnseenDetail] = d.Round(time.Millisecond).String()
+		if why != nil {
+			e.Details["unseen because"] = why.Error()
+		}
 	}
 	switch p := i.place.Cluster.Pod; {
 	case p == nil:
@@ -142,7 +145,7 @@ func (i *injection) borne(st state, bearer sight, pod *corev1.Pod) error {
 	}
 	where := p.Namespace + "/" + p.Name
 	if bearer.gone {
-		return lapsed("pod " + where + " is gone, and the fault with it")
+		return lapsed("pod " + where + " is gone, and the fault with it" + bearer.late())
 	}
 	if i.undo.Kind == v1alpha1.KindPodChaos || pod == nil {
 		return nil // its containers are meant to come to harm
@@ -151,7 +154,7 @@ func (i *injection) borne(st state, bearer sight, pod *corev1.Pod) error {
 	for _, r := range st.status.Experiment.Records {
 		name := containerOf(r.Id)
 		if before := i.containers[name]; name != "" && before != "" && now[name] != "" && now[name] != before {
-			return lapsed(fmt.Sprintf("container %s of pod %s was restarted, and the fault went with the old one", name, where))
+			return lapsed(fmt.Sprintf("container %s of pod %s was restarted, and the fault went with the old one%s", name, where, bearer.late()))
 		}
 	}
 	return nil
