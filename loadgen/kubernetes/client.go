@@ -18,6 +18,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -76,7 +77,9 @@ func connect(a faults.Access) (*client, error) {
 		return nil, fmt.Errorf("preparing a connection to the cluster: %w", err)
 	}
 	slow.APIPath, slow.GroupVersion = "/api", &schema.GroupVersion{Version: "v1"}
-	slow.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
+	known := runtime.NewScheme()
+	metav1.AddToGroupVersion(known, schema.GroupVersion{Version: "v1"}) // a refusal is a Status, which says what of
+	slow.NegotiatedSerializer = serializer.NewCodecFactory(known).WithoutConversion()
 	core, err := rest.RESTClientFor(slow)
 	if err != nil {
 		return nil, fmt.Errorf("preparing a connection to the cluster: %w", err)

@@ -231,7 +231,11 @@ func (s *server) unmake(ctx context.Context) (left []string) {
 	defer tick.Stop()
 	var last error
 	for {
-		if left, last = s.unmakeOnce(ctx); len(left) == 0 && last == nil {
+		// Each try has its own time, so that what is said in the end is what stood in the way, and not that the time was over.
+		one, done := context.WithTimeout(context.WithoutCancel(ctx), requestLimit)
+		left, last = s.unmakeOnce(one)
+		done()
+		if len(left) == 0 && last == nil {
 			return nil
 		}
 		select {
@@ -240,7 +244,7 @@ func (s *server) unmake(ctx context.Context) (left []string) {
 		case <-ctx.Done():
 		}
 		if last != nil {
-			s.said("warning", "%s", last)
+			s.said("warning", "%s", strings.ReplaceAll(last.Error(), "\n", "; "))
 		}
 		if len(left) == 0 {
 			left = append(s.names(), "perhaps")
@@ -253,6 +257,7 @@ func (s *server) unmake(ctx context.Context) (left []string) {
 func (s *server) unmakeOnce(ctx context.Context) (left []string, err error) {
 	in := s.order.RunOn.Namespace
 	below := metav1.DeletePropagationBackground
+	var errs []error
 	for _, m := range slices.Backward(s.made) {
 		o := metav1.DeleteOptions{PropagationPolicy: &below}
 		if m.uid != "" {
@@ -265,17 +270,17 @@ func (s *server) unmakeOnce(ctx context.Context) (left []string, err error) {
 		case apierrors.IsNotFound(e) || apierrors.IsConflict(e): // gone, or another of that name by now
 		default:
 			left = append(left, fmt.Sprintf("%s %s/%s", m.kind, in, m.name))
-			err = fmt.Errorf("deleting %s %s: %w", m.kind, m.name, explained(e))
+			errs = append(errs, fmt.Errorf("deleting %s %s: %w", m.kind, m.name, explained(e)))
 		}
 	}
 	list, e := s.runners(ctx)
 	if e != nil {
-		return left, errors.Join(err, e)
+		return left, errors.Join(append(errs, e)...)
 	}
 	for i := range list {
 		left = append(left, fmt.Sprintf("pod %s/%s", in, list[i].GetName()))
 	}
-	return left, err
+	return left, errors.Join(errs...)
 }
 
 // runners lists the runners' pods.
