@@ -1,5 +1,5 @@
-# The game day of examples/shop, on Kubernetes: the same text but for the lab, which is in shop.yaml and people.yaml instead, and for
-# the targets. A test holds it to that.
+# The game day of examples/shop, on Kubernetes: the same text but for the lab, which is in shop.yaml and people.yaml instead, for
+# the targets, and for where traffic runs (run_on). A test holds it to that. The image of run_on is that of kustomization.yaml.
 #
 #   kubectl apply -k examples/shop-kubernetes
 #   kubectl -n gameday create job today --from=cronjob/game-day
@@ -75,16 +75,31 @@ scenario "shop-game-day" {
     script   = "browse.js"
     multiple = var.multiple
     baseline { rate = 20 }
+    run_on "jobs" {
+      parallelism = 2
+      namespace   = "gameday"
+      image       = "registry.example/gameday:latest"
+    }
   }
   traffic "buy" {
     script   = "buy.js"
     multiple = var.multiple
     baseline { rate = 10 }
+    run_on "jobs" {
+      parallelism = 1
+      namespace   = "gameday"
+      image       = "registry.example/gameday:latest"
+    }
   }
   traffic "receipts" {
     script   = "receipts.js"
     multiple = var.multiple
     baseline { rate = 10 }
+    run_on "jobs" {
+      parallelism = 1
+      namespace   = "gameday"
+      image       = "registry.example/gameday:latest"
+    }
   }
 
   steady_state {

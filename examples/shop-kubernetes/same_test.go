@@ -3,11 +3,13 @@ package shopkubernetes
 import (
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclwrite"
+	"gopkg.in/yaml.v3"
 )
 
 // TestSame holds the game day on Kubernetes to the text of the one in the lab, but for what must differ: the lab itself, what the
@@ -16,7 +18,7 @@ func TestSame(t *testing.T) {
 	var rest []string
 	for file, want := range map[string]map[string]int{
 		"../shop/game-day.hcl": {"lab": 1, "process": 1, "node": 1},
-		"game-day.hcl":         {"pods": 2},
+		"game-day.hcl":         {"pods": 2, "run_on": 3},
 	} {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -74,6 +76,55 @@ func words(text string) string {
 		}
 	}
 	return strings.Join(out, " ")
+}
+
+// TestRunners holds the runners to the image that the manifests have for gameday, and to the namespace in which it may start them.
+func TestRunners(t *testing.T) {
+	var k struct {
+		Resources []string
+		Images    []struct {
+			Name    string
+			NewName string `yaml:"newName"`
+			NewTag  string `yaml:"newTag"`
+		}
+	}
+	text, err := os.ReadFile("kustomization.yaml")
+	if err == nil {
+		err = yaml.Unmarshal(text, &k)
+	}
+	if err != nil || !slices.Contains(k.Resources, "../../deploy/kubernetes/load") {
+		t.Fatalf("nothing allows to send traffic from the cluster: %q, %v", k.Resources, err)
+	}
+	image := ""
+	for _, i := range k.Images {
+		if i.Name == "gameday" {
+			image = i.NewName + ":" + i.NewTag
+		}
+	}
+	text, err = os.ReadFile("game-day.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, diags := hclwrite.ParseConfig(text, "game-day.hcl", hcl.InitialPos)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	for _, traffic := range f.Body().FirstMatchingBlock("scenario", []string{"shop-game-day"}).Body().Blocks() {
+		if traffic.Type() != "traffic" {
+			continue
+		}
+		on := traffic.Body().FirstMatchingBlock("run_on", []string{"jobs"})
+		if on == nil {
+			t.Errorf("traffic %q is not sent by Jobs", traffic.Labels())
+			continue
+		}
+		for name, want := range map[string]string{"image": image, "namespace": "gameday"} {
+			a := on.Body().GetAttribute(name)
+			if a == nil || strings.TrimSpace(string(a.Expr().BuildTokens(nil).Bytes())) != strconv.Quote(want) {
+				t.Errorf("traffic %q does not have %s = %q", traffic.Labels(), name, want)
+			}
+		}
+	}
 }
 
 // TestScripts holds the links to the shop's scripts to being links, for whoever runs the scenario from here.

@@ -2,15 +2,18 @@ package shopkubernetes
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"gopkg.in/yaml.v3"
 
+	"gameday/faults/cluster"
 	"gameday/internal/dockerrig"
 	"gameday/internal/kuberig"
 	"gameday/internal/kuberig/node"
@@ -21,8 +24,8 @@ const limit = 5 * time.Minute
 
 // TestGameDay runs this folder as it stands, on a real API server with the real controllers of Kubernetes and of Chaos Mesh: the
 // shop, its people and gameday itself are containers of the images that the Containerfiles describe, the faults are done by the
-// real chaos-daemon, and the verdict is read where a user would read it. Only names are resolved by lines in the pods' own hosts
-// files, since there is no DNS and no kube-proxy here.
+// real chaos-daemon, traffic comes from the pods of Jobs, and the verdict is read where a user would read it. Only names are resolved
+// by lines in the pods' own hosts files, since there is no DNS and no kube-proxy here.
 func TestGameDay(t *testing.T) {
 	c := kuberig.Start(t, kuberig.Options{Controllers: kuberig.Workloads})
 	n := node.Start(t, c, node.Options{Names: []string{"node-1"}, Daemon: true})
@@ -30,20 +33,22 @@ func TestGameDay(t *testing.T) {
 	w := &world{t: t, c: c, node: n, rest: manifests(t, c)}
 
 	// What has no pods first, then each Deployment as soon as those whose names it knows have addresses.
-	w.apply(func(o object) bool { return o["kind"] != "Deployment" && o["kind"] != "CronJob" }, nil)
+	w.apply(func(o object) bool { return o["kind"] != "Deployment" && o["kind"] != "CronJob" })
 	w.secret()
-	w.apply(named("ledger"), nil)
-	names := map[string]string{"ledger": w.address("shop", "app=ledger", true)}
-	w.apply(named("payments"), names)
-	names["payments"] = w.address("shop", "app=payments", true)
-	w.apply(named("storefront"), names)
-	w.apply(named("game-day"), map[string]string{"storefront": w.address("shop", "app=storefront", true)})
+	w.apply(named("ledger"))
+	w.resolve("ledger", w.address("shop", "app=ledger", true), "shop")
+	w.apply(named("payments"))
+	w.resolve("payments", w.address("shop", "app=payments", true), "shop")
+	w.apply(named("storefront"))
+	w.resolve("storefront", w.address("shop", "app=storefront", true), "gameday")
+	w.apply(named("game-day"))
 	if out, err := c.Kubectl(t.Context(), "", "-n", "gameday", "create", "job", "today", "--from=cronjob/game-day"); err != nil {
 		t.Fatal(err, out)
 	}
-	desk := map[string]string{"gameday": w.address("gameday", "batch.kubernetes.io/job-name=today", false)}
-	w.apply(func(object) bool { return true }, desk) // ann and bob
+	w.resolve("gameday", w.address("gameday", "batch.kubernetes.io/job-name=today", false), "gameday")
+	w.apply(func(object) bool { return true }) // ann and bob
 	w.verdict()
+	w.gone()
 }
 
 type object = map[string]any
@@ -105,8 +110,11 @@ func named(name string) func(object) bool {
 	}
 }
 
-// apply applies those of the objects that are picked, with names for the hosts files of their pods.
-func (w *world) apply(pick func(object) bool, names map[string]string) {
+// resolve lets pods of a namespace know a Service by its one pod's address.
+func (w *world) resolve(name, address, namespace string) { w.node.Resolve(namespace, name, address) }
+
+// apply applies those of the objects that are picked, as they are.
+func (w *world) apply(pick func(object) bool) {
 	w.t.Helper()
 	var text strings.Builder
 	var rest []object
@@ -114,13 +122,6 @@ func (w *world) apply(pick func(object) bool, names map[string]string) {
 		if !pick(o) {
 			rest = append(rest, o)
 			continue
-		}
-		if spec := podSpec(o); spec != nil {
-			var aliases []object
-			for name, address := range names {
-				aliases = append(aliases, object{"ip": address, "hostnames": []string{name}})
-			}
-			spec["hostAliases"] = aliases
 		}
 		one, err := yaml.Marshal(o)
 		if err != nil {
@@ -132,18 +133,6 @@ func (w *world) apply(pick func(object) bool, names map[string]string) {
 	if _, err := w.c.Kubectl(w.t.Context(), text.String(), "apply", "--validate=strict", "-f", "-"); err != nil {
 		w.t.Fatal(err)
 	}
-}
-
-// podSpec returns that of a workload, or nil.
-func podSpec(o object) object {
-	spec, _ := o["spec"].(object)
-	if o["kind"] == "CronJob" {
-		spec = spec["jobTemplate"].(object)["spec"].(object)
-	}
-	if o["kind"] != "CronJob" && o["kind"] != "Deployment" {
-		return nil
-	}
-	return spec["template"].(object)["spec"].(object)
 }
 
 // secret is there for a node that does not know of optional ones.
@@ -202,7 +191,9 @@ func (w *world) verdict() {
 	t.Helper()
 	var printed string
 	code := -1
+	sent := map[string]string{}
 	kuberig.Eventually(t, limit, "the game day is over", func() bool {
+		w.runners(sent)
 		p := w.pods("gameday", "batch.kubernetes.io/job-name=today").Items
 		if len(p) != 1 || len(p[0].Status.ContainerStatuses) == 0 {
 			return false
@@ -228,6 +219,10 @@ func (w *world) verdict() {
 	if code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+	t.Logf("traffic came from %v", sent)
+	if got := slices.Sorted(maps.Values(sent)); !slices.Equal(got, []string{"browse", "browse", "buy", "receipts"}) {
+		t.Errorf("the streams whose runners ran as pods are %q", got)
+	}
 	events, err := w.c.Kubectl(t.Context(), "", "-n", "gameday", "get", "events", "--field-selector=involvedObject.name=today", "-o",
 		"custom-columns=R:.reason,T:.type,M:.message", "--no-headers")
 	if err != nil {
@@ -237,12 +232,52 @@ func (w *world) verdict() {
 	if !strings.Contains(events, "GameDayPassed") || !strings.Contains(events, "shop-game-day: PASSED") {
 		t.Error("no Event about the Job tells that it passed")
 	}
-	left, err := w.c.Kubectl(t.Context(), "", "-n", "shop", "get", "podchaos,networkchaos", "-o", "name")
-	if err != nil || left != "" && !strings.Contains(left, "No resources") {
-		t.Errorf("left in the cluster: %s %v", left, err)
-	}
 	job, err := w.c.Kubectl(t.Context(), "", "-n", "gameday", "wait", "--for=condition=complete", "--timeout=30s", "job/today")
 	if err != nil {
 		t.Error(job, err)
+	}
+}
+
+// runners adds to what is known of pods of runners the streams of those that run now, in containers of the engine of the image that the
+// manifests have for gameday.
+func (w *world) runners(sent map[string]string) {
+	w.t.Helper()
+	var list struct {
+		Items []struct {
+			Metadata struct {
+				Name   string
+				Labels map[string]string
+			}
+			Status struct {
+				ContainerStatuses []struct{ Name, Image string }
+			}
+		}
+	}
+	if err := w.c.Get("/api/v1/namespaces/gameday/pods?labelSelector="+cluster.LabelRunners, &list); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, p := range list.Items {
+		if len(p.Status.ContainerStatuses) != 1 || sent[p.Metadata.Name] != "" {
+			continue
+		}
+		c := p.Status.ContainerStatuses[0]
+		id := w.node.Container("gameday", p.Metadata.Name, c.Name)
+		if id == "" || c.Image != "registry.example/gameday:latest" {
+			continue
+		}
+		if s, err := w.node.Engine.State(w.t.Context(), id); err == nil && s.Running {
+			sent[p.Metadata.Name] = p.Metadata.Labels[cluster.LabelTraffic]
+		}
+	}
+}
+
+// gone looks that nothing of the game day is left: no fault of anybody's, and nothing that its traffic needed.
+func (w *world) gone() {
+	w.t.Helper()
+	for _, args := range [][]string{{"-n", "shop", "get", "podchaos,networkchaos"}, {"-n", "gameday", "get", "jobs,pods,secrets", "-l", cluster.LabelManaged + "=" + cluster.Manager}} {
+		left, err := w.c.Kubectl(w.t.Context(), "", append(args, "-o", "name")...)
+		if err != nil || left != "" && !strings.Contains(left, "No resources") {
+			w.t.Errorf("left in the cluster: %s %v", left, err)
+		}
 	}
 }

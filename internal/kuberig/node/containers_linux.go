@@ -14,7 +14,7 @@ import (
 
 // startSandbox makes and starts the container that holds a pod's network, and returns its id and its address.
 func (n *Node) startSandbox(ctx context.Context, p *pod) (id, address string, err error) {
-	var hosts []string
+	hosts := n.hosts(p.Metadata.Namespace)
 	for _, a := range p.Spec.HostAliases {
 		for _, name := range a.Hostnames {
 			hosts = append(hosts, name+":"+a.IP)

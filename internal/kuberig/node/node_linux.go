@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -61,6 +62,7 @@ type Node struct {
 	mu      sync.Mutex
 	workers map[string]*worker // by the uid of their pods
 	turn    int                // of the node that gets the next pod
+	names   map[string]string  // addresses by namespace and name: "shop/ledger"
 	daemon  *exec.Cmd
 	logs    *http.Server
 }
@@ -83,7 +85,7 @@ func Start(t testing.TB, c *kuberig.Cluster, o Options) *Node {
 			t.Skip(err)
 		}
 	}
-	n := &Node{c: c, options: o, dir: filepath.Join(c.Dir, "node"), workers: map[string]*worker{}}
+	n := &Node{c: c, options: o, dir: filepath.Join(c.Dir, "node"), workers: map[string]*worker{}, names: map[string]string{}}
 	n.ctx, n.end = context.WithCancel(context.Background())
 	t.Cleanup(func() {
 		if t.Failed() && n.daemon != nil {
@@ -258,6 +260,25 @@ func (n *Node) bind(p *pod) {
 	// If it fails it is done at the next look.
 	_ = n.c.Post(p.path()+"/binding", object{"apiVersion": "v1", "kind": "Binding", "metadata": object{"name": p.Metadata.Name},
 		"target": object{"apiVersion": "v1", "kind": "Node", "name": name}}, nil)
+}
+
+// Resolve stands in for the cluster's DNS: pods of a namespace that begin from now on know a name by this address.
+func (n *Node) Resolve(namespace, name, address string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.names[namespace+"/"+name] = address
+}
+
+// hosts are the names that a pod of a namespace knows, each as the engine has it: "ledger:198.18.64.2".
+func (n *Node) hosts(namespace string) (out []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for key, address := range n.names {
+		if name, is := strings.CutPrefix(key, namespace+"/"); is {
+			out = append(out, name+":"+address)
+		}
+	}
+	return out
 }
 
 // Container returns the id of the engine's container that now stands behind a pod's container, or nothing.
