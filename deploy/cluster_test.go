@@ -47,6 +47,7 @@ func TestApply(t *testing.T) {
 	if _, err := c.Kubectl(t.Context(), "", "-n", "gameday", "run", "bare", "--image=gameday"); err == nil || !strings.Contains(err.Error(), "restricted") {
 		t.Errorf("a pod without any of it is admitted, so that nothing is shown by the game day's being admitted: %v", err)
 	}
+	kubectl("apply", "--dry-run=server", "--validate=strict", "-f", base+"/records.yaml")
 	kubectl("-n", "gameday", "create", "job", "today", "--from=cronjob/game-day")
 	// It is the Job's controller that makes the pod, and the server's own pod security that admits it.
 	path := "/api/v1/namespaces/gameday/pods?labelSelector=batch.kubernetes.io/job-name%3Dtoday"
