@@ -247,7 +247,7 @@ func LoadPermissions(namespace string, operator bool) []Permission {
 	}
 	if operator {
 		rows = append(rows, struct{ group, resource, verbs string }{"", "configmaps", "create delete"},
-			struct{ group, resource, verbs string }{"k6.io", "testruns", "create list delete"})
+			struct{ group, resource, verbs string }{"k6.io", "testruns", "create list watch delete"})
 	} else {
 		rows = append(rows, struct{ group, resource, verbs string }{"batch", "jobs", "create list delete"})
 	}

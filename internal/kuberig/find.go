@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -21,6 +22,7 @@ const cacheVariable = "GAMEDAY_KUBERNETES_DIR"
 var (
 	ofKubernetes = []string{"kube-apiserver", "kube-controller-manager", "kubectl"}
 	ofChaosMesh  = []string{"chaos-controller-manager", "chaos-daemon"}
+	ofOperator   = []string{"k6-operator"}
 )
 
 // unable skips a test that cannot run here, and fails it where CI is set.
@@ -40,13 +42,14 @@ func wanted(t testing.TB) {
 	}
 }
 
-// versions are what tools/kubernetes and tools/chaosmesh ask for, and where that is built.
+// versions are what tools/kubernetes, tools/chaosmesh and tools/k6operator ask for, and where that is built.
 type versions struct {
 	root       string // of the repository
 	cache      string
 	kubernetes string
 	chaosMesh  string
 	meshAPI    string // of the types that its definitions are made of
+	k6Operator string
 }
 
 // look reads the versions from the repository that the test runs in.
@@ -76,6 +79,9 @@ func look() (*versions, error) {
 		return nil, err
 	}
 	if v.meshAPI, err = required(filepath.Join(dir, "tools", "chaosmesh", "go.mod"), "github.com/chaos-mesh/chaos-mesh/api"); err != nil {
+		return nil, err
+	}
+	if v.k6Operator, err = required(filepath.Join(dir, "tools", "k6operator", "go.mod"), "github.com/grafana/k6-operator"); err != nil {
 		return nil, err
 	}
 	return v, nil
@@ -123,10 +129,11 @@ func (v *versions) schemaServer() (string, error) {
 
 // program returns where a program of a cluster is.
 func (v *versions) program(name string) string {
-	for _, p := range ofChaosMesh {
-		if p == name {
-			return filepath.Join(v.cache, "chaos-mesh-"+v.chaosMesh, name)
-		}
+	switch {
+	case slices.Contains(ofChaosMesh, name):
+		return filepath.Join(v.cache, "chaos-mesh-"+v.chaosMesh, name)
+	case slices.Contains(ofOperator, name):
+		return filepath.Join(v.cache, "k6-operator-"+v.k6Operator, name)
 	}
 	return filepath.Join(v.cache, v.kubernetes, name)
 }

@@ -34,7 +34,7 @@ func rights(kind string) []right {
 		{resource: "pods", sub: "log", verbs: []string{"get"}},
 	}
 	if kind == loadgen.K6Operator {
-		return append(out, right{group: "k6.io", resource: "testruns", verbs: []string{"create", "list", "delete"}},
+		return append(out, right{group: "k6.io", resource: "testruns", verbs: []string{"create", "list", "watch", "delete"}},
 			right{resource: "configmaps", verbs: []string{"create", "delete"}})
 	}
 	return append(out, right{group: "batch", resource: "jobs", verbs: []string{"create", "list", "delete"}})

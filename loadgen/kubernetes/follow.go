@@ -41,7 +41,8 @@ type sight struct {
 	logs    map[string]bool // by pod: it is followed
 	stage   string
 	heeded  bool // an operator has touched the TestRun, or nobody was said to
-	gone    bool // the TestRun is
+	absent  bool // the TestRun was not there at the last look
+	gone    bool // it is gone
 	silent  bool // the API server does not answer
 	reading sync.WaitGroup
 }
@@ -52,16 +53,22 @@ func (s *server) follow(ctx context.Context) {
 	reading, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer seen.reading.Wait()
 	defer stop()
+	changes := make(chan change)
+	if s.order.RunOn.Kind == loadgen.K6Operator {
+		seen.reading.Go(func() { s.watch(ctx, changes) })
+	}
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
+			s.look(reading, seen)
+		case c := <-changes:
+			s.changed(reading, c, seen)
 		case <-ctx.Done():
 			s.look(reading, seen) // what they said last may be why
 			return
 		}
-		s.look(reading, seen)
 	}
 }
 
@@ -133,7 +140,7 @@ func (s *server) pod(ctx context.Context, p *corev1.Pod, seen *sight) {
 	}
 }
 
-// helper says what is wrong with a pod that is no runner's: the operator's starter, without which no traffic begins.
+// helper says what is wrong with a pod that is no runner's: the operator's initializer or starter, without which no traffic begins.
 func (s *server) helper(p *corev1.Pod, seen *sight) {
 	state, over := podState(p)
 	if state == "" || seen.phases[p.Name] == state || over && p.Status.Phase == corev1.PodSucceeded || p.DeletionTimestamp != nil {
@@ -214,10 +221,10 @@ func (s *server) owner(ctx context.Context, seen *sight) error {
 		for i := range list.Items {
 			s.stage(&list.Items[i], seen)
 		}
-		if len(list.Items) == 0 && !seen.gone && seen.stage != stageFinished {
-			seen.gone = true
-			s.loseAll(seen, "the TestRun is gone, and somebody else has deleted it")
+		if len(list.Items) == 0 && seen.absent { // twice: how it was last may be on its way
+			s.missing(seen)
 		}
+		seen.absent = len(list.Items) == 0
 		return nil
 	}
 	list, err := s.Resource(jobs).Namespace(in).List(ctx, metav1.ListOptions{LabelSelector: s.order.selector()})

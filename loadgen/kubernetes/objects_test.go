@@ -46,8 +46,9 @@ func TestObjects(t *testing.T) {
 	jobs, run := full(loadgen.Jobs), full(loadgen.K6Operator)
 	owner := []metav1.OwnerReference{{APIVersion: "k6.io/v1alpha1", Kind: "TestRun", Name: run.name, UID: "1-2-3"}}
 	for name, all := range map[string][]any{
-		"jobs.yaml":        {jobs.job(1, now), jobs.secret(owner, now)},
-		"k6-operator.yaml": {run.testRun(now), run.configMap(owner, now)},
+		"jobs.yaml":               {jobs.job(1, now), jobs.secret(owner, now)},
+		"k6-operator.yaml":        {run.testRun(now, true), run.configMap(owner, now)},
+		"k6-operator-0.0.19.yaml": {run.testRun(now, false)},
 	} {
 		var docs [][]byte
 		for _, o := range all {
@@ -132,15 +133,16 @@ func TestManyRunners(t *testing.T) {
 // TestRestricted checks that all pods that are made for an order may be where Pod Security's "restricted" holds: without the operator's
 // starter no traffic begins.
 func TestRestricted(t *testing.T) {
-	run, job := full(loadgen.K6Operator).testRun(time.Now()).Spec, full(loadgen.Jobs).job(0, time.Now()).Spec.Template.Spec
+	run, job := full(loadgen.K6Operator).testRun(time.Now(), false).Spec, full(loadgen.Jobs).job(0, time.Now()).Spec.Template.Spec
 	for name, of := range map[string]struct {
 		pod       *corev1.PodSecurityContext
 		container *corev1.SecurityContext
 		token     bool
 	}{
-		"starter": {run.Starter.SecurityContext, run.Starter.ContainerSecurityContext, run.Starter.AutomountServiceAccountToken != "false"},
-		"runner":  {run.Runner.SecurityContext, run.Runner.ContainerSecurityContext, run.Runner.AutomountServiceAccountToken != "false"},
-		"job":     {job.SecurityContext, job.Containers[0].SecurityContext, *job.AutomountServiceAccountToken},
+		"initializer": {run.Initializer.SecurityContext, run.Initializer.ContainerSecurityContext, run.Initializer.AutomountServiceAccountToken != "false"},
+		"starter":     {run.Starter.SecurityContext, run.Starter.ContainerSecurityContext, run.Starter.AutomountServiceAccountToken != "false"},
+		"runner":      {run.Runner.SecurityContext, run.Runner.ContainerSecurityContext, run.Runner.AutomountServiceAccountToken != "false"},
+		"job":         {job.SecurityContext, job.Containers[0].SecurityContext, *job.AutomountServiceAccountToken},
 	} {
 		if of.pod == nil || of.container == nil {
 			t.Errorf("nothing is said of the %s's pod %v or container %v", name, of.pod, of.container)

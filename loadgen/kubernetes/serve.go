@@ -156,10 +156,11 @@ func (s *server) make(ctx context.Context) error {
 	defer cancel()
 	o := s.order
 	if o.RunOn.Kind == loadgen.K6Operator {
-		if err := s.create(ctx, testRuns, o.testRun(s.at)); err != nil {
-			if apierrors.IsNotFound(err) {
-				err = fmt.Errorf("%w: the cluster has no TestRuns; install the k6 operator, or choose run_on %q", err, loadgen.Jobs)
-			}
+		run, err := s.suited(ctx)
+		if err != nil {
+			return err
+		}
+		if err := s.create(ctx, testRuns, run); err != nil {
 			return err
 		}
 		if err := s.create(ctx, configMaps, o.configMap(s.owners(), s.at)); err != nil {

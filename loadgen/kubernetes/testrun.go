@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -9,8 +10,8 @@ import (
 	"gameday/loadgen/collector"
 )
 
-// The k6 operator's own types are published as a Go module only up to 0.0.19, which lacks fields that are used here. What is said to it are
-// fields that its documentation names, and of what it says only the stage is read.
+// The k6 operator's own types are published as a Go module only up to 0.0.19, which lacks a field that is used here where it is there. What
+// is said to it are fields that its documentation names, and of what it says only the stage is read.
 
 // testRun is a TestRun (k6.io/v1alpha1).
 type testRun struct {
@@ -65,19 +66,39 @@ type podMetadata struct {
 // is; an image without gameday says by this what is wrong.
 const scriptFile = "gameday.js"
 
-const scriptText = `export default function () {
+// An operator's initializer inspects it, and gives up what has fewer virtual users than runners.
+const scriptText = `export const options = { vus: %[1]d, iterations: %[1]d };
+export default function () {
   throw new Error("this image runs k6 itself: the image of run_on must have gameday in it under the name of k6");
 }
 `
 
-// testRun is the runners' for the operator. It deletes it by itself when all runners have ended.
-func (o *order) testRun(now time.Time) *testRun {
+// initializer is what is said of the operator's initializer, which inspects the script; that says nothing here. It is left out where the
+// operator can be told to. Otherwise its image is the operator's own, since it needs a shell, which gameday's does not have.
+func (o *order) initializer(now time.Time, optional bool) *podSpec {
+	if optional {
+		return &podSpec{Disabled: true}
+	}
+	p := &podSpec{Metadata: &podMetadata{Labels: o.labels(), Annotations: o.annotations(now)}, ImagePullSecrets: o.pullSecrets(),
+		NodeSelector: o.RunOn.NodeSelector, Tolerations: o.tolerations(), AutomountServiceAccountToken: "false",
+		SecurityContext: podSecurity(), ContainerSecurityContext: containerSecurity(),
+		Volumes:      []corev1.Volume{{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
+		VolumeMounts: []corev1.VolumeMount{{Name: "tmp", MountPath: "/tmp"}}} // where it leaves an archive, and what k6 logs
+	if r := o.resources(); len(r.Limits) > 0 {
+		p.Resources = &r
+	}
+	return p
+}
+
+// testRun is the runners' for the operator, which deletes it by itself when all runners have ended. optional says that the operator's
+// initializer may be left out.
+func (o *order) testRun(now time.Time, optional bool) *testRun {
 	on, marks := o.RunOn, &podMetadata{Labels: o.labels(), Annotations: o.annotations(now)}
 	resources := o.resources()
 	t := &testRun{TypeMeta: metav1.TypeMeta{APIVersion: "k6.io/v1alpha1", Kind: "TestRun"}, ObjectMeta: o.meta(o.name, now)}
 	t.Spec = testRunSpec{
 		Script: scriptSource{configMapSource{Name: o.name, File: scriptFile}}, Parallelism: int64(on.Parallelism), Separate: on.Spread, Cleanup: "post",
-		Initializer: &podSpec{Disabled: true}, // it inspects the script, which says nothing here, and needs a shell
+		Initializer: o.initializer(now, optional),
 		Starter: &podSpec{Metadata: marks, AutomountServiceAccountToken: "false", // all that it does is to ask the runners to begin
 			SecurityContext: podSecurity(), ContainerSecurityContext: containerSecurity()},
 		Runner: &podSpec{Metadata: marks, Image: on.Image, ImagePullSecrets: o.pullSecrets(), NodeSelector: on.NodeSelector, Tolerations: o.tolerations(),
@@ -94,7 +115,7 @@ func (o *order) testRun(now time.Time) *testRun {
 // configMap holds the script that the operator wants to see.
 func (o *order) configMap(owners []metav1.OwnerReference, now time.Time) *corev1.ConfigMap {
 	c := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: o.meta(o.name, now),
-		Data: map[string]string{scriptFile: scriptText}}
+		Data: map[string]string{scriptFile: fmt.Sprintf(scriptText, o.RunOn.Parallelism)}}
 	c.OwnerReferences = owners
 	return c
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -45,6 +46,8 @@ type Options struct {
 	Daemon bool
 	// Pretend runs no containers: every pod says that it is running and ready. Nothing of Docker is needed.
 	Pretend bool
+	// Services has the addresses of Services lead to their pods.
+	Services bool
 }
 
 // Node is a running node.
@@ -65,6 +68,7 @@ type Node struct {
 	names   map[string]string  // addresses by namespace and name: "shop/ledger"
 	daemon  *exec.Cmd
 	logs    *http.Server
+	proxy   *proxy // nil without
 }
 
 // Start starts a node that ends with the test. Where there can be no Docker Engine the test is skipped, and fails where CI
@@ -128,6 +132,9 @@ func (n *Node) start(ctx context.Context) error {
 			return err
 		}
 	}
+	if n.options.Services {
+		n.proxy = &proxy{n: n, open: map[string][]net.Listener{}}
+	}
 	n.wait.Go(n.follow)
 	return nil
 }
@@ -183,6 +190,9 @@ func (n *Node) close() error {
 	if n.logs != nil {
 		_ = n.logs.Close()
 	}
+	if n.proxy != nil {
+		n.proxy.close()
+	}
 	n.wait.Wait()
 	n.stopDaemon()
 	if n.Engine == nil {
@@ -200,6 +210,9 @@ func (n *Node) follow() {
 		var list struct{ Items []*pod }
 		if err := n.c.Get("/api/v1/pods", &list); err == nil {
 			n.share(list.Items)
+			if n.proxy != nil {
+				n.proxy.sync(list.Items)
+			}
 		}
 		select {
 		case <-n.ctx.Done():

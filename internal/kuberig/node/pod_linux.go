@@ -25,7 +25,10 @@ type pod struct {
 		}
 		SecurityContext struct{ RunAsUser *int64 }
 	}
-	Status struct{ Phase string }
+	Status struct {
+		Phase, PodIP string
+		Conditions   []condition
+	}
 }
 
 type container struct {
