@@ -1,6 +1,9 @@
 package kuberig
 
-import "path/filepath"
+import (
+	"path/filepath"
+	"testing"
+)
 
 // OperatorParts is what an installation of the k6 operator is made of.
 type OperatorParts struct {
@@ -13,19 +16,26 @@ type OperatorParts struct {
 }
 
 // K6Operator returns where the parts of the k6 operator are, in the version that tools/k6operator asks for, or why they are not there.
-func (c *Cluster) K6Operator() (OperatorParts, error) { return c.versions.operator() }
-
-// K6OperatorBundle returns the path of the k6 operator's bundle for a test that needs no cluster.
-func K6OperatorBundle() (OperatorParts, error) {
-	v, err := look()
-	if err != nil {
-		return OperatorParts{}, err
-	}
-	return v.operator()
+func (c *Cluster) K6Operator() (OperatorParts, error) {
+	o := c.versions.operator()
+	return o, missing([]string{o.Manager, o.Bundle}, nil)
 }
 
-func (v *versions) operator() (OperatorParts, error) {
+// K6OperatorBundle is the same for a test that needs only the bundle. The test is skipped where it is not there, and fails where CI is set.
+func K6OperatorBundle(t testing.TB) OperatorParts {
+	t.Helper()
+	v, err := look()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := v.operator()
+	if err := missing([]string{o.Bundle}, nil); err != nil {
+		unable(t, err)
+	}
+	return o
+}
+
+func (v *versions) operator() OperatorParts {
 	manager := v.program("k6-operator")
-	o := OperatorParts{Version: v.k6Operator, Manager: manager, Bundle: filepath.Join(filepath.Dir(manager), "bundle.yaml")}
-	return o, missing([]string{o.Manager, o.Bundle}, nil)
+	return OperatorParts{Version: v.k6Operator, Manager: manager, Bundle: filepath.Join(filepath.Dir(manager), "bundle.yaml")}
 }

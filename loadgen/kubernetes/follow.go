@@ -135,6 +135,9 @@ func (s *server) pod(ctx context.Context, p *corev1.Pod, seen *sight) {
 		seen.lost[i] = true
 		s.lose(i, fmt.Sprintf("its pod %s %s", p.Name, state))
 	}
+	if over && s.order.RunOn.Kind == loadgen.K6Operator && !hasBegun(seen.stage) {
+		s.loseAll(seen, fmt.Sprintf("the k6 operator lets nobody begin before all runners' pods run, and that of %s has ended", loadgen.RunnerName(i)))
+	}
 	if !over || p.Status.Phase != corev1.PodSucceeded {
 		s.said("warning", "%s: pod %s %s", loadgen.RunnerName(i), p.Name, state)
 	}

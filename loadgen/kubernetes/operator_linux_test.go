@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -62,6 +61,7 @@ func TestK6Operator(t *testing.T) {
 	t.Run("and the operator away", w.operatorAway)
 	t.Run("deleted by somebody", w.deleted)
 	t.Run("as the stand-in does", w.asTheStandIn)
+	t.Run("a runner that ends too early", w.stillborn)
 	t.Run("given up", w.givenUp) // the last: its initializer has no k6 any more
 }
 
@@ -256,14 +256,6 @@ func (w *operated) theRun(t *testing.T) (name string, status []byte) {
 	return list.Items[0].Metadata.Name, list.Items[0].Status
 }
 
-// seenStatus is all that an operator says in a TestRun's status.
-type seenStatus struct {
-	Stage           string             `json:"stage"`
-	TestRunID       string             `json:"testRunId"`
-	AggregationVars string             `json:"aggregationVars"`
-	Conditions      []metav1.Condition `json:"conditions"`
-}
-
 // toTheEnd is a game day with three runners that passes: all its traffic is counted, the operator's stages are told of in their order, and
 // its status is of the form that the stand-in's is.
 func (w *operated) toTheEnd(t *testing.T) {
@@ -283,8 +275,10 @@ func (w *operated) toTheEnd(t *testing.T) {
 	if got, want := stages(d.record()), []string{stageInitialization, stageInitialized, stageCreated, stageStarted}; !slices.Equal(got, want) {
 		t.Errorf("the stages were %q, want %q", got, want)
 	}
-	if !strings.Contains(d.record(), "cannot leave its initializer out") {
-		t.Error("it is not said that a pod of another image is started")
+	for _, want := range []string{"this k6 operator cannot leave its initializer out", "the k6 operator cannot leave its initializer out, as one of 0.0.19 or older"} {
+		if !strings.Contains(d.record(), want) { // by the traffic, and by the preflight
+			t.Errorf("it is not said that %s", want)
+		}
 	}
 	// 3 s at 30 a second, then twice as many for 6 s, and 30 in the last second.
 	if n := w.hits.Load() - before; n < 450 {
@@ -493,8 +487,29 @@ func (w *operated) givenUp(t *testing.T) {
 	w.nothing(t, "the end")
 }
 
-// asTheStandIn holds the stand-in to the operator.
-func (w *operated) asTheStandIn(t *testing.T) {
-	var _ batchv1.JobList
-	t.Skip("to be written")
+// stillborn kills a runner before the operator has told anybody to begin: it never will, and that is said at once.
+func (w *operated) stillborn(t *testing.T) {
+	d := w.start(t, "stillborn", "5s")
+	id := ""
+	kuberig.Eventually(t, time.Minute, "the second runner runs", func() bool {
+		var list corev1.PodList
+		if err := w.c.Get("/api/v1/namespaces/load/pods?labelSelector=runner%3Dtrue", &list); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range list.Items {
+			if strings.HasSuffix(p.Labels["job-name"], "-2") {
+				id = w.n.Container("load", p.Name, operators)
+			}
+		}
+		return id != ""
+	})
+	if err := w.n.Engine.Call(t.Context(), "POST", "/containers/"+id+"/kill?signal=KILL", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	code := d.ends(t)
+	t.Logf("exit code %d:\n%s", code, d.out.String())
+	if code == 0 || !strings.Contains(d.record(), "lets nobody begin before all runners' pods run, and that of runner-2 has ended") {
+		t.Errorf("exit code %d, and the record:\n%s", code, d.record())
+	}
+	w.nothing(t, "the end")
 }

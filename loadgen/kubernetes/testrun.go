@@ -139,3 +139,12 @@ func knownStage(s string) bool {
 	}
 	return false
 }
+
+// hasBegun reports whether the operator has told the runners of a TestRun in a stage to begin, or knows no more of them.
+func hasBegun(stage string) bool {
+	switch stage {
+	case "", stageInitialization, stageInitialized, stageCreated:
+		return false
+	}
+	return true
+}

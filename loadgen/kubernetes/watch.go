@@ -76,6 +76,8 @@ func (s *server) missing(seen *sight) {
 	}
 	seen.gone = true
 	if seen.stage != stageFinished && seen.stage != stageError {
-		s.loseAll(seen, "the TestRun is gone, and somebody else has deleted it")
+		const why = "the TestRun is gone, and somebody else has deleted it"
+		s.said("error", "%s: its runners go with it", why)
+		s.loseAll(seen, why)
 	}
 }
