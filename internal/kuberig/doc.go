@@ -1,4 +1,4 @@
-// Package kuberig runs real parts of Kubernetes and of Chaos Mesh for tests.
+// Package kuberig runs real parts of Kubernetes and of Chaos Mesh for tests. The k6 operator is installed by package node.
 //
 // Schemas is quick: the API server's part for custom resources, with definitions made of the types of Chaos Mesh's API, on a loopback
 // address. It takes and refuses objects as a cluster does, and nothing acts on them.

@@ -307,15 +307,17 @@ func (s *Stream) Lost(i int, why error) {
 	}
 }
 
-// give lets nobody come any more.
-func (g *segment) give(why error) {
+// give lets nobody come any more. When that was so before, it returns why.
+func (g *segment) give(why error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	select {
 	case <-g.given:
+		return g.why
 	default:
 		g.why = why
 		close(g.given)
+		return nil
 	}
 }
 

@@ -279,6 +279,24 @@ func TestRunnersThatDoNotCome(t *testing.T) {
 	}
 }
 
+// TestRunnersThatAreTaken checks that of a runner that ends after it was said to be lost, that is told as well: its connection does not know why.
+func TestRunnersThatAreTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1)
+		r.begin()
+		n := r.runner(0).start(r)
+		<-r.ready
+		time.Sleep(3500 * time.Millisecond)
+		r.stream.Lost(0, errors.New("its pod was evicted"))
+		n.cancel()
+		if err := <-r.result; err == nil || !strings.HasPrefix(err.Error(), "generator runner-1: ") || !strings.HasSuffix(err.Error(), "): its pod was evicted") {
+			t.Errorf("it ended with %v", err)
+		}
+		<-n.ended
+		r.close()
+	})
+}
+
 // TestHeldRunner checks that a stream does not begin before a runner's hold is over.
 func TestHeldRunner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -40,9 +40,11 @@ func (s *sender) Run(ctx context.Context, spec loadgen.Spec, emit func(loadgen.W
 	if err = remote.Over(ctx, s.stream.c.version, conn, spec, emit); err == nil {
 		return nil
 	}
-	g := s.stream.segments[s.index]
-	g.give(err)
-	return fmt.Errorf("%w (it was %s)", err, conn.who)
+	err = fmt.Errorf("%w (it was %s)", err, conn.who)
+	if why := s.stream.segments[s.index].give(err); why != nil {
+		return fmt.Errorf("%w: %w", err, why)
+	}
+	return err
 }
 
 // await returns the runner's connection; none when the stream was stopped before it came.

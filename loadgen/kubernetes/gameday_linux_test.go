@@ -107,6 +107,9 @@ func testGameDay(t *testing.T, o *operator, kubeconfig map[string]string) {
 			t.Errorf("%s: what runners need does not do to see that they are gone:\n%s", kind, out)
 		}
 	}
+	if text := read("operated", "record.jsonl"); strings.Contains(text, "cannot leave its initializer out") || !strings.Contains(text, ": started") {
+		t.Errorf("of an operator that can leave its initializer out it says:\n%s", text)
+	}
 	if !strings.Contains(read("rec", "plan.json"), "3 Jobs in namespace load") || hits.Load() < 300 {
 		t.Errorf("%d requests came, and the plan is %s", hits.Load(), read("rec", "plan.json"))
 	}

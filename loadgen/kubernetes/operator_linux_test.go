@@ -93,6 +93,10 @@ func (w *operated) prepare() {
 			t.Fatal(err)
 		}
 	}
+	// No pod is let in that is not as Pod Security's "restricted" asks: whoever makes it.
+	if err := w.c.Patch("/api/v1/namespaces/load", fields{"metadata": fields{"labels": fields{"pod-security.kubernetes.io/enforce": "restricted"}}}, nil); err != nil {
+		t.Fatal(err)
+	}
 	w.kubeconfig = w.within(w.c.Kubeconfig(t, kuberig.User{Name: "operator", Namespace: "people", In: map[string][]kuberig.Rule{"load": rulesOf(loadgen.K6Operator, "")}}))
 	w.admin = w.within(w.c.Admin)
 	l, err := w.c.Listen(kuberig.Address + ":8088")

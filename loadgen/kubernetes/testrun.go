@@ -99,7 +99,7 @@ func (o *order) testRun(now time.Time, optional bool) *testRun {
 	t.Spec = testRunSpec{
 		Script: scriptSource{configMapSource{Name: o.name, File: scriptFile}}, Parallelism: int64(on.Parallelism), Separate: on.Spread, Cleanup: "post",
 		Initializer: o.initializer(now, optional),
-		Starter: &podSpec{Metadata: marks, AutomountServiceAccountToken: "false", // all that it does is to ask the runners to begin
+		Starter: &podSpec{Metadata: marks, ImagePullSecrets: o.pullSecrets(), AutomountServiceAccountToken: "false", // all that it does is to ask the runners to begin
 			SecurityContext: podSecurity(), ContainerSecurityContext: containerSecurity()},
 		Runner: &podSpec{Metadata: marks, Image: on.Image, ImagePullSecrets: o.pullSecrets(), NodeSelector: on.NodeSelector, Tolerations: o.tolerations(),
 			Env:                append(o.environment(), corev1.EnvVar{Name: collector.CollectorVariable, Value: o.Collector}),

@@ -5,4 +5,7 @@
 // What it knows of pods is what tests need: containers with commands, environments, probes of readiness, restart policies,
 // and volumes of a few kinds; each pod has a sandbox that holds its network and its address. Images are imported into the
 // engine by the test. A pod with the image kuberig.NoImage has no containers, and only a status.
+//
+// On request it also leads from the addresses of Services to their pods, as kube-proxy does, and InstallK6Operator installs the real k6
+// operator, in a container like any other pod's.
 package node
