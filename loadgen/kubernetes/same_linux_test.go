@@ -34,22 +34,13 @@ func (w *operated) asTheStandIn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	kuberig.Eventually(t, time.Minute, "the runners are told to begin", func() bool {
+	kuberig.Eventually(t, time.Minute, "the runners are made", func() bool { // they have no collector, and end
 		if err := w.c.Get(runsPath+"/"+o.name, &run); err != nil {
 			t.Fatal(err)
 		}
-		return run.Status.Stage == stageStarted
+		return run.Status.Stage == stageCreated
 	})
-	sayConditions := func(all []metav1.Condition) (out []string) {
-		for _, c := range all {
-			out = append(out, c.Type+" "+string(c.Status))
-		}
-		slices.Sort(out)
-		return out
-	}
-	if d := cmp.Diff(sayConditions(standInConditions(stageStarted, true)), sayConditions(run.Status.Conditions)); d != "" {
-		t.Errorf("conditions, the stand-in's and the operator's: %s", d)
-	}
+	sameConditions(t, stageCreated, run.Status.Conditions)
 	const jobsPath, servicesPath = "/apis/batch/v1/namespaces/load/jobs", "/api/v1/namespaces/load/services"
 	real := map[string]fields{}
 	for i := range 3 {
@@ -83,6 +74,21 @@ func (w *operated) asTheStandIn(t *testing.T) {
 		}
 	}
 	t.Logf("%d objects are the same", compared)
+}
+
+// sameConditions holds the stand-in's conditions in a stage to the operator's.
+func sameConditions(t *testing.T, stage string, real []metav1.Condition) {
+	t.Helper()
+	words := func(all []metav1.Condition) (out []string) {
+		for _, c := range all {
+			out = append(out, c.Type+" "+string(c.Status))
+		}
+		slices.Sort(out)
+		return out
+	}
+	if d := cmp.Diff(words(standInConditions(stage, true)), words(real)); d != "" {
+		t.Errorf("conditions in stage %s, the stand-in's and the operator's: %s", stage, d)
+	}
 }
 
 // bare takes from an object what is different each time that it is made.

@@ -138,22 +138,14 @@ func TestServedFields(t *testing.T) {
 			if lost := dropped("", sent.Object, got); len(lost) > 0 {
 				t.Errorf("of what was sent it has not kept %v", lost)
 			}
+			testWatched(t, api, path)
 		})
 	}
 }
 
-// TestWatched lets TestRuns end in the ways that they do, at a real API server, each faster than anybody looks, and reads who is said to have
+// testWatched lets TestRuns end in the ways that they do, at a real API server, each faster than anybody looks, and reads who is said to have
 // done it.
-func TestWatched(t *testing.T) {
-	path := kuberig.Schemas(t)
-	api, err := kuberig.NewClient(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := api.Post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", published(t), nil); err != nil {
-		t.Fatal(err)
-	}
-	kuberig.Eventually(t, time.Minute, "TestRuns are served", func() bool { return api.Get(runsPath, nil) == nil })
+func testWatched(t *testing.T, api *kuberig.Client, path string) {
 	for name, c := range map[string]struct {
 		stages    []string
 		says, not string
@@ -167,6 +159,7 @@ func TestWatched(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, out := news(loadgen.K6Operator)
 			s.order = newOrder(s.order.Order, []byte(name))
+			var err error
 			if s.client, err = connect(faults.Access{Kubeconfig: path}); err != nil {
 				t.Fatal(err)
 			}
