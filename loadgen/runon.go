@@ -23,8 +23,12 @@ type RunOn struct {
 	// Listen is what is listened on here for that; empty is the port of Collector, on all addresses.
 	Listen string `json:"listen,omitempty"`
 
-	Namespace      string            `json:"namespace,omitempty"`
-	Image          string            `json:"image,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	Image     string `json:"image,omitempty"`
+	// InitializerImage and StarterImage are of the k6 operator's own pods; empty is what it chooses.
+	InitializerImage string `json:"initializer_image,omitempty"`
+	StarterImage     string `json:"starter_image,omitempty"`
+
 	PullSecrets    []string          `json:"pull_secrets,omitempty"`
 	ServiceAccount string            `json:"service_account,omitempty"`
 	NodeSelector   map[string]string `json:"node_selector,omitempty"`

@@ -23,6 +23,8 @@ type runOnBlock struct {
 	Listen         string            `hcl:"listen,optional"`
 	Namespace      string            `hcl:"namespace,optional"`
 	Image          string            `hcl:"image,optional"`
+	Initializer    string            `hcl:"initializer_image,optional"`
+	Starter        string            `hcl:"starter_image,optional"`
 	PullSecrets    []string          `hcl:"pull_secrets,optional"`
 	ServiceAccount string            `hcl:"service_account,optional"`
 	NodeSelector   map[string]string `hcl:"node_selector,optional"`
@@ -73,7 +75,7 @@ func (d *decoding) runOn(out *Traffic, t trafficBlock) {
 		d.errorf(attrRange(b.Body, "parallelism", b.DefRange), "Invalid parallelism", "parallelism is how many runners share the traffic: 1 to %d.", maxRunners)
 	}
 	out.RunOn = &loadgen.RunOn{Kind: b.Kind, Parallelism: b.Parallelism, Collector: b.Collector, Listen: b.Listen, Namespace: b.Namespace, Image: b.Image,
-		PullSecrets: b.PullSecrets, ServiceAccount: b.ServiceAccount, NodeSelector: b.NodeSelector, Spread: b.Spread}
+		InitializerImage: b.Initializer, StarterImage: b.Starter, PullSecrets: b.PullSecrets, ServiceAccount: b.ServiceAccount, NodeSelector: b.NodeSelector, Spread: b.Spread}
 	if b.Kind == loadgen.Processes {
 		d.onlyForClusters(b)
 		return
@@ -83,7 +85,7 @@ func (d *decoding) runOn(out *Traffic, t trafficBlock) {
 
 // onlyForClusters complains of what processes on this machine do not need.
 func (d *decoding) onlyForClusters(b runOnBlock) {
-	for _, name := range []string{"collector", "listen", "namespace", "image", "pull_secrets", "service_account", "node_selector", "spread"} {
+	for _, name := range []string{"collector", "listen", "namespace", "image", "initializer_image", "starter_image", "pull_secrets", "service_account", "node_selector", "spread"} {
 		if present(b.Body, name) {
 			d.errorf(attrRange(b.Body, name, b.DefRange), "Only in a cluster", "%s is for runners in a Kubernetes cluster, and these are processes on this machine. "+
 				"Take it out, or choose run_on %q.", name, loadgen.Jobs)
@@ -119,6 +121,11 @@ func (d *decoding) runOnCluster(r *loadgen.RunOn, b runOnBlock) {
 	}
 	if b.ServiceAccount != "" && !dnsName.MatchString(b.ServiceAccount) {
 		d.errorf(at("service_account"), "Invalid service_account", "%q is not the name of a service account.", b.ServiceAccount)
+	}
+	for _, name := range []string{"initializer_image", "starter_image"} {
+		if b.Kind != loadgen.K6Operator && present(b.Body, name) {
+			d.errorf(at(name), "Only for the k6 operator", "%s is of a pod that the k6 operator starts beside the runners, and nothing else does. Take it out.", name)
+		}
 	}
 	for _, s := range b.PullSecrets {
 		if !dnsName.MatchString(s) {

@@ -452,7 +452,7 @@ func (c *client) loadFindings(ctx context.Context, l cluster.Load) ([]cluster.Fi
 			Detail: "Install it as https://grafana.com/docs/k6/latest/set-up/set-up-distributed-k6/ says, or choose run_on \"jobs\"."})
 	} else if c.lacksOption(ctx) {
 		out = append(out, cluster.Finding{What: aboutOperator, Summary: "the k6 operator cannot leave its initializer out, as one of 0.0.19 or older",
-			Detail: "Before the runners it starts a pod of the image ghcr.io/grafana/k6-operator:latest-runner, which the cluster must be able to pull."})
+			Detail: "Before the runners it starts a pod of the image ghcr.io/grafana/k6-operator:latest-runner, or of initializer_image, which the cluster must be able to pull."})
 	}
 	return out, nil
 }

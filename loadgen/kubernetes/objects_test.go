@@ -35,7 +35,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // full is an order with everything in it.
 func full(kind string) *order {
 	return newOrder(collector.Order{Run: "20261129-063000-shop-0a1b2c", Scenario: "shop loses payments", Stream: "Shop_pers", Owner: "ann@host", Collector: "10.0.0.5:7443",
-		Token: "the token", Lasts: time.Hour, RunOn: loadgen.RunOn{Kind: kind, Parallelism: 3, Namespace: "load", Image: "registry.example/gameday:1", PullSecrets: []string{"registry"},
+		Token: "the token", Lasts: time.Hour, RunOn: loadgen.RunOn{Kind: kind, Parallelism: 3, Namespace: "load", Image: "registry.example/gameday:1", InitializerImage: "registry.example/k6", StarterImage: "registry.example/curl", PullSecrets: []string{"registry"},
 			ServiceAccount: "runner", NodeSelector: map[string]string{"pool": "load"}, Tolerations: []loadgen.Toleration{{Key: "load", Operator: "Exists", Effect: "NoSchedule"}},
 			Spread: true, CPU: "500m", Memory: "1Gi"}}, []byte("nonce"))
 }

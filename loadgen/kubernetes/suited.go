@@ -32,7 +32,11 @@ func (s *server) suited(ctx context.Context) (*testRun, error) {
 		}
 		switch {
 		case len(unknown) == 0 && !optional:
-			s.said("info", "this k6 operator cannot leave its initializer out: before the runners it starts a pod of the image ghcr.io/grafana/k6-operator:latest-runner, which the cluster must be able to pull")
+			image := s.order.RunOn.InitializerImage
+			if image == "" {
+				image = "ghcr.io/grafana/k6-operator:latest-runner"
+			}
+			s.said("info", "this k6 operator cannot leave its initializer out: before the runners it starts a pod of the image %s, which the cluster must be able to pull", image)
 			return run, nil
 		case len(unknown) == 0:
 			return run, nil

@@ -74,12 +74,12 @@ export default function () {
 `
 
 // initializer is what is said of the operator's initializer, which inspects the script; that says nothing here. It is left out where the
-// operator can be told to. Otherwise its image is the operator's own, since it needs a shell, which gameday's does not have.
+// operator can be told to. Otherwise its image is the operator's own choice unless it is said: it needs a shell, which gameday's does not have.
 func (o *order) initializer(now time.Time, optional bool) *podSpec {
 	if optional {
 		return &podSpec{Disabled: true}
 	}
-	p := &podSpec{Metadata: &podMetadata{Labels: o.labels(), Annotations: o.annotations(now)}, ImagePullSecrets: o.pullSecrets(),
+	p := &podSpec{Metadata: &podMetadata{Labels: o.labels(), Annotations: o.annotations(now)}, Image: o.RunOn.InitializerImage, ImagePullSecrets: o.pullSecrets(),
 		NodeSelector: o.RunOn.NodeSelector, Tolerations: o.tolerations(), AutomountServiceAccountToken: "false",
 		SecurityContext: podSecurity(), ContainerSecurityContext: containerSecurity(),
 		Volumes:      []corev1.Volume{{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
@@ -99,7 +99,7 @@ func (o *order) testRun(now time.Time, optional bool) *testRun {
 	t.Spec = testRunSpec{
 		Script: scriptSource{configMapSource{Name: o.name, File: scriptFile}}, Parallelism: int64(on.Parallelism), Separate: on.Spread, Cleanup: "post",
 		Initializer: o.initializer(now, optional),
-		Starter: &podSpec{Metadata: marks, ImagePullSecrets: o.pullSecrets(), AutomountServiceAccountToken: "false", // all that it does is to ask the runners to begin
+		Starter: &podSpec{Metadata: marks, Image: on.StarterImage, ImagePullSecrets: o.pullSecrets(), AutomountServiceAccountToken: "false", // all that it does is to ask the runners to begin
 			SecurityContext: podSecurity(), ContainerSecurityContext: containerSecurity()},
 		Runner: &podSpec{Metadata: marks, Image: on.Image, ImagePullSecrets: o.pullSecrets(), NodeSelector: on.NodeSelector, Tolerations: o.tolerations(),
 			Env:                append(o.environment(), corev1.EnvVar{Name: collector.CollectorVariable, Value: o.Collector}),

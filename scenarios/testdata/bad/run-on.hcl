@@ -45,6 +45,7 @@ scenario "s" {
       service_account = "Gameday!"
       listen          = "7443"
       pull_secrets    = ["-"]
+      starter_image   = "curl"
       resources {
         cpu    = "two"
         memory = "1 GB"

@@ -13,6 +13,10 @@ scenario "runners" {
       parallelism     = 3
       namespace       = "load"
       image           = "registry.example/gameday:1.0"
+
+      initializer_image = "registry.example/k6:2.2"
+      starter_image     = "registry.example/curl"
+
       collector       = "tls://10.0.0.5:7443"
       listen          = "127.0.0.1:8443"
       service_account = "gameday-runner"
