@@ -262,7 +262,7 @@ func (r *run) ramp() error {
 	length := r.Scenario.Timeline.Ramp
 	r.phase(report.PhaseStarted, report.Ramp)
 	r.traffic.ramp(length)
-	err := r.sleep(length)
+	err := r.before(length, func() { r.traffic.load(true) })
 	r.phase(report.PhaseEnded, report.Ramp)
 	return err
 }
@@ -275,11 +275,14 @@ func (r *run) withoutFaults() error {
 		return nil
 	}
 	r.phase(report.PhaseStarted, report.Control)
-	r.traffic.load()
-	err := r.sleep(length)
+	r.traffic.load(false)
+	err := r.before(length, func() {
+		r.traffic.again(true)
+		r.traffic.load(true)
+	})
 	r.phase(report.PhaseEnded, report.Control)
 	if err == nil {
-		r.traffic.again()
+		r.traffic.again(false)
 	}
 	return err
 }
@@ -289,7 +292,7 @@ func (r *run) load() error {
 	r.loadStart = r.rec.now()
 	r.phase(report.PhaseStarted, report.Load) // first, so that no fault of the phase stands before it in the record
 	close(r.loadBegan)
-	r.traffic.load()
+	r.traffic.load(false)
 	err := r.sleep(r.Scenario.Timeline.Load)
 	for _, f := range r.faults {
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"gameday/loadgen"
 	"gameday/loadgen/collector"
 	"gameday/report"
+	"gameday/scenarios"
 )
 
 const (
@@ -81,6 +82,17 @@ func (r *run) muster(ctx context.Context, spec loadgen.Spec) ([]loadgen.Runner, 
 	if r.Runners == nil || r.Runners[on.Kind] == nil {
 		return fail(errors.New("this gameday cannot start them"))
 	}
+	if on.ByLogs() {
+		order, err := r.order(on, spec.Stream)
+		if err != nil {
+			return fail(err)
+		}
+		all, dismiss, err := r.printers(ctx, spec, order)
+		if err != nil {
+			return fail(err)
+		}
+		return all, dismiss, nil
+	}
 	listen, advertised, err := addresses(on, os.Getenv)
 	if err != nil {
 		return fail(err)
@@ -97,18 +109,14 @@ func (r *run) muster(ctx context.Context, spec loadgen.Spec) ([]loadgen.Runner, 
 	if host, port, err := net.SplitHostPort(advertised); err == nil && port == "0" {
 		advertised = net.JoinHostPort(host, fmt.Sprint(c.Addr().Port))
 	}
-	logs := filepath.Join(r.Dir, "logs", "runners-"+spec.Stream)
-	if err := os.MkdirAll(logs, 0o755); err != nil {
+	order, err := r.order(on, spec.Stream)
+	if err != nil {
 		s.Close()
 		release()
-		return fail(fmt.Errorf("making room for the runners' logs: %w", err))
+		return fail(err)
 	}
-	if on.InCluster() {
-		r.intoCluster.Store(true)
-	}
-	stop, err := r.Runners[on.Kind].Start(ctx, collector.Order{Access: r.Scenario.Kubernetes, Run: r.Run, Scenario: r.Scenario.Name, Stream: spec.Stream, Owner: owner(),
-		RunOn: on, Collector: advertised, Token: s.Token(), Lasts: r.Scenario.Timeline.Length() + runnerPatience + runnerSlack,
-		Patience: runnerPatience, Dir: logs}, s.Lost, spec.Log)
+	order.Collector, order.Token = advertised, s.Token()
+	stop, err := r.Runners[on.Kind].Start(ctx, order, s.Lost, spec.Log)
 	if err != nil {
 		r.mayLeave(spec.Stream, err)
 		s.Close()
@@ -122,6 +130,19 @@ func (r *run) muster(ctx context.Context, spec loadgen.Spec) ([]loadgen.Runner, 
 	}, nil
 }
 
+// order is what whoever starts a stream's runners is told, but for how they report.
+func (r *run) order(on loadgen.RunOn, stream string) (collector.Order, error) {
+	logs := filepath.Join(r.Dir, "logs", "runners-"+stream)
+	if err := os.MkdirAll(logs, 0o755); err != nil {
+		return collector.Order{}, fmt.Errorf("making room for the runners' logs: %w", err)
+	}
+	if on.InCluster() {
+		r.intoCluster.Store(true)
+	}
+	return collector.Order{Access: r.Scenario.Kubernetes, Run: r.Run, Scenario: r.Scenario.Name, Stream: stream, Owner: owner(), RunOn: on,
+		Lasts: r.Scenario.Timeline.Length() + runnerPatience + runnerSlack, Patience: runnerPatience, Dir: logs}, nil
+}
+
 // checkRunners has the cluster looked at for what the runners of streams need there.
 func (r *run) checkRunners() bool {
 	ok := true
@@ -130,7 +151,7 @@ func (r *run) checkRunners() bool {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(r.ctx, askLimit)
-		findings := r.lookForRunners(ctx, t.RunOn)
+		findings := r.lookForRunners(ctx, t)
 		cancel()
 		for _, f := range findings {
 			r.found("runners: "+f.What, f.Blocks, f.Summary, f.Detail)
@@ -141,18 +162,23 @@ func (r *run) checkRunners() bool {
 }
 
 // lookForRunners asks whether runners can be started in the cluster, and whether they would find the way back.
-func (o Options) lookForRunners(ctx context.Context, on *loadgen.RunOn) []cluster.Finding {
+func (o Options) lookForRunners(ctx context.Context, t scenarios.Traffic) []cluster.Finding {
+	on := t.RunOn
 	blocked := func(err error) []cluster.Finding {
 		return []cluster.Finding{{What: "cluster", Blocks: true, Summary: err.Error(), Detail: "Nothing was sent, and no fault was injected anywhere."}}
 	}
-	if _, _, err := addresses(*on, os.Getenv); err != nil {
+	if on.ByLogs() {
+		if err := o.fits(ctx, t.Spec(), t.Multiples()); err != nil {
+			return []cluster.Finding{{What: "size", Blocks: true, Summary: err.Error(), Detail: "Nothing was sent."}}
+		}
+	} else if _, _, err := addresses(*on, os.Getenv); err != nil {
 		return blocked(err)
 	}
 	if o.Machine == nil || o.Machine.Cluster == nil {
 		return blocked(errors.New("no cluster can be reached from here"))
 	}
 	findings, err := o.Machine.Cluster.Preflight(ctx, o.Scenario.Kubernetes, cluster.Preflight{Load: &cluster.Load{Namespace: on.Namespace,
-		Operator: on.Kind == loadgen.K6Operator}})
+		Operator: on.Kind == loadgen.K6Operator, Logs: on.ByLogs()}})
 	if err != nil {
 		return blocked(err)
 	}
@@ -166,7 +192,7 @@ func planRunners(ctx context.Context, o Options, p *report.Plan) {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(ctx, clusterResolve)
-		for _, f := range o.lookForRunners(ctx, t.RunOn) {
+		for _, f := range o.lookForRunners(ctx, t) {
 			if f.Blocks {
 				p.Warnings = append(p.Warnings, sentence(fmt.Sprintf("Traffic %s would not begin: %s", t.Name, f.Summary)))
 			}

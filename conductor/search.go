@@ -139,7 +139,7 @@ func (r *run) steps() error {
 		if !more {
 			break
 		}
-		if r.rec.now().Add(r.Search.takes(step)).After(end) {
+		if r.rec.now().Add(r.Search.takes(step) + r.traffic.lead()).After(end) {
 			s.Stop(fmt.Sprintf("the time for the search, %s, does not suffice for another step", r.Search.MaxDuration))
 			break
 		}
@@ -196,7 +196,7 @@ func (r *run) step(step loadgen.Step) (report.CapacityStep, error) {
 	if step.Kind == loadgen.Rest {
 		return r.rest(out)
 	}
-	if err := r.sleep(ramp + r.Search.Settle); err != nil {
+	if err := r.sleep(r.traffic.lead() + ramp + r.Search.Settle); err != nil {
 		return out, err
 	}
 	length := r.Search.Step

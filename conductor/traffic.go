@@ -299,15 +299,17 @@ func (t *traffic) latest(now time.Time, over time.Duration) *sli.Aggregate {
 func (t *traffic) ramp(over time.Duration) {
 	for _, s := range t.streams {
 		if !s.Late() {
-			t.command(s, loadgen.Command{To: s.program.From, Over: over})
+			t.command(s, loadgen.Command{To: s.program.From, Over: max(0, over-s.lead())})
 		}
 	}
 }
 
-// load tells every stream its program, at the begin of the load phase. One that is steady has what it needs.
-func (t *traffic) load() {
+// load tells streams their program, at the begin of the load phase, or before it those that must know before. One that is steady has what
+// it needs.
+func (t *traffic) load(before bool) {
 	for _, s := range t.streams {
 		switch {
+		case (s.lead() > 0) != before:
 		case s.Late():
 			begin := []loadgen.Leg{{To: s.program.From}}
 			t.command(s, loadgen.Command{To: 0, Over: s.Start, Then: append(begin, s.program.Legs...)})
@@ -318,9 +320,9 @@ func (t *traffic) load() {
 }
 
 // again takes the streams that start later back to nothing, so that the load phase can begin a second time.
-func (t *traffic) again() {
+func (t *traffic) again(before bool) {
 	for _, s := range t.streams {
-		if s.Late() {
+		if s.Late() && (s.lead() > 0) == before {
 			t.command(s, loadgen.Command{To: 0})
 		}
 	}
@@ -330,7 +332,7 @@ func (t *traffic) again() {
 // load phase.
 func (t *traffic) hold(since time.Duration) {
 	for _, s := range t.streams {
-		if own := since - max(0, s.Start); own < s.program.Length() {
+		if own := since + s.lead() - max(0, s.Start); own < s.program.Length() {
 			t.command(s, loadgen.Command{To: s.program.At(own)})
 		}
 	}

@@ -78,6 +78,14 @@ const (
 // ByLogs reports whether the runners report by their pods' logs.
 func (r *RunOn) ByLogs() bool { return r != nil && r.Collector == Logs }
 
+// Lead returns how long before it counts the runners are told of a change, when that is long enough to be seen.
+func (r *RunOn) Lead() time.Duration {
+	if r.ByLogs() {
+		return LogsLead
+	}
+	return 0
+}
+
 // Way returns how long what is said to the runners, and what they say, may be on its way.
 func (r *RunOn) Way() Way {
 	if r.ByLogs() {

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -14,6 +15,9 @@ import (
 
 // maxRunners bounds how many runners share a stream.
 const maxRunners = 256
+
+// logsRamp is the shortest ramp for runners that report by their pods' logs: those hear of it some time before.
+const logsRamp = loadgen.LogsLead + time.Second
 
 // runOnBlock says who starts the runners of a stream, and what they need.
 type runOnBlock struct {
@@ -135,16 +139,22 @@ func (d *decoding) runOnCluster(r *loadgen.RunOn, b runOnBlock) {
 	if b.Collector != "" {
 		var err error
 		if r.Collector, err = collector.Address(b.Collector); err != nil {
-			d.errorf(at("collector"), "Invalid collector", "collector is where the runners' pods reach this machine: \"10.0.0.5:7443\". %s", sentence(err.Error()))
+			d.errorf(at("collector"), "Invalid collector", "collector is where the runners' pods reach this machine: \"10.0.0.5:7443\"; or \"logs\", when they cannot. %s", sentence(err.Error()))
 		}
 	}
-	if b.Listen != "" {
+	if b.Listen != "" && r.ByLogs() {
+		d.errorf(at("listen"), "Nobody comes", "With collector = \"logs\" runners report by their pods' logs, and nothing is listened on here. Take listen out.")
+	} else if b.Listen != "" {
 		if _, port, err := net.SplitHostPort(b.Listen); err != nil || port == "" {
 			d.errorf(at("listen"), "Invalid listen", "listen is what is listened on here, when that is not the port of collector: \":7443\".")
 		}
 		if b.Collector == "" {
 			d.errorf(at("listen"), "Where are runners to find it?", "listen is for when the runners' way here goes by another address. Say that: collector = \"gateway.example:7443\".")
 		}
+	}
+	if ramp := d.out.Timeline.Ramp; r.ByLogs() && ramp < logsRamp {
+		d.errorf(at("collector"), "No time to tell runners", "With collector = \"logs\" runners hear of a change by an annotation of their pods, and are told of it %s before it counts. "+
+			"The multiple can be reached at the begin of the load phase if the ramp has time for that: write ramp = %q, or more, in the timeline.", loadgen.LogsLead, logsRamp.String())
 	}
 	d.podSettings(r, b)
 	if speaks := d.opts.Catalogue.SpeaksToClusters; speaks != nil {

@@ -21,6 +21,7 @@ func TestRunOn(t *testing.T) {
 			Tolerations: []loadgen.Toleration{{Key: "load", Operator: "Exists", Effect: "NoSchedule"}, {Key: "team", Value: "shop"}}},
 		{Kind: loadgen.Jobs, Parallelism: 2, Namespace: "load", Image: "gameday"},
 		{Kind: loadgen.Processes, Parallelism: 3},
+		{Kind: loadgen.Jobs, Parallelism: 2, Namespace: "load", Image: "gameday", Collector: loadgen.Logs},
 	} {
 		if d := cmp.Diff(want, traffic[i].Spec().RunOn); d != "" {
 			t.Errorf("traffic %q: %s", traffic[i].Name, d)

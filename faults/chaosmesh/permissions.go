@@ -259,3 +259,9 @@ func LoadPermissions(namespace string, operator bool) []Permission {
 	}
 	return out
 }
+
+// LogsPermission returns what is needed beside LoadPermissions where runners report by their pods' logs: what they are told is an
+// annotation of their pods.
+func LogsPermission(namespace string) Permission {
+	return Permission{Resource: "pods", Verb: "patch", Namespace: namespace, Use: Loads, Why: "tell runners that reach nobody what to do"}
+}

@@ -433,7 +433,11 @@ func (c *client) daemonFindings(ctx context.Context, all []asked) []cluster.Find
 
 // loadFindings says whether traffic may be sent from the cluster.
 func (c *client) loadFindings(ctx context.Context, l cluster.Load) ([]cluster.Finding, error) {
-	out, _, err := c.granted(ctx, LoadPermissions(l.Namespace, l.Operator))
+	needed := LoadPermissions(l.Namespace, l.Operator)
+	if l.Logs {
+		needed = append(needed, LogsPermission(l.Namespace))
+	}
+	out, _, err := c.granted(ctx, needed)
 	if err != nil {
 		return nil, err
 	}

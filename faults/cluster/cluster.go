@@ -116,6 +116,7 @@ type Preflight struct {
 type Load struct {
 	Namespace string `json:"namespace"`
 	Operator  bool   `json:"operator,omitempty"` // TestRuns of the k6 operator instead of Jobs
+	Logs      bool   `json:"logs,omitempty"`     // by the pods' logs instead of a collector
 }
 
 // Finding is one result of a preflight.

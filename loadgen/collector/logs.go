@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gameday/loadgen"
+	"gameday/loadgen/internal/child"
 	"gameday/loadgen/podlogs"
 	"gameday/loadgen/remote"
 )
@@ -335,4 +336,14 @@ func (p *printing) await(ctx context.Context, commands <-chan loadgen.Command) (
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// FitsOrders returns an error when a command is larger than what can be told to a runner that prints.
+func FitsOrders(c loadgen.Command) error {
+	line, err := json.Marshal(child.Command{At: time.Hour, To: c.To, Over: c.Over, Then: c.Then})
+	if err != nil {
+		return err
+	}
+	_, err = podlogs.NewKey(nil, 0).Seal(podlogs.Orders{Lines: []json.RawMessage{line}})
+	return err
 }

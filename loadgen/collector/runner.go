@@ -224,7 +224,7 @@ func Address(s string) (string, error) {
 	s = strings.TrimPrefix(s, "tls://")
 	host, port, err := net.SplitHostPort(s)
 	if err != nil || host == "" || port == "" || strings.Contains(s, "/") {
-		return "", fmt.Errorf("%q is not an address of a collector, which is host:port; \"logs\" is for none", s)
+		return "", fmt.Errorf("%q is not an address of a collector, which is host:port", s)
 	}
 	return s, nil
 }

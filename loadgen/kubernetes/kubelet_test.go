@@ -41,13 +41,17 @@ type container1 struct {
 	cmd  *exec.Cmd
 	mu   sync.Mutex
 	text strings.Builder
+	log  stampedLog // the same, with times
 	code int
 	over chan struct{}
+	dir  string // what is mounted
+	seen string // the annotations that are there
 }
 
 func (p *container1) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.log.add(b)
 	return p.text.Write(b)
 }
 
@@ -127,6 +131,10 @@ func (k *kubelet) sync() {
 			_ = run.cmd.Process.Signal(os.Interrupt)
 		case p.DeletionTimestamp != nil:
 			_ = k.c.Delete(path)
+		case run != nil && !run.ended() && run.outdated(p): // a pod whose annotations change has its files renewed at once
+			if err := k.mount(p, run.dir); err != nil {
+				k.t.Error(err)
+			}
 		case run == nil && p.Spec.Containers[0].Image == k.refuses && p.Status.ContainerStatuses == nil:
 			k.status(path, "Pending", p, fields{"waiting": fields{"reason": "ImagePullBackOff", "message": "Back-off pulling image \"" + k.refuses + "\""}})
 		case run == nil && p.Spec.Containers[0].Image != k.refuses && p.Status.Phase == corev1.PodPending:
@@ -173,12 +181,20 @@ func (k *kubelet) start(path string, p *corev1.Pod) {
 		}
 		env = append(env, e.Name+"="+value)
 	}
+	dir := k.t.TempDir()
+	if k.mount(p, dir) != nil {
+		return // FailedMount, and again
+	}
+	for i := range env {
+		env[i] = inside(env[i], p, dir)
+	}
 	self, err := os.Executable()
 	if err != nil {
 		k.t.Error(err)
 		return
 	}
-	run := &container1{cmd: exec.Command(self, append([]string{"as-" + c.Command[0]}, c.Command[1:]...)...), over: make(chan struct{})}
+	run := &container1{cmd: exec.Command(self, append([]string{"as-" + c.Command[0]}, c.Command[1:]...)...), over: make(chan struct{}), dir: dir}
+	run.outdated(p)
 	if c.Image == "built" {
 		run.cmd = exec.Command(filepath.Join(k.image, c.Command[0]), c.Command[1:]...)
 	}
@@ -232,6 +248,10 @@ func (k *kubelet) log(w http.ResponseWriter, q *http.Request) {
 	k.mu.Unlock()
 	if run == nil || parts[1] != "containerLogs" {
 		http.NotFound(w, q)
+		return
+	}
+	if q.URL.Query().Get("timestamps") == "true" {
+		k.stamped(w, q, run)
 		return
 	}
 	sent := 0

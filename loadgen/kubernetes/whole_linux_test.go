@@ -26,8 +26,10 @@ import (
 )
 
 // rulesOf are the rules of a Role with what runners of a kind need, but for one verb.
-func rulesOf(kind, but string) (out []kuberig.Rule) {
-	for _, r := range rights(kind) {
+func rulesOf(kind, but string) []kuberig.Rule { return rulesFor(rights(kind), but) }
+
+func rulesFor(all []right, but string) (out []kuberig.Rule) {
+	for _, r := range all {
 		rule := kuberig.Rule{Groups: []string{r.group}, Resources: []string{r.name()}}
 		for _, v := range r.verbs {
 			if v+" "+r.name() != but {
@@ -79,8 +81,14 @@ func (r *traffic) seconds() int {
 // begin sends 30 requests a second by three runners, which somebody with a kubeconfig has started.
 func begin(t *testing.T, kubeconfig string, on loadgen.RunOn) *traffic {
 	t.Helper()
+	return beginAt(t, kubeconfig, on, func(int64) {})
+}
+
+// beginAt is that to a service that does something with each request, by its number.
+func beginAt(t *testing.T, kubeconfig string, on loadgen.RunOn, each func(int64)) *traffic {
+	t.Helper()
 	r := &traffic{t: t, commands: make(chan loadgen.Command, 2), ready: make(chan struct{}), result: make(chan error, 1), dir: t.TempDir()}
-	r.service = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { r.hits.Add(1) }))
+	r.service = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { each(r.hits.Add(1)) }))
 	t.Cleanup(r.service.Close)
 	var err error
 	if r.c, err = collector.Listen("127.0.0.1:0", version, r.log); err != nil {
@@ -101,6 +109,9 @@ func begin(t *testing.T, kubeconfig string, on loadgen.RunOn) *traffic {
 		return cmd, nil
 	}}
 	fleet := loadgen.Fleet{Generator: engine(), Muster: func(ctx context.Context, s loadgen.Spec) ([]loadgen.Runner, func(), error) {
+		if on.ByLogs() {
+			return r.byLogs(ctx, starter, s, on, kubeconfig)
+		}
 		stream, err := r.c.Stream(s.Stream, 3, 30*time.Second)
 		if err != nil {
 			return nil, nil, err

@@ -120,7 +120,7 @@ func (r *Reader) Take(piece []byte) (messages []Message, rest []byte) {
 		i := bytes.IndexByte(piece, '\n')
 		if i < 0 {
 			r.line = append(r.line, piece...)
-			if over := len(r.line) - kept; over > 0 {
+			if over := len(r.line) - kept; over > kept {
 				rest = append(rest, r.line[:over]...)
 				r.line = append(r.line[:0], r.line[over:]...)
 			}

@@ -26,7 +26,7 @@ type keptStream struct {
 // PackStream makes of a packed stream what fits into a Secret, and fails when it does not, with its size. All runners get the same.
 func PackStream(version string, spec loadgen.Spec) ([]byte, error) {
 	k := keptStream{Version: version, Files: spec.Files}
-	spec.Files, spec.Segment = nil, loadgen.Segment{}
+	spec.Files, spec.Segment, spec.Sharing = nil, loadgen.Segment{}, 1 // a pod is a machine of its own
 	var err error
 	if k.Spec, err = json.Marshal(spec); err != nil {
 		return nil, fmt.Errorf("packing traffic %q: %w", spec.Stream, err)

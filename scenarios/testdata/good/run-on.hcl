@@ -1,6 +1,7 @@
 scenario "runners" {
   timeline {
     baseline = "10s"
+    ramp     = "5s"
     load     = "60s"
     recovery = "10s"
   }
@@ -56,6 +57,18 @@ scenario "runners" {
     }
     run_on "processes" {
       parallelism = 3
+    }
+  }
+  traffic "logs" {
+    script = "shoppers.js"
+    baseline {
+      rate = 10
+    }
+    run_on "jobs" {
+      parallelism = 2
+      namespace   = "load"
+      image       = "gameday"
+      collector   = "logs"
     }
   }
 }
