@@ -185,11 +185,18 @@ func (o Options) lookForRunners(ctx context.Context, t scenarios.Traffic) []clus
 	return findings
 }
 
+// byLogsMeans says what a stream's name and the runners' lease are to say in a plan.
+const byLogsMeans = "Traffic %s is sent by runners that report by their pods' logs. A stop or an abort is with them a second or two later; while the cluster's API server is away " +
+	"they cannot be stopped, and go on for up to %s. What they send, with its environment, is in a Secret of their namespace meanwhile, and what they tell stays in the cluster's logs."
+
 // planRunners warns of runners that could not be started now.
 func planRunners(ctx context.Context, o Options, p *report.Plan) {
 	for _, t := range o.Scenario.Traffic {
 		if !t.RunOn.InCluster() {
 			continue
+		}
+		if t.RunOn.ByLogs() {
+			p.Warnings = append(p.Warnings, fmt.Sprintf(byLogsMeans, t.Name, loadgen.LogsLease))
 		}
 		ctx, cancel := context.WithTimeout(ctx, clusterResolve)
 		for _, f := range o.lookForRunners(ctx, t) {
