@@ -65,6 +65,7 @@ type injection struct {
 	// settled is closed when the guard has answered: until then the embedded Injection belongs to injectAt.
 	settled  chan struct{}
 	gone     bool      // guarded by run.mu
+	refused  bool      // the guard could not revert it when it was told to; guarded by run.mu
 	tries    int       // of reverting it while the run unwinds; guarded by run.mu
 	orphaned sync.Once // its guard was found dead
 	// reverting is held while the fault is reverted, so that its end and that of the run do not both do it.
@@ -440,56 +441,4 @@ func (r *run) isGone(in *injection) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return in.gone
-}
-
-// lapsed records, once, that a fault let go before it was told to.
-func (r *run) lapsed(in *injection, why string) {
-	<-in.settled
-	if !r.forget(in) {
-		return
-	}
-	told := r.known(in)
-	told.Error, told.Gone = why, clock.At(r.rec.now())
-	r.rec.add(report.Lapsed, told)
-}
-
-// halted records that a guard reverted a fault because game days are stopped on its machine.
-func (r *run) halted(in *injection, why string) {
-	<-in.settled
-	if !r.forget(in) {
-		return
-	}
-	told := r.known(in)
-	told.Gone = clock.At(r.rec.now())
-	r.rec.add(report.Reverted, told)
-	r.rec.add(report.Noted, report.Note{Fault: in.Fault, Text: fmt.Sprintf("the guard of %s on %s reverted it: %s", in.Fault, in.Place, why)})
-}
-
-// followGuard hands the guard's own reports to the injections they speak of.
-func (r *run) followGuard(c *guard.Client) {
-	for e := range c.Events() {
-		r.mu.Lock()
-		i := slices.IndexFunc(r.standing, func(in *injection) bool { return in.ID == e.ID })
-		var in *injection
-		if i >= 0 {
-			in = r.standing[i]
-		}
-		r.mu.Unlock()
-		if in == nil {
-			continue
-		}
-		switch e.Type {
-		case guard.EventOver:
-			select {
-			case in.over <- e:
-			default:
-			}
-		case guard.EventHalted:
-			r.halted(in, e.Why)
-		case guard.EventLapsed, guard.EventReverted:
-			r.lapsed(in, e.Why)
-		case guard.EventResidue:
-			r.rec.add(report.Noted, report.Note{Fault: in.Fault, Text: fmt.Sprintf("the guard could not revert %s on %s and tries again: %s", in.Fault, in.Place, e.Why)})
-		}
-	}
 }

@@ -131,6 +131,22 @@ func TestGuardDies(t *testing.T) {
 	})
 }
 
+// TestLateRevert checks that a fault which its guard could not revert when it was told to, and then did by itself, is gone and has not
+// lapsed, and that nothing is said to be left.
+func TestLateRevert(t *testing.T) {
+	play(t, "", steadyBlock+fault("hold", "cut", "target = target.web\nat = \"2s\"\nduration = \"2s\""), func(d *day) {
+		d.at(8*time.Second, func() { d.world.with(func() { d.world.stuck = true }) })
+		d.at(11*time.Second, func() { d.world.with(func() { d.world.stuck = false }) })
+	}, func(d *day, rec *report.Record) {
+		wantEnd(d.t, rec, report.EndComplete)
+		same(d.t, "steps", steps(d.t, rec, report.Reverting, report.RevertFailed, report.Reverted, report.Lapsed),
+			[]string{"reverting cut 9.0", "revert_failed cut 9.0", "reverted cut 12.0"})
+		if s := report.Score(rec).Safety; !s.Clean {
+			d.t.Errorf("safety %+v", s)
+		}
+	})
+}
+
 // TestResidue checks that what can be reverted by nobody is named, and outranks every verdict.
 func TestResidue(t *testing.T) {
 	play(t, "", steadyBlock+fault("hold", "cut", "target = target.web\nat = \"2s\"\nduration = \"12s\""), func(d *day) {

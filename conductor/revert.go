@@ -74,6 +74,9 @@ func (r *run) revert(in *injection) {
 		if in.host != nil {
 			told.Hint = fmt.Sprintf("The fault may still stand until its lease is over. Run `gameday revert %s`; it works from the ledger over there.", in.host.Settings().Flags())
 		}
+		r.mu.Lock()
+		in.refused = true
+		r.mu.Unlock()
 		r.rec.add(report.RevertFailed, told)
 		return
 	}

@@ -17,6 +17,21 @@ func Note(ctx context.Context, text string) {
 	}
 }
 
+type waitingKey struct{}
+
+// WithWaiting returns a context with which Waiting calls tell.
+func WithWaiting(ctx context.Context, tell func(why string)) context.Context {
+	return context.WithValue(ctx, waitingKey{}, tell)
+}
+
+// Waiting says of a Revert that goes on what it waits for: an API server that is away, controllers that have not looked yet. The text is
+// a clause. Without somebody to tell, it is lost. It may be called from several goroutines.
+func Waiting(ctx context.Context, why string) {
+	if tell, ok := ctx.Value(waitingKey{}).(func(string)); ok {
+		tell(why)
+	}
+}
+
 type labGoneKey struct{}
 
 // WithLabGone returns a context for reverting what a lab has left on this machine after everybody in it has ended: its

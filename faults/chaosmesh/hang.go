@@ -37,14 +37,19 @@ func (c *client) blocked(ctx context.Context, o *unstructured.Unstructured, s si
 
 // forcing is the command that forces an object off.
 func (c *client) forcing(o *unstructured.Unstructured) string {
+	return c.reverting(o.GetAnnotations()[cluster.AnnotationRun]) + " --force"
+}
+
+// reverting is the command that lifts what a run has in the cluster.
+func (c *client) reverting(run string) string {
 	command := "gameday revert --kubernetes"
 	if c.access.Context != "" {
 		command += " --context " + c.access.Context
 	}
-	if run := o.GetAnnotations()[cluster.AnnotationRun]; run != "" {
+	if run != "" {
 		command += " --run " + run
 	}
-	return command + " --force"
+	return command
 }
 
 // stuck describes an object whose deletion hangs, as the rest of a sentence.
@@ -90,7 +95,7 @@ func (c *client) stuck(ctx context.Context, o *unstructured.Unstructured) string
 	case cp.dead():
 		b.WriteString("; " + cp.text())
 	case !stopped && st.deleting:
-		b.WriteString("; the controllers have not taken it up, its desired phase is still " + cmp.Or(string(st.status.Experiment.DesiredPhase), "unset") +
+		b.WriteString("; " + notTakenUp + ", its desired phase is still " + cmp.Or(string(st.status.Experiment.DesiredPhase), "unset") +
 			": chaos-controller-manager seems gone (" + cp.text() + ")")
 	default:
 		b.WriteString("; " + cp.text())

@@ -135,6 +135,9 @@ func (i *injection) Undo(ctx context.Context) (json.RawMessage, error) {
 	case err == nil && !mine(there, owner.Run, owner.Injection):
 		return nil, i.foreign(there)
 	}
+	if err := i.alone(ctx, owner.Run); err != nil {
+		return nil, err
+	}
 	return json.Marshal(i.undo)
 }
 
@@ -172,6 +175,9 @@ func (i *injection) Inject(ctx context.Context, _ time.Duration) error {
 	i.follower = i.c.follow(ctx, i.undo.at(), made.GetNamespace(), made.GetName(), made.GetUID())
 	i.events = &events{c: i.c, of: made}
 	faults.Reach(ctx, faults.MidInject)
+	if err := i.first(ctx, owner.Run, made); err != nil {
+		return err
+	}
 	if i.oneShot {
 		return i.shoot(ctx)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,11 @@ const (
 	asideLimit  = 3 * time.Second  // of looking why something hangs, or whether a pod is Ready
 	forceLimit  = 5 * time.Second  // until Chaos Mesh takes off a finalizer that it is told to
 	settlePause = time.Second      // between two looks for children that must both find none
+	// noticeLimit is how long after a deletion controllers may leave it alone: those that have lost the API server, or each other, look
+	// again up to half a minute later.
+	noticeLimit = 40 * time.Second
+	hangLimit   = 10 * time.Second // from when they have taken it up until an object is said to hang
+	quietLimit  = 3 * time.Second  // of waiting before it is said what for
 )
 
 // lifting is how an object of ours is removed: told to Chaos Mesh by deleting it, and waited for until it is gone, which Chaos Mesh
@@ -206,13 +212,83 @@ func (c *client) removeObject(ctx context.Context, at schema.GroupVersionResourc
 	faults.Reach(ctx, faults.MidRevert)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	f := c.follow(ctx, at, o.GetNamespace(), o.GetName(), uid)
-	s, err := f.await(ctx, func(s sight) (bool, error) { return s.gone, nil })
+	now := time.Now()
+	g := goes{notice: max(hangLimit, noticeLimit-age(o)), began: now, asked: now, forever: at.Group != v1alpha1.SchemeGroupVersion.Group}
+	s, err := g.awaitGone(ctx, c.follow(ctx, at, o.GetNamespace(), o.GetName(), uid))
 	if err != nil {
 		return c.blocked(ctx, o, s)
 	}
 	c.noteUnlifted(ctx, s, o)
 	return nil
+}
+
+// goes is what is seen of an object whose deletion was asked for.
+type goes struct {
+	notice  time.Duration // that its controllers have to take it up
+	began   time.Time
+	asked   time.Time // when they could begin to see it: later than began when the API server was away
+	heeded  time.Time // when they were first seen to have taken it up
+	forever bool      // nothing is known of how long its controllers take
+}
+
+// awaitGone waits for the end of an object whose deletion is asked for, and says what it waits for. It gives up at the end of ctx, and
+// before that when there is nothing to be hoped for: when Chaos Mesh's controllers took the deletion up and hang, or have not for longer
+// than they need to look again after an outage. While the API server cannot be asked, nothing counts as hanging.
+func (g *goes) awaitGone(ctx context.Context, f *follower) (sight, error) {
+	look := time.NewTicker(settlePause)
+	defer look.Stop()
+	for {
+		s, ready, changed := f.see()
+		if ready {
+			if s.gone {
+				return s, nil
+			}
+			why, hangs := g.judge(s)
+			if hangs {
+				return s, context.DeadlineExceeded
+			}
+			if why != "" && time.Since(g.began) >= quietLimit {
+				faults.Waiting(ctx, why)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return s, ctx.Err()
+		case <-changed:
+		case <-look.C:
+		}
+	}
+}
+
+// judge says what an object that is still there waits for, if that is worth a word, and whether it hangs.
+func (g *goes) judge(s sight) (why string, hangs bool) {
+	now := time.Now()
+	switch {
+	case !s.since.IsZero():
+		g.asked, g.heeded = now, time.Time{}
+		return s.unseen(), false
+	case g.forever:
+		return "", false
+	case ignored(s.object):
+		return titleOf(s.object) + " is to go, and " + notTakenUp + " yet", !now.Before(g.asked.Add(g.notice))
+	case g.heeded.IsZero():
+		g.heeded = now
+	}
+	return "", !now.Before(g.heeded.Add(hangLimit))
+}
+
+// ignored reports whether the controllers have not taken up the deletion of an object that only they let go.
+func ignored(o *unstructured.Unstructured) bool {
+	st, err := stateOf(o)
+	return err == nil && slices.Contains(st.finalizers, recordsFinalizer) && st.status.Experiment.DesiredPhase != v1alpha1.StoppedPhase
+}
+
+// age is for how long the deletion of an object has been asked for, by the cluster's clock and ours.
+func age(o *unstructured.Unstructured) time.Duration {
+	if t := o.GetDeletionTimestamp(); t != nil {
+		return max(0, time.Since(t.Time))
+	}
+	return 0
 }
 
 // ask asks for the deletion of one object, until it is heard. One that is gone already is none to be asked for.

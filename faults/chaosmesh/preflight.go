@@ -35,6 +35,7 @@ const (
 	aboutOwn         = "own pods"
 	aboutRadius      = "blast radius"
 	aboutOperator    = "k6 operator"
+	aboutRivals      = "other game days"
 )
 
 // reachLimit is how long a cluster may take to answer the first question.
@@ -104,6 +105,7 @@ func (c *client) preflight(ctx context.Context, q cluster.Preflight) ([]cluster.
 	}
 	out = append(out, c.daemonFindings(ctx, all)...)
 	out = append(out, c.radius(ctx, all)...)
+	out = append(out, c.rivalFindings(ctx, all)...)
 	return out, nil
 }
 

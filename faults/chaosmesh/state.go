@@ -26,6 +26,9 @@ const (
 // notSelected begins the summary of an effect of which Chaos Mesh has said nothing yet.
 const notSelected = "not selected"
 
+// notTakenUp says that the controllers have not looked at an object since its deletion was asked for.
+const notTakenUp = "the controllers have not taken it up"
+
 // mostRecords is of how many targets an effect's details tell one by one.
 const mostRecords = 100
 

@@ -13,6 +13,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+
+	"gameday/faults"
 )
 
 // Pauses between two attempts at what an API server did not do.
@@ -128,7 +130,7 @@ func (c *client) steadily(ctx context.Context, do func(ctx context.Context) erro
 		ctx, cancel = context.WithTimeout(ctx, patience)
 		defer cancel()
 	}
-	pause := firstPause
+	pause, began := firstPause, time.Now()
 	for {
 		err := func() error {
 			one, cancel := context.WithTimeout(ctx, attemptLimit(ctx))
@@ -137,6 +139,9 @@ func (c *client) steadily(ctx context.Context, do func(ctx context.Context) erro
 		}()
 		if err == nil || !passing(err) {
 			return c.plain(err)
+		}
+		if time.Since(began) >= quietLimit {
+			faults.Waiting(ctx, c.plain(err).Error())
 		}
 		if !sleep(ctx, pause) {
 			return c.plain(err)

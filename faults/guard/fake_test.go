@@ -23,6 +23,8 @@ type world struct {
 	dead     bool          // no revert gets through, as if the guard had been killed
 	hang     bool          // reverts wait for the end of their context
 	slow     time.Duration // a revert takes
+	// inCluster reverts what is in a cluster.
+	inCluster func(context.Context, faults.Entry) error
 }
 
 func newWorld() *world { return &world{standing: map[string]time.Time{}} }
@@ -55,6 +57,14 @@ func (w *world) set(f func()) {
 }
 
 func (w *world) kinds() []faults.Kind {
+	all := w.everyKind()
+	for i := range all {
+		all[i].RevertInCluster = func(ctx context.Context, e faults.Entry) error { return w.inCluster(ctx, e) }
+	}
+	return all
+}
+
+func (w *world) everyKind() []faults.Kind {
 	return []faults.Kind{
 		{Name: "fake", Needs: faults.NeedProcess, Reversible: true, Revert: w.revert,
 			New: func() faults.Config { return &fake{world: w} }},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -261,13 +262,13 @@ func (h *holder) renew(lease time.Duration) error {
 // cancellation.
 func (h *holder) revert(ctx context.Context) error {
 	h.cancel()
-	limit := unwindLimit
+	limit := h.patience()
 	if d, limited := ctx.Deadline(); limited {
 		limit = min(limit, time.Until(d))
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	err := faults.RevertEntry(ctx, []faults.Kind{h.kind}, h.entry.Entry())
+	err := faults.RevertEntry(faults.WithWaiting(ctx, h.waiting()), []faults.Kind{h.kind}, h.entry.Entry())
 	if err == nil {
 		faults.Reach(ctx, faults.BeforeClose)
 		err = h.entry.Close()
@@ -281,6 +282,25 @@ func (h *holder) revert(ctx context.Context) error {
 	h.residue.Store(false)
 	h.s.remove(h) // before anybody hears of it, so that whoever does can inject it again
 	return nil
+}
+
+// patience is how long a revert may take.
+func (h *holder) patience() time.Duration {
+	if h.req.Place.Cluster != nil && !h.residue.Load() {
+		return clusterLimit
+	}
+	return unwindLimit
+}
+
+// waiting tells the client once what a revert waits for, so that nobody wonders. What kept one from succeeding is told already.
+func (h *holder) waiting() func(string) {
+	var once sync.Once
+	told := h.residue.Load()
+	return func(why string) {
+		if !told {
+			once.Do(func() { h.s.event(Event{Type: EventWaiting, ID: h.req.ID, Why: why}) })
+		}
+	}
 }
 
 // escalate makes a panic the end of the whole guard.

@@ -63,8 +63,8 @@ type server struct {
 
 // Serve answers requests read from in with messages written to out, and holds the faults it is told to inject,
 // until in ends, ctx ends or a kind panics. It then reverts everything that still stands, at one place the newest
-// first, within ten seconds of its own, and returns nil only if nothing is left: an error that wraps ErrResidue
-// names what is.
+// first, within ten seconds of its own, or 55 where something stands in a cluster, and returns nil only if nothing is
+// left: an error that wraps ErrResidue names what is.
 //
 // Serve does not wait for a reader blocked on in, nor for a client that does not read.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, opt Options) error {

@@ -13,19 +13,26 @@ import (
 
 // Limits of the end.
 const (
-	unwindLimit = 10 * time.Second       // to revert everything
-	unwindStep  = 2 * time.Second        // to wait for a fault before going on to an older one at its place
-	haltPace    = 500 * time.Millisecond // between two looks for a halt
+	unwindLimit = 10 * time.Second // to revert everything
+	// clusterLimit is that where a fault is in a cluster, whose API server may be away and whose controllers take up to half a minute
+	// to look again after that. One that could not be reverted in that time has unwindLimit for each further try.
+	clusterLimit = 55 * time.Second
+	unwindStep   = 2 * time.Second        // to wait for a fault before going on to an older one at its place
+	haltPace     = 500 * time.Millisecond // between two looks for a halt
 )
 
 // unwind reverts all faults at once, but for those that may have built on each other. One that hangs keeps the older ones
 // at its place waiting for a moment only, and the others not at all.
 func (s *server) unwind() error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.base), unwindLimit)
-	defer cancel()
 	s.mu.Lock()
 	holders := slices.Clone(s.holders)
 	s.mu.Unlock()
+	limit := unwindLimit
+	for _, h := range holders {
+		limit = max(limit, h.patience())
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.base), limit)
+	defer cancel()
 	s.abort()
 	var wait sync.WaitGroup
 	order := faults.RevertOrder(holders, func(h *holder) (faults.Place, faults.Need) { return h.req.Place, h.kind.Needs })
@@ -43,7 +50,7 @@ func (s *server) unwind() error {
 			}
 		case <-ctx.Done():
 			errs = append(errs, fmt.Errorf("%s on %s: %w: it did not answer within %v",
-				h.req.Fault, h.req.Place.Name, ErrResidue, unwindLimit))
+				h.req.Fault, h.req.Place.Name, ErrResidue, limit))
 		}
 	}
 	select {

@@ -104,6 +104,8 @@ const (
 	EventHalted EventType = "halted"
 	// EventResidue: as EventReverted, but it failed, with the error in Why. The guard tries again.
 	EventResidue EventType = "residue"
+	// EventWaiting: the fault is being reverted, which takes longer than usual for the reason in Why. It stands meanwhile.
+	EventWaiting EventType = "waiting"
 )
 
 // Event is something that happened to a fault that the guard holds.

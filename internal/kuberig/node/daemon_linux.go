@@ -74,12 +74,14 @@ func (n *Node) startDaemon(ctx context.Context) error {
 		"addressType": "IPv4", "endpoints": ends, "ports": []object{{"name": "grpc", "port": 31767}}}, nil)
 }
 
-// stopDaemon ends the daemon.
-func (n *Node) stopDaemon() {
-	if n.daemon != nil {
-		_ = n.daemon.Process.Kill()
-		_ = n.daemon.Wait()
-	}
+// StopDaemon ends the daemon at once, and for good. The cluster goes on saying that it is there.
+func (n *Node) StopDaemon() {
+	n.stopping.Do(func() {
+		if n.daemon != nil {
+			_ = n.daemon.Process.Kill()
+			_ = n.daemon.Wait()
+		}
+	})
 }
 
 // DaemonLog returns the end of the daemon's log.

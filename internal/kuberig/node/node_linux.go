@@ -55,12 +55,13 @@ type Node struct {
 	// Engine runs the containers; nil if they are pretended. Import makes images there.
 	Engine *dockerrig.Engine
 
-	c       *kuberig.Cluster
-	options Options
-	dir     string
-	ctx     context.Context
-	end     context.CancelFunc
-	wait    sync.WaitGroup
+	c        *kuberig.Cluster
+	options  Options
+	dir      string
+	ctx      context.Context
+	end      context.CancelFunc
+	wait     sync.WaitGroup
+	stopping sync.Once // of the daemon
 
 	mu      sync.Mutex
 	workers map[string]*worker // by the uid of their pods
@@ -194,7 +195,7 @@ func (n *Node) close() error {
 		n.proxy.close()
 	}
 	n.wait.Wait()
-	n.stopDaemon()
+	n.StopDaemon()
 	if n.Engine == nil {
 		return nil
 	}

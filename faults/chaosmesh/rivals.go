@@ -1,0 +1,218 @@
+package chaosmesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
+
+	"gameday/faults"
+	"gameday/faults/cluster"
+)
+
+// onPods are the kinds of Chaos Mesh that do something to pods.
+var onPods = []string{v1alpha1.KindBlockChaos, v1alpha1.KindDNSChaos, v1alpha1.KindHTTPChaos, v1alpha1.KindIOChaos, v1alpha1.KindJVMChaos,
+	v1alpha1.KindKernelChaos, v1alpha1.KindNetworkChaos, v1alpha1.KindPodChaos, v1alpha1.KindStressChaos, v1alpha1.KindTimeChaos}
+
+// rival is an object of another run on pods that somebody means to hit.
+type rival struct {
+	object *unstructured.Unstructured
+	pods   []string // "shop/cart-1"
+}
+
+// rivals returns the objects of other runs than one that stand on some of the pods, and the kinds that nothing allows us to list. It looks
+// where gameday puts its objects: into the namespaces of the pods. Those whose fault Chaos Mesh has lifted are none.
+func (c *client) rivals(ctx context.Context, run string, pods []string) (out []rival, unseen []string, err error) {
+	var namespaces []string
+	for _, p := range pods {
+		if ns, _, _ := strings.Cut(p, "/"); !slices.Contains(namespaces, ns) {
+			namespaces = append(namespaces, ns)
+		}
+	}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for _, kind := range onPods {
+		for _, ns := range namespaces {
+			all.Go(func() {
+				list, failed := c.listOurs(ctx, kindAt{kind: kind, at: resource(kind)}, ns)
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case apierrors.IsForbidden(failed) && !slices.Contains(unseen, kind):
+					unseen = append(unseen, kind)
+				case failed == nil, apierrors.IsForbidden(failed), apierrors.IsNotFound(failed):
+				default:
+					err = errors.Join(err, fmt.Errorf("listing %s in namespace %s: %w", resource(kind).Resource, ns, failed))
+				}
+				out = append(out, rivalsAmong(list, kind, run, pods)...)
+			})
+		}
+	}
+	all.Wait()
+	slices.Sort(unseen)
+	slices.SortFunc(out, func(a, b rival) int { return strings.Compare(titleOf(a.object), titleOf(b.object)) })
+	return out, unseen, err
+}
+
+// rivalsAmong picks out of objects of ours those of other runs than one that stand on some of the pods.
+func rivalsAmong(list []unstructured.Unstructured, kind, run string, pods []string) []rival {
+	var out []rival
+	for i := range list {
+		o := &list[i]
+		of := o.GetAnnotations()[cluster.AnnotationRun]
+		if o.GetKind() == "" {
+			o.SetKind(kind)
+		}
+		st, err := stateOf(o)
+		if of == "" || of == run || err == nil && (st.recovered() || st.deleting && !st.touched()) {
+			continue
+		}
+		hit := podsOf(o, st)
+		if common := slices.DeleteFunc(slices.Clone(pods), func(p string) bool { return !hit[p] }); len(common) > 0 {
+			out = append(out, rival{o, common})
+		}
+	}
+	return out
+}
+
+// podsOf are the pods that an object names, on either side, and those that Chaos Mesh selected for it: "shop/cart-1".
+func podsOf(o *unstructured.Unstructured, st state) map[string]bool {
+	out := map[string]bool{}
+	for _, path := range [][]string{{"spec", "selector", "pods"}, {"spec", "target", "selector", "pods"}} {
+		byNamespace, _, _ := unstructured.NestedMap(o.Object, path...)
+		for ns, names := range byNamespace {
+			list, _ := names.([]any)
+			for _, name := range list {
+				if s, is := name.(string); is {
+					out[ns+"/"+s] = true
+				}
+			}
+		}
+	}
+	for _, r := range st.status.Experiment.Records {
+		if parts := strings.Split(r.Id, "/"); len(parts) >= 2 {
+			out[parts[0]+"/"+parts[1]] = true
+		}
+	}
+	return out
+}
+
+// meant are the pods that a fault at a place is to hit, on either side.
+func meant(p faults.Place) []string {
+	var out []string
+	add := func(c *faults.Cluster) {
+		if c != nil && c.Pod != nil && !slices.Contains(out, c.Pod.Namespace+"/"+c.Pod.Name) {
+			out = append(out, c.Pod.Namespace+"/"+c.Pod.Name)
+		}
+	}
+	add(p.Cluster)
+	for _, peer := range p.Peers {
+		add(peer.Cluster)
+	}
+	return out
+}
+
+// text says whose a rival is, and what it holds.
+func (r rival) text() string {
+	a := r.object.GetAnnotations()
+	return fmt.Sprintf("%s of run %s (fault %s, by %s, until %s at the latest) stands on %s", titleOf(r.object), a[cluster.AnnotationRun],
+		a[cluster.AnnotationFault], a[cluster.AnnotationOwner], a[cluster.AnnotationUntil], few(r.pods, 3))
+}
+
+// rivalTexts says it of several.
+func rivalTexts(list []rival) string {
+	var lines []string
+	for _, r := range list {
+		lines = append(lines, r.text())
+	}
+	return few(lines, 3)
+}
+
+// alone refuses pods on which a fault of another run stands: two faults of two game days there tell nothing about either, and each
+// would lift what the other's effect rests on.
+func (i *injection) alone(ctx context.Context, run string) error {
+	pods := meant(i.place)
+	if len(pods) == 0 {
+		return nil
+	}
+	list, _, err := i.c.rivals(ctx, run, pods)
+	if err != nil {
+		return fmt.Errorf("looking whether another game day's fault stands there: %w", err)
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: another game day is there: %s", faults.ErrForeign, rivalTexts(list))
+}
+
+// first is alone for an object that was just made, which another run may have done at the same moment. Whoever sees an object that is not
+// younger than its own gives way, so that never both stand; of two that are made within a second neither may.
+func (i *injection) first(ctx context.Context, run string, made *unstructured.Unstructured) error {
+	pods := meant(i.place)
+	if len(pods) == 0 {
+		return nil
+	}
+	list, _, err := i.c.rivals(ctx, run, pods)
+	if err != nil {
+		return nil // before, there was none
+	}
+	born := made.GetCreationTimestamp()
+	list = slices.DeleteFunc(list, func(r rival) bool { return r.object.GetCreationTimestamp().After(born.Time) })
+	if len(list) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: another game day came there at the same moment, so %s is taken back: %s", faults.ErrForeign, titleOf(made), rivalTexts(list))
+}
+
+// rivalFindings says on which of the pods that are to be hit faults of other game days stand.
+func (c *client) rivalFindings(ctx context.Context, all []asked) []cluster.Finding {
+	var pods []string
+	run := ""
+	for _, a := range all {
+		run = a.request.Run
+		for _, p := range meant(a.request.Place) {
+			if !slices.Contains(pods, p) {
+				pods = append(pods, p)
+			}
+		}
+	}
+	if len(pods) == 0 {
+		return nil
+	}
+	list, unseen, err := c.rivals(ctx, run, pods)
+	var out []cluster.Finding
+	if err != nil {
+		out = append(out, cluster.Finding{What: aboutRivals, Summary: "whether faults of other game days stand on the pods cannot be seen: " + oneLine(err.Error())})
+	}
+	if len(unseen) > 0 {
+		out = append(out, cluster.Finding{What: aboutRivals, Summary: "whether other game days have " + strings.Join(unseen, ", ") + " on the pods cannot be seen: nothing allows to list them"})
+	}
+	if len(list) > 0 {
+		var runs []string
+		for _, r := range list {
+			if of := r.object.GetAnnotations()[cluster.AnnotationRun]; !slices.Contains(runs, of) {
+				runs = append(runs, of)
+			}
+		}
+		out = append(out, cluster.Finding{What: aboutRivals, Blocks: true, Summary: "another game day has faults on pods that this one is to hit: " + rivalTexts(list),
+			Detail: "What they do to the pods would be counted as this one's, and the other way round. Wait until it is over, or choose other pods. If nobody runs it any more: " +
+				c.lifting(runs)})
+	}
+	return out
+}
+
+// lifting are the commands that lift what runs left.
+func (c *client) lifting(runs []string) string {
+	var out []string
+	for _, run := range runs {
+		out = append(out, "`"+c.reverting(run)+"`")
+	}
+	return strings.Join(out, ", ") + "."
+}
