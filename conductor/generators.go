@@ -65,7 +65,9 @@ func (o Options) fleet() loadgen.Fleet {
 	f.There = func(n loadgen.Node) loadgen.Generator {
 		h := o.Machine.Hosts.Host(settingsOf(n))
 		return &afar.Generator{Version: o.Version, Explain: h.Explain,
-			Start: func(ctx context.Context, s loadgen.Spec) (*exec.Cmd, error) { return h.Generator(ctx, n.Program, s.Script != "") }}
+			Start: func(ctx context.Context, s loadgen.Spec) (*exec.Cmd, error) {
+				return h.Generator(ctx, n.Program, s.Script != "")
+			}}
 	}
 	return f
 }
