@@ -126,7 +126,7 @@ func (a *app) copyRecord(dir, to string) error {
 	if err != nil {
 		return usage("%w", err)
 	}
-	c, err := archive.Begin(to, dir, runOf(rec), time.Now())
+	c, err := archive.Begin(to, dir, report.Score(rec).Run, time.Now()) // no id when it was killed before it had one
 	if err != nil {
 		return usage("%w", err)
 	}
@@ -136,6 +136,3 @@ func (a *app) copyRecord(dir, to string) error {
 	a.say("copied to %s", c.Dir)
 	return nil
 }
-
-// runOf returns the id of a record's run; empty when it was killed before it had one.
-func runOf(rec *report.Record) string { return report.Score(rec).Run }
