@@ -96,7 +96,7 @@ func (s *server) readToEnd(ctx context.Context, i int, pod string) {
 	defer s.say(collector.News{Ended: i + 1})
 	for {
 		last := s.state.ended(pod) // before it is asked for: then there is no more than what comes now
-		err := f.once(ctx)
+		err := f.once(ctx, last)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -116,8 +116,9 @@ func (s *server) readToEnd(ctx context.Context, i int, pod string) {
 	}
 }
 
-// once reads what is new of the log, as long as the connection lasts.
-func (f *followed) once(ctx context.Context) error {
+// once reads what is new of the log, as long as the connection lasts. What is longer than a message's line can be, and is cut off, is not
+// completed later. The last line of a pod that has ended need not have an end.
+func (f *followed) once(ctx context.Context, last bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	timer := time.AfterFunc(idle, cancel)
@@ -135,7 +136,7 @@ func (f *followed) once(ctx context.Context) error {
 	for {
 		piece, err := lines.ReadSlice('\n')
 		whole := err == nil
-		if err != nil && err != bufio.ErrBufferFull {
+		if err != nil && err != bufio.ErrBufferFull && !(last && err == io.EOF && len(piece) > 0) {
 			return nil // cut off in the middle, a line comes again
 		}
 		timer.Reset(idle)

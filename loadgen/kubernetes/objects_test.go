@@ -44,11 +44,17 @@ func full(kind string) *order {
 func TestObjects(t *testing.T) {
 	now := time.Date(2026, 11, 29, 6, 30, 0, 0, time.UTC)
 	jobs, run := full(loadgen.Jobs), full(loadgen.K6Operator)
+	printing, printed := full(loadgen.Jobs), full(loadgen.K6Operator)
+	for _, o := range []*order{printing, printed} {
+		o.Collector, o.RunOn.Collector, o.Content = loadgen.Logs, loadgen.Logs, []byte("what they send")
+	}
 	owner := []metav1.OwnerReference{{APIVersion: "k6.io/v1alpha1", Kind: "TestRun", Name: run.name, UID: "1-2-3"}}
 	for name, all := range map[string][]any{
 		"jobs.yaml":               {jobs.job(1, now), jobs.secret(owner, now)},
 		"k6-operator.yaml":        {run.testRun(now, true), run.configMap(owner, now)},
 		"k6-operator-0.0.19.yaml": {run.testRun(now, false)},
+		"jobs-logs.yaml":          {printing.job(1, now), printing.secret(owner, now)},
+		"k6-operator-logs.yaml":   {printed.testRun(now, true)},
 	} {
 		var docs [][]byte
 		for _, o := range all {
