@@ -67,6 +67,9 @@ func (o Options) fits(ctx context.Context, t loadgen.Spec, program loadgen.Progr
 	if !t.RunOn.ByLogs() {
 		return nil
 	}
+	if o.Generator == nil {
+		return nil // nobody is to send it
+	}
 	p, ok := o.Generator.(loadgen.Packer)
 	if !ok {
 		return errors.New("it can be sent from this machine only")

@@ -27,7 +27,7 @@ func (a *app) planCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o := conductor.Options{Scenario: s, Sources: file.Sources, Seed: seed, Machine: onlooker(),
+			o := conductor.Options{Scenario: s, Sources: file.Sources, Seed: seed, Machine: onlooker(), Generator: engine(),
 				Version: versionText(), ApprovedBy: f.approvedBy}
 			if o.Policies, err = f.load(a); err != nil {
 				return err

@@ -251,7 +251,7 @@ func (p *printing) Run(ctx context.Context, spec loadgen.Spec, emit func(loadgen
 	over := make(chan struct{})
 	defer close(over)
 	spec.Commands, spec.Files = bounded(spec.Commands, over, cancel), nil
-	way := remote.Way{Silence: unheard, Pace: renewal}
+	way := remote.Way{Silence: unheard, Pace: renewal, Slowest: loadgen.LogsLead}
 	if err = way.Over(ctx, p.logs.version, p, spec, emit); err == nil {
 		return nil
 	}

@@ -383,6 +383,20 @@ func TestLogsVersion(t *testing.T) {
 	})
 }
 
+// TestLogsSlow has orders take longer than they may: the stream does not begin.
+func TestLogsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startLogs(t, 40*time.Millisecond, 6*time.Second, version)
+		if err := <-r.result; err == nil || !strings.Contains(err.Error(), "its answers take 6.1s, so that what it is told would come too late: that may take 4s (it was pod-") {
+			t.Errorf("it ended with %v", err)
+		}
+		for _, p := range r.pods {
+			p.end()
+			<-p.result
+		}
+	})
+}
+
 // TestLogsStopUnheard stops a stream while the API server is away: it is given up after a while, and said that the last is not known.
 func TestLogsStopUnheard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

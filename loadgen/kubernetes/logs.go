@@ -258,7 +258,7 @@ func (o *orders) keep(ctx context.Context, i int, r *ordered) {
 			text := r.text
 			o.mu.Unlock()
 			err := o.annotate(ctx, i, text)
-			if err == nil || apierrors.IsNotFound(err) || ctx.Err() != nil {
+			if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) || ctx.Err() != nil {
 				said = false
 				break // what is gone is told of elsewhere
 			}

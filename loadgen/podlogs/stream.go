@@ -37,8 +37,8 @@ func PackStream(version string, spec loadgen.Spec) ([]byte, error) {
 	}
 	out := packed(b.Bytes())
 	if len(out) > MaxStream {
-		return nil, fmt.Errorf("traffic %q comes to %d KiB, compressed, with all that it reads from files, and a Secret, by which runners get it when they report by "+
-			"pods' logs, holds %d KiB: let it read less, or let the runners reach a collector, where there is no such limit", spec.Stream, len(out)>>10, MaxStream>>10)
+		return nil, fmt.Errorf("what its runners are to send comes to %d KiB, compressed, with all that it reads from files, and a Secret, by which they get it when they report by "+
+			"their pods' logs, holds %d KiB: let it read less, or let the runners reach a collector, where there is no such limit", len(out)>>10, MaxStream>>10)
 	}
 	return out, nil
 }

@@ -319,7 +319,7 @@ func (n *near) hear(l toNear) error {
 	case e == nil:
 	case e.Prepared:
 		n.prepared = true
-		n.ready()
+		return n.ready()
 	case e.Window != nil:
 		return n.window(*e.Window)
 	case e.Ready != nil && n.spec.Ready != nil:
@@ -353,8 +353,7 @@ func (n *near) answered(now time.Time) error {
 	}
 	n.probes = n.probes[len(n.probes)-clockProbes:]
 	if n.began.IsZero() {
-		n.ready()
-		return nil
+		return n.ready()
 	}
 	n.follows()
 	return nil
@@ -387,18 +386,23 @@ func (n *near) follows() {
 }
 
 // ready passes on that the far end is prepared, once its clock is known.
-func (n *near) ready() {
+func (n *near) ready() error {
 	if n.passed || !n.prepared || len(n.probes) < clockProbes {
-		return
+		return nil
 	}
 	n.passed = true
-	if o := n.measured(); o.Err > vague && n.spec.Log != nil {
+	o := n.measured()
+	if n.way.Slowest > 0 && 2*o.Err > n.way.Slowest {
+		return fmt.Errorf("its answers take %s, so that what it is told would come too late: that may take %s", (2 * o.Err).Round(100*time.Millisecond), n.way.Slowest)
+	}
+	if o.Err > vague && n.spec.Log != nil {
 		n.spec.Log("warning", fmt.Sprintf("its clock is known to ±%s only: what it does in one second may count in the next",
 			o.Err.Round(time.Millisecond)))
 	}
 	if n.spec.Prepared != nil {
 		n.spec.Prepared()
 	}
+	return nil
 }
 
 // outcome says how the stream ended, when the far end has no more to say.

@@ -36,6 +36,8 @@ type Way struct {
 	// Pace is how long lies between two questions about the clock once it is known; 0 is a second. What is not answered by then, may be
 	// lost, and is asked again.
 	Pace time.Duration
+	// Slowest is how long an answer may take at the quickest for the stream to begin; 0 is any time. What it is told later would come too late.
+	Slowest time.Duration
 }
 
 // First returns the line by which a program of a version hands a stream over, for a far end that finds it elsewhere.
