@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -86,7 +87,13 @@ func testPrintedDay(t *testing.T, k *kubelet, kubeconfig string) {
 		return c, out
 	}
 	c, out := command("plan", "8s")
-	if err := c.Run(); err != nil || !strings.Contains(out.String(), "3 Jobs in namespace load, by their logs") || !strings.Contains(strings.Join(strings.Fields(out.String()), " "), "they cannot be stopped, and go on for up to 1m30s") {
+	err = c.Run()
+	for _, want := range []string{"3 Jobs in namespace load, by their logs", "they cannot be stopped, and go on for up to 1m30s"} {
+		if said := strings.Join(strings.Fields(out.String()), " "); err == nil && !strings.Contains(said, want) {
+			err = fmt.Errorf("it does not say %q", want)
+		}
+	}
+	if err != nil {
 		t.Errorf("plan ends with %v:\n%s", err, out)
 	}
 	c, out = command("run", "8s", "--record", "rec")
@@ -100,6 +107,7 @@ func testPrintedDay(t *testing.T, k *kubelet, kubeconfig string) {
 	if l := left(t, k.c); len(l) > 0 || k.alive() > 0 {
 		t.Errorf("left are %v and %d processes", l, k.alive())
 	}
+	atTheMultiple(t, filepath.Join(dir, "rec", "record.jsonl"))
 	c, _ = command("run", "60s", "--record", "killed")
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
@@ -108,6 +116,9 @@ func testPrintedDay(t *testing.T, k *kubelet, kubeconfig string) {
 		b, _ := os.ReadFile(filepath.Join(dir, "killed", "record.jsonl")) // which may not be there yet
 		return strings.Contains(string(b), `"phase":"load"`)
 	})
+	if n := k.alive(); n != 3 {
+		t.Errorf("%d runners are there", n)
+	}
 	if err := c.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -116,4 +127,49 @@ func testPrintedDay(t *testing.T, k *kubelet, kubeconfig string) {
 	kuberig.Eventually(t, time.Minute, "no runner is left", func() bool { return k.alive() == 0 })
 	t.Logf("the runners were gone %s after gameday was killed", time.Since(at).Round(100*time.Millisecond))
 	kuberig.Eventually(t, time.Minute, "nothing is left of it in the cluster", func() bool { return len(left(t, k.c)) == 0 })
+}
+
+// atTheMultiple checks by a record that the multiple was reached when the load phase began, although runners hear of it late: but for the second on
+// either side, since their clocks are not known better.
+func atTheMultiple(t *testing.T, path string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var load time.Time
+	before, after := 0, 0
+	for line := range strings.Lines(string(b)) {
+		var e struct {
+			At   time.Time
+			Kind string
+			Data struct {
+				Phase  string
+				Start  time.Time
+				Due    uint64
+				Stream string
+			}
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			continue // of another form
+		}
+		switch {
+		case e.Data.Phase == "load" && load.IsZero():
+			load = e.At
+		case e.Data.Stream != "visitors" || e.Data.Start.IsZero():
+		case load.IsZero() || e.Data.Start.Before(load.Add(-3*time.Second)): // before the last of the ramp
+			before++
+			if e.Data.Due > 60 {
+				t.Errorf("%d were due in a second before the load phase", e.Data.Due)
+			}
+		case e.Data.Start.After(load.Add(time.Second)) && e.Data.Start.Before(load.Add(6*time.Second)):
+			after++
+			if e.Data.Due != 60 {
+				t.Errorf("%d were due in the second that began %s after the load phase", e.Data.Due, e.Data.Start.Sub(load))
+			}
+		}
+	}
+	if before < 5 || after < 4 {
+		t.Errorf("%d seconds before the load phase, and %d in it", before, after)
+	}
 }

@@ -51,7 +51,7 @@ func (p *container1) outdated(pod *corev1.Pod) bool {
 	return was != now
 }
 
-// mount makes the files of a pod's projected volumes, in a folder for each mount.
+// mount makes the files of a pod's projected volumes, in a folder for each mount: those of Secrets and of the pod itself.
 func (k *kubelet) mount(p *corev1.Pod, dir string) error {
 	for i, m := range p.Spec.Containers[0].VolumeMounts {
 		at := filepath.Join(dir, fmt.Sprint(i))
@@ -98,11 +98,13 @@ func (k *kubelet) project(p *corev1.Pod, s corev1.VolumeProjection, at string) e
 	}
 	if s.DownwardAPI != nil {
 		for _, item := range s.DownwardAPI.Items {
-			name, ok := strings.CutPrefix(item.FieldRef.FieldPath, "metadata.annotations['")
-			if !ok {
+			value := p.Namespace // what the cluster adds for a service account has that alone
+			if name, ok := strings.CutPrefix(item.FieldRef.FieldPath, "metadata.annotations['"); ok {
+				value = p.Annotations[strings.TrimSuffix(name, "']")]
+			} else if item.FieldRef.FieldPath != "metadata.namespace" {
 				return fmt.Errorf("a field that this kubelet does not know: %s", item.FieldRef.FieldPath)
 			}
-			if err := write(item.Path, []byte(p.Annotations[strings.TrimSuffix(name, "']")])); err != nil {
+			if err := write(item.Path, []byte(value)); err != nil {
 				return err
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"gameday/faults"
 	"gameday/internal/kuberig"
@@ -52,6 +53,18 @@ func TestRunnersByLogs(t *testing.T) {
 		return c.Kubeconfig(t, kuberig.User{Name: name, Namespace: "people", In: map[string][]kuberig.Rule{"load": rulesFor(rightsOf(on), but)}})
 	}
 	may := least("logs", jobs, "")
+	o := startOperator(t, k)
+	operated := loadgen.RunOn{Kind: loadgen.K6Operator, Collector: loadgen.Logs}
+	t.Run("operator", func(t *testing.T) {
+		t.Cleanup(func() { k.tell(t) })
+		o.mayBegin()
+		r := begin(t, least("operated", operated, ""), operated)
+		r.begun()
+		kuberig.Eventually(t, time.Minute, "five seconds were sent", func() bool { return r.seconds() >= 5 })
+		r.whole(0, 4)
+		r.stops()
+		kuberig.Eventually(t, time.Minute, "everything is gone", func() bool { return len(left(t, c)) == 0 && k.alive() == 0 })
+	})
 	t.Run("whole", func(t *testing.T) { testLogsWhole(t, k, may, jobs) })
 	t.Run("killed", func(t *testing.T) { testLogsKilled(t, k, may, jobs) })
 	t.Run("outage", func(t *testing.T) { testLogsOutage(t, k, may, jobs) })
@@ -72,17 +85,25 @@ func TestRunnersByLogs(t *testing.T) {
 			})
 		}
 	}
-	o := startOperator(t, k)
-	operated := loadgen.RunOn{Kind: loadgen.K6Operator, Collector: loadgen.Logs}
-	t.Run("operator", func(t *testing.T) {
-		o.mayBegin()
-		r := begin(t, least("operated", operated, ""), operated)
-		r.begun()
-		kuberig.Eventually(t, time.Minute, "five seconds were sent", func() bool { return r.seconds() >= 5 })
-		r.whole(0, 4)
-		r.stops()
-		kuberig.Eventually(t, time.Minute, "everything is gone", func() bool { return len(left(t, c)) == 0 && k.alive() == 0 })
-	})
+}
+
+// tell tells of a failed test what the pods are like, and what they have printed.
+func (k *kubelet) tell(t *testing.T) {
+	if !t.Failed() {
+		return
+	}
+	var list corev1.PodList
+	if err := k.c.Get("/api/v1/namespaces/load/pods", &list); err != nil {
+		t.Log(err)
+	}
+	for _, p := range list.Items {
+		t.Logf("pod %s on %s: %s %v", p.Name, p.Spec.NodeName, p.Status.Phase, p.Status.ContainerStatuses)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for name, run := range k.runs {
+		t.Logf("%s, ended %t, has printed:\n%.600s", name, run.ended(), run.printed())
+	}
 }
 
 // whole checks that all three told of each of the seconds.
