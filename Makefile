@@ -111,6 +111,7 @@ fuzz:
 	$(GO) test ./responders/file -run '^$$' -fuzz FuzzLines -fuzztime 60s
 	$(GO) test ./faults/chaosmesh -run '^$$' -fuzz FuzzManifest -fuzztime 60s -fuzzminimizetime 20x
 	for f in Hello Token Segment; do $(GO) test ./loadgen/collector -run '^$$' -fuzz "^Fuzz$$f\$$" -fuzztime 60s || exit 1; done
+	for f in Reader Orders; do $(GO) test ./loadgen/podlogs -run '^$$' -fuzz "^Fuzz$$f\$$" -fuzztime 60s -fuzzminimizetime 20x || exit 1; done
 	for f in GrafanaList ParseHeader Rejected; do $(GO) test ./report/export -run '^$$' -fuzz "^Fuzz$$f\$$" -fuzztime 60s || exit 1; done
 	for f in HAR Postman OpenAPI Detect; do $(GO) test ./importer -run '^$$' -fuzz "^Fuzz$$f\$$" -fuzztime 60s -fuzzminimizetime 20x || exit 1; done
 
