@@ -52,12 +52,13 @@ func (r *run) printers(ctx context.Context, spec loadgen.Spec, o collector.Order
 	o.Collector, o.Token, o.Content, o.Logs = loadgen.Logs, l.Token(), content, l
 	stop, err := r.Runners[o.RunOn.Kind].Start(ctx, o, l.Lost, spec.Log)
 	if err != nil {
+		r.mayLeave(spec.Stream, err)
 		l.Close()
 		return nil, nil, err
 	}
 	return l.Runners(), func() {
 		l.Close()
-		stop()
+		r.mayLeave(spec.Stream, stop())
 	}, nil
 }
 
