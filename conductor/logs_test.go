@@ -132,7 +132,8 @@ func TestFits(t *testing.T) {
 	if err != nil || len(all) != 3 || s.order.Collector != loadgen.Logs || len(s.order.Content) == 0 || s.order.Logs == nil || s.order.Token == "" || s.order.Run != "run-1" {
 		t.Fatalf("%d runners, %+v, %v", len(all), s.order, err)
 	}
-	if dismiss(); !s.stopped {
-		t.Error("the runners stay")
+	s.leaves = collector.ErrLeft
+	if dismiss(); !s.stopped || len(r.mayBeLeft) != 1 {
+		t.Errorf("the runners were stopped: %t, and may be left: %q", s.stopped, r.mayBeLeft)
 	}
 }

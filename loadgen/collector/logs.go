@@ -131,9 +131,12 @@ type printing struct {
 	lost   uint64 // lines that are gone, not said yet
 	others bool   // another life of the runner was heard and said
 	outbox podlogs.Outbox
-	order  []byte    // a line that is not whole yet
-	handed bool      // the stream was, by others than us
-	posted time.Time // the last orders
+	orders uint64        // put into it in all
+	sent   []underway    // of those, what is not confirmed
+	late   time.Duration // the longest that a change took to be confirmed, when that was too long; not said yet
+	order  []byte        // a line that is not whole yet
+	handed bool          // the stream was, by others than us
+	posted time.Time     // the last orders
 	post   func(int, string)
 	fail   context.CancelCauseFunc
 	log    func(level, text string)
@@ -168,7 +171,7 @@ func (p *printing) hear(piece []byte) (rest []byte) {
 	defer p.mu.Unlock()
 	messages, rest := p.reader.Take(piece)
 	for _, m := range messages {
-		p.outbox.Confirmed(m.Confirmed)
+		p.confirmed(m.Confirmed)
 		p.lost += m.Lost
 		switch {
 		case !p.came:
@@ -209,6 +212,11 @@ func (p *printing) say() {
 		p.log("warning", fmt.Sprintf("%d lines of what it printed are gone from its log, which its node has rotated away before they were read: what it did then is not "+
 			"known", p.lost))
 		p.lost = 0
+	}
+	if p.late > 0 {
+		p.log("warning", fmt.Sprintf("it was not seen to have what it was told until %s later, and a change counts %s after it is told: it may have come too late, and what was "+
+			"due by then was made up for", p.late.Round(100*time.Millisecond), loadgen.LogsLead))
+		p.late = 0
 	}
 	if p.reader.Others() && !p.others {
 		p.others = true

@@ -38,6 +38,7 @@ type logPod struct {
 	told   sync.Mutex
 	orders []byte
 	posted string
+	slower time.Duration
 	end    context.CancelFunc
 	result chan error
 	over   bool // it has ended
@@ -103,9 +104,10 @@ func (c *clusterless) post(i int, sealed string) {
 	p := c.pods[i]
 	p.told.Lock()
 	p.posted = sealed
+	down := c.down + p.slower
 	p.told.Unlock()
 	if !c.away.Load() {
-		time.AfterFunc(c.down, func() { p.arrive(sealed) })
+		time.AfterFunc(down, func() { p.arrive(sealed) })
 	}
 }
 
@@ -291,13 +293,26 @@ func TestLogsCommand(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		r.commands <- loadgen.Command{To: 3}
 		time.Sleep(5 * time.Second)
+		if s := r.words(); strings.Contains(s, "too late") {
+			t.Errorf("it says:\n%s", s)
+		}
+		for _, p := range r.pods {
+			p.told.Lock()
+			p.slower = 5 * time.Second
+			p.told.Unlock()
+		}
+		r.commands <- loadgen.Command{To: 2}
+		time.Sleep(10 * time.Second)
+		if s := r.words(); strings.Count(s, "it was not seen to have what it was told until 6.") != 3 {
+			t.Errorf("it says:\n%s", s)
+		}
 		r.stop()
 		for i, p := range r.pods {
 			if err := <-p.result; err != nil {
 				t.Error(err)
 			}
 			// A runner believes of its clock what was measured, which is right to within half of what it takes to tell it something.
-			if len(p.engine.ahead) != 2 || p.engine.ahead[0] < time.Second || p.engine.ahead[0] > loadgen.LogsLead || (p.engine.ahead[1]-p.engine.ahead[0]).Abs() > 2*orderLook {
+			if len(p.engine.ahead) != 3 || p.engine.ahead[0] < time.Second || p.engine.ahead[0] > loadgen.LogsLead || (p.engine.ahead[1]-p.engine.ahead[0]).Abs() > 2*orderLook {
 				t.Errorf("runner %d heard of changes %s before they counted", i+1, p.engine.ahead)
 			}
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"time"
+
+	"gameday/loadgen"
 )
 
 // Read returns what the runner has said, line by line, and io.EOF once its log has come to its end.
@@ -52,13 +54,38 @@ func (p *printing) Write(b []byte) (int, error) {
 		case len(line) > 0 && !p.handed:
 			p.handed = true
 		case len(line) > 0:
-			p.outbox.Put(line)
+			p.put(line)
 		}
 		if err := p.tell(); err != nil {
 			return 0, err
 		}
 	}
 	return len(b), nil
+}
+
+// underway is an order on its way.
+type underway struct {
+	number uint64
+	at     time.Time
+	change bool // of what is sent, or its end; not a question
+}
+
+// put adds a line to what the runner is to be told.
+func (p *printing) put(line []byte) {
+	p.outbox.Put(line)
+	p.orders++
+	p.sent = append(p.sent, underway{number: p.orders, at: time.Now(), change: bytes.HasPrefix(line, []byte(`{"order"`))})
+}
+
+// confirmed takes note that the runner has the first orders, so many, and of a change that it heard of only after it was to count.
+func (p *printing) confirmed(n uint64) {
+	p.outbox.Confirmed(n)
+	for len(p.sent) > 0 && p.sent[0].number <= n {
+		if took := time.Since(p.sent[0].at); p.sent[0].change && took > loadgen.LogsLead {
+			p.late = max(p.late, took)
+		}
+		p.sent = p.sent[1:]
+	}
 }
 
 // tell has the runner told all that it has not confirmed.
