@@ -45,7 +45,7 @@ func (r *run) printers(ctx context.Context, spec loadgen.Spec, o collector.Order
 	if err != nil {
 		return nil, nil, err
 	}
-	l, err := collector.NewLogs(spec.Stream, r.Version, o.RunOn.Parallelism, runnerPatience)
+	l, err := collector.NewLogs(r.Version, o.RunOn.Parallelism, runnerPatience)
 	if err != nil {
 		return nil, nil, err
 	}

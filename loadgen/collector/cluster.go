@@ -166,7 +166,7 @@ func (h *handed) one(n News) {
 	case n.Log != nil:
 		h.log(n.Log)
 	case n.Ended > 0 && h.order.Logs != nil:
-		h.order.Logs.ended(n.Ended - 1)
+		h.keep(n.Ended-1, h.order.Logs.ended(n.Ended-1))
 	case len(n.Left) > 0:
 		h.gone = true
 		h.said("warning", fmt.Sprintf("not everything that was made for the runners is gone: %s; %s", strings.Join(n.Left, ", "), h.lapse()))
@@ -198,17 +198,23 @@ func (h *handed) log(l *Log) {
 	}
 	text := []byte(l.Text)
 	if h.order.Logs != nil {
-		if text = h.order.Logs.heard(l.Runner, text); len(text) == 0 {
-			return
-		}
+		text = h.order.Logs.heard(l.Runner, text)
 	}
-	file := h.logs[l.Runner]
+	h.keep(l.Runner, text)
+}
+
+// keep writes what the i-th runner's pod has printed into its file.
+func (h *handed) keep(i int, text []byte) {
+	if len(text) == 0 {
+		return
+	}
+	file := h.logs[i]
 	if file == nil {
 		var err error
-		if file, err = child.OpenLog(filepath.Join(h.order.Dir, loadgen.RunnerName(l.Runner)+".log")); err != nil {
+		if file, err = child.OpenLog(filepath.Join(h.order.Dir, loadgen.RunnerName(i)+".log")); err != nil {
 			return
 		}
-		h.logs[l.Runner] = file
+		h.logs[i] = file
 	}
 	_, _ = file.Write(text) // a Log takes everything
 }

@@ -32,7 +32,6 @@ const (
 // what they print, and what they are to be told. Its methods may be called from any goroutine.
 type Logs struct {
 	version  string
-	name     string
 	token    token
 	patience time.Duration
 	all      []*printing
@@ -40,11 +39,11 @@ type Logs struct {
 
 // NewLogs makes a stream of so many segments for runners of a version of gameday, which may take as long as patience to come after its
 // traffic was asked for.
-func NewLogs(name, version string, segments int, patience time.Duration) (*Logs, error) {
+func NewLogs(version string, segments int, patience time.Duration) (*Logs, error) {
 	if segments < 1 || segments > maxSegments {
 		return nil, fmt.Errorf("a stream of %d segments: there are 1 to %d", segments, maxSegments)
 	}
-	l := &Logs{version: version, name: name, patience: patience}
+	l := &Logs{version: version, patience: patience}
 	_, _ = rand.Read(l.token.secret[:]) // it never fails
 	for i := range segments {
 		key := podlogs.NewKey(l.token.secret[:], i)
@@ -93,10 +92,10 @@ func (l *Logs) posts(post func(i int, sealed string)) {
 // heard takes a piece of what the i-th runner's pod has printed, and returns what of it is no message.
 func (l *Logs) heard(i int, piece []byte) (rest []byte) { return l.all[i].hear(piece) }
 
-// ended says that nothing more comes of the i-th runner's log. Why, Lost says.
-func (l *Logs) ended(i int) {
+// ended says that nothing more comes of the i-th runner's log, and returns what else it has printed last, without an end. Why, Lost says.
+func (l *Logs) ended(i int) (rest []byte) {
 	if i < 0 || i >= len(l.all) {
-		return
+		return nil
 	}
 	p := l.all[i]
 	p.mu.Lock()
@@ -108,6 +107,7 @@ func (l *Logs) ended(i int) {
 	default:
 		close(p.ended)
 	}
+	return p.reader.End()
 }
 
 // printedHello is the first message of a runner that prints.

@@ -165,7 +165,7 @@ func (r *logRig) words() string {
 func startLogs(t *testing.T, up, down time.Duration, runnerVersion string) *logRig {
 	t.Helper()
 	r := &logRig{t: t, commands: make(chan loadgen.Command, 8), ready: make(chan struct{}), result: make(chan error, 1)}
-	l, err := NewLogs("clockwork", version, 3, time.Minute)
+	l, err := NewLogs(version, 3, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ import (
 
 // byLogs musters runners that reach nobody.
 func (r *traffic) byLogs(ctx context.Context, starter collector.Starter, s loadgen.Spec, on loadgen.RunOn, kubeconfig string) ([]loadgen.Runner, func(), error) {
-	l, err := collector.NewLogs(s.Stream, version, 3, 30*time.Second)
+	l, err := collector.NewLogs(version, 3, 30*time.Second)
 	if err != nil {
 		return nil, nil, err
 	}
