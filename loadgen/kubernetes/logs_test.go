@@ -23,14 +23,14 @@ type logged struct {
 	text string
 }
 
-// node serves a log as a kubelet does, from whole seconds on, and breaks off wherever it is told to.
-type node struct {
+// keptLog serves a log as a kubelet does, from whole seconds on, and breaks off wherever it is told to.
+type keptLog struct {
 	lines []logged
 	cuts  []int // bytes after which a connection breaks, one after the other
 	asked int
 }
 
-func (n *node) since(_ context.Context, _, _, _ string, since time.Time) (io.ReadCloser, error) {
+func (n *keptLog) since(_ context.Context, _, _, _ string, since time.Time) (io.ReadCloser, error) {
 	var out strings.Builder
 	for _, l := range n.lines {
 		if !l.at.Before(since.Truncate(time.Second)) {
@@ -50,7 +50,7 @@ func (n *node) since(_ context.Context, _, _, _ string, since time.Time) (io.Rea
 func TestLogReadAgain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := time.Date(2026, 11, 29, 6, 30, 0, 0, time.UTC)
-		n := &node{}
+		n := &keptLog{}
 		want := ""
 		for i := range rapid.IntRange(1, 30).Draw(t, "lines") {
 			at = at.Add(rapid.SampledFrom([]time.Duration{0, 0, 1, 300 * time.Millisecond, time.Second, 10 * time.Second}).Draw(t, "later"))
