@@ -9,8 +9,12 @@ import (
 	"time"
 )
 
-// revertLimit is how long reverting one orphan may take.
-const revertLimit = 30 * time.Second
+// revertLimit is how long reverting one orphan may take, and clusterLimit one in a cluster, whose controllers may take up to half a minute
+// to look again after its API server was away.
+const (
+	revertLimit  = 30 * time.Second
+	clusterLimit = time.Minute
+)
 
 // RevertResult says what became of one orphaned entry.
 type RevertResult struct {
@@ -95,8 +99,12 @@ func RevertEntry(ctx context.Context, kinds []Kind, e Entry) error {
 		return nil
 	}
 	if _, limited := ctx.Deadline(); !limited {
+		limit := revertLimit
+		if e.Place.Cluster != nil {
+			limit = clusterLimit
+		}
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, revertLimit)
+		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
 	ctx = WithOwner(ctx, Owner{Run: e.Run, Injection: e.ID, Fault: e.Fault, Scenario: e.Scenario})

@@ -202,6 +202,7 @@ func TestRunnersInACluster(t *testing.T) {
 	t.Run("game day", func(t *testing.T) {
 		testGameDay(t, o, map[string]string{
 			loadgen.Jobs: least("jobs", loadgen.Jobs, ""), loadgen.K6Operator: least("operator", loadgen.K6Operator, "")})
+		t.Run("killed at each step", func(t *testing.T) { testGameDayKilled(t, k, least("jobs", loadgen.Jobs, "")) })
 	})
 	for _, kind := range []string{loadgen.Jobs, loadgen.K6Operator} {
 		for i, verb := range verbsOf(kind) {
