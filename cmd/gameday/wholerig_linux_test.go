@@ -112,7 +112,6 @@ type wholeObject struct {
 	Metadata struct {
 		Name, Namespace, DeletionTimestamp string
 		Annotations                        map[string]string
-		Finalizers                         []string
 	}
 }
 
@@ -131,10 +130,6 @@ func (r *wholeRig) ours(t *testing.T, namespace string) []wholeObject {
 		}
 	}
 	return out
-}
-
-func (o wholeObject) path() string {
-	return "/apis/chaos-mesh.org/v1alpha1/namespaces/" + o.Metadata.Namespace + "/" + o.Kind + "/" + o.Metadata.Name
 }
 
 // person is somebody who runs game days from a machine of their own: a home, a ledger, records.
