@@ -146,7 +146,7 @@ func testControllersStop(t *testing.T, r *wholeRig) {
 		if err := r.InstallWebhooks(); err != nil {
 			t.Fatal(err)
 		}
-		flags := []string{"revert", "--kubernetes", "--kubeconfig", "kubeconfig", "--run", runOf(stands)}
+		flags := []string{"revert", "--kubernetes", "--kubeconfig", "kubeconfig", "--run", runIDOf(stands)}
 		out = ana.want(t, 5, []string{"finalizer chaos-mesh/records", "the controllers have not taken it up", "`--force` takes their finalizers off"}, flags...)
 		t.Logf("without force:\n%s", out)
 		out = ana.want(t, 5, []string{"Chaos Mesh's webhook does not answer", "start its controllers"}, append(flags, "--force")...)
@@ -188,8 +188,8 @@ func (r *wholeRig) replacePods(t *testing.T, namespace string) {
 	r.awaitPods(t, namespace, 1)
 }
 
-// runOf returns the id of a run.
-func runOf(w *wholeRun) string {
+// runIDOf returns the id of a run.
+func runIDOf(w *wholeRun) string {
 	w.t.Helper()
 	all := events[report.Started](w, report.RunStarted)
 	if len(all) != 1 {

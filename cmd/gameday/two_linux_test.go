@@ -19,7 +19,7 @@ func testTwoAtATime(t *testing.T, r *wholeRig) {
 	first := ana.start(t, "rec", "day.hcl")
 	atEvent(report.Injected, `"cut"`)(first, "")
 	first.until(time.Minute, "the cut stands on both pods", func() bool { return len(events[report.Injection](first, report.Injected)) == 2 })
-	run := runOf(first)
+	run := runIDOf(first)
 	standing := names(r.ours(t, "both"))
 	if len(standing) != 2 {
 		t.Fatalf("there are %v", standing)
