@@ -18,6 +18,7 @@ import (
 	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
 
 	"gameday/faults"
+	"gameday/faults/cluster"
 )
 
 // Margin is how much longer than its deadline an object lets its fault stand, so that in the ordinary case the guard lifts it and sees
@@ -31,6 +32,7 @@ const oneShotLimit = 30 * time.Second
 type injection struct {
 	make  func(duration time.Duration) (*object, error) // what it consists of, to stand for so long
 	place faults.Place
+	says  *cluster.ChaosMesh // the manifest that says whom it hits; nil where the place is hit
 
 	c          *client
 	undo       undo
@@ -47,7 +49,8 @@ func newInjection(kind string, config faults.Config, p faults.Place) (faults.Inj
 	if p.Cluster == nil {
 		return nil, fmt.Errorf("%s is not in a cluster", p.Name)
 	}
-	return &injection{place: p, make: func(d time.Duration) (*object, error) { return planFor(kind, config, p, d) }}, nil
+	says, _ := config.(*cluster.ChaosMesh)
+	return &injection{place: p, says: says, make: func(d time.Duration) (*object, error) { return planFor(kind, config, p, d) }}, nil
 }
 
 // plan returns the object, to stand for as long as the guard may hold it and the margin.

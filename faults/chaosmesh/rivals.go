@@ -119,6 +119,23 @@ func meant(p faults.Place) []string {
 	return out
 }
 
+// aims are the pods that an injection is to hit, or may by its manifest as things are. What a manifest hits that cannot be told, the records
+// of its object will.
+func (c *client) aims(ctx context.Context, p faults.Place, says *cluster.ChaosMesh) []string {
+	out := meant(p)
+	if says == nil {
+		return out
+	}
+	r, err := c.lands(ctx, says)
+	if err != nil {
+		return out
+	}
+	for _, found := range r.Finds() {
+		out = append(out, meant(faults.Place{Cluster: found.Cluster})...)
+	}
+	return out
+}
+
 // text says whose a rival is, and what it holds.
 func (r rival) text() string {
 	a := r.object.GetAnnotations()
@@ -138,7 +155,7 @@ func rivalTexts(list []rival) string {
 // alone refuses pods on which a fault of another run stands: two faults of two game days there tell nothing about either, and each
 // would lift what the other's effect rests on.
 func (i *injection) alone(ctx context.Context, run string) error {
-	pods := meant(i.place)
+	pods := i.c.aims(ctx, i.place, i.says)
 	if len(pods) == 0 {
 		return nil
 	}
@@ -155,7 +172,7 @@ func (i *injection) alone(ctx context.Context, run string) error {
 // first is alone for an object that was just made, which another run may have done at the same moment. Whoever sees an object that is not
 // younger than its own gives way, so that never both stand; of two that are made within a second neither may.
 func (i *injection) first(ctx context.Context, run string, made *unstructured.Unstructured) error {
-	pods := meant(i.place)
+	pods := i.c.aims(ctx, i.place, i.says)
 	if len(pods) == 0 {
 		return nil
 	}
@@ -177,7 +194,7 @@ func (c *client) rivalFindings(ctx context.Context, all []asked) []cluster.Findi
 	run := ""
 	for _, a := range all {
 		run = a.request.Run
-		for _, p := range meant(a.request.Place) {
+		for _, p := range c.aims(ctx, a.request.Place, a.says) {
 			if !slices.Contains(pods, p) {
 				pods = append(pods, p)
 			}
