@@ -166,6 +166,7 @@ func killedAt(t *testing.T, r *wholeRig, s killStep, namespace, who string) {
 		kill(t, w.pid)
 		kuberig.Eventually(t, 10*time.Second, "the guard begins to revert", func() bool { return isClosed(reached) })
 		kill(t, whole...)
+		let()
 	}
 	<-w.ended
 	if w.recorded(report.RunEnded, "") {

@@ -15,7 +15,7 @@ func testTwoAtATime(t *testing.T, r *wholeRig) {
 	r.replicas(t, "both", "search", 1)
 	r.awaitPods(t, "both", 2)
 	r.awaitReplicas(t, "both", "search", 1)
-	ana, bob := r.person(t, r.cutDayOf("both", "cart", "2s", "30s", "24s", "2s")), r.person(t, r.cutDayOf("both", "cart", "2s", "6s", "3s", "2s"))
+	ana, bob := r.person(t, r.cutDayOf("both", "cart", "2s", "42s", "33s", "6s")), r.person(t, r.cutDayOf("both", "cart", "2s", "6s", "3s", "2s"))
 	first := ana.start(t, "rec", "day.hcl")
 	atEvent(report.Injected, `"cut"`)(first, "")
 	first.until(time.Minute, "the cut stands on both pods", func() bool { return len(events[report.Injection](first, report.Injected)) == 2 })
@@ -32,7 +32,7 @@ func testTwoAtATime(t *testing.T, r *wholeRig) {
 		}
 	})
 	t.Run("other pods", func(t *testing.T) {
-		carl := r.person(t, r.cutDayOf("both", "search", "2s", "5s", "3s", "2s"))
+		carl := r.person(t, r.cutDayOf("both", "search", "2s", "12s", "3s", "6s"))
 		w := carl.start(t, "rec", "day.hcl")
 		code, out := w.wait(time.Minute)
 		t.Logf("carl:\n%s", out)
@@ -50,7 +50,7 @@ func testTwoAtATime(t *testing.T, r *wholeRig) {
 		t.Errorf("of %v there are %v after two others", standing, now)
 	}
 	code, out := first.wait(2 * time.Minute)
-	if code != 0 || !strings.Contains(out, "2 faults injected, 2 gone; nothing left on any target") && !strings.Contains(out, "gone; nothing left on any target") {
+	if code != 0 || !strings.Contains(out, "1 fault injected, 1 gone; nothing left on any target") {
 		t.Errorf("the first ends with %d:\n%s", code, out)
 	}
 	t.Logf("ana:\n%s", out)
@@ -74,7 +74,7 @@ func names(list []wholeObject) []string {
 func testSameMoment(t *testing.T, r *wholeRig) {
 	var all []*wholeRun
 	for range 2 {
-		all = append(all, r.person(t, r.cutDayOf("both", "cart", "4s", "8s", "4s", "2s")).start(t, "rec", "day.hcl"))
+		all = append(all, r.person(t, r.cutDayOf("both", "cart", "4s", "14s", "4s", "6s")).start(t, "rec", "day.hcl"))
 	}
 	hit := map[string]int{}
 	for _, w := range all {
