@@ -85,7 +85,7 @@ func testSameMoment(t *testing.T, r *wholeRig) {
 		}
 		refused := events[report.Injection](w, report.InjectFailed)
 		t.Logf("%d stood and %d were refused; it ends with %d:\n%s", len(stood), len(refused), code, out)
-		if len(stood)+len(refused) != 2 || len(refused) > 0 && code == 0 || len(refused) == 0 && code != 0 {
+		if len(stood)+len(refused) != 2 || len(stood) == 0 && code != 3 || len(refused) == 0 && code != 0 || code == 5 {
 			t.Errorf("it ends with %d", code)
 		}
 		for _, in := range refused {
@@ -93,6 +93,8 @@ func testSameMoment(t *testing.T, r *wholeRig) {
 				t.Errorf("%s was refused for %s", in.Place, in.Error)
 			}
 		}
+	}
+	for _, w := range all {
 		w.nothingLeft(t, "both", 2)
 	}
 	for place, n := range hit {
