@@ -322,7 +322,7 @@ func testNoAPIReverting(t *testing.T, c *kuberig.Cluster) {
 func untilReverted(t *testing.T, g *hand) {
 	t.Helper()
 	for e := event(t, g); e.Type != guard.EventReverted; e = event(t, g) {
-		if e.Type != guard.EventResidue {
+		if e.Type != guard.EventResidue && e.Type != guard.EventWaiting {
 			t.Fatalf("the guard says %+v", e)
 		}
 	}
@@ -376,11 +376,7 @@ func testStopped(t *testing.T, c *kuberig.Cluster) {
 	if err := c.StartControllers(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for e := event(t, g); e.Type != guard.EventReverted; e = event(t, g) {
-		if e.Type != guard.EventResidue {
-			t.Fatalf("the guard says %+v", e)
-		}
-	}
+	untilReverted(t, g)
 	if l := left(t, access(c)); len(l) > 0 || image(t, c, "stuck-1") != "none" {
 		t.Errorf("left: %q", l)
 	}
