@@ -11,7 +11,6 @@ import (
 
 	"gameday/faults"
 	"gameday/faults/cluster"
-	"gameday/faults/guard"
 	"gameday/loadgen/collector"
 	"gameday/report"
 	"gameday/scenarios"
@@ -181,32 +180,20 @@ func (r *run) checkCluster() bool {
 	if !r.Scenario.TouchesCluster() {
 		return true
 	}
-	var ask cluster.Preflight
-	for i := range r.Scenario.Faults {
-		f := &r.Scenario.Faults[i]
-		if !r.Scenario.InCluster(f) {
-			continue
-		}
-		places, err := r.resolve(f)
-		for n := 0; err == nil && n < len(places); n++ {
-			var request guard.InjectRequest
-			if request, err = r.request(f, places[n], n); err == nil {
-				ask.Requests = append(ask.Requests, request)
-			}
-		}
-		if err != nil {
-			r.found("fault "+f.Name, true, err.Error(), "Nothing was touched.")
-			return false
+	a := r.aim(r.resolve)
+	for _, name := range sortedKeys(a.errs) {
+		if f := r.Scenario.Fault(name); len(f.Targets) == 0 { // else it is said of the target
+			r.found("fault "+name, true, a.errs[name].Error(), "Nothing was touched.")
 		}
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, askLimit)
 	defer cancel()
-	findings, err := r.Machine.Cluster.Preflight(ctx, r.Scenario.Kubernetes, ask)
+	findings, err := r.Machine.Cluster.Preflight(ctx, r.Scenario.Kubernetes, a.preflight())
 	if err != nil {
 		r.found("kubernetes", true, "what the cluster can bear cannot be told: "+err.Error(), "Nothing was touched.")
 		return false
 	}
-	ok := true
+	ok := len(a.errs) == 0
 	for _, f := range findings {
 		r.found("kubernetes: "+f.What, f.Blocks, f.Summary, f.Detail)
 		ok = ok && !f.Blocks
@@ -277,26 +264,11 @@ func (r *run) mayLeave(stream string, err error) {
 }
 
 // planManifests adds to a plan what its faults would put into the cluster.
-func planManifests(ctx context.Context, o Options, speaks *near.Program, p *report.Plan) {
-	var ask []guard.InjectRequest
-	for i := range o.Scenario.Faults {
-		f := &o.Scenario.Faults[i]
-		if !o.Scenario.InCluster(f) {
-			continue
-		}
-		for n, place := range o.lands(ctx, f) {
-			request, err := Options{Scenario: o.Scenario, Run: plannedRun}.bareRequest(f, place, n)
-			if err != nil {
-				p.Warnings = append(p.Warnings, sentence(err.Error()))
-				continue
-			}
-			ask = append(ask, request)
-		}
-	}
-	if len(ask) == 0 || speaks == nil {
+func planManifests(ctx context.Context, o Options, speaks *near.Program, a aims, p *report.Plan) {
+	if len(a.requests) == 0 || speaks == nil {
 		return
 	}
-	all, err := speaks.Render(ctx, o.Scenario.Kubernetes, ask)
+	all, err := speaks.Render(ctx, o.Scenario.Kubernetes, a.requests)
 	if err != nil {
 		p.Warnings = append(p.Warnings, sentence("What would be put into the cluster cannot be told: "+err.Error()))
 		return
@@ -314,7 +286,10 @@ const plannedRun = "planned"
 
 // silence bounds what is asked of clusters one thing after the other by somebody who only looks: a cluster that did not answer is not
 // asked again.
-type silence struct{ kept bool }
+type silence struct {
+	kept  bool
+	limit time.Duration // of one question; 0 is clusterLook
+}
 
 // ask calls f with a limit where it asks a cluster, and reports whether it was called.
 func (s *silence) ask(ctx context.Context, asksCluster bool, f func(context.Context)) bool {
@@ -325,24 +300,20 @@ func (s *silence) ask(ctx context.Context, asksCluster bool, f func(context.Cont
 	if s.kept {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, clusterLook)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.limit, clusterLook))
 	defer cancel()
 	f(ctx)
 	s.kept = ctx.Err() != nil
 	return true
 }
 
-// lands returns the places of a fault in a cluster, or none when they cannot be told; the plan says so elsewhere. The cluster itself
-// needs nobody who answers.
-func (o Options) lands(ctx context.Context, f *scenarios.Fault) []targets.Place {
+// lands returns the places of a fault in a cluster; the plan says elsewhere why they cannot be told. The cluster itself needs nobody
+// who answers.
+func (o Options) lands(ctx context.Context, f *scenarios.Fault) ([]targets.Place, error) {
 	if f.Kind.Needs == faults.NeedCluster {
-		return []targets.Place{targets.Unasked(o.Scenario.Kubernetes)}
+		return []targets.Place{targets.Unasked(o.Scenario.Kubernetes)}, nil
 	}
-	places, err := o.resolve(ctx, f)
-	if err != nil {
-		return nil
-	}
-	return places
+	return o.resolve(ctx, f)
 }
 
 // lapses says of a fault in the cluster how it goes away, and warns of one that goes only if somebody of ours is there.

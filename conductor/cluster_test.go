@@ -92,6 +92,49 @@ func TestPlanOfManifests(t *testing.T) {
 	golden(t, "cluster.txt", b.Bytes())
 }
 
+// TestPlanOfFindings compares what is printed of what a run would find in the cluster.
+func TestPlanOfFindings(t *testing.T) {
+	s, p := loadPlan(t, "testdata/cluster.hcl")
+	for _, f := range []report.FindingPlan{
+		{Faults: []string{"crash"}, Found: report.Found{What: "replicas", Summary: "fault crash takes down all of the 2 Ready pods of ReplicaSet cart in namespace shop"}},
+		{Found: report.Found{What: "chaos mesh", Blocks: true, Summary: "the version of Chaos Mesh is 2.1.7, older than 2.3", Detail: "Raise it."}},
+		{Faults: []string{"slow"}, Found: report.Found{What: "permissions", Blocks: true, Summary: "not allowed: create stresschaos in shop",
+			Detail: "The least that is missing:\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n"}},
+		{Faults: []string{"crash"}, Found: report.Found{What: "permissions", Blocks: true, Summary: "not allowed: create stresschaos in shop",
+			Detail: "The least that is missing:\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n"}},
+		{Traffic: []string{"shoppers"}, Found: report.Found{What: "k6 operator", Blocks: true, Summary: "the k6 operator is not installed"}},
+	} {
+		planFinding(p, f)
+	}
+	weighFindings(s, p)
+	if got := p.Faults[1].BlockedBy; len(got) != 1 || got[0] != "chaos mesh" {
+		t.Errorf("cut is blocked by %q", got)
+	}
+	if len(p.Warnings) < 4 || p.Warnings[1] != "Faults crash and slow: not allowed: create stresschaos in shop." {
+		t.Errorf("the warnings are %q", p.Warnings)
+	}
+	var b bytes.Buffer
+	if err := WritePlan(&b, p); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "findings.txt", b.Bytes())
+}
+
+// TestUnseen asks about faults of which nobody knows where they land, and not of what only a real place has.
+func TestUnseen(t *testing.T) {
+	s, _ := loadPlan(t, "testdata/cluster.hcl")
+	o := Options{Scenario: s, Run: plannedRun}
+	a := o.aim(func(*scenarios.Fault) ([]targets.Place, error) { return nil, errors.New("forbidden") })
+	if len(a.requests) != 0 || len(a.unaimed) != 3 || len(a.errs) != 3 {
+		t.Fatalf("%+v", a)
+	}
+	for _, r := range a.unaimed {
+		if pod := r.Place.Cluster.Pod; pod == nil || pod.Namespace != "shop" || pod.Name == "" || len(pod.AllContainers) != 1 || pod.Node != "" {
+			t.Errorf("%s stands on %+v", r.Fault, pod)
+		}
+	}
+}
+
 func TestObjectKind(t *testing.T) {
 	for yaml, want := range map[string]string{"apiVersion: v1\nkind: PodChaos\n": "PodChaos", "kind: \"Schedule\"\nspec:\n  kind: no\n": "Schedule", "  kind: x\n": "object", "": "object"} {
 		if got := objectKind(yaml); got != want {

@@ -93,6 +93,11 @@ func (t *planText) traffic(p *report.Plan) {
 		lines = append(lines, fmt.Sprintf("%-10s %s  →  %s, open model, %s%s",
 			s.Name, baselineText(s), askedText(s), what, fromText(s)))
 	}
+	for i, s := range p.Traffic {
+		if by := blockedText(s.BlockedBy); by != "" {
+			lines[i] += "   " + by
+		}
+	}
 	t.section("Traffic", 24, lines)
 }
 
@@ -201,6 +206,9 @@ func (t *planText) timeline(p *report.Plan) {
 		all = append(all, moment{f.At, faultText(f)})
 		for _, preview := range f.Previews {
 			all = append(all, moment{f.At, "              " + preview})
+		}
+		if by := blockedText(f.BlockedBy); by != "" {
+			all = append(all, moment{f.At, "              " + by})
 		}
 	}
 	last := p.Phases[len(p.Phases)-1]
@@ -486,7 +494,11 @@ func (t *planText) remarks(p *report.Plan) {
 	if len(p.Warnings) > 0 && !strings.HasSuffix(t.b.String(), "\n\n") {
 		t.line("")
 	}
+	t.findings(p)
 	for _, w := range p.Warnings {
+		if slices.ContainsFunc(p.Findings, func(f report.FindingPlan) bool { return f.Text() == w }) {
+			continue
+		}
 		t.wrapped("  Warning: ", "           ", w)
 	}
 }

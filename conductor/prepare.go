@@ -77,7 +77,7 @@ func (r *run) prepare() bool {
 		return false
 	}
 	steps := []func() bool{r.checkSecrets, r.checkReplays, r.checkOthers,
-		r.startLab, r.settleCluster, r.checkGenerators, r.checkRunners, r.checkHosts, r.reachCluster, r.checkTargets, r.checkCluster, r.checkFaults, r.sources.open, r.sources.preflight}
+		r.startLab, r.settleCluster, r.checkGenerators, r.checkRunners, r.checkHosts, r.reachCluster, r.checkPlaces, r.checkFaults, r.sources.open, r.sources.preflight}
 	for _, step := range steps {
 		if r.ctx.Err() != nil || !step() {
 			return false
@@ -135,6 +135,12 @@ func (r *run) startLab() bool {
 		return false
 	}
 	return true
+}
+
+// checkPlaces looks at where the faults land, on machines and in the cluster: who lacks both should hear of both.
+func (r *run) checkPlaces() bool {
+	ok := r.checkTargets()
+	return r.ctx.Err() == nil && r.checkCluster() && ok
 }
 
 // checkTargets resolves every target that a fault lands on, and asks its guard whether it can stand there.
@@ -281,7 +287,7 @@ func Plan(ctx context.Context, o Options) *report.Plan {
 	if o.Scenario.TouchesCluster() {
 		looking, cancel := context.WithTimeout(ctx, clusterResolve)
 		if f := o.reaches(looking); f != nil {
-			p.Warnings = append(p.Warnings, sentence("What is in the cluster is not known: "+f.Summary))
+			planFinding(p, report.FindingPlan{Found: report.Found{What: f.What, Blocks: true, Summary: "what is in the cluster is not known: " + f.Summary, Detail: f.Detail}})
 			o = o.without()
 		}
 		cancel()
@@ -289,10 +295,15 @@ func Plan(ctx context.Context, o Options) *report.Plan {
 	for i := range p.Targets {
 		resolvePlan(ctx, o, p, &p.Targets[i])
 	}
-	planManifests(ctx, o, speaks, p)
+	planned := o
+	planned.Run = plannedRun
+	aims := planned.aim(func(f *scenarios.Fault) ([]targets.Place, error) { return o.lands(ctx, f) })
+	planManifests(ctx, o, speaks, aims, p)
+	planCluster(ctx, o, aims, p)
 	planRadius(ctx, o, p)
 	planGenerators(ctx, o, p)
 	planRunners(ctx, o, p)
+	weighFindings(o.Scenario, p)
 	if h := faults.Halted(o.Halts...); h != nil {
 		p.Warnings = append(p.Warnings, "Game days are "+h.Error()+".")
 	}
@@ -305,13 +316,18 @@ func resolvePlan(ctx context.Context, o Options, p *report.Plan, t *report.Targe
 		t.Pending = true
 		return
 	}
-	if _, in := o.Scenario.Target(t.Name).Selector.(targets.InCluster); in && o.Machine.Cluster == nil {
+	_, inCluster := o.Scenario.Target(t.Name).Selector.(targets.InCluster)
+	if inCluster && o.Machine.Cluster == nil {
 		t.Unknown = true // and why is said already
 		return
 	}
 	places, err := o.target(t.Name).Places(ctx)
 	if err != nil {
 		t.Unknown = !answered(err)
+		if inCluster {
+			planTarget(o.Scenario, p, t.Name, err)
+			return
+		}
 		p.Warnings = append(p.Warnings, sentence(err.Error()))
 		return
 	}

@@ -167,30 +167,35 @@ func (o Options) lookForRunners(ctx context.Context, t scenarios.Traffic) []clus
 	blocked := func(err error) []cluster.Finding {
 		return []cluster.Finding{{What: "cluster", Blocks: true, Summary: err.Error(), Detail: "Nothing was sent, and no fault was injected anywhere."}}
 	}
+	var lost []cluster.Finding
 	if on.ByLogs() {
 		if err := o.fits(ctx, t.Spec(), t.Multiples()); err != nil {
-			return []cluster.Finding{{What: "size", Blocks: true, Summary: err.Error(), Detail: "Nothing was sent."}}
+			lost = []cluster.Finding{{What: "size", Blocks: true, Summary: err.Error(), Detail: "Nothing was sent."}}
 		}
 	} else if _, _, err := addresses(*on, os.Getenv); err != nil {
-		return blocked(err)
+		lost = blocked(err)
+		lost[0].What = "collector"
 	}
 	if o.Machine == nil || o.Machine.Cluster == nil {
-		return blocked(errors.New("no cluster can be reached from here"))
+		return append(lost, blocked(errors.New("no cluster can be reached from here"))...)
 	}
 	findings, err := o.Machine.Cluster.Preflight(ctx, o.Scenario.Kubernetes, cluster.Preflight{Load: &cluster.Load{Namespace: on.Namespace,
 		Operator: on.Kind == loadgen.K6Operator, Logs: on.ByLogs()}})
 	if err != nil {
-		return blocked(err)
+		findings = blocked(err)
 	}
-	return findings
+	return append(lost, findings...)
 }
 
 // byLogsMeans says what a stream's name and the runners' lease are to say in a plan.
 const byLogsMeans = "Traffic %s is sent by runners that report by their pods' logs. A stop or an abort is with them a second or two later; while the cluster's API server is away " +
 	"they cannot be stopped, and go on for up to %s. What they send, with its environment, is in a Secret of their namespace meanwhile, and what they tell stays in the cluster's logs."
 
-// planRunners warns of runners that could not be started now.
+// planRunners adds to a plan what would be found of what runners need. A cluster that did not answer is not asked again.
 func planRunners(ctx context.Context, o Options, p *report.Plan) {
+	said := o.Scenario.TouchesCluster() && o.Machine.Cluster == nil
+	quiet := silence{limit: clusterResolve, kept: said}
+	var away []cluster.Finding // what the cluster said that does not answer
 	for _, t := range o.Scenario.Traffic {
 		if !t.RunOn.InCluster() {
 			continue
@@ -198,15 +203,23 @@ func planRunners(ctx context.Context, o Options, p *report.Plan) {
 		if t.RunOn.ByLogs() {
 			p.Warnings = append(p.Warnings, fmt.Sprintf(byLogsMeans, t.Name, loadgen.LogsLease))
 		}
-		ctx, cancel := context.WithTimeout(ctx, clusterResolve)
-		for _, f := range o.lookForRunners(ctx, t) {
-			if f.Blocks {
-				p.Warnings = append(p.Warnings, sentence(fmt.Sprintf("Traffic %s would not begin: %s", t.Name, f.Summary)))
+		var findings []cluster.Finding
+		asked := quiet.ask(ctx, true, func(ctx context.Context) { findings = o.lookForRunners(ctx, t) })
+		if !asked { // what can be told without
+			findings = append(slices.DeleteFunc(o.without().lookForRunners(ctx, t), ofCluster), away...)
+		} else if quiet.kept {
+			away = slices.DeleteFunc(slices.Clone(findings), func(f cluster.Finding) bool { return !ofCluster(f) })
+		}
+		for _, f := range findings {
+			if !f.Fine {
+				planFinding(p, report.FindingPlan{Traffic: []string{t.Name}, Found: report.Found{What: f.What, Blocks: f.Blocks, Summary: f.Summary, Detail: f.Detail}})
 			}
 		}
-		cancel()
 	}
 }
+
+// ofCluster reports whether a finding is that the cluster cannot be asked.
+func ofCluster(f cluster.Finding) bool { return f.What == "cluster" && f.Blocks }
 
 // addresses returns what is listened on for runners, and where they find it. A port of 0 is any.
 func addresses(on loadgen.RunOn, getenv func(string) string) (listen, advertised string, err error) {

@@ -47,6 +47,9 @@ type Plan struct {
 	Regression *RegressionPlan `json:"regression,omitempty"`
 	// Manifests are what the faults would put into a Kubernetes cluster, as far as plan can tell.
 	Manifests []ManifestPlan `json:"manifests,omitempty"`
+	// Findings are what the preflight of a run would find in a Kubernetes cluster now, as far as somebody should know of it: what blocks
+	// a run first. Only plan asks. Each is in Warnings too, in words.
+	Findings []FindingPlan `json:"findings,omitempty"`
 	// Policy is set by plan, where there are policies.
 	Policy *PolicyPlan `json:"policy,omitempty"`
 }
@@ -92,6 +95,8 @@ type TrafficPlan struct {
 	Program *loadgen.Program `json:"program,omitempty"`
 	// Baseline is set where 1x was measured; Rate then comes from it, and is 0 when that failed.
 	Baseline *BaselinePlan `json:"baseline,omitempty"`
+	// BlockedBy says by what a run would be kept from sending it: what the plan's findings that block are about.
+	BlockedBy []string `json:"blocked_by,omitempty"`
 }
 
 // Poisson is the name of arrivals by chance.
@@ -155,6 +160,49 @@ type FaultPlan struct {
 	RestartsWithin time.Duration `json:"restarts_within,omitempty"`
 	// SteadyWithin is the limit for the steady state to hold again after the fault is gone; 0 is the recovery phase's length.
 	SteadyWithin time.Duration `json:"steady_within,omitempty"`
+	// BlockedBy says by what a run would be kept from it: what the plan's findings that block are about, "permissions".
+	BlockedBy []string `json:"blocked_by,omitempty"`
+}
+
+// FindingPlan is what the preflight of a run would find now.
+type FindingPlan struct {
+	// Faults and Traffic are those that it is about. Where none is named, it is about all that the scenario has in the cluster.
+	Faults  []string `json:"faults,omitempty"`
+	Traffic []string `json:"traffic,omitempty"`
+	Found
+}
+
+// AboutAll reports whether it is about all that the scenario has in the cluster.
+func (f FindingPlan) AboutAll() bool { return len(f.Faults) == 0 && len(f.Traffic) == 0 }
+
+// Text returns it as a sentence, without its detail: "Fault crash: not allowed: …".
+func (f FindingPlan) Text() string {
+	text := f.Summary
+	switch about := subjects("fault", f.Faults); {
+	case len(f.Traffic) > 0 && len(f.Faults) == 0 && f.Blocks:
+		text = subjects("traffic", f.Traffic) + " would not begin: " + text
+	case len(f.Traffic) > 0 && len(f.Faults) == 0:
+		text = subjects("traffic", f.Traffic) + ": " + text
+	case len(f.Faults) == 1 && strings.Contains(text, about): // it says so itself
+	case about != "":
+		text = about + ": " + text
+	}
+	return capital(fullStop(text), true)
+}
+
+// subjects returns "fault crash", or "faults crash, cut and slow".
+func subjects(what string, names []string) string {
+	switch n := len(names); {
+	case n == 0:
+		return ""
+	case n == 1:
+		return what + " " + names[0]
+	default:
+		if what != "traffic" {
+			what += "s"
+		}
+		return what + " " + strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
 }
 
 // ManifestPlan is an object that a fault would put into a Kubernetes cluster.

@@ -328,6 +328,25 @@ func Unasked(a faults.Access) Place {
 		stand: func(context.Context) (*guard.Client, error) { return nil, errNoCluster }}
 }
 
+// Unseen stands for a place of a selector of which none is known: for asking a cluster what it would need to have a fault there.
+func Unseen(target string, s InCluster) Place {
+	known := *s.Known()
+	if known.Pod != nil {
+		pod := *known.Pod
+		pod.Name = unseen
+		pod.AllContainers = []string{unseen}
+		if p, is := s.(*Pods); is {
+			pod.Containers = p.Containers
+		}
+		known.Pod = &pod
+	}
+	return &localPlace{Place: faults.Place{Name: target, Cluster: &known}, text: s.String(),
+		stand: func(context.Context) (*guard.Client, error) { return nil, errNoCluster }}
+}
+
+// unseen is the name of whatever a place has that nobody has seen.
+const unseen = "unseen"
+
 // ClusterPlace is the name of the cluster itself as a place.
 const ClusterPlace = "cluster"
 

@@ -94,6 +94,14 @@ func newClusterRig(t *testing.T) *clusterRig {
 	if err := errors.Join(c.Namespace("shop"), c.Node("node-1")); err != nil {
 		t.Fatal(err)
 	}
+	r := riggedWith(t, c)
+	r.replicas()
+	return r
+}
+
+// riggedWith is a gameday that reaches a cluster, and its scenarios.
+func riggedWith(t *testing.T, c *kuberig.Cluster) *clusterRig {
+	t.Helper()
 	r := &clusterRig{Cluster: c, t: t}
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(server.Close)
@@ -105,7 +113,6 @@ func newClusterRig(t *testing.T) *clusterRig {
 		"frozen.yaml": frozen, "kubeconfig": string(admin)})
 	r.env = append(os.Environ(), "HOME="+r.dir, "GAMEDAY_LEDGER="+filepath.Join(r.dir, "ledger"), "PATH="+clusterProgram(t)+":"+os.Getenv("PATH"),
 		"TEST_MACHINE_POLICY="+filepath.Join(r.dir, "none.hcl"))
-	r.replicas()
 	return r
 }
 
@@ -245,6 +252,12 @@ func (r *clusterRig) gameday(code int, args ...string) string {
 func TestKubernetes(t *testing.T) {
 	r := newClusterRig(t)
 	t.Run("plan", func(t *testing.T) { r.t = t; r.testPlan() })
+	t.Run("plan foresees", func(t *testing.T) { r.t = t; r.testForeseen() })
+	t.Run("plan foresees roles", func(t *testing.T) { r.t = t; r.testForeseenRoles() })
+	t.Run("plan foresees Chaos Mesh", func(t *testing.T) { r.t = t; r.testForeseenChaosMesh() })
+	t.Run("plan foresees budgets", func(t *testing.T) { r.t = t; r.testForeseenBudget() })
+	t.Run("plan foresees silence", func(t *testing.T) { r.t = t; r.testForeseenSilence() })
+	t.Run("plan foresees what is not there", testForeseenBare)
 	t.Run("run", func(t *testing.T) { r.t = t; r.testRun() })
 	t.Run("gameday is killed", func(t *testing.T) { r.t = t; r.testKilled() })
 	t.Run("reverted while it runs", func(t *testing.T) { r.t = t; r.testInProgress() })

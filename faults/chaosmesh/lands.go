@@ -332,7 +332,7 @@ func pathsIn(v any) []string {
 func (c *client) manifestRadius(ctx context.Context, a asked) ([]cluster.Finding, []blow) {
 	var out []cluster.Finding
 	add := func(what string, blocks bool, format string, args ...any) {
-		out = append(out, cluster.Finding{What: what, Blocks: blocks, Summary: fmt.Sprintf("fault "+a.request.Fault+": "+format, args...)})
+		out = append(out, cluster.Finding{What: what, Blocks: blocks, Faults: []string{a.request.Fault}, Summary: fmt.Sprintf("fault "+a.request.Fault+": "+format, args...)})
 	}
 	r, err := c.lands(ctx, a.says)
 	if err != nil {

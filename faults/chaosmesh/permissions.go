@@ -26,6 +26,11 @@ type Permission struct {
 	Why string
 }
 
+// same reports whether both allow the same.
+func (p Permission) same(o Permission) bool {
+	return p.Group == o.Group && p.Resource == o.Resource && p.Verb == o.Verb && p.Namespace == o.Namespace
+}
+
 // Use says what becomes of a game day without a permission.
 type Use string
 
@@ -75,9 +80,7 @@ func Permissions(kinds []string, namespaces []string) []Permission {
 func permissions(kinds, namespaces []string, plane string) []Permission {
 	var out []Permission
 	add := func(p Permission) { // each once, as what it is most needed for
-		i := slices.IndexFunc(out, func(o Permission) bool {
-			return o.Group == p.Group && o.Resource == p.Resource && o.Verb == p.Verb && o.Namespace == p.Namespace
-		})
+		i := slices.IndexFunc(out, p.same)
 		switch {
 		case i < 0:
 			out = append(out, p)

@@ -55,6 +55,7 @@ type asked struct {
 	made    *unstructured.Unstructured
 	kinds   []string // of the object and of what Chaos Mesh makes for it
 	in      []string // namespaces that it touches
+	unaimed bool     // its place stands for one that is not known
 }
 
 // preflight looks whether injections can be made now. Nothing is changed: objects are sent for trial only.
@@ -63,15 +64,23 @@ func (c *client) preflight(ctx context.Context, q cluster.Preflight) ([]cluster.
 	if err != nil && !apierrors.IsNotFound(err) {
 		return []cluster.Finding{{What: aboutCluster, Blocks: true, Summary: err.Error()}}, nil
 	}
-	out := []cluster.Finding{{What: aboutCluster, Summary: "reached " + c.config.Host + c.inContext()}}
-	var all []asked
+	out := []cluster.Finding{{What: aboutCluster, Fine: true, Summary: "reached " + c.config.Host + c.inContext()}}
+	var aimed []asked
 	for _, r := range q.Requests {
 		a, err := ask(r)
 		if err != nil {
-			out = append(out, cluster.Finding{What: aboutObject, Blocks: true, Summary: fmt.Sprintf("%s on %s: %v", r.Fault, r.Place.Name, err)})
+			out = append(out, cluster.Finding{What: aboutObject, Blocks: true, Faults: []string{r.Fault},
+				Summary: fmt.Sprintf("%s on %s: %v", r.Fault, r.Place.Name, err)})
 			continue
 		}
-		all = append(all, a)
+		aimed = append(aimed, a)
+	}
+	all := slices.Clone(aimed)
+	for _, r := range q.Unaimed {
+		if a, err := ask(r); err == nil { // what is wrong with it is said of its target
+			a.unaimed = true
+			all = append(all, a)
+		}
 	}
 	if q.Load != nil {
 		f, err := c.loadFindings(ctx, *q.Load)
@@ -101,11 +110,11 @@ func (c *client) preflight(ctx context.Context, q cluster.Preflight) ([]cluster.
 	out = append(out, f...)
 	out = append(out, c.namespaceFindings(ctx, all, cp)...)
 	if len(absent) == 0 && allowed {
-		out = append(out, c.trials(ctx, all)...)
+		out = append(out, c.trials(ctx, aimed)...)
 	}
-	out = append(out, c.daemonFindings(ctx, all)...)
-	out = append(out, c.radius(ctx, all)...)
-	out = append(out, c.rivalFindings(ctx, all)...)
+	out = append(out, c.daemonFindings(ctx, aimed)...)
+	out = append(out, c.radius(ctx, aimed)...)
+	out = append(out, c.rivalFindings(ctx, aimed)...)
 	return out, nil
 }
 
@@ -205,6 +214,17 @@ func (c *client) kindsServed(ctx context.Context, api schema.GroupVersion) (map[
 	return out, nil
 }
 
+// concerning returns the faults of what was asked about and is meant, in order.
+func concerning(all []asked, meant func(asked) bool) []string {
+	var out []string
+	for _, a := range all {
+		if !slices.Contains(out, a.request.Fault) && meant(a) {
+			out = append(out, a.request.Fault)
+		}
+	}
+	return out
+}
+
 // absentKinds says which kinds are needed that the cluster does not serve.
 func absentKinds(all []asked, served map[string]bool) []cluster.Finding {
 	needed := map[string][]string{}
@@ -226,13 +246,15 @@ func absentKinds(all []asked, served map[string]bool) []cluster.Finding {
 	for _, k := range slices.Sorted(maps.Keys(needed)) {
 		lines = append(lines, fmt.Sprintf("%s, for %s", k, strings.Join(needed[k], ", ")))
 	}
-	return []cluster.Finding{{What: aboutChaosMesh, Blocks: true, Summary: "the cluster does not serve kinds of Chaos Mesh that are needed: " + strings.Join(lines, "; "),
-		Detail: fmt.Sprintf("It serves %s. An older Chaos Mesh lacks some: raise it.", strings.Join(slices.Sorted(maps.Keys(served)), ", "))}}
+	concerned := concerning(all, func(a asked) bool { return slices.ContainsFunc(a.kinds, func(k string) bool { return !served[k] }) })
+	return []cluster.Finding{{What: aboutChaosMesh, Blocks: true, Faults: concerned,
+		Summary: "the cluster does not serve kinds of Chaos Mesh that are needed: " + strings.Join(lines, "; "),
+		Detail:  fmt.Sprintf("It serves %s. An older Chaos Mesh lacks some: raise it.", strings.Join(slices.Sorted(maps.Keys(served)), ", "))}}
 }
 
 // planeFindings says whether the controllers run, and whether their version is known.
 func planeFindings(p plane) []cluster.Finding {
-	f := cluster.Finding{What: aboutChaosMesh, Summary: p.text()}
+	f := cluster.Finding{What: aboutChaosMesh, Summary: p.text(), Fine: p.seen && !p.dead()}
 	if p.dead() {
 		f.Blocks = true
 		f.Detail = "Nothing would be injected, and what stands could not be lifted. `kubectl -n " + p.namespace + " get pods` shows why."
@@ -241,12 +263,12 @@ func planeFindings(p plane) []cluster.Finding {
 	if !p.seen {
 		return out
 	}
-	v := cluster.Finding{What: aboutChaosMesh, Summary: "its version is " + p.version}
+	v := cluster.Finding{What: aboutChaosMesh, Summary: "the version of Chaos Mesh is " + p.version}
 	major, minor, known := parseVersion(p.version)
 	here := [2]int{major, minor}
 	switch {
 	case !known:
-		v.Summary = fmt.Sprintf("its version is not to be told (%q)", p.version)
+		v.Summary = fmt.Sprintf("the version of Chaos Mesh is not to be told (%q)", p.version)
 		v.Detail = "Each object is tried out against its schemas all the same."
 	case slices.Compare(here[:], oldestVersion[:]) < 0:
 		v.Blocks = true
@@ -254,6 +276,8 @@ func planeFindings(p plane) []cluster.Finding {
 		v.Detail = "No effect could be proven. Raise it."
 	case slices.Compare(here[:], newestVersion[:]) > 0:
 		v.Summary += fmt.Sprintf(", newer than %d.%d, the newest that this gameday was tried with", newestVersion[0], newestVersion[1])
+	default:
+		v.Fine = true
 	}
 	return append(out, v)
 }
@@ -283,11 +307,15 @@ func (c *client) permissionFindings(ctx context.Context, all []asked, p plane) (
 	if p.namespace != "" {
 		own = p.namespace
 	}
-	return c.granted(ctx, permissions(slices.Sorted(maps.Keys(kinds)), slices.Sorted(maps.Keys(in)), own))
+	return c.granted(ctx, permissions(slices.Sorted(maps.Keys(kinds)), slices.Sorted(maps.Keys(in)), own), func(list []Permission) []string {
+		return concerning(all, func(a asked) bool {
+			return slices.ContainsFunc(permissions(a.kinds, a.in, own), func(p Permission) bool { return slices.ContainsFunc(list, p.same) })
+		})
+	})
 }
 
-// granted asks for permissions, and says which are not there and what role would give them.
-func (c *client) granted(ctx context.Context, want []Permission) ([]cluster.Finding, bool, error) {
+// granted asks for permissions, and says which are not there, what role would give them, and by wanting which faults want them.
+func (c *client) granted(ctx context.Context, want []Permission, wanting func([]Permission) []string) ([]cluster.Finding, bool, error) {
 	denied, err := c.may(ctx, want)
 	if err != nil {
 		return nil, false, err
@@ -299,21 +327,21 @@ func (c *client) granted(ctx context.Context, want []Permission) ([]cluster.Find
 	}
 	for _, u := range []Use{Needed, Loads} {
 		if list := by[u]; len(list) > 0 {
-			out = append(out, cluster.Finding{What: aboutPermissions, Blocks: true, Summary: "not allowed: " + strings.ReplaceAll(denials(list), "\n", "; "),
+			out = append(out, cluster.Finding{What: aboutPermissions, Blocks: true, Faults: wanting(list), Summary: "not allowed: " + strings.ReplaceAll(denials(list), "\n", "; "),
 				Detail: "The least that is missing, for kubectl apply, to be bound to who runs gameday:\n" + roles(list)})
 		}
 	}
 	if list := by[Better]; len(list) > 0 {
-		out = append(out, cluster.Finding{What: aboutPermissions, Summary: "not allowed, and done without: " + strings.ReplaceAll(denials(list), "\n", "; "),
+		out = append(out, cluster.Finding{What: aboutPermissions, Faults: wanting(list), Summary: "not allowed, and done without: " + strings.ReplaceAll(denials(list), "\n", "; "),
 			Detail: "With these, more can be seen beforehand:\n" + roles(list)})
 	}
 	if list := by[Forced]; len(list) > 0 {
-		out = append(out, cluster.Finding{What: aboutPermissions, Summary: "`gameday revert --kubernetes --force` could not take finalizers off: " +
+		out = append(out, cluster.Finding{What: aboutPermissions, Faults: wanting(list), Summary: "`gameday revert --kubernetes --force` could not take finalizers off: " +
 			strings.ReplaceAll(denials(list), "\n", "; ")})
 	}
 	allowed := len(by[Needed])+len(by[Loads]) == 0
 	if allowed {
-		out = append(out, cluster.Finding{What: aboutPermissions, Summary: fmt.Sprintf("all that is needed is allowed (%d questions)", len(want))})
+		out = append(out, cluster.Finding{What: aboutPermissions, Fine: true, Summary: fmt.Sprintf("all that is needed is allowed (%d questions)", len(want))})
 	}
 	return out, allowed, nil
 }
@@ -332,8 +360,8 @@ func (c *client) trials(ctx context.Context, all []asked) []cluster.Finding {
 		if err == nil || apierrors.IsAlreadyExists(err) {
 			continue
 		}
-		f := cluster.Finding{What: aboutObject, Blocks: true, Summary: fmt.Sprintf("the cluster refuses the %s of fault %s: %s", a.object.kind, a.request.Fault,
-			oneLine(err.Error()))}
+		f := cluster.Finding{What: aboutObject, Blocks: true, Faults: []string{a.request.Fault}, Summary: fmt.Sprintf("the cluster refuses the %s of fault %s: %s",
+			a.object.kind, a.request.Fault, oneLine(err.Error()))}
 		if strings.Contains(err.Error(), "unknown field") {
 			f.Detail = "Its Chaos Mesh does not know that field yet: it is older than this gameday's. Raise it, or leave the setting out."
 		}
@@ -367,30 +395,36 @@ func (c *client) namespaceFindings(ctx context.Context, all []asked, p plane) []
 	}
 	var out []cluster.Finding
 	for _, ns := range slices.Sorted(maps.Keys(set)) {
-		if err := c.unprotected(ctx, ns); err != nil {
-			out = append(out, cluster.Finding{What: aboutNamespace, Blocks: true, Summary: err.Error()})
-			continue
-		}
-		if p.only != "" && p.only != ns {
-			out = append(out, cluster.Finding{What: aboutNamespace, Blocks: true,
-				Summary: fmt.Sprintf("Chaos Mesh was installed for namespace %s alone, and does nothing in %s", p.only, ns)})
-			continue
-		}
-		u, err := c.Resource(namespacesAt).Get(ctx, ns, metav1.GetOptions{})
-		switch {
-		case apierrors.IsNotFound(err):
-			out = append(out, cluster.Finding{What: aboutNamespace, Blocks: true, Summary: c.noNamespace(ctx, ns)})
-		case apierrors.IsForbidden(err): // said with the permissions
-		case err != nil:
-			if p.filter || !p.seen {
-				out = append(out, cluster.Finding{What: aboutNamespace, Summary: fmt.Sprintf("whether namespace %s opted in to Chaos Mesh cannot be seen: %s", ns,
-					oneLine(c.plain(err).Error()))})
-			}
-		default:
-			out = append(out, optIn(u, p)...)
+		for _, f := range c.namespaceFinding(ctx, ns, p) {
+			f.Faults = concerning(all, func(a asked) bool { return slices.Contains(a.in, ns) })
+			out = append(out, f)
 		}
 	}
 	return out
+}
+
+// namespaceFinding is what namespaceFindings has of one: nothing, or one finding.
+func (c *client) namespaceFinding(ctx context.Context, ns string, p plane) []cluster.Finding {
+	if err := c.unprotected(ctx, ns); err != nil {
+		return []cluster.Finding{{What: aboutNamespace, Blocks: true, Summary: err.Error()}}
+	}
+	if p.only != "" && p.only != ns {
+		return []cluster.Finding{{What: aboutNamespace, Blocks: true,
+			Summary: fmt.Sprintf("Chaos Mesh was installed for namespace %s alone, and does nothing in %s", p.only, ns)}}
+	}
+	u, err := c.Resource(namespacesAt).Get(ctx, ns, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return []cluster.Finding{{What: aboutNamespace, Blocks: true, Summary: c.noNamespace(ctx, ns)}}
+	case apierrors.IsForbidden(err): // said with the permissions
+		return nil
+	case err != nil && (p.filter || !p.seen):
+		return []cluster.Finding{{What: aboutNamespace, Summary: fmt.Sprintf("whether namespace %s opted in to Chaos Mesh cannot be seen: %s", ns,
+			oneLine(c.plain(err).Error()))}}
+	case err != nil:
+		return nil
+	}
+	return optIn(u, p)
 }
 
 // Opting in to Chaos Mesh, where it asks for that.
@@ -426,7 +460,7 @@ func (c *client) daemonFindings(ctx context.Context, all []asked) []cluster.Find
 	var out []cluster.Finding
 	for _, n := range slices.Sorted(maps.Keys(nodes)) {
 		if err := c.daemonOn(ctx, n); err != nil {
-			out = append(out, cluster.Finding{What: aboutChaosMesh, Blocks: true, Summary: err.Error(),
+			out = append(out, cluster.Finding{What: aboutChaosMesh, Blocks: true, Faults: nodes[n], Summary: err.Error(),
 				Detail: fmt.Sprintf("Needed for %s: it would be selected and never injected.", strings.Join(nodes[n], ", "))})
 		}
 	}
@@ -439,7 +473,7 @@ func (c *client) loadFindings(ctx context.Context, l cluster.Load) ([]cluster.Fi
 	if l.Logs {
 		needed = append(needed, LogsPermission(l.Namespace))
 	}
-	out, _, err := c.granted(ctx, needed)
+	out, _, err := c.granted(ctx, needed, func([]Permission) []string { return nil })
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ func (c *client) radius(ctx context.Context, all []asked) []cluster.Finding {
 	var out []cluster.Finding
 	for _, a := range all {
 		if p := a.request.Place.Cluster; p.Pod != nil && own(p.Labels) {
-			out = append(out, cluster.Finding{What: aboutOwn, Blocks: true, Summary: fmt.Sprintf("fault %s would hit %s/%s, which is gameday's own",
+			out = append(out, cluster.Finding{What: aboutOwn, Blocks: true, Faults: []string{a.request.Fault}, Summary: fmt.Sprintf("fault %s would hit %s/%s, which is gameday's own",
 				a.request.Fault, p.Pod.Namespace, p.Pod.Name)})
 		}
 	}
@@ -80,7 +80,7 @@ func (c *client) radius(ctx context.Context, all []asked) []cluster.Finding {
 	for _, b := range struck {
 		pods, err := c.pods(ctx, b.namespace, nil, nil)
 		if err != nil {
-			out = append(out, cluster.Finding{What: aboutReplicas, Summary: fmt.Sprintf("what fault %s leaves of its targets in namespace %s cannot be seen: %s",
+			out = append(out, cluster.Finding{What: aboutReplicas, Faults: []string{b.fault}, Summary: fmt.Sprintf("what fault %s leaves of its targets in namespace %s cannot be seen: %s",
 				b.fault, b.namespace, oneLine(err.Error()))})
 			continue
 		}
@@ -90,7 +90,7 @@ func (c *client) radius(ctx context.Context, all []asked) []cluster.Finding {
 			continue
 		}
 		if err != nil {
-			out = append(out, cluster.Finding{What: aboutBudget, Summary: fmt.Sprintf("the budgets of namespace %s cannot be read, so fault %s was not weighed against them: %s",
+			out = append(out, cluster.Finding{What: aboutBudget, Faults: []string{b.fault}, Summary: fmt.Sprintf("the budgets of namespace %s cannot be read, so fault %s was not weighed against them: %s",
 				b.namespace, b.fault, oneLine(err.Error()))})
 			continue
 		}
@@ -139,7 +139,7 @@ func replicaFindings(b blow, pods []corev1.Pod) []cluster.Finding {
 			if b.most < len(b.pods) {
 				does = "may take"
 			}
-			out = append(out, cluster.Finding{What: aboutReplicas, Summary: fmt.Sprintf("fault %s %s down all of the %d Ready pods of %s in namespace %s: nothing of it "+
+			out = append(out, cluster.Finding{What: aboutReplicas, Faults: []string{b.fault}, Summary: fmt.Sprintf("fault %s %s down all of the %d Ready pods of %s in namespace %s: nothing of it "+
 				"serves until one is back", b.fault, does, ready[owner], owner, b.namespace)})
 		}
 	}
@@ -179,10 +179,10 @@ func budgetFindings(b blow, pods []corev1.Pod, budgets []policyv1.PodDisruptionB
 		switch {
 		case n == 0:
 		case pdb.Status.ObservedGeneration < pdb.Generation:
-			out = append(out, cluster.Finding{What: aboutBudget, Summary: fmt.Sprintf("the cluster has not weighed budget %s/%s yet, so fault %s was not either",
+			out = append(out, cluster.Finding{What: aboutBudget, Faults: []string{b.fault}, Summary: fmt.Sprintf("the cluster has not weighed budget %s/%s yet, so fault %s was not either",
 				pdb.Namespace, pdb.Name, b.fault)})
 		case n > pdb.Status.DisruptionsAllowed:
-			out = append(out, cluster.Finding{What: aboutBudget, Blocks: true, Summary: fmt.Sprintf("fault %s %s of the pods that budget %s/%s covers (%s %v), "+
+			out = append(out, cluster.Finding{What: aboutBudget, Blocks: true, Faults: []string{b.fault}, Summary: fmt.Sprintf("fault %s %s of the pods that budget %s/%s covers (%s %v), "+
 				"which allows %d now", b.fault, b.words(int(n)), pdb.Namespace, pdb.Name, limit, value, pdb.Status.DisruptionsAllowed),
 				Detail: "Hit fewer at once (at_most), add replicas, or have the budget changed by whoever owns it."})
 		}

@@ -83,7 +83,7 @@ func TestPreflight(t *testing.T) {
 	})
 	t.Run("well", func(t *testing.T) {
 		got := findings(t, a, cluster.Preflight{Requests: []guard.InjectRequest{kill(cart, "k1")}})
-		tells(t, got, false, "reached https://", "chaos-controller-manager in namespace chaos-mesh runs, 1 of 1 ready", "its version is 2.8.4", "all that is needed is allowed")
+		tells(t, got, false, "reached https://", "chaos-controller-manager in namespace chaos-mesh runs, 1 of 1 ready", "the version of Chaos Mesh is 2.8.4", "all that is needed is allowed")
 		t.Log("\n" + got)
 		if l := left(t, a); len(l) > 0 {
 			t.Errorf("left: %q", l)
@@ -239,7 +239,7 @@ func TestBadCluster(t *testing.T) {
 		c := shop(t, kuberig.Options{MeshVersion: "2.1.7"})
 		c.Pod(t, "shop", "cart-1", "node-1", "app", "cart")
 		got := findings(t, access(c), cluster.Preflight{Requests: []guard.InjectRequest{kill(podPlace(t, access(c), "shop", "cart-1"), "k1")}})
-		tells(t, got, true, "! chaos mesh: its version is 2.1.7, older than 2.3", "No effect could be proven. Raise it.")
+		tells(t, got, true, "! chaos mesh: the version of Chaos Mesh is 2.1.7, older than 2.3", "No effect could be proven. Raise it.")
 	})
 }
 

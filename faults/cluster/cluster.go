@@ -108,6 +108,9 @@ type Manifest struct {
 // Preflight asks whether injections can be made now, and how they compare to what their targets can bear.
 type Preflight struct {
 	Requests []guard.InjectRequest `json:"requests"`
+	// Unaimed are those whose places cannot be told, each with one that stands for them: what is looked at is the cluster, and nothing
+	// that only a real place has.
+	Unaimed []guard.InjectRequest `json:"unaimed,omitempty"`
 	// Load is set when the cluster is also to send traffic.
 	Load *Load `json:"load,omitempty"`
 }
@@ -125,6 +128,10 @@ type Finding struct {
 	Blocks  bool   `json:"blocks,omitempty"`
 	Summary string `json:"summary"`
 	Detail  string `json:"detail,omitempty"`
+	// Faults are those that it is about; none are all that were asked about.
+	Faults []string `json:"faults,omitempty"`
+	// Fine says that it is as it should be: somebody who plans need not be told.
+	Fine bool `json:"fine,omitempty"`
 }
 
 // Ours asks for the objects that gameday has put into the cluster; Run may be empty for those of all runs.
