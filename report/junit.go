@@ -72,7 +72,9 @@ func JUnit(w io.Writer, c *Scorecard) error {
 	case Failed:
 		verdict.Failure = &JUnitFault{"failed", why, ""}
 	case Aborted, Inconclusive:
-		verdict.Error = &JUnitFault{c.Verdict.String(), why, ""}
+		var b strings.Builder
+		remedies(&b, c)
+		verdict.Error = &JUnitFault{c.Verdict.String(), why, b.String()}
 	}
 	suites = append(suites, JUnitSuite{Name: "safety", Cases: []JUnitCase{safety}},
 		JUnitSuite{Name: "verdict", Cases: []JUnitCase{verdict}})

@@ -47,7 +47,7 @@ func Score(rec *Record) *Scorecard {
 	c.Parts = tally(parts, rec.Plan.Score.Weights)
 	c.sum()
 	c.judge()
-	c.Why = j.reasons(c)
+	c.Why, c.Remedies = j.reasons(c), j.remedies(c)
 	if rests := c.restsOn(); rests != "" {
 		c.Why = append(c.Why, rests)
 	}

@@ -28,6 +28,8 @@ type Scorecard struct {
 	Residue bool     `json:"residue"` // a fault was left standing
 	Exit    int      `json:"exit_code"`
 	Why     []string `json:"why"` // the verdict's reasons, the first one decisive
+	// Remedies are what can be done about what stopped the run before it began.
+	Remedies []Remedy `json:"remedies,omitempty"`
 
 	Low      float64 `json:"low"`      // the score if everything unknown was missed
 	High     float64 `json:"high"`     // the score if everything unknown was met in full

@@ -41,6 +41,7 @@ func Text(w io.Writer, c *Scorecard, o TextOptions) error {
 		}
 		Paragraph(&b, head, capital(why, i > 0))
 	}
+	remedies(&b, c)
 	b.WriteByte('\n')
 	if err := table(&b, c, p); err != nil {
 		return fmt.Errorf("drawing the scorecard: %w", err)
