@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"gameday/audit"
@@ -32,6 +36,48 @@ var looks near.Program
 
 // closeLooks ends it; it is started again when it is needed again.
 func closeLooks() { _ = looks.Close(context.Background()) } // it holds nothing
+
+// closeLimit bounds ending it when gameday is interrupted.
+const closeLimit = 2 * time.Second
+
+// ownSignals is set by verbs that take signals themselves, and end as any other does.
+var ownSignals atomic.Bool
+
+// watchLooks lets a signal that ends gameday close looks first, unless the verb sees to that.
+func watchLooks() (stop func()) {
+	c := make(chan os.Signal, 1)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // as under nohup
+			signal.Notify(c, s)
+		}
+	}
+	if ownSignals.Load() {
+		signal.Stop(c)
+	}
+	go func() {
+		got, open := <-c
+		if !open || ownSignals.Load() {
+			return
+		}
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+			defer cancel()
+			_ = looks.Close(ctx)
+		}()
+		select {
+		case <-closed:
+		case <-time.After(closeLimit): // it was just being started; the next gameday removes its folder
+		}
+		signal.Reset(got)
+		_ = syscall.Kill(os.Getpid(), got.(syscall.Signal))
+	}()
+	return sync.OnceFunc(func() {
+		signal.Stop(c)
+		close(c)
+	})
+}
 
 // allKinds are the fault kinds of this build, with a way to revert them in clusters.
 func allKinds() []faults.Kind { return near.Kinds(kinds.All()) }

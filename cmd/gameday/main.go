@@ -59,6 +59,7 @@ func usage(format string, args ...any) error {
 
 // run carries out one command line and returns the exit code.
 func run(args []string) int {
+	looks.Watch = watchLooks
 	defer closeLooks()
 	err := root(os.Stdout, os.Stderr).execute(args)
 	if err == nil {

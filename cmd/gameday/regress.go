@@ -166,6 +166,7 @@ func (f *regressing) keep(dir string, c *compare.Comparison) error {
 // run in progress is reverting what stands.
 func (a *app) interrupted() (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
+	ownSignals.Store(true)
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	// Somebody who stops reading what we say must not stop the cleaning up, nor change the exit code. It is not ignored, for

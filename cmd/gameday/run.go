@@ -407,6 +407,7 @@ func seed() int64 {
 
 // signals turns the first signal into a stop, closes stopped, and answers a second one soon after with what is still being reverted.
 func (a *app) signals(stop chan<- report.Stop, stopped chan struct{}, show *screen.Screen) (quiet func()) {
+	ownSignals.Store(true)
 	c := make(chan os.Signal, 4)
 	signal.Notify(c, os.Interrupt, syscall.SIGTERM, lab.Abandoned)
 	if !signal.Ignored(syscall.SIGHUP) { // as under nohup

@@ -34,12 +34,15 @@ type Program struct {
 	Ledger string
 	// Halt is the file that stops all injections while it is there; empty is the one beside the ledger.
 	Halt string
+	// Watch, if set, is called when a folder was made for somebody who only looks, and what it returns when that is gone: in between, an
+	// end by a signal should call Close.
+	Watch func() (stop func())
 
 	mu      sync.Mutex
 	client  *guard.Client
 	failed  error // the last attempt
 	at      time.Time
-	scratch string // the ledger of somebody who only looks
+	scratch *scratch // the ledger of somebody who only looks
 }
 
 // Find returns the program's file. An error that wraps programs.ErrMissing says where it was looked for.
@@ -82,14 +85,17 @@ func (p *Program) start(ctx context.Context) (*guard.Client, error) {
 	}
 	ledger := p.Ledger
 	if ledger == "" {
-		if p.scratch == "" {
-			dir, err := os.MkdirTemp("", "gameday-look-")
+		if p.scratch == nil {
+			made, err := newScratch()
 			if err != nil {
 				return nil, fmt.Errorf("starting %s: %w", cluster.Program, err)
 			}
-			p.scratch = dir
+			if p.Watch != nil {
+				made.unwatch = p.Watch()
+			}
+			p.scratch = made
 		}
-		ledger = p.scratch
+		ledger = p.scratch.dir
 	}
 	args := []string{"--ledger", ledger}
 	if p.Halt != "" {
@@ -132,9 +138,9 @@ func (p *Program) Close(ctx context.Context) error {
 			err = fmt.Errorf("%s: %w", cluster.Program, err)
 		}
 	}
-	if p.scratch != "" {
-		err = errors.Join(err, os.RemoveAll(p.scratch))
-		p.scratch = ""
+	if p.scratch != nil {
+		err = errors.Join(err, p.scratch.remove())
+		p.scratch = nil
 	}
 	return err
 }

@@ -152,6 +152,48 @@ func TestScratch(t *testing.T) {
 	}
 }
 
+// TestScratchLeft: what somebody left who was killed goes when the next one looks, and what a living process holds stays.
+func TestScratchLeft(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	left := filepath.Join(tmp, scratchPrefix+"left")
+	if err := os.MkdirAll(filepath.Join(left, "ledger"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := t.TempDir()
+	link := filepath.Join(tmp, scratchPrefix+"link")
+	if err := os.Symlink(elsewhere, link); err != nil {
+		t.Fatal(err)
+	}
+	held, err := newScratch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	watched := 0
+	p := open(t)
+	p.Watch = func() func() { watched++; return func() { watched-- } }
+	if _, err := p.Guard(t.Context()); err != nil || watched != 1 {
+		t.Fatalf("%v, watched %d", err, watched)
+	}
+	if _, err := os.Stat(left); err == nil {
+		t.Error("what nobody holds is there")
+	}
+	for _, dir := range []string{held.dir, link, elsewhere} {
+		if _, err := os.Lstat(dir); err != nil {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+	if err := p.Close(t.Context()); err != nil || watched != 0 {
+		t.Fatalf("%v, watched %d", err, watched)
+	}
+	if err := held.remove(); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := filepath.Glob(filepath.Join(tmp, scratchPrefix+"*")); err != nil || len(rest) != 1 {
+		t.Errorf("left: %v, %v", rest, err)
+	}
+}
+
 func TestMissing(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := (&Program{}).Guard(t.Context())

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const lookedAt = `scenario "s" {
+  kubernetes { kubeconfig = "kubeconfig" }
+  timeline {
+    baseline = "1s"
+    load     = "1s"
+    recovery = "1s"
+  }
+  traffic "visitors" {
+    request "home" { url = "http://127.0.0.1:1/" }
+    baseline { rate = 1 }
+  }
+  target "payments" {
+    pods {
+      namespace = "shop"
+      labels    = { app = "payments" }
+    }
+  }
+  fault "process_kill" "crash" {
+    target = target.payments
+    at     = "0s"
+  }
+}
+`
+
+// TestInterruptedPlan interrupts a plan while it waits for a cluster that never speaks. What it made for looking goes with it; what one
+// left that was killed, goes with the next.
+func TestInterruptedPlan(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dir := gamedayFolder(t, map[string]string{"day.hcl": lookedAt, "kubeconfig": fmt.Sprintf("apiVersion: v1\nkind: Config\ncurrent-context: stage\n"+
+		"clusters: [{name: c, cluster: {server: \"http://%s\"}}]\nusers: [{name: u, user: {}}]\ncontexts: [{name: stage, context: {cluster: c, user: u}}]\n", l.Addr())})
+	env := append(os.Environ(), "HOME="+dir, "GAMEDAY_LEDGER="+filepath.Join(dir, "ledger"), "PATH="+clusterProgram(t)+":"+os.Getenv("PATH"),
+		"TMPDIR="+dir, "TEST_MACHINE_POLICY="+filepath.Join(dir, "none.hcl"))
+	looking := func() []string {
+		all, err := filepath.Glob(filepath.Join(dir, "gameday-look-*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	start := func() *exec.Cmd {
+		t.Helper()
+		c := exec.Command(filepath.Join(dir, "gameday"), "plan", "day.hcl")
+		c.Dir, c.Env = dir, env
+		var said strings.Builder
+		c.Stdout, c.Stderr = &said, &said
+		before := looking()
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			now := looking()
+			if len(now) == 1 && (len(before) == 0 || now[0] != before[0]) { // its guard has opened its ledger
+				if inside, err := os.ReadDir(now[0]); err == nil && len(inside) > 0 {
+					return c
+				}
+			}
+			if time.Now().After(end) {
+				t.Fatalf("nobody looks: %v, %s", now, &said)
+			}
+		}
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		c := start()
+		if err := c.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Wait()
+		if s := c.ProcessState.Sys().(syscall.WaitStatus); !s.Signaled() || s.Signal() != sig {
+			t.Errorf("after %v it ended with %v", sig, c.ProcessState)
+		}
+		if left := looking(); len(left) > 0 {
+			t.Errorf("after %v there is %v", sig, left)
+		}
+	}
+	c := start()
+	if err := c.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait()
+	left := looking()
+	if len(left) != 1 {
+		t.Fatalf("after a kill there is %v", left)
+	}
+	c = start() // one of its own alone is there now
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait()
+	if left := looking(); len(left) > 0 {
+		t.Errorf("in the end there is %v", left)
+	}
+}
