@@ -77,7 +77,7 @@ func (r *run) prepare() bool {
 		return false
 	}
 	steps := []func() bool{r.checkSecrets, r.checkReplays, r.checkOthers,
-		r.startLab, r.settleCluster, r.checkGenerators, r.checkRunners, r.checkHosts, r.reachCluster, r.checkPlaces, r.checkFaults, r.sources.open, r.sources.preflight}
+		r.startLab, r.settleCluster, r.checkGenerators, r.checkHosts, r.reachCluster, r.checkPlaces, r.checkFaults, r.sources.open, r.sources.preflight}
 	for _, step := range steps {
 		if r.ctx.Err() != nil || !step() {
 			return false
@@ -137,9 +137,11 @@ func (r *run) startLab() bool {
 	return true
 }
 
-// checkPlaces looks at where the faults land, on machines and in the cluster: who lacks both should hear of both.
+// checkPlaces looks at where the faults land, on machines and in the cluster, and at who is to send traffic there: who lacks something
+// for several should hear of all of it.
 func (r *run) checkPlaces() bool {
-	ok := r.checkTargets()
+	ok := r.checkRunners()
+	ok = r.ctx.Err() == nil && r.checkTargets() && ok
 	return r.ctx.Err() == nil && r.checkCluster() && ok
 }
 

@@ -181,13 +181,14 @@ func (a *app) lift(f liftFlags, quiet bool) error {
 			return failed(err)
 		}
 	}
-	left, gone := a.tellLifted(lifted)
 	unseen := looks.SeesAll(ctx, f.Access, f.run)
+	gone := goneIDs(lifted)
 	closing, err := faults.RevertOrphans(ctx, ledger, allKinds(), func(e faults.Entry) bool { return slices.Contains(gone, e.ID) })
+	left := a.tellLifted(withNotes(lifted, closing))
 	if err != nil {
 		return &codeError{code: exitResidue, err: err}
 	}
-	inLedger := a.tell(a.out, closing)
+	inLedger := a.tell(a.out, slices.DeleteFunc(closing, func(r faults.RevertResult) bool { return r.Err == nil })) // the others are told as lifted
 	switch {
 	case left > 0:
 		advice := "; `--force` takes their finalizers off, and leaves whatever Chaos Mesh did not undo (docs/kubernetes.md)"
@@ -252,8 +253,35 @@ func reached(ctx context.Context, access faults.Access) string {
 	return "; " + all[0].Summary
 }
 
-// tellLifted says what became of objects, here and in the audit log. It counts those that are left, and returns the ids of the others.
-func (a *app) tellLifted(all []cluster.Lifted) (left int, gone []string) {
+// goneIDs returns the ledger's ids of objects that are gone.
+func goneIDs(all []cluster.Lifted) []string {
+	var out []string
+	for _, l := range all {
+		if l.Gone && l.ID != "" {
+			out = append(out, l.ID)
+		}
+	}
+	return out
+}
+
+// withNotes adds to objects that are gone what was noted when their entries in the ledger were closed.
+func withNotes(all []cluster.Lifted, closed []faults.RevertResult) []cluster.Lifted {
+	out := slices.Clone(all)
+	for _, r := range closed {
+		i := slices.IndexFunc(out, func(l cluster.Lifted) bool { return l.ID == r.ID && l.Gone })
+		if i < 0 || r.Note == "" || r.Err != nil || strings.Contains(out[i].Note, r.Note) {
+			continue
+		}
+		if out[i].Note != "" {
+			out[i].Note += "; "
+		}
+		out[i].Note += r.Note
+	}
+	return out
+}
+
+// tellLifted says what became of objects, here and in the audit log, and counts those that are left.
+func (a *app) tellLifted(all []cluster.Lifted) (left int) {
 	var lines []audit.Line
 	for _, l := range all {
 		line := audit.Line{What: audit.OrphanGone, ID: l.ID, Run: l.Run, Scenario: l.Scenario, Fault: l.Fault, Kind: l.Kind,
@@ -268,13 +296,10 @@ func (a *app) tellLifted(all []cluster.Lifted) (left int, gone []string) {
 		default:
 			fmt.Fprintln(a.out, "lifted", namingObject(l.Object))
 		}
-		if l.Gone && l.ID != "" {
-			gone = append(gone, l.ID)
-		}
 		lines = append(lines, line)
 	}
 	a.auditOne(lines...)
-	return left, gone
+	return left
 }
 
 // namingObject returns "cut (NetworkChaos shop/gameday-cut-4k2), of run old".

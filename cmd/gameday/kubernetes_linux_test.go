@@ -502,7 +502,9 @@ func (r *clusterRig) testInProgress() {
 		r.t.Errorf("what a run in progress has was touched: %v, %v", err, r.objects())
 	}
 	r.end(c, r.guardOf(c.pid), c.pid)
-	r.gameday(0, "revert", "--kubernetes", "--kubeconfig", "kubeconfig")
+	if out := r.gameday(0, "revert", "--kubernetes", "--kubeconfig", "kubeconfig"); strings.Count(out, "frozen (") != 1 || !strings.Contains(out, "lifted frozen (PodChaos shop/") {
+		r.t.Errorf("of one fault it says:\n%s", out)
+	}
 	if err := r.Get(secrets+"/gameday-shoppers", nil); err == nil || len(r.objects()) > 0 || r.entries() > 0 {
 		r.t.Errorf("left: %v, %v, %d entries", err, r.objects(), r.entries())
 	}

@@ -7,8 +7,27 @@ import (
 	"testing"
 	"time"
 
+	"gameday/faults"
 	"gameday/faults/cluster"
 )
+
+// TestWithNotes: what closing an entry has to say is said with its object, once.
+func TestWithNotes(t *testing.T) {
+	lifted := []cluster.Lifted{{Object: cluster.Object{ID: "a"}, Gone: true}, {Object: cluster.Object{ID: "b"}, Gone: true, Note: "pod web is not Ready"},
+		{Object: cluster.Object{ID: "c"}, Gone: true, Note: "forced"}, {Object: cluster.Object{ID: "d"}, Blocks: "a finalizer"}, {Gone: true}}
+	if got := goneIDs(lifted); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("gone: %v", got)
+	}
+	closed := []faults.RevertResult{{ID: "a"}, {ID: "b", Note: "pod web is not Ready"}, {ID: "c", Note: "pod web is not Ready"}, {ID: "d", Note: "x"}}
+	for i, want := range []string{"", "pod web is not Ready", "forced; pod web is not Ready", "", ""} {
+		if got := withNotes(lifted, closed)[i].Note; got != want {
+			t.Errorf("the note of %q is %q, want %q", lifted[i].ID, got, want)
+		}
+	}
+	if lifted[2].Note != "forced" {
+		t.Error("what was given is changed")
+	}
+}
 
 // TestToLift: by label alone only what is over goes, unless somebody says more.
 func TestToLift(t *testing.T) {
