@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -192,30 +191,6 @@ func (a *app) validateCmd() *cobra.Command {
 	l.flags(c)
 	c.Flags().BoolVar(&json, "json", false, "print the result as JSON on standard output")
 	return c
-}
-
-func (a *app) kindsCmd() *cobra.Command {
-	return &cobra.Command{
-		Use:   "kinds",
-		Short: "List the kinds of fault, alarm source and responder source in this build",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			c := catalogue()
-			fmt.Fprintln(a.out, "faults")
-			for _, k := range c.Faults {
-				fmt.Fprintf(a.out, "  %-20s %s\n  %-20s %s\n", k.Name, k.Summary, "", k.Undoing)
-			}
-			fmt.Fprintln(a.out, "\nalarms")
-			for _, k := range c.Alarms {
-				fmt.Fprintf(a.out, "  %-20s %s\n", k.Name, k.Summary)
-			}
-			fmt.Fprintln(a.out, "\nresponders")
-			for _, k := range c.Responders {
-				fmt.Fprintf(a.out, "  %-20s %s\n", k.Name, k.Summary)
-			}
-			return nil
-		},
-	}
 }
 
 // runsDir is where records are kept by default.
