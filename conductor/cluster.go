@@ -195,7 +195,7 @@ func (r *run) checkCluster() bool {
 	}
 	ok := len(a.errs) == 0
 	for _, f := range findings {
-		r.found("kubernetes: "+f.What, f.Blocks, f.Summary, f.Detail)
+		r.rec.add(report.PreflightFound, foundOf("kubernetes: ", f))
 		ok = ok && !f.Blocks
 	}
 	return ok
@@ -263,8 +263,8 @@ func (r *run) mayLeave(stream string, err error) {
 	r.mayBeLeft = append(r.mayBeLeft, stream)
 }
 
-// planManifests adds to a plan what its faults would put into the cluster.
-func planManifests(ctx context.Context, o Options, speaks *near.Program, a aims, p *report.Plan) {
+// planObjects adds to a plan what its faults would put into the cluster.
+func planObjects(ctx context.Context, o Options, speaks *near.Program, a aims, p *report.Plan) {
 	if len(a.requests) == 0 || speaks == nil {
 		return
 	}
@@ -274,7 +274,7 @@ func planManifests(ctx context.Context, o Options, speaks *near.Program, a aims,
 		return
 	}
 	for _, m := range all {
-		p.Manifests = append(p.Manifests, report.ManifestPlan{Fault: m.Fault, Place: m.Place, Object: objectKind(m.YAML), YAML: m.YAML, Lapses: m.Lapses, Note: m.Note})
+		p.Objects = append(p.Objects, report.ObjectPlan{Fault: m.Fault, Place: m.Place, Object: objectKind(m.YAML), YAML: m.YAML, Lapses: m.Lapses, Note: m.Note})
 	}
 	for i := range p.Faults {
 		lapses(&p.Faults[i], p, o.Scenario)
@@ -319,7 +319,7 @@ func (o Options) lands(ctx context.Context, f *scenarios.Fault) ([]targets.Place
 // lapses says of a fault in the cluster how it goes away, and warns of one that goes only if somebody of ours is there.
 func lapses(plan *report.FaultPlan, p *report.Plan, s *scenarios.Scenario) {
 	all := true
-	for _, m := range p.Manifests {
+	for _, m := range p.Objects {
 		if m.Fault != plan.Name {
 			continue
 		}

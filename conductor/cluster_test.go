@@ -74,7 +74,7 @@ func TestKeptAs(t *testing.T) {
 func TestPlanOfManifests(t *testing.T) {
 	s, p := loadPlan(t, "testdata/cluster.hcl")
 	p.Targets[0].Places = []string{"pod shop/payments-7c9f-x2x4q on worker-1", "pod shop/payments-7c9f-b8k2m on worker-2"}
-	p.Manifests = []report.ManifestPlan{
+	p.Objects = []report.ObjectPlan{
 		{Fault: "crash", Place: "payments/1", Object: "PodChaos", YAML: "apiVersion: chaos-mesh.org/v1alpha1\nkind: PodChaos\nspec:\n  action: container-kill\n", Lapses: true},
 		{Fault: "crash", Place: "payments/2", Object: "PodChaos", YAML: "kind: PodChaos\n", Lapses: true},
 		{Fault: "cut", Place: "payments/1", Object: "NetworkChaos", YAML: "kind: NetworkChaos\nspec:\n  duration: 71s\n", Lapses: true},

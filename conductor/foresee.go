@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 
 	"gameday/faults"
 	"gameday/faults/cluster"
@@ -85,9 +84,16 @@ func planCluster(ctx context.Context, o Options, a aims, p *report.Plan) {
 	}
 	for _, f := range findings {
 		if !f.Fine {
-			planFinding(p, report.FindingPlan{Faults: f.Faults, Found: report.Found{What: f.What, Blocks: f.Blocks, Summary: f.Summary, Detail: f.Detail}})
+			planFinding(p, report.FindingPlan{Faults: f.Faults, Found: foundOf("", f)})
+		} else if f.Cluster != "" {
+			p.ClusterUID = f.Cluster
 		}
 	}
+}
+
+// foundOf is a finding of the cluster as records and plans have it, with something in front of what it is about.
+func foundOf(before string, f cluster.Finding) report.Found {
+	return report.Found{What: before + f.What, Blocks: f.Blocks, Summary: f.Summary, Detail: f.Detail, Cluster: f.Cluster}
 }
 
 // planTarget adds to a plan why the places of a target in the cluster are not known, which would keep a run from its faults.
@@ -163,33 +169,4 @@ func rank(f report.FindingPlan) int {
 		return 0
 	}
 	return 1
-}
-
-// findings prints what the preflight of a run would find, what blocks first, each with what to do about it.
-func (t *planText) findings(p *report.Plan) {
-	for _, f := range p.Findings {
-		head := "  Warning: "
-		if f.Blocks {
-			head = "  Blocks a run: "
-		}
-		indent := strings.Repeat(" ", len("  Warning: "))
-		first, rest, _ := strings.Cut(strings.TrimRight(f.Detail, "\n"), "\n")
-		t.wrapped(head, indent, strings.TrimRight(f.Text()+" "+first, " "))
-		if rest == "" {
-			continue
-		}
-		t.line("")
-		for line := range strings.Lines(rest) {
-			t.line("%s  %s", indent, strings.TrimRight(line, "\n"))
-		}
-		t.line("")
-	}
-}
-
-// blockedText marks a fault or a stream that a run would not come to.
-func blockedText(by []string) string {
-	if len(by) == 0 {
-		return ""
-	}
-	return "✗ blocked: " + strings.Join(by, ", ") + " (below)"
 }

@@ -30,7 +30,7 @@ func WritePlan(w io.Writer, p *report.Plan) error {
 	out.line("")
 	out.expected(p)
 	out.policy(p)
-	out.manifests(p)
+	out.objects(p)
 	out.remarks(p)
 	_, err := io.WriteString(w, out.b.String())
 	return err
@@ -174,7 +174,11 @@ func (t *planText) touches(p *report.Plan) {
 	}
 	t.section("Touches", 24, lines)
 	if p.Cluster != "" {
-		t.section("Cluster", 13, []string{p.Cluster})
+		text := p.Cluster
+		if p.ClusterUID != "" {
+			text += "; its namespace kube-system has uid " + p.ClusterUID
+		}
+		t.section("Cluster", 13, []string{text})
 	}
 	if p.Blast != "" {
 		t.section("Blast", 13, []string{p.Blast})
@@ -428,41 +432,6 @@ func responseText(r report.ResponsePlan) string {
 		parts = append(parts, text+required(d.Required))
 	}
 	return strings.Join(parts, "; ")
-}
-
-// manifests prints what each fault puts into the cluster: whole for its first place, and for the others that there are more like it.
-func (t *planText) manifests(p *report.Plan) {
-	if len(p.Manifests) == 0 {
-		return
-	}
-	if !strings.HasSuffix(t.b.String(), "\n\n") {
-		t.line("")
-	}
-	t.wrapped("  Manifests  ", "             ", "what is put into the cluster; the objects' names, and the run in their labels, differ from run to run. "+
-		"`gameday plan --manifests DIR` writes them all.")
-	shown := map[string]string{} // by fault, the place that is
-	for i, m := range p.Manifests {
-		if first, known := shown[m.Fault]; known && first != m.Place {
-			continue
-		}
-		shown[m.Fault] = m.Place
-		var more []string
-		for _, o := range p.Manifests[i+1:] {
-			if o.Fault == m.Fault && o.Place != m.Place && o.Object == m.Object {
-				more = append(more, o.Place)
-			}
-		}
-		head := fmt.Sprintf("%s on %s", m.Fault, m.Place)
-		if len(more) > 0 {
-			head += ", and one like it each for " + strings.Join(more, ", ")
-		}
-		t.line("")
-		t.wrapped("  ", "    ", head+":")
-		t.line("")
-		for line := range strings.Lines(strings.TrimRight(m.YAML, "\n")) {
-			t.line("      %s", strings.TrimRight(line, "\n"))
-		}
-	}
 }
 
 // policy says which policies were asked, and what they forbid.

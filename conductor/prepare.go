@@ -300,7 +300,7 @@ func Plan(ctx context.Context, o Options) *report.Plan {
 	planned := o
 	planned.Run = plannedRun
 	aims := planned.aim(func(f *scenarios.Fault) ([]targets.Place, error) { return o.lands(ctx, f) })
-	planManifests(ctx, o, speaks, aims, p)
+	planObjects(ctx, o, speaks, aims, p)
 	planCluster(ctx, o, aims, p)
 	planRadius(ctx, o, p)
 	planGenerators(ctx, o, p)

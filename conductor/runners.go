@@ -154,7 +154,7 @@ func (r *run) checkRunners() bool {
 		findings := r.lookForRunners(ctx, t)
 		cancel()
 		for _, f := range findings {
-			r.found("runners: "+f.What, f.Blocks, f.Summary, f.Detail)
+			r.rec.add(report.PreflightFound, foundOf("runners: ", f))
 			ok = ok && !f.Blocks
 		}
 	}
@@ -212,7 +212,7 @@ func planRunners(ctx context.Context, o Options, p *report.Plan) {
 		}
 		for _, f := range findings {
 			if !f.Fine {
-				planFinding(p, report.FindingPlan{Traffic: []string{t.Name}, Found: report.Found{What: f.What, Blocks: f.Blocks, Summary: f.Summary, Detail: f.Detail}})
+				planFinding(p, report.FindingPlan{Traffic: []string{t.Name}, Found: foundOf("", f)})
 			}
 		}
 	}

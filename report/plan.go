@@ -26,8 +26,10 @@ type Plan struct {
 	Blast   string       `json:"blast,omitempty"`
 	Targets []TargetPlan `json:"targets,omitempty"`
 	// Cluster says in which Kubernetes cluster faults land, and how it is reached; empty when none does.
-	Cluster string      `json:"cluster,omitempty"`
-	Faults  []FaultPlan `json:"faults,omitempty"`
+	Cluster string `json:"cluster,omitempty"`
+	// ClusterUID is the uid of that cluster's namespace kube-system, which tells it from all others. Only plan asks; empty when unknown.
+	ClusterUID string      `json:"cluster_uid,omitempty"`
+	Faults     []FaultPlan `json:"faults,omitempty"`
 	// Expects are all expectations over SLIs: steady state, capacity, and those of faults.
 	Expects   []ExpectPlan   `json:"expects,omitempty"`
 	Alarms    []AlarmPlan    `json:"alarms,omitempty"`
@@ -45,8 +47,8 @@ type Plan struct {
 	Search *SearchPlan `json:"search,omitempty"`
 	// Regression is what the scenario says of comparing its runs; nil when it says nothing.
 	Regression *RegressionPlan `json:"regression,omitempty"`
-	// Manifests are what the faults would put into a Kubernetes cluster, as far as plan can tell.
-	Manifests []ManifestPlan `json:"manifests,omitempty"`
+	// Objects are what the faults would put into a Kubernetes cluster, as far as plan can tell.
+	Objects []ObjectPlan `json:"objects,omitempty"`
 	// Findings are what the preflight of a run would find in a Kubernetes cluster now, as far as somebody should know of it: what blocks
 	// a run first. Only plan asks. Each is in Warnings too, in words.
 	Findings []FindingPlan `json:"findings,omitempty"`
@@ -205,8 +207,8 @@ func subjects(what string, names []string) string {
 	}
 }
 
-// ManifestPlan is an object that a fault would put into a Kubernetes cluster.
-type ManifestPlan struct {
+// ObjectPlan is an object that a fault would put into a Kubernetes cluster.
+type ObjectPlan struct {
 	Fault  string `json:"fault"`
 	Place  string `json:"place"`
 	Object string `json:"object"` // its kind: "PodChaos"

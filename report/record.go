@@ -90,6 +90,9 @@ type Found struct {
 	Blocks  bool   `json:"blocks"`
 	Summary string `json:"summary"`
 	Detail  string `json:"detail,omitempty"`
+	// Cluster is the uid of namespace kube-system of the Kubernetes cluster that was reached: it tells that from all others. Empty in
+	// what was found of anything else, and when it is unknown, as Summary says then.
+	Cluster string `json:"cluster,omitempty"`
 	// Absent names an expected alarm that its source says no rule can raise: it is missed, whatever happens.
 	Absent string `json:"absent,omitempty"`
 }

@@ -89,10 +89,10 @@ func checkInCluster(access faults.Access, all []cluster.Fault) ([]cluster.Mistak
 	return looks.Validate(ctx, access, all)
 }
 
-// writeManifests writes what a plan puts into the cluster, one file each, and says which files of the folder it did not write.
-func (a *app) writeManifests(dir string, all []report.ManifestPlan) error {
+// writeObjects writes what a plan puts into the cluster, one file each, and says which files of the folder it did not write.
+func (a *app) writeObjects(dir string, all []report.ObjectPlan) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return usage("writing the manifests: %w", err)
+		return usage("writing the objects: %w", err)
 	}
 	written := map[string]bool{}
 	for _, m := range all {
@@ -103,12 +103,12 @@ func (a *app) writeManifests(dir string, all []report.ManifestPlan) error {
 		}
 		written[name] = true
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.TrimRight(m.YAML, "\n")+"\n"), 0o644); err != nil {
-			return usage("writing the manifests: %w", err)
+			return usage("writing the objects: %w", err)
 		}
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return usage("writing the manifests: %w", err)
+		return usage("writing the objects: %w", err)
 	}
 	var others []string
 	for _, e := range entries {
@@ -116,10 +116,25 @@ func (a *app) writeManifests(dir string, all []report.ManifestPlan) error {
 			others = append(others, e.Name())
 		}
 	}
-	if a.say("%d manifest(s) written to %s", len(written), dir); len(others) > 0 {
+	if a.say("%s written to %s", counted(len(written), "object"), dir); len(others) > 0 {
 		a.say("%s in %s are none of this plan's, and were left", strings.Join(others, ", "), dir)
 	}
 	return nil
+}
+
+// counted returns "1 object" or "3 objects".
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func isOrAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
 }
 
 // liftFlags say what `gameday revert --kubernetes` lifts, and where.
@@ -195,7 +210,7 @@ func (a *app) lift(f liftFlags, quiet bool) error {
 		if f.force {
 			advice = ""
 		}
-		return &codeError{code: exitResidue, err: fmt.Errorf("%d of %d object(s) are left in the cluster; what stands in the way is said above%s", left, len(lifted), advice)}
+		return &codeError{code: exitResidue, err: fmt.Errorf("%d of %s %s left in the cluster; what stands in the way is said above%s", left, counted(len(lifted), "object"), isOrAre(left), advice)}
 	case unseen != nil:
 		return failed(unseen)
 	case inLedger > 0:

@@ -359,7 +359,7 @@ func named(pods []clusterPod, name string) bool {
 	return false
 }
 
-// start runs the long game day until its manifest stands.
+// start runs the long game day until the object of its manifest stands.
 func (r *clusterRig) start(rec string) *longRun {
 	r.t.Helper()
 	c := r.command("run", "--record", rec, "long.hcl")
@@ -371,7 +371,7 @@ func (r *clusterRig) start(rec string) *longRun {
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait() }()
 	events := filepath.Join(r.dir, rec, report.EventsFile)
-	kuberig.Eventually(r.t, 60*time.Second, "the manifest stands", func() bool {
+	kuberig.Eventually(r.t, 60*time.Second, "the object stands", func() bool {
 		select {
 		case err := <-ended:
 			r.t.Fatalf("gameday ended: %v:\n%s", err, out)
@@ -447,6 +447,7 @@ func (r *clusterRig) testNobodyLeft() {
 	if out := r.gameday(5, "run", "--record", "rec-refused", "day.hcl"); !strings.Contains(out, "left standing since") || !strings.Contains(out, "frozen (chaos_mesh) on cluster") {
 		r.t.Errorf("a run over what stands:\n%s", out)
 	}
+	r.elsewhere()
 	if out := r.gameday(0, "revert"); !strings.Contains(out, "reverted frozen (chaos_mesh) on cluster") {
 		r.t.Errorf("revert:\n%s", out)
 	}

@@ -96,10 +96,14 @@ func (r *clusterRig) testForeseen() {
 	r.foreseen(p, "replicas", "fault crash takes down all of the 2 Ready pods of ReplicaSet cart in namespace shop", false, "crash", "")
 	r.foreseen(p, "replicas", "fault frozen says in its manifest whom it hits", false, "frozen", "")
 	for _, want := range []string{"Blocks a run: Traffic visitors would not begin: the k6 operator is not installed", `or choose run_on "jobs"`,
-		"from 2 runners of the k6 operator in namespace shop", "✗ blocked: k6 operator (below)", "Warning: Fault crash takes down all of the 2 Ready pods"} {
+		"from 2 runners of the k6 operator in namespace shop", "✗ blocked: k6 operator (below)", "Warning: Fault crash takes down all of the 2 Ready pods",
+		"; its namespace kube-system has uid " + p.ClusterUID} {
 		if !strings.Contains(text, want) {
 			r.t.Errorf("%q is not in the plan", want)
 		}
+	}
+	if len(p.ClusterUID) != 36 {
+		r.t.Errorf("the cluster's uid is %q", p.ClusterUID)
 	}
 	if n := len(p.Findings); n != 3 || p.Traffic[0].BlockedBy == nil || p.Faults[0].BlockedBy != nil {
 		r.t.Errorf("%d findings: %+v", n, p.Findings)
@@ -253,4 +257,45 @@ func testForeseenBare(t *testing.T) {
 			t.Errorf("%q is not in the plan", want)
 		}
 	}
+}
+
+// elsewhere has the ledger say that what stands was made in another cluster by the same address: nothing is touched, and both are named.
+func (r *clusterRig) elsewhere() {
+	r.t.Helper()
+	var system struct{ Metadata struct{ UID string } }
+	if err := r.Get("/api/v1/namespaces/kube-system", &system); err != nil {
+		r.t.Fatal(err)
+	}
+	rec, err := os.ReadFile(filepath.Join(r.dir, "rec-nobody", report.EventsFile))
+	if err != nil || !strings.Contains(string(rec), `"cluster":"`+system.Metadata.UID+`"`) {
+		r.t.Errorf("the record does not have the cluster's uid %q: %v", system.Metadata.UID, err)
+	}
+	all, err := filepath.Glob(filepath.Join(r.dir, "ledger", "*.json"))
+	if err != nil || len(all) != 1 {
+		r.t.Fatalf("%v, %v", all, err)
+	}
+	entry, err := os.ReadFile(all[0])
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	const other = "00000000-0000-4000-8000-000000000000"
+	if n := strings.Count(string(entry), system.Metadata.UID); n != 1 {
+		r.t.Fatalf("the entry has the uid %d times:\n%s", n, entry)
+	}
+	write := func(text string) {
+		if err := os.WriteFile(all[0], []byte(text), 0o600); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	write(strings.Replace(string(entry), system.Metadata.UID, other, 1))
+	out := r.gameday(5, "revert")
+	for _, want := range []string{"is left standing: PodChaos shop/gameday-frozen-", "has uid " + other, "now is another, whose has uid " + system.Metadata.UID, "nothing was touched"} {
+		if !strings.Contains(out, want) {
+			r.t.Errorf("%q is not in:\n%s", want, out)
+		}
+	}
+	if n := len(r.objects()); n != 1 {
+		r.t.Errorf("%d objects stand after a revert in another cluster", n)
+	}
+	write(string(entry))
 }

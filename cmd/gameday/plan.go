@@ -51,7 +51,7 @@ func (a *app) planCmd() *cobra.Command {
 				err = conductor.WritePlan(a.out, p)
 			}
 			if err == nil && manifests != "" {
-				err = a.writeManifests(manifests, p.Manifests)
+				err = a.writeObjects(manifests, p.Objects)
 			}
 			if err == nil && p.Policy != nil && len(p.Policy.Violations) > 0 {
 				err = usage("the policy forbids this run (%d violations)", len(p.Policy.Violations))

@@ -34,7 +34,7 @@ func answer(ctx context.Context, q cluster.Query) (any, error) {
 		}
 		return out, nil
 	case q.Render != nil:
-		out := []cluster.Manifest{}
+		out := []cluster.Rendered{}
 		for _, r := range q.Render {
 			m, err := render(r)
 			if err != nil {

@@ -128,7 +128,7 @@ func (i *injection) Undo(ctx context.Context) (json.RawMessage, error) {
 			return nil, err
 		}
 	}
-	if i.undo, err = undoFor(i.c, o, owner); err != nil {
+	if i.undo, err = undoFor(ctx, i.c, o, owner); err != nil {
 		return nil, err
 	}
 	there, err := i.get(ctx)

@@ -57,6 +57,9 @@ func revert(ctx context.Context, e faults.Entry) error {
 	if err != nil {
 		return err
 	}
+	if err := u.sameCluster(ctx, c); err != nil {
+		return err
+	}
 	if err := (lifting{c: c, undo: u, run: e.Run, injection: e.ID}).lift(ctx); err != nil {
 		return err
 	}

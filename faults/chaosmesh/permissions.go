@@ -63,7 +63,7 @@ var grants = []struct {
 	{"", "pods", "get list watch", false, false, Needed, "find targets, and see them go and come back"},
 	{"", "events", "list", false, false, Better, "tell what Chaos Mesh said of a fault"},
 	{"policy", "poddisruptionbudgets", "list", false, false, Better, "weigh faults against what the pods' owners allow"},
-	{"", "namespaces", "get list", true, false, Better, "see whether a namespace exists and opted in"},
+	{"", "namespaces", "get list", true, false, Better, "see whether a namespace exists and opted in, and which cluster it is"},
 	{"apps", "deployments", "list", true, false, Better, "see whether Chaos Mesh runs, where, and which version"},
 	{"discovery.k8s.io", "endpointslices", "list", false, true, Better, "see whether a chaos-daemon serves a node"},
 }

@@ -265,7 +265,7 @@ func render2(t *rapid.T, r guard.InjectRequest) string {
 	return fmt.Sprint(u.Object)
 }
 
-func bounded(t *rapid.T, r guard.InjectRequest, made cluster.Manifest, m *manifest) {
+func bounded(t *rapid.T, r guard.InjectRequest, made cluster.Rendered, m *manifest) {
 	field := durationOf(m.typed)
 	if !made.Lapses {
 		if field != nil && *field != nil {

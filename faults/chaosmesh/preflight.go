@@ -64,7 +64,7 @@ func (c *client) preflight(ctx context.Context, q cluster.Preflight) ([]cluster.
 	if err != nil && !apierrors.IsNotFound(err) {
 		return []cluster.Finding{{What: aboutCluster, Blocks: true, Summary: err.Error()}}, nil
 	}
-	out := []cluster.Finding{{What: aboutCluster, Fine: true, Summary: "reached " + c.config.Host + c.inContext()}}
+	out := []cluster.Finding{c.reached(ctx)}
 	var aimed []asked
 	for _, r := range q.Requests {
 		a, err := ask(r)
@@ -116,6 +116,18 @@ func (c *client) preflight(ctx context.Context, q cluster.Preflight) ([]cluster.
 	out = append(out, c.radius(ctx, aimed)...)
 	out = append(out, c.rivalFindings(ctx, aimed)...)
 	return out, nil
+}
+
+// reached says which cluster answers.
+func (c *client) reached(ctx context.Context) cluster.Finding {
+	uid, why := c.glance(ctx)
+	f := cluster.Finding{What: aboutCluster, Fine: true, Cluster: uid, Summary: "reached " + c.config.Host + c.inContext()}
+	if uid != "" {
+		f.Summary += fmt.Sprintf(", whose namespace %s has uid %s", namespaceOfCluster, uid)
+	} else {
+		f.Summary += "; which cluster that is, but for its address, is unknown: " + why
+	}
+	return f
 }
 
 // ask turns a request into the object that it becomes.

@@ -20,28 +20,28 @@ import (
 
 // render returns what an injection would put into the cluster, as far as that is known before: who runs it and until when it may stand
 // are written when it is made. It contacts nobody.
-func render(r guard.InjectRequest) (cluster.Manifest, error) {
+func render(r guard.InjectRequest) (cluster.Rendered, error) {
 	kind, known := kindNamed(r.Kind)
 	if !known {
-		return cluster.Manifest{}, &impossible{kind: r.Kind, where: "a cluster", why: noKind(r.Kind, "")}
+		return cluster.Rendered{}, &impossible{kind: r.Kind, where: "a cluster", why: noKind(r.Kind, "")}
 	}
 	config := kind.New()
 	if err := readConfig(r.Config, config); err != nil {
-		return cluster.Manifest{}, fmt.Errorf("reading the settings of %s: %w", r.Fault, err)
+		return cluster.Rendered{}, fmt.Errorf("reading the settings of %s: %w", r.Fault, err)
 	}
 	o, err := planFor(kind.Name, config, r.Place, r.Deadline+Margin)
 	if err != nil {
-		return cluster.Manifest{}, err
+		return cluster.Rendered{}, err
 	}
 	u, err := o.owned(faults.Owner{Run: r.Run, Injection: r.ID, Fault: r.Fault, Scenario: r.Scenario}, "", time.Time{})
 	if err != nil {
-		return cluster.Manifest{}, err
+		return cluster.Rendered{}, err
 	}
 	text, err := writeYAML(u.Object)
 	if err != nil {
-		return cluster.Manifest{}, fmt.Errorf("writing the object of %s: %w", r.Fault, err)
+		return cluster.Rendered{}, fmt.Errorf("writing the object of %s: %w", r.Fault, err)
 	}
-	return cluster.Manifest{ID: r.ID, Fault: r.Fault, Place: r.Place.Name, YAML: text, Lapses: o.lapses, Note: o.note}, nil
+	return cluster.Rendered{ID: r.ID, Fault: r.Fault, Place: r.Place.Name, YAML: text, Lapses: o.lapses, Note: o.note}, nil
 }
 
 // writeYAML writes an object for people to read and for kubectl to apply. Texts with tabs and the like, and the sign of

@@ -1,6 +1,7 @@
 package chaosmesh
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,6 +29,9 @@ type undo struct {
 	// Access and Server say which cluster: the current context may be another one when somebody reverts.
 	Access faults.Access `json:"access"`
 	Server string        `json:"server"`
+	// Cluster is the uid of the cluster's namespace kube-system, since one address may lead to another cluster later. Empty when it could
+	// not be read.
+	Cluster string `json:"cluster,omitempty"`
 }
 
 func (u undo) at() schema.GroupVersionResource {
@@ -37,14 +41,15 @@ func (u undo) at() schema.GroupVersionResource {
 func (u undo) title() string { return title(u.Kind, u.Namespace, u.Name) }
 
 // undoFor says what undoes an object that is yet to be made.
-func undoFor(c *client, o *object, owner faults.Owner) (undo, error) {
+func undoFor(ctx context.Context, c *client, o *object, owner faults.Owner) (undo, error) {
 	made, err := o.unstructured()
 	if err != nil {
 		return undo{}, err
 	}
 	at := resource(o.kind)
+	uid, _ := c.glance(ctx) // that it is not known is said by the preflight
 	return undo{Group: at.Group, Version: at.Version, Resource: at.Resource, Kind: o.kind, Namespace: o.namespace(),
-		Name: name(owner, o.hint), Children: childrenOf(made), Access: c.access, Server: c.config.Host}, nil
+		Name: name(owner, o.hint), Children: childrenOf(made), Access: c.access, Server: c.config.Host, Cluster: uid}, nil
 }
 
 // readUndo reads what stands in a ledger's entry.

@@ -41,7 +41,7 @@ type Query struct {
 	Instance  *faults.Instance      `json:"instance,omitempty"`  // find.Result
 	Itself    bool                  `json:"itself,omitempty"`    // find.Result: the cluster, as one place
 	Validate  []Fault               `json:"validate,omitempty"`  // []Mistake; contacts nobody
-	Render    []guard.InjectRequest `json:"render,omitempty"`    // []Manifest; contacts nobody
+	Render    []guard.InjectRequest `json:"render,omitempty"`    // []Rendered; contacts nobody
 	Preflight *Preflight            `json:"preflight,omitempty"` // []Finding
 	Ours      *Ours                 `json:"ours,omitempty"`      // []Object
 	Lift      *Lift                 `json:"lift,omitempty"`      // []Lifted
@@ -93,8 +93,8 @@ type Mistake struct {
 	Column  int    `json:"column,omitempty"`
 }
 
-// Manifest is what an injection puts into the cluster.
-type Manifest struct {
+// Rendered is an object that an injection puts into the cluster.
+type Rendered struct {
 	ID    string `json:"id"`
 	Fault string `json:"fault"`
 	Place string `json:"place"`
@@ -132,6 +132,9 @@ type Finding struct {
 	Faults []string `json:"faults,omitempty"`
 	// Fine says that it is as it should be: somebody who plans need not be told.
 	Fine bool `json:"fine,omitempty"`
+	// Cluster is the uid of the namespace kube-system of the cluster that was reached, which tells it from all others; empty in findings
+	// about something else, and when it is unknown, as Summary says then.
+	Cluster string `json:"cluster,omitempty"`
 }
 
 // Ours asks for the objects that gameday has put into the cluster; Run may be empty for those of all runs.

@@ -187,8 +187,8 @@ func (p *Program) Validate(ctx context.Context, a faults.Access, all []cluster.F
 }
 
 // Render returns what injections would put into the cluster. No cluster is contacted.
-func (p *Program) Render(ctx context.Context, a faults.Access, all []guard.InjectRequest) ([]cluster.Manifest, error) {
-	return ask[[]cluster.Manifest](ctx, p, cluster.Query{Access: a, Render: all})
+func (p *Program) Render(ctx context.Context, a faults.Access, all []guard.InjectRequest) ([]cluster.Rendered, error) {
+	return ask[[]cluster.Rendered](ctx, p, cluster.Query{Access: a, Render: all})
 }
 
 // Radius returns what a manifest would hit now, by the rules by which Chaos Mesh selects. It touches nothing.
