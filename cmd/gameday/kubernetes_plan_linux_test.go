@@ -94,7 +94,7 @@ func (r *clusterRig) testForeseen() {
 	text, p := r.planned("kubeconfig", "shop")
 	r.foreseen(p, "k6 operator", "the k6 operator is not installed in the cluster", true, "", "visitors")
 	r.foreseen(p, "replicas", "fault crash takes down all of the 2 Ready pods of ReplicaSet cart in namespace shop", false, "crash", "")
-	r.foreseen(p, "replicas", "fault frozen says in its manifest whom it hits", false, "frozen", "")
+	r.foreseen(p, "replicas", "fault frozen takes down all of the 2 Ready pods of ReplicaSet cart in namespace shop", false, "frozen", "")
 	for _, want := range []string{"Blocks a run: Traffic visitors would not begin: the k6 operator is not installed", `or choose run_on "jobs"`,
 		"from 2 runners of the k6 operator in namespace shop", "✗ blocked: k6 operator (below)", "Warning: Fault crash takes down all of the 2 Ready pods",
 		"; its namespace kube-system has uid " + p.ClusterUID} {
