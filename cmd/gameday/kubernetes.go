@@ -37,13 +37,13 @@ var looks near.Program
 // closeLooks ends it; it is started again when it is needed again.
 func closeLooks() { _ = looks.Close(context.Background()) } // it holds nothing
 
-// closeLimit bounds ending it when gameday is interrupted.
-const closeLimit = 2 * time.Second
+// abandonLimit bounds removing what it has when gameday is interrupted.
+const abandonLimit = 2 * time.Second
 
 // ownSignals is set by verbs that take signals themselves, and end as any other does.
 var ownSignals atomic.Bool
 
-// watchLooks lets a signal that ends gameday close looks first, unless the verb sees to that.
+// watchLooks lets a signal that ends gameday first remove what looks has, unless the verb sees to that.
 func watchLooks() (stop func()) {
 	c := make(chan os.Signal, 1)
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
@@ -59,16 +59,14 @@ func watchLooks() (stop func()) {
 		if !open || ownSignals.Load() {
 			return
 		}
-		closed := make(chan struct{})
+		gone := make(chan struct{})
 		go func() {
-			defer close(closed)
-			ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
-			defer cancel()
-			_ = looks.Close(ctx)
+			defer close(gone)
+			looks.Abandon()
 		}()
 		select {
-		case <-closed:
-		case <-time.After(closeLimit): // it was just being started; the next gameday removes its folder
+		case <-gone:
+		case <-time.After(abandonLimit): // it was just being started; the next gameday removes its folder
 		}
 		signal.Reset(got)
 		_ = syscall.Kill(os.Getpid(), got.(syscall.Signal))

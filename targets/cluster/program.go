@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"sync"
 	"time"
@@ -34,7 +35,7 @@ type Program struct {
 	// Halt is the file that stops all injections while it is there; empty is the one beside the ledger.
 	Halt string
 	// Watch, if set, is called when a folder was made for somebody who only looks, and what it returns when that is gone: in between, an
-	// end by a signal should call Close.
+	// end by a signal should call Abandon.
 	Watch func() (stop func())
 
 	mu      sync.Mutex
@@ -142,6 +143,15 @@ func (p *Program) Close(ctx context.Context) error {
 		p.scratch = nil
 	}
 	return err
+}
+
+// Abandon removes what was made for somebody who only looks, for a process that is about to end: the program ends with it. Whoever uses p
+// afterwards waits for ever.
+func (p *Program) Abandon() {
+	p.mu.Lock()
+	if p.scratch != nil {
+		_ = os.RemoveAll(p.scratch.dir) // else the next one does
+	}
 }
 
 // ask asks the program, and decodes its answer.
