@@ -289,7 +289,7 @@ func (r *clusterRig) elsewhere() {
 	}
 	write(strings.Replace(string(entry), system.Metadata.UID, other, 1))
 	out := r.gameday(5, "revert")
-	for _, want := range []string{"is left standing: PodChaos shop/gameday-frozen-", "has uid " + other, "now is another, whose has uid " + system.Metadata.UID, "nothing was touched"} {
+	for _, want := range []string{"is left standing: ", "PodChaos shop/gameday-frozen-", "has uid " + other, "now is another, whose has uid " + system.Metadata.UID, "nothing was touched"} {
 		if !strings.Contains(out, want) {
 			r.t.Errorf("%q is not in:\n%s", want, out)
 		}

@@ -342,6 +342,7 @@ func (c *client) manifestRadius(ctx context.Context, a asked) ([]cluster.Finding
 	byNamespace := map[string]*blow{}
 	for _, s := range r.Selections {
 		add(aboutRadius, len(s.Finds) == 0 && !later, "%s", s)
+		out[len(out)-1].Fine = len(s.Finds) > 0
 		for _, p := range s.Finds {
 			pod := p.Cluster.Pod
 			if own(p.Cluster.Labels) {
