@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,6 +54,23 @@ const foresight = `scenario "foresight" {
   }
 }
 `
+
+// riggedWith is a gameday that reaches a cluster, and its scenarios.
+func riggedWith(t *testing.T, c *kuberig.Cluster) *clusterRig {
+	t.Helper()
+	r := &clusterRig{Cluster: c, t: t}
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(server.Close)
+	admin, err := os.ReadFile(c.Admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.dir = gamedayFolder(t, map[string]string{"day.hcl": fmt.Sprintf(podsDay, server.URL, "2s"), "long.hcl": fmt.Sprintf(podsDay, server.URL, "60s"),
+		"frozen.yaml": frozen, "kubeconfig": string(admin)})
+	r.env = append(os.Environ(), "HOME="+r.dir, "GAMEDAY_LEDGER="+filepath.Join(r.dir, "ledger"), "PATH="+clusterProgram(t)+":"+os.Getenv("PATH"),
+		"TEST_MACHINE_POLICY="+filepath.Join(r.dir, "none.hcl"))
+	return r
+}
 
 // planned writes a scenario, and returns what its plan says, in one line, and as JSON.
 func (r *clusterRig) planned(kubeconfig, namespace string) (string, report.Plan) {

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gameday/faults"
+	"gameday/faults/cluster"
 )
 
 // identityLimit bounds asking which cluster it is where nothing hangs on the answer.
@@ -47,6 +48,18 @@ func (c *client) glance(ctx context.Context) (uid, why string) {
 		why = oneLine(err.Error())
 	}
 	return uid, why
+}
+
+// reached says which cluster answers.
+func (c *client) reached(ctx context.Context) cluster.Finding {
+	uid, why := c.glance(ctx)
+	f := cluster.Finding{What: aboutCluster, Fine: true, Cluster: uid, Summary: "reached " + c.config.Host + c.inContext()}
+	if uid != "" {
+		f.Summary += fmt.Sprintf(", whose namespace %s has uid %s", namespaceOfCluster, uid)
+	} else {
+		f.Summary += "; which cluster that is, but for its address, is unknown: " + why
+	}
+	return f
 }
 
 // sameCluster returns an error when what answers now is another cluster than the one in which the object was made. What cannot be compared

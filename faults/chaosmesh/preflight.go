@@ -118,18 +118,6 @@ func (c *client) preflight(ctx context.Context, q cluster.Preflight) ([]cluster.
 	return out, nil
 }
 
-// reached says which cluster answers.
-func (c *client) reached(ctx context.Context) cluster.Finding {
-	uid, why := c.glance(ctx)
-	f := cluster.Finding{What: aboutCluster, Fine: true, Cluster: uid, Summary: "reached " + c.config.Host + c.inContext()}
-	if uid != "" {
-		f.Summary += fmt.Sprintf(", whose namespace %s has uid %s", namespaceOfCluster, uid)
-	} else {
-		f.Summary += "; which cluster that is, but for its address, is unknown: " + why
-	}
-	return f
-}
-
 // ask turns a request into the object that it becomes.
 func ask(r guard.InjectRequest) (asked, error) {
 	a := asked{request: r}

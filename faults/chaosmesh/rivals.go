@@ -204,12 +204,13 @@ func (c *client) rivalFindings(ctx context.Context, all []asked) []cluster.Findi
 		return nil
 	}
 	list, unseen, err := c.rivals(ctx, run, pods)
+	concerned := concerning(all, func(a asked) bool { return len(meant(a.request.Place)) > 0 })
 	var out []cluster.Finding
 	if err != nil {
-		out = append(out, cluster.Finding{What: aboutRivals, Summary: "whether faults of other game days stand on the pods cannot be seen: " + oneLine(err.Error())})
+		out = append(out, cluster.Finding{What: aboutRivals, Faults: concerned, Summary: "whether faults of other game days stand on the pods cannot be seen: " + oneLine(err.Error())})
 	}
 	if len(unseen) > 0 {
-		out = append(out, cluster.Finding{What: aboutRivals, Summary: "whether other game days have " + strings.Join(unseen, ", ") + " on the pods cannot be seen: nothing allows to list them"})
+		out = append(out, cluster.Finding{What: aboutRivals, Faults: concerned, Summary: "whether other game days have " + strings.Join(unseen, ", ") + " on the pods cannot be seen: nothing allows to list them"})
 	}
 	if len(list) > 0 {
 		var runs []string
@@ -218,7 +219,7 @@ func (c *client) rivalFindings(ctx context.Context, all []asked) []cluster.Findi
 				runs = append(runs, of)
 			}
 		}
-		out = append(out, cluster.Finding{What: aboutRivals, Blocks: true, Summary: "another game day has faults on pods that this one is to hit: " + rivalTexts(list),
+		out = append(out, cluster.Finding{What: aboutRivals, Blocks: true, Faults: concerned, Summary: "another game day has faults on pods that this one is to hit: " + rivalTexts(list),
 			Detail: "What they do to the pods would be counted as this one's, and the other way round. Wait until it is over, or choose other pods. If nobody runs it any more: " +
 				c.lifting(runs)})
 	}
