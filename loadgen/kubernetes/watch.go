@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/watch"
@@ -21,10 +22,14 @@ func (s *server) watch(ctx context.Context, out chan<- change) {
 	again := time.NewTicker(look)
 	defer again.Stop()
 	version := "" // where to go on; without one it begins with what is there
+	told := false
 	for ctx.Err() == nil {
 		w, err := s.Resource(testRuns).Namespace(s.order.RunOn.Namespace).Watch(ctx, metav1.ListOptions{LabelSelector: s.order.selector(), ResourceVersion: version})
 		if err == nil {
 			version = pass(ctx, w, version, out)
+		} else if apierrors.IsForbidden(err) && !told && ctx.Err() == nil {
+			told = true
+			s.said("warning", "the TestRun cannot be watched, so that why it is gone may not be seen: %s", explained(err))
 		}
 		select { // a server that ends all watches at once is not asked without a pause
 		case <-again.C:
