@@ -3,12 +3,14 @@ package chaosmesh
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 	kube "sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -326,13 +328,16 @@ func TestDoneAtOnce(t *testing.T) {
 	}
 }
 
-// TestOwnWords is what is known of manifests before anybody looks: the namespaces that they name anywhere, and that nobody weighs whom they hit.
+// TestOwnWords is what is known of manifests where nobody may look: the namespaces that they name anywhere, and that nobody weighs whom they hit.
 func TestOwnWords(t *testing.T) {
+	nobody := bad(t, func(w http.ResponseWriter, _ *http.Request) {
+		status(w, http.StatusForbidden, metav1.StatusReasonForbidden, "no")
+	})
 	for content, want := range map[string]string{
 		"kind: PodChaos\nmetadata: {namespace: shop}\nspec:\n  action: pod-kill\n  mode: all\n  selector: {namespaces: [bank], labelSelectors: {app: x}}\n":                           "bank shop 1",
 		"kind: Schedule\nmetadata: {namespace: shop}\nspec:\n  schedule: \"@every 1m\"\n  type: PodChaos\n  podChaos: {action: pod-kill, mode: all, selector: {pods: {till: [a]}}}\n": "shop till 1",
 		"kind: PhysicalMachineChaos\nmetadata: {namespace: shop}\nspec:\n  action: network-delay\n  mode: all\n  selector: {physicalMachines: {yard: [m1]}}\n" +
-			"  network-delay: {device: eth0, ip-address: 10.0.0.1, latency: 1s}\n": "shop yard 0",
+			"  network-delay: {device: eth0, ip-address: 10.0.0.1, latency: 1s}\n": "shop yard 1",
 	} {
 		config := &cluster.ChaosMesh{Manifest: "m.yaml", Content: "apiVersion: chaos-mesh.org/v1alpha1\n" + content}
 		config.CannotRevert = strings.HasPrefix(content, "kind: PodChaos")
@@ -344,7 +349,7 @@ func TestOwnWords(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s\n%v", content, err)
 		}
-		said := (&client{}).radius(t.Context(), []asked{a})
+		said := nobody.radius(t.Context(), []asked{a})
 		if got := fmt.Sprintf("%s %d", strings.Join(a.in, " "), len(said)); got != want {
 			t.Errorf("%s\nis %q, want %q: %+v", content, got, want, said)
 		}
