@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -27,45 +28,79 @@ type rival struct {
 	pods   []string // "shop/cart-1"
 }
 
-// rivals returns the objects of other runs than one that stand on some of the pods, and the kinds that nothing allows us to list. It looks
-// where gameday puts its objects: into the namespaces of the pods. Those whose fault Chaos Mesh has lifted are none.
-func (c *client) rivals(ctx context.Context, run string, pods []string) (out []rival, unseen []string, err error) {
-	var namespaces []string
+// marked is what has gameday's label in a namespace, of the kinds that do something to pods.
+type marked struct {
+	byKind map[string][]unstructured.Unstructured
+	unseen []string // kinds that nothing allows us to list
+}
+
+// marks are shared by all injections of this process.
+var marks looks[marked]
+
+// fresh is how old what is seen of other game days may be before an injection; what it may have missed is seen after it.
+const fresh = time.Second
+
+// rivals returns the objects of other runs than one that stand on some of the pods, and the kinds that nothing allows us to list, as things
+// were after an instant. It looks where gameday puts its objects: into the namespaces of the pods. Those whose fault Chaos Mesh has lifted
+// are none.
+func (c *client) rivals(ctx context.Context, run string, pods []string, after time.Time) (out []rival, unseen []string, err error) {
+	done := map[string]bool{}
 	for _, p := range pods {
-		if ns, _, _ := strings.Cut(p, "/"); !slices.Contains(namespaces, ns) {
-			namespaces = append(namespaces, ns)
+		ns, _, _ := strings.Cut(p, "/")
+		if done[ns] {
+			continue
+		}
+		done[ns] = true
+		of := strings.Join([]string{c.config.Host, c.access.Kubeconfig, c.access.Context, ns}, "\x00")
+		seen, failed := marks.see(ctx, of, after, func() (marked, error) {
+			look, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+			defer cancel()
+			return c.marked(look, ns)
+		})
+		err = errors.Join(err, failed)
+		for _, kind := range onPods {
+			out = append(out, rivalsAmong(seen.byKind[kind], kind, run, pods)...)
+		}
+		for _, kind := range seen.unseen {
+			if !slices.Contains(unseen, kind) {
+				unseen = append(unseen, kind)
+			}
 		}
 	}
+	slices.SortFunc(out, func(a, b rival) int { return strings.Compare(titleOf(a.object), titleOf(b.object)) })
+	return out, unseen, err
+}
+
+// marked lists what has gameday's label in a namespace.
+func (c *client) marked(ctx context.Context, namespace string) (marked, error) {
+	m := marked{byKind: map[string][]unstructured.Unstructured{}}
+	var errs error
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for _, kind := range onPods {
-		for _, ns := range namespaces {
-			all.Go(func() {
-				list, failed := c.listOurs(ctx, kindAt{kind: kind, at: resource(kind)}, ns)
-				mu.Lock()
-				defer mu.Unlock()
-				switch {
-				case apierrors.IsForbidden(failed) && !slices.Contains(unseen, kind):
-					unseen = append(unseen, kind)
-				case failed == nil, apierrors.IsForbidden(failed), apierrors.IsNotFound(failed):
-				default:
-					err = errors.Join(err, fmt.Errorf("listing %s in namespace %s: %w", resource(kind).Resource, ns, failed))
-				}
-				out = append(out, rivalsAmong(list, kind, run, pods)...)
-			})
-		}
+		all.Go(func() {
+			list, err := c.listOurs(ctx, kindAt{kind: kind, at: resource(kind)}, namespace)
+			mu.Lock()
+			defer mu.Unlock()
+			switch m.byKind[kind] = list; {
+			case err == nil || apierrors.IsNotFound(err):
+			case apierrors.IsForbidden(err):
+				m.unseen = append(m.unseen, kind)
+			default:
+				errs = errors.Join(errs, fmt.Errorf("listing %s in namespace %s: %w", resource(kind).Resource, namespace, err))
+			}
+		})
 	}
 	all.Wait()
-	slices.Sort(unseen)
-	slices.SortFunc(out, func(a, b rival) int { return strings.Compare(titleOf(a.object), titleOf(b.object)) })
-	return out, unseen, err
+	slices.Sort(m.unseen)
+	return m, errs
 }
 
 // rivalsAmong picks out of objects of ours those of other runs than one that stand on some of the pods.
 func rivalsAmong(list []unstructured.Unstructured, kind, run string, pods []string) []rival {
 	var out []rival
 	for i := range list {
-		o := &list[i]
+		o := list[i].DeepCopy() // others look at it too
 		of := o.GetAnnotations()[cluster.AnnotationRun]
 		if o.GetKind() == "" {
 			o.SetKind(kind)
@@ -159,7 +194,7 @@ func (i *injection) alone(ctx context.Context, run string) error {
 	if len(pods) == 0 {
 		return nil
 	}
-	list, _, err := i.c.rivals(ctx, run, pods)
+	list, _, err := i.c.rivals(ctx, run, pods, time.Now().Add(-fresh))
 	if err != nil {
 		return fmt.Errorf("looking whether another game day's fault stands there: %w", err)
 	}
@@ -172,11 +207,12 @@ func (i *injection) alone(ctx context.Context, run string) error {
 // first is alone for an object that was just made, which another run may have done at the same moment. Whoever sees an object that is not
 // younger than its own gives way, so that never both stand; of two that are made within a second neither may.
 func (i *injection) first(ctx context.Context, run string, made *unstructured.Unstructured) error {
+	now := time.Now()
 	pods := i.c.aims(ctx, i.place, i.says)
 	if len(pods) == 0 {
 		return nil
 	}
-	list, _, err := i.c.rivals(ctx, run, pods)
+	list, _, err := i.c.rivals(ctx, run, pods, now)
 	if err != nil {
 		return nil // before, there was none
 	}
@@ -203,8 +239,8 @@ func (c *client) rivalFindings(ctx context.Context, all []asked) []cluster.Findi
 	if len(pods) == 0 {
 		return nil
 	}
-	list, unseen, err := c.rivals(ctx, run, pods)
-	concerned := concerning(all, func(a asked) bool { return len(meant(a.request.Place)) > 0 })
+	list, unseen, err := c.rivals(ctx, run, pods, time.Now())
+	concerned := concerning(all, func(a asked) bool { return a.says != nil || len(meant(a.request.Place)) > 0 })
 	var out []cluster.Finding
 	if err != nil {
 		out = append(out, cluster.Finding{What: aboutRivals, Faults: concerned, Summary: "whether faults of other game days stand on the pods cannot be seen: " + oneLine(err.Error())})
