@@ -188,6 +188,25 @@ func TestStarterThatHangs(t *testing.T) {
 	}
 }
 
+// TestRunnerThatEndsTooEarly checks that nobody waits for an operator that waits for a runner which has ended, and that one which ends later
+// takes no other with it.
+func TestRunnerThatEndsTooEarly(t *testing.T) {
+	for _, c := range []struct {
+		kind, stage string
+		all         bool
+	}{{loadgen.K6Operator, stageCreated, true}, {loadgen.K6Operator, "", true}, {loadgen.K6Operator, stageStarted, false}, {loadgen.Jobs, "", false}} {
+		s, out := news(c.kind)
+		seen := &sight{phases: map[string]string{}, lost: map[int]bool{}, logs: map[string]bool{}, stage: c.stage}
+		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "gameday-x-2-abc", Labels: map[string]string{jobName: s.order.name + "-2"}},
+			Status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted"}}
+		s.pod(t.Context(), p, seen)
+		const why = "lets nobody begin before all runners' pods run, and that of runner-2 has ended"
+		if got := strings.Count(out.String(), why); c.all != (got == 2) || !strings.Contains(out.String(), `"lost":{"runner":1,"why":"its pod gameday-x-2-abc failed: Evicted"}`) {
+			t.Errorf("%s, stage %q: it says %s", c.kind, c.stage, out)
+		}
+	}
+}
+
 // TestNames checks that names and labels are what Kubernetes takes, whatever a run, a scenario and a stream are called, and that two orders do
 // not get in each other's way.
 func TestNames(t *testing.T) {

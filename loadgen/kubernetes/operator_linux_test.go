@@ -322,8 +322,9 @@ func (w *operated) givenUp(t *testing.T) {
 	w.nothing(t, "the end")
 }
 
-// stillborn kills a runner before the operator has told anybody to begin: it never will, and that is said at once.
+// stillborn kills a runner before the operator has told anybody to begin: it never would, so that the stream ends at once.
 func (w *operated) stillborn(t *testing.T) {
+	before := w.hits.Load()
 	d := w.start(t, "stillborn", "5s")
 	kuberig.Eventually(t, time.Minute, "the second runner was killed", func() bool {
 		var list corev1.PodList
@@ -340,8 +341,8 @@ func (w *operated) stillborn(t *testing.T) {
 	})
 	code := d.ends(t)
 	t.Logf("exit code %d:\n%s", code, d.out.String())
-	if code == 0 || !strings.Contains(d.record(), "lets nobody begin before all runners' pods run, and that of runner-2 has ended") {
-		t.Errorf("exit code %d, and the record:\n%s", code, d.record())
+	if code == 0 || !strings.Contains(d.record(), `did not start: generator runner-2`) || w.hits.Load() != before {
+		t.Errorf("exit code %d, and %d requests came; the record:\n%s", code, w.hits.Load()-before, d.record())
 	}
 	w.nothing(t, "the end")
 }

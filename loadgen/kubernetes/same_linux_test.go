@@ -23,6 +23,7 @@ func (w *operated) asTheStandIn(t *testing.T) {
 	o := full(loadgen.K6Operator)
 	o.RunOn.NodeSelector = map[string]string{"kubernetes.io/hostname": "node-1"}
 	o.RunOn.Image, o.Collector = gamedayImage, kuberig.Address+":9"
+	o.RunOn.InitializerImage, o.RunOn.StarterImage = "", "" // those that are there
 	now := time.Now()
 	var run testRunSeen
 	if err := w.c.Post(runsPath, o.testRun(now, false), &run); err != nil {
