@@ -154,6 +154,11 @@ func (c *Client) Post(path string, object, out any) error {
 	return c.send(http.MethodPost, path+"?fieldValidation=Strict", "application/json", object, out)
 }
 
+// Try is Post for trial: the server checks the object and says what would become of it, and keeps nothing.
+func (c *Client) Try(path string, object, out any) error {
+	return c.send(http.MethodPost, path+"?dryRun=All&fieldValidation=Strict", "application/json", object, out)
+}
+
 // PostYAML makes an object of its YAML, as Post does.
 func (c *Client) PostYAML(path string, object []byte, out any) error {
 	return c.Do(http.MethodPost, path+"?fieldValidation=Strict", "application/yaml", object, out)
