@@ -11,13 +11,11 @@ PACKAGES  := ./...
 # seconds, so nothing beside it disturbs it.
 ALONE     := ./internal/vm/... ./internal/killmatrix/... ./report/compare ./loadgen/k6/...
 MACHINES  := ^(TestReboot|TestNetemFaultsUnderARealKernel)$$
-# What runs on a whole cluster as well, where it is asked to.
-CLUSTER   := ./deploy ./examples/shop-kubernetes ./faults/chaosmesh ./internal/kuberig/... ./loadgen/kubernetes
 TOOL      := $(GO) tool -modfile=tools/go.mod
 
 IMAGE_ROOT := bin/image-root
 
-.PHONY: demo build programs guards image-root test test-kubernetes test-matrix test-regress test-fast setup lint golden pictures bench examples fuzz clean
+.PHONY: demo build programs guards image-root test test-kubernetes cluster-faults cluster-traffic test-matrix test-regress test-fast setup lint golden pictures bench examples fuzz clean
 
 # The main job on the embedded default: a whole game day, no root, nothing but Go, git and make.
 demo: programs
@@ -55,11 +53,19 @@ test: setup build
 	CI=true $(GO) test -timeout 20m -p 1 -skip '$(MACHINES)' $(ALONE)
 	CI=true $(MAKE) examples
 
-# Builds Kubernetes and Chaos Mesh once for each version, and runs the tests that want a whole cluster, one package after the other.
+# Builds Kubernetes, Chaos Mesh and the k6 operator once for each version, and runs the tests that want a whole cluster: two clusters at a
+# time, which mostly wait, each in a network of its own.
 test-kubernetes:
 	tools/setup-kubernetes
-	CI=true GAMEDAY_KUBERNETES=1 $(GO) test -p 1 -timeout 30m $(CLUSTER)
-	CI=true GAMEDAY_KUBERNETES=1 $(GO) test -timeout 25m -run '^TestKubernetes' ./cmd/gameday
+	CI=true GAMEDAY_KUBERNETES=1 $(MAKE) -j2 --output-sync=target cluster-faults cluster-traffic
+
+# Both halves of it; by themselves they leave out what wants a whole cluster.
+cluster-faults:
+	$(GO) test -timeout 25m -run '^TestKubernetes' ./cmd/gameday
+	$(GO) test -p 1 -timeout 30m ./faults/chaosmesh ./internal/kuberig/...
+
+cluster-traffic:
+	$(GO) test -p 1 -timeout 30m ./loadgen/kubernetes ./examples/shop-kubernetes ./deploy
 
 # Strikes every fault at every point of its life, in namespaces and processes of its own, and writes docs/kill-matrix.md.
 # With MATRIX=-machine also in a virtual machine: netem, clocks that jump, power that is cut. That takes a quarter of an hour more.
