@@ -82,3 +82,29 @@ func (c *Cron) Once() (time.Duration, bool) { return c.once() }
 
 // weekday reports whether the expression's field for the day of the week, if it gives any, names a day.
 func (c *Cron) weekday(d time.Weekday) bool { return c.spec.Dow&(1<<uint(d)) != 0 }
+
+// Fields are the sets of a cron expression. A nil set is everything.
+type Fields struct {
+	Minutes, Hours, Days, Months, Weekdays []int
+	// Either says that a day counts if it is in Days or in Weekdays; else it must be in both.
+	Either bool
+}
+
+// Fields returns the sets of the expression.
+func (c *Cron) Fields() Fields {
+	const star = 1 << 63
+	set := func(b uint64, from, to int) []int {
+		var out []int
+		for i := from; i <= to; i++ {
+			if b&(1<<uint(i)) != 0 {
+				out = append(out, i)
+			}
+		}
+		if len(out) == to-from+1 {
+			return nil
+		}
+		return out
+	}
+	s := c.spec
+	return Fields{set(s.Minute, 0, 59), set(s.Hour, 0, 23), set(s.Dom, 1, 31), set(s.Month, 1, 12), set(s.Dow, 0, 6), s.Dom&star == 0 && s.Dow&star == 0}
+}

@@ -20,6 +20,9 @@ import (
 // Late is how much later than its time a run without a window may begin.
 const Late = 15 * time.Minute
 
+// ThisMachine is what Item.Holds names of a run whose faults land on the machine that it is started on.
+const ThisMachine = "this machine"
+
 // clockDay is the length of a day by the clock on the wall.
 const clockDay = 24 * time.Hour
 
@@ -91,7 +94,7 @@ type SkipIf struct {
 // Budget is an error budget: a query whose value says how much of it is left.
 type Budget struct {
 	Name   string
-	Source string  // an alarm source of the first scenario: "prometheus.main"
+	Source string  // an alarm source of one of the scenarios: "prometheus.main"
 	Query  string  // in the source's language; its one value is what is left
 	Least  float64 // below it, the budget is spent
 }

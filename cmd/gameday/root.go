@@ -43,7 +43,7 @@ func root(out, errw io.Writer) *app {
 	a.cmd.AddCommand(a.validateCmd(), a.importCmd(), a.planCmd(), a.baselineCmd(), a.runCmd(), a.capacityCmd(), a.reportCmd(),
 		a.explainCmd(), a.rescoreCmd(), a.finalizeCmd(), a.copyCmd(), a.overrideCmd(), a.markCmd(), a.stopCmd(), a.revertCmd(), a.hostsCmd(), a.installGuardCmd(), a.policyCmd(), a.auditCmd(),
 		a.kindsCmd(), a.guardCmd(), a.generatorCmd(), a.runnerCmd(), exitTopic())
-	a.cmd.AddCommand(a.compareCmd(), a.regressCmd(), a.historyCmd(), a.trendsCmd(), a.exportCmd())
+	a.cmd.AddCommand(a.compareCmd(), a.regressCmd(), a.historyCmd(), a.trendsCmd(), a.freshCmd(), a.exportCmd(), a.scheduleCmd())
 	return a
 }
 
@@ -100,7 +100,8 @@ func exitTopic() *cobra.Command {
   5  residue: a fault is left standing, or may be; run ` + "`gameday revert`" + `
 
 compare and regress exit 0 when nothing is worse, 1 when something is, and 3 when that cannot be told.
-export exits 0 when everything was taken, and 2 otherwise. history and trends exit 0.`,
+export exits 0 when everything was taken, and 2 otherwise. history and trends exit 0. fresh exits 1 when something is not.
+schedule run exits with the worst of its runs, in this order: 5, 1, 4, 2, 3, 0; and with 0 when it skips, or nothing is due.`,
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 const CacheFile = "summary.json"
 
 // cacheFormat changes when an Entry does.
-const cacheFormat = 3
+const cacheFormat = 4
 
 // maxCache bounds what is read of a cache file, in bytes.
 const maxCache = 1 << 20

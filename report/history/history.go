@@ -47,6 +47,8 @@ type Entry struct {
 	Answers []Answer `json:"answers,omitempty"`
 	// Rules are the alerting rules of each source that told of them, by whether they fired.
 	Rules []Rules `json:"rules,omitempty"`
+	// Services are the targets that its faults were aimed at, by name.
+	Services []string `json:"services,omitempty"`
 }
 
 // Alarm is what a run tells of one alarm that it expected to fire because of a fault.
@@ -102,6 +104,11 @@ func Summarise(rec *report.Record) Entry {
 	}
 	e.Alarms, e.Answers = alarms(c), answers(c)
 	e.Rules = rules(c)
+	for _, f := range rec.Plan.Faults {
+		e.Services = append(e.Services, f.Targets...)
+	}
+	slices.Sort(e.Services)
+	e.Services = slices.Compact(e.Services)
 	for _, l := range c.Levels() {
 		if l.Name == string(report.Load) && !l.Fault {
 			e.Errors, e.P95 = known(l, "error_ratio"), known(l, "p95")

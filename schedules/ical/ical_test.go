@@ -197,7 +197,9 @@ func TestOwnZone(t *testing.T) {
 		}
 	}
 	from := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
-	rapid.Check(t, func(t *rapid.T) { check(t, from.Add(time.Duration(rapid.IntRange(0, 36*365*24*60).Draw(t, "minute"))*time.Minute)) })
+	rapid.Check(t, func(t *rapid.T) {
+		check(t, from.Add(time.Duration(rapid.IntRange(0, 36*365*24*60).Draw(t, "minute"))*time.Minute))
+	})
 	for _, d := range []time.Time{time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC), time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC)} {
 		for m := range 6 * 60 {
 			check(t, d.Add(time.Duration(m)*time.Minute))

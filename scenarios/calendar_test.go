@@ -1,0 +1,115 @@
+package scenarios
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gameday/schedules"
+)
+
+// calendarComplaints loads a calendar and returns what is said of it.
+func calendarComplaints(t *testing.T, path string) (*Calendar, string) {
+	t.Helper()
+	c, f := LoadCalendar(path, testOptions())
+	var b bytes.Buffer
+	if err := WriteText(&b, []*File{f}, 100, false); err != nil {
+		t.Fatal(err)
+	}
+	if (c == nil) != f.Diags.HasErrors() {
+		t.Fatalf("a calendar %v with the complaints %q", c, b.String())
+	}
+	return c, b.String()
+}
+
+// TestBadCalendars loads every calendar that must not load, and compares what is said with the golden file.
+func TestBadCalendars(t *testing.T) {
+	files, err := filepath.Glob("testdata/calendar/bad/*.hcl")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d bad calendars: %v", len(files), err)
+	}
+	for _, path := range files {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			c, got := calendarComplaints(t, path)
+			if c != nil {
+				t.Fatal("it loads")
+			}
+			for range 5 {
+				if _, again := calendarComplaints(t, path); again != got {
+					t.Fatalf("two loads differ:\n%s", cmp.Diff(got, again))
+				}
+			}
+			golden := strings.TrimSuffix(path, ".hcl") + ".golden"
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("what is said changed (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestCalendar loads a good one, and compares all of it.
+func TestCalendar(t *testing.T) {
+	c, said := calendarComplaints(t, "testdata/calendar/good/calendar.hcl")
+	if c == nil || said != "" {
+		t.Fatalf("it does not load: %s", said)
+	}
+	if c.Name != "calendar" || len(c.Schedules) != 3 {
+		t.Fatalf("%q has %d schedules", c.Name, len(c.Schedules))
+	}
+	weekly, first, nightly := c.Schedule("weekly"), c.Schedule("first-tuesday"), c.Schedule("nightly")
+	length := 30 * time.Minute
+	want := []schedules.Item{
+		{File: "testdata/calendar/good/two.hcl", Scenario: "first", Vars: []string{"multiple=3"}, Length: length, Blind: true, Holds: []string{"scenario first"}},
+		{File: "testdata/calendar/good/two.hcl", Scenario: "second", Length: length, Holds: []string{"scenario second"}},
+	}
+	if diff := cmp.Diff(want, first.Items); diff != "" {
+		t.Errorf("the scenarios of first-tuesday: %s", diff)
+	}
+	if diff := cmp.Diff(&schedules.Window{Days: []time.Weekday{2}, From: 11 * time.Hour, To: 13 * time.Hour}, first.Window); diff != "" {
+		t.Errorf("its window: %s", diff)
+	}
+	if weekly.Every.String() != "1w" || weekly.Moment != schedules.AtRandom || weekly.CatchUp != schedules.CatchUpOnce || weekly.Cron != nil || len(weekly.Freezes) != 1 {
+		t.Errorf("weekly is %+v", weekly)
+	}
+	if nightly.Cron.String() != "30 2 * * *" || nightly.Window != nil || nightly.Zone.String() != "Europe/Berlin" || first.Zone.String() != "America/New_York" {
+		t.Errorf("nightly is %+v, and first-tuesday is in %s", nightly, first.Zone)
+	}
+	for o := range nightly.Upcoming(time.Date(2026, 12, 24, 12, 0, 0, 0, time.UTC), nil) {
+		if want := "frozen: Christmas sales (holidays.ics), 2026-12-20 00:00 to 2027-01-02 00:00 CET"; o.Why != want {
+			t.Errorf("on Christmas Day it says %q; want %q", o.Why, want)
+		}
+		break
+	}
+}
+
+// TestSchedulesPage holds docs/schedules.md to every block and attribute of a calendar.
+func TestSchedulesPage(t *testing.T) {
+	page, err := os.ReadFile("../docs/schedules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []any{calendarBlocks{}, scheduleBlock{}, plannedBlock{}, windowBlock{}, skipIfBlock{}, budgetBlock{}} {
+		typ := reflect.TypeOf(v)
+		for i := range typ.NumField() {
+			name, kind, _ := strings.Cut(typ.Field(i).Tag.Get("hcl"), ",")
+			if name != "" && kind != "label" && !bytes.Contains(page, []byte("`"+name+"`")) {
+				t.Errorf("docs/schedules.md does not mention `%s` of %s", name, typ.Name())
+			}
+		}
+	}
+}

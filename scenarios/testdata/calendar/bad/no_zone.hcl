@@ -1,0 +1,4 @@
+schedule "a" {
+  scenarios = ["../good/drill.hcl"]
+  cron = "0 10 * * *"
+}

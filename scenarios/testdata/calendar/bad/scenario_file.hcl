@@ -1,0 +1,3 @@
+scenario "x" {
+  summary = "This is no calendar."
+}
