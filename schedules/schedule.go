@@ -17,8 +17,9 @@ import (
 	_ "time/tzdata" // a machine may have no time zones installed
 )
 
-// Late is how much later than its time a run without a window may begin.
-const Late = 15 * time.Minute
+// Late is how much later than its time a run without a window may begin. It is as much as clocks jump: a timer that does not call
+// at an hour that the clock jumps over may call an hour later.
+const Late = time.Hour
 
 // ThisMachine is what Item.Holds names of a run whose faults land on the machine that it is started on.
 const ThisMachine = "this machine"

@@ -108,6 +108,9 @@ func untilWhen(text string, from time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
+	if len(text) < 2 {
+		text = " " + text
+	}
 	if t, err := time.Parse(time.DateOnly, text); err == nil {
 		return t.AddDate(0, 0, 1), nil
 	}
@@ -191,7 +194,8 @@ type nextEntry struct {
 	Blind     bool         `json:"blind"`
 	Moment    *time.Time   `json:"moment"` // null when it may not be told, or does not come
 	Length    float64      `json:"length_seconds"`
-	Begins    bool         `json:"begins"` // as things are planned
+	Begins    bool         `json:"begins"`        // as things are planned
+	Now       bool         `json:"now,omitempty"` // its moment has passed, and it may still begin
 	Why       string       `json:"why,omitempty"`
 	Maybe     []string     `json:"may_collide,omitempty"`
 	Freezes   []nextFreeze `json:"freezes,omitempty"`
