@@ -25,8 +25,7 @@ func offsets(zone *time.Location) []time.Duration {
 // inUTC returns a set of fields in UTC, for a clock that is so far ahead of it. Where hours come to lie on another date than by
 // that clock, days of the month cannot be said: then every day is called, which is more.
 func inUTC(f schedules.Fields, ahead time.Duration) []schedules.Fields {
-	type moved struct{ day, hour, minute int }
-	hours, mins := f.Hours, f.Minutes
+		hours, mins := f.Hours, f.Minutes
 	if hours == nil {
 		hours = numbers(24)
 	}
@@ -37,17 +36,17 @@ func inUTC(f schedules.Fields, ahead time.Duration) []schedules.Fields {
 	for _, h := range hours {
 		for _, m := range mins {
 			at := h*60 + m - int(ahead/time.Minute)
-			x := moved{day: 0, hour: at}
+			moved := 0
 			for ; at < 0; at += 24 * 60 {
-				x.day--
+				moved--
 			}
 			for ; at >= 24*60; at -= 24 * 60 {
-				x.day++
+				moved++
 			}
-			if by[x.day] == nil {
-				by[x.day] = map[int][]int{}
+			if by[moved] == nil {
+				by[moved] = map[int][]int{}
 			}
-			by[x.day][at%60] = append(by[x.day][at%60], at/60)
+			by[moved][at%60] = append(by[moved][at%60], at/60)
 		}
 	}
 	var out []schedules.Fields
