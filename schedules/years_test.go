@@ -129,7 +129,7 @@ func subjects(t *testing.T) []subject {
 	}
 }
 
-// freezes are some that recur, some odd ones, and a long one.
+// freezes are some that recur, some odd ones, some at a narrow miss, and a long one.
 func freezes() fixed {
 	var out fixed
 	for y := 2025; y <= 2036; y++ {
@@ -139,17 +139,34 @@ func freezes() fixed {
 		from := yearsFrom.Add(time.Duration(n)*9*clockDay + time.Duration(n*n%1440)*time.Minute)
 		out = append(out, Freeze{Name: fmt.Sprint("odd ", n), File: "f.ics", From: from, To: from.Add(time.Duration(30+n%200) * time.Minute)})
 	}
+	// A minute before a run that begins at ten would be over, so that it begins when the freeze is over.
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		panic(err)
+	}
+	for n := range 90 {
+		from := time.Date(2026, 1, 5+37*n, 10, 29, 0, 0, berlin)
+		out = append(out, Freeze{Name: fmt.Sprint("just too early ", n), File: "f.ics", From: from, To: from.Add(30 * time.Minute)})
+	}
 	out = append(out, Freeze{Name: "moving house", File: "f.ics", From: time.Date(2029, 5, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2029, 7, 15, 0, 0, 0, 0, time.UTC)})
 	slices.SortFunc(out, func(a, b Freeze) int { return a.From.Compare(b.From) })
 	return out
 }
 
-// downtimes are when nobody is there to decide: hours, nights, and once seven weeks.
+// downtimes are when nobody is there to decide: hours, nights, some weeks, and once seven of them.
 func downtimes() []Span {
 	var out []Span
 	for n := range 300 {
 		from := yearsFrom.Add(time.Duration(n)*12*clockDay + time.Duration(n*n*7%17280)*time.Minute)
 		out = append(out, Span{from, from.Add(time.Duration(5+n*n%900) * time.Minute)})
+	}
+	// Whole weeks that end a quarter of an hour before the next occasion of a run that takes longer than that.
+	howe, err := time.LoadLocation("Australia/Lord_Howe")
+	if err != nil {
+		panic(err)
+	}
+	for n := range 12 {
+		out = append(out, Span{time.Date(2026, 2, 1+210*n, 2, 0, 0, 0, howe), time.Date(2026, 2, 8+210*n, 2, 0, 0, 0, howe)})
 	}
 	out = append(out, Span{time.Date(2030, 8, 3, 1, 7, 0, 0, time.UTC), time.Date(2030, 9, 21, 9, 33, 0, 0, time.UTC)})
 	slices.SortFunc(out, func(a, b Span) int { return a.From.Compare(b.From) })

@@ -286,6 +286,8 @@ func lateText(x schedules.Start) string {
 		return fmt.Sprintf(", which makes up for %d missed occasions", x.MadeUp)
 	case x.MadeUp == 1:
 		return ", which was missed"
+	case x.Late >= 48*time.Hour:
+		return fmt.Sprintf(", %d days after its moment", int(x.Late.Hours()/24))
 	case x.Late >= time.Minute:
 		return fmt.Sprintf(", %s after its moment", x.Late.Round(time.Second))
 	}

@@ -25,7 +25,7 @@ func offsets(zone *time.Location) []time.Duration {
 // inUTC returns a set of fields in UTC, for a clock that is so far ahead of it. Where hours come to lie on another date than by
 // that clock, days of the month cannot be said: then every day is called, which is more.
 func inUTC(f schedules.Fields, ahead time.Duration) []schedules.Fields {
-		hours, mins := f.Hours, f.Minutes
+	hours, mins := f.Hours, f.Minutes
 	if hours == nil {
 		hours = numbers(24)
 	}
