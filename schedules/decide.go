@@ -113,8 +113,12 @@ type deciding struct {
 	out     Decision
 }
 
-// mostMissed bounds for how long back missed occasions are told of one by one.
-const mostMissed = 400 * 24 * time.Hour
+// For how long back missed occasions are looked for, and how many of them, the newest, are told of one by one. Those before are
+// settled by Decision.Through alone.
+const (
+	mostMissed = 400 * 24 * time.Hour
+	mostTold   = 1000
+)
 
 func (d *deciding) wake(t time.Time) {
 	if d.out.Wake.IsZero() || t.Before(d.out.Wake) {
@@ -135,9 +139,10 @@ func (d *deciding) schedule(index int, s *Schedule) {
 	since = later(since, d.now.Add(-mostMissed))
 	d.out.Through[s.Name] = d.now
 	var missed []Occasion
+	before := 0 // how many more were missed before those
 	for o := range s.Upcoming(since, d.seed) {
 		if o.Opens().After(d.now) {
-			d.makeUp(index, s, missed, &o)
+			d.makeUp(index, s, missed, before, &o)
 			d.wake(opening(&o))
 			return
 		}
@@ -153,7 +158,9 @@ func (d *deciding) schedule(index int, s *Schedule) {
 			d.skip(s, o, o.Why)
 			continue
 		case last.Before(d.now):
-			missed = append(missed, o)
+			if missed = append(missed, o); len(missed) > mostTold {
+				missed, before = missed[1:], before+1
+			}
 			continue
 		default:
 			d.open(index, s, o)
@@ -161,9 +168,9 @@ func (d *deciding) schedule(index int, s *Schedule) {
 		for _, m := range missed {
 			d.skip(s, m, missedText(&m, s.Zone)+fmt.Sprintf(", and the occasion %s has opened", o.ID))
 		}
-		missed = nil
+		missed, before = nil, 0
 	}
-	d.makeUp(index, s, missed, nil)
+	d.makeUp(index, s, missed, before, nil)
 }
 
 // opening returns when to look at an occasion that is still to come.
@@ -185,7 +192,7 @@ func (d *deciding) open(index int, s *Schedule, o Occasion) {
 }
 
 // makeUp deals with what was missed before the next occasion.
-func (d *deciding) makeUp(index int, s *Schedule, missed []Occasion, next *Occasion) {
+func (d *deciding) makeUp(index int, s *Schedule, missed []Occasion, before int, next *Occasion) {
 	if len(missed) == 0 {
 		return
 	}
@@ -207,7 +214,7 @@ func (d *deciding) makeUp(index int, s *Schedule, missed []Occasion, next *Occas
 		d.out.Through[s.Name] = earlier(d.now, newest.Starts[len(newest.Starts)-1].To)
 		d.wake(at)
 	default:
-		d.due = append(d.due, candidate{Start{s, newest, d.now.Sub(newest.Moment), len(missed)}, index})
+		d.due = append(d.due, candidate{Start{s, newest, d.now.Sub(newest.Moment), len(missed) + before}, index})
 	}
 }
 

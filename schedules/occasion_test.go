@@ -270,6 +270,25 @@ func TestOnce(t *testing.T) {
 	})
 }
 
+// TestManyMissed asks after months in which nobody was there about a schedule that comes every minute.
+func TestManyMissed(t *testing.T) {
+	s := &Schedule{Name: "x", Items: item(10 * time.Second), Cron: mustCron(t, "* * * * *"), Zone: time.UTC, CatchUp: CatchUpOnce}
+	now := yearsFrom.AddDate(0, 3, 0).Add(59 * time.Second) // too late for the occasion of this minute
+	state := State{Since: map[string]time.Time{"x": yearsFrom}}
+	d := Decide([]*Schedule{s}, state, nil, now.Add(500*time.Millisecond))
+	if len(d.Skip) != mostTold {
+		t.Errorf("%d are told of one by one", len(d.Skip))
+	}
+	if len(d.Start) != 0 || d.Wake.IsZero() { // a run of ten seconds does not end before the next minute
+		t.Errorf("it begins %v, and is asked again at %s", d.Start, d.Wake)
+	}
+	now = now.Add(-20 * time.Second)
+	d = Decide([]*Schedule{s}, state, nil, now)
+	if len(d.Start) != 1 || d.Start[0].MadeUp != 0 || !d.Through["x"].Equal(now) {
+		t.Errorf("%v begins, through %s", d.Start, d.Through["x"])
+	}
+}
+
 // TestValidate refuses what contradicts itself. What the language says of each is in the golden files of package scenarios.
 func TestValidate(t *testing.T) {
 	s := &Schedule{Name: "x", Items: item(time.Hour), Cron: mustCron(t, "0 10 30 2 *"), Zone: time.UTC}
