@@ -113,3 +113,14 @@ func TestSchedulesPage(t *testing.T) {
 		}
 	}
 }
+
+// TestMisplaced says of a calendar that is taken for scenarios where its schedules belong.
+func TestMisplaced(t *testing.T) {
+	f := Load("testdata/calendar/misplaced.hcl", testOptions())
+	for _, d := range f.Diags {
+		if strings.Contains(d.Detail, "gameday schedule check") {
+			return
+		}
+	}
+	t.Errorf("it says %v", f.Diags)
+}

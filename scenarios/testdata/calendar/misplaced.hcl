@@ -1,0 +1,3 @@
+schedule "weekly" {
+  scenarios = ["drill.hcl"]
+}
