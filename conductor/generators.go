@@ -84,7 +84,11 @@ func (o Options) reach(ctx context.Context, all []loadgen.Node) []error {
 			h, scripts := o.Machine.Hosts.Host(settingsOf(n)), sendsScripts(o.Scenario, n)
 			says, err := h.InstallGenerator(ctx, n.Program, scripts)
 			if err == nil && o.Version != "" && !strings.HasSuffix(says, o.Version) {
-				err = fmt.Errorf("host %s: the program there says it is %q, and this is %s", n.SSH, says, o.Version)
+				next := "build the one beside gameday for such machines anew, from the same source"
+				if n.Program != "" {
+					next = "put this one's there, or leave program out of generator_hosts, and a run brings it"
+				}
+				err = fmt.Errorf("host %s: the program there says it is %q, and this is %s; %s", n.SSH, says, o.Version, next)
 			}
 			if err == nil && scripts {
 				err = h.RunsScripts(ctx, n.Program)

@@ -152,6 +152,14 @@ func TestScriptFromAnotherMachine(t *testing.T) {
 		t.Errorf("copies %v stay", copies())
 	}
 
+	older := filepath.Join(t.TempDir(), "gameday")
+	if err := os.WriteFile(older, []byte("#!/bin/sh\necho gameday version v0.0.1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(fmt.Sprintf("program = %q", older))
+	r.wants(strings.Join(strings.Fields(r.gameday(0, "plan", "scripted.hcl")), " "), `the program there says it is "gameday version v0.0.1", and this is `,
+		"leave program out of generator_hosts, and a run brings it")
+
 	there := t.TempDir() // a program of its own: beside a link it would be looked for where that leads
 	self, err := os.Executable()
 	if err != nil {

@@ -44,7 +44,7 @@ func (f *hostFlags) settings(names []string) []hosts.Settings {
 
 // onlooker is this machine for somebody who only looks: no guard stands here, and none is copied to a host.
 func onlooker() *targets.Machine {
-	return &targets.Machine{Own: ownProcess, Hosts: &hosts.Pool{ReadOnly: true}, Cluster: &looks}
+	return &targets.Machine{Own: ownProcess, Hosts: &hosts.Pool{ReadOnly: true, Version: versionText()}, Cluster: &looks}
 }
 
 func (a *app) hostsCmd() *cobra.Command {

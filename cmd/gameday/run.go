@@ -357,7 +357,7 @@ func openLedger(dir string, inLab bool) (*faults.Ledger, error) {
 func machine(ledger *faults.Ledger, inside *lab.Client, halt string) (*targets.Machine, func()) {
 	var mu sync.Mutex
 	var client *guard.Client
-	m := &targets.Machine{Own: ownProcess, Hosts: &hosts.Pool{}, Cluster: &near.Program{Ledger: ledger.Dir(), Halt: halt}}
+	m := &targets.Machine{Own: ownProcess, Hosts: &hosts.Pool{Version: versionText()}, Cluster: &near.Program{Ledger: ledger.Dir(), Halt: halt}}
 	if inside != nil {
 		m.Lab = inside.Client
 	}

@@ -48,6 +48,8 @@ type Pool struct {
 	Programs *Programs
 	// ReadOnly copies nothing: a host without a guard gives ErrNotInstalled.
 	ReadOnly bool
+	// Version is this program's, of which what generates traffic on hosts must be; empty for tests.
+	Version string
 
 	generators *Programs
 	scripts    *Programs
@@ -64,6 +66,7 @@ func (p *Pool) Host(s Settings) *Host {
 	}
 	if p.generators == nil {
 		p.generators, p.scripts = Generators(), Scripts()
+		p.generators.Version, p.scripts.Version = p.Version, p.Version
 	}
 	if p.hosts == nil {
 		p.hosts = map[Settings]*Host{}

@@ -66,6 +66,8 @@ func (r role) copier(folder string) string {
 // the program that runs.
 type Programs struct {
 	Folder string
+	// Version is what a program must be of that is built for hosts; empty for any.
+	Version string
 
 	role role // guards, when it has no name
 
@@ -140,10 +142,18 @@ func (p *Programs) find(uname string) (Program, error) {
 			}
 		}
 		return Program{}, fmt.Errorf("there is no %s for linux/%s in %s (looked for %s); build it from gameday's source: "+
-			"CGO_ENABLED=0 GOOS=linux GOARCH=%s go build -ldflags '-s -w' -o %s %s",
-			r.word, m.goarch, folder, strings.Join(names, " and "), m.goarch, paths[0], r.build)
+			"CGO_ENABLED=0 GOOS=linux GOARCH=%s go build -ldflags '%s' -o %s %s",
+			r.word, m.goarch, folder, strings.Join(names, " and "), m.goarch, p.linked(), paths[0], r.build)
 	}
 	return Program{}, fmt.Errorf("no %s can be built for a machine of type %q", r.word, uname)
+}
+
+// linked are the linker's flags for a program that is not refused for its version.
+func (p *Programs) linked() string {
+	if p.Version == "" {
+		return "-s -w"
+	}
+	return fmt.Sprintf(`-s -w -X "main.version=%s"`, p.Version)
 }
 
 func (p *Programs) folder() (string, error) {

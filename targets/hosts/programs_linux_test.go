@@ -45,7 +45,13 @@ func TestScripts(t *testing.T) {
 	if machine == other {
 		other = "x86_64"
 	}
-	if p, err := hosts.Scripts().For(other); err == nil {
-		t.Errorf("for another kind of machine it takes %s", p.Path)
+	for version, flags := range map[string]string{"": "'-s -w'", "v1.2.0": `'-s -w -X "main.version=v1.2.0"'`, "commit 0123456789ab": `'-s -w -X "main.version=commit 0123456789ab"'`} {
+		for _, programs := range []*hosts.Programs{hosts.Scripts(), hosts.Generators()} {
+			programs.Version = version
+			// What is built by that line is of the version that it is held to.
+			if p, err := programs.For(other); err == nil || !strings.Contains(err.Error(), "go build -ldflags "+flags+" -o ") {
+				t.Errorf("for another kind of machine, of version %q: %s, %v", version, p.Path, err)
+			}
+		}
 	}
 }
