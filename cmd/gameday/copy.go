@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
-
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,9 +54,36 @@ func (c *copying) begin(dir, run string) error {
 	return nil
 }
 
+// listen closes stopped at the first signal that ends a run, and keeps signals from ending this process, until the function it returns is
+// called. It is for a run whose conductor is another process.
+func (c *copying) listen() (quiet func()) {
+	c.stopped = make(chan struct{})
+	signals, over := make(chan os.Signal, 1), make(chan struct{})
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // as under nohup
+			signal.Notify(signals, s)
+		}
+	}
+	go func() {
+		select {
+		case <-signals:
+			close(c.stopped)
+		case <-over:
+		}
+	}()
+	return sync.OnceFunc(func() {
+		signal.Stop(signals)
+		close(over)
+	})
+}
+
 // finish copies the record. What stands in the way is said with what to do, and changes no verdict.
 func (c *copying) finish(a *app) {
 	if c.begun == nil {
+		return
+	}
+	if _, err := os.Stat(filepath.Join(c.from, report.PlanFile)); err != nil { // what a run writes first
+		a.say("the run ended before it had a record, and nothing was copied: %s has only the mark of a copy that was begun", c.begun.Dir)
 		return
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -126,7 +155,7 @@ func (a *app) copyRecord(dir, to string) error {
 	if err != nil {
 		return usage("%w", err)
 	}
-	c, err := archive.Begin(to, dir, report.Score(rec).Run, time.Now()) // no id when it was killed before it had one
+	c, err := archive.Again(to, dir, report.Score(rec).Run, time.Now()) // no id when it was killed before it had one
 	if err != nil {
 		return usage("%w", err)
 	}

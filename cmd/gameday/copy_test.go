@@ -6,7 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"gameday/report"
 )
 
 // TestCopyFailed: a record that could not be copied is said, with what to do, and a run that passed does not end as if all that was
@@ -46,5 +50,47 @@ func TestCopyFailed(t *testing.T) {
 		if err := os.RemoveAll(filepath.Join(to, "rec")); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestCopyOfNothing: a run that ended before it had a record does not say that its record is whole, nor that its copy is.
+func TestCopyOfNothing(t *testing.T) {
+	to := t.TempDir()
+	for name, gone := range map[string]bool{"removed": true, "empty": false} {
+		rec := filepath.Join(t.TempDir(), name)
+		c := &copying{to: to}
+		if err := c.begin(rec, ""); err != nil {
+			t.Fatal(err)
+		}
+		if !gone {
+			if err := os.Mkdir(rec, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var said bytes.Buffer
+		c.finish(&app{errw: &said})
+		if want := "the run ended before it had a record, and nothing was copied: " + c.begun.Dir; !strings.Contains(said.String(), want) || c.failed != nil {
+			t.Errorf("%s: it says %s, and %v", name, &said, c.failed)
+		}
+		if err := report.CheckCopy(c.begun.Dir); !errors.Is(err, report.ErrHalfCopied) {
+			t.Errorf("%s: the copy: %v", name, err)
+		}
+	}
+}
+
+// TestListen tells a copy of the first signal, which ends nothing, and of none once it is over.
+func TestListen(t *testing.T) {
+	c := &copying{}
+	quiet := c.listen()
+	defer quiet()
+	for range 2 { // the second one ends nothing either
+		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case <-c.stopped:
+	case <-time.After(10 * time.Second):
+		t.Error("a signal is not heard")
 	}
 }

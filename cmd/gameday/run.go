@@ -152,6 +152,9 @@ func (a *app) enterLab(f *runFlags, s *scenarios.Scenario) error {
 	if err := f.copy.begin(dir, ""); err != nil {
 		return err
 	}
+	if f.copy.begun != nil {
+		defer f.copy.listen()()
+	}
 	left := false
 	code, err := lab.Enter(lab.EnterOptions{Notice: notice, Ended: func() { left = a.afterLab(machine.Dir()) }})
 	err = a.labEnd(f, dir, code, err)

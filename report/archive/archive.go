@@ -39,9 +39,18 @@ type Copy struct {
 	begun report.Begun
 }
 
-// Begin makes a folder for the copy of a record below a folder that is there, with the name of the record's own, and marks it as begun:
-// who can do that can write there. A copy of the same run that was begun before is gone on with; another's is an error.
+// Begin makes a folder for the copy of a run that is about to begin, below a folder that is there and with the name of the record's own, and
+// marks it as begun: who can do that can write there. A folder of that name in which anything else is already is an error.
 func Begin(to, from, run string, now time.Time) (*Copy, error) {
+	return begun(to, from, run, now, true)
+}
+
+// Again is Begin for a record that is there: a copy of it that was begun before is gone on with, another's is an error.
+func Again(to, from, run string, now time.Time) (*Copy, error) {
+	return begun(to, from, run, now, false)
+}
+
+func begun(to, from, run string, now time.Time, empty bool) (*Copy, error) {
 	if info, err := os.Stat(to); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("there is no folder %s to copy the record to; is it mounted?", to)
 	}
@@ -56,7 +65,7 @@ func Begin(to, from, run string, now time.Time) (*Copy, error) {
 		return nil, fmt.Errorf("making a folder for the record's copy: %w", err)
 	}
 	if err != nil {
-		return c, c.resume()
+		return c, c.resume(empty)
 	}
 	if _, err := c.write(report.BegunMark, marked(c.begun)); err != nil {
 		return nil, fmt.Errorf("beginning to copy the record: %w", err)
@@ -64,13 +73,21 @@ func Begin(to, from, run string, now time.Time) (*Copy, error) {
 	return c, nil
 }
 
-// resume takes over a copy that was begun.
-func (c *Copy) resume() error {
+// resume takes over a copy that was begun, or only one of which there is nothing but its mark.
+func (c *Copy) resume(empty bool) error {
 	var begun report.Begun
 	err := report.ReadMark(filepath.Join(c.Dir, report.BegunMark), &begun)
-	mine := begun.Run == c.begun.Run || begun.Run == "" && begun.From == c.begun.From // a lab's run had no id when it was begun
-	if err != nil || !mine {
-		return fmt.Errorf("%s is there already, and is no copy of run %s that was begun; nothing was written. Copy to another folder, or look what it is", c.Dir, c.begun.Run)
+	mine := begun.Run != "" && begun.Run == c.begun.Run
+	if begun.Run == "" { // a lab's run had no id when it was begun
+		mine = begun.From == c.begun.From && begun.Host == c.begun.Host
+	}
+	entries, listed := os.ReadDir(c.Dir)
+	if err != nil || !mine || empty && (listed != nil || len(entries) > 1) {
+		what := "this run"
+		if c.begun.Run != "" {
+			what = "run " + c.begun.Run
+		}
+		return fmt.Errorf("%s is there already, and is no copy of %s that was begun; nothing was written. Copy to another folder, or look what it is", c.Dir, what)
 	}
 	c.begun.At = begun.At
 	return nil
@@ -141,7 +158,10 @@ func (c *Copy) file(ctx context.Context, path, name string) (report.CopiedFile, 
 		return f, err
 	}
 	f.Path = filepath.ToSlash(name)
-	return f, c.same(ctx, f)
+	if err := c.same(ctx, f); err != nil {
+		return f, fmt.Errorf("%w. Nothing is written over what is there: remove %s first, which may be a part", err, filepath.Join(c.Dir, name))
+	}
+	return f, nil
 }
 
 // write creates a file and writes it once, from its beginning to its end.

@@ -44,6 +44,15 @@ func begin(t testing.TB, to, from, run string) *Copy {
 	return c
 }
 
+func again(t testing.TB, to, from, run string) *Copy {
+	t.Helper()
+	c, err := Again(to, from, run, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // TestCopy copies a record, and holds what is there to what was.
 func TestCopy(t *testing.T) {
 	from, to := record(t), t.TempDir()
@@ -123,20 +132,21 @@ func TestAgain(t *testing.T) {
 	if err := report.CheckCopy(c.Dir); !errors.Is(err, report.ErrHalfCopied) {
 		t.Errorf("after that: %v", err)
 	}
-	if _, err := Begin(to, from, "run-2", noon); err == nil || !strings.Contains(err.Error(), "no copy of run run-2") {
+	if _, err := Again(to, from, "run-2", noon); err == nil || !strings.Contains(err.Error(), "no copy of run run-2") {
 		t.Errorf("another run's: %v", err)
 	}
 	part := filepath.Join(c.Dir, "empty") // a file of which only a part arrived
 	if err := os.WriteFile(part, []byte("part"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := begin(t, to, from, "run-1").Finish(t.Context(), from, noon); err == nil || !strings.Contains(err.Error(), "empty: 4 bytes are there") {
+	if err := again(t, to, from, "run-1").Finish(t.Context(), from, noon); err == nil || !strings.Contains(err.Error(), "empty: 4 bytes are there") ||
+		!strings.Contains(err.Error(), "remove "+part+" first") {
 		t.Errorf("over something else: %v", err)
 	}
 	if err := os.Remove(part); err != nil {
 		t.Fatal(err)
 	}
-	if err := begin(t, to, from, "run-1").Finish(t.Context(), from, noon); err != nil {
+	if err := again(t, to, from, "run-1").Finish(t.Context(), from, noon); err != nil {
 		t.Error(err)
 	}
 	if err := report.CheckCopy(c.Dir); err != nil {
@@ -144,5 +154,29 @@ func TestAgain(t *testing.T) {
 	}
 	if _, err := Begin(filepath.Join(to, "unmounted"), from, "run-1", noon); err == nil || !strings.Contains(err.Error(), "is it mounted?") {
 		t.Errorf("to nowhere: %v", err)
+	}
+}
+
+// TestNew lets no run begin whose copy would fall into another's: of neither is the id known when it begins in a lab.
+func TestNew(t *testing.T) {
+	from, to := record(t), t.TempDir()
+	begin(t, to, from, "")
+	c := begin(t, to, from, "") // nothing was copied yet: a run that was refused, and is tried again
+	if err := c.Finish(t.Context(), from, noon); err != nil {
+		t.Fatal(err)
+	}
+	for _, run := range []string{"", "run-2"} {
+		if _, err := Begin(to, from, run, noon); err == nil || !strings.Contains(err.Error(), "is there already") {
+			t.Errorf("a new run %q into the copy of an earlier one: %v", run, err)
+		}
+	}
+	if _, err := Again(to, from, "run-1", noon); err != nil { // known by its folder
+		t.Errorf("the copy of a lab's run is not gone on with: %v", err)
+	}
+	elsewhere := filepath.Join(t.TempDir(), filepath.Base(from))
+	for _, run := range []string{"", "run-1"} { // no id when it was killed before it had one
+		if _, err := Again(to, elsewhere, run, noon); err == nil || !strings.Contains(err.Error(), "is there already") {
+			t.Errorf("run %q of another folder: %v", run, err)
+		}
 	}
 }
