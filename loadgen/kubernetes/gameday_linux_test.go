@@ -57,17 +57,23 @@ const getScript = `import http from "k6/http";
 export default function () { http.get(__ENV.URL); }
 `
 
+// buildInto builds programs into a folder.
+func buildInto(t *testing.T, dir string, packages ...string) {
+	t.Helper()
+	for _, pkg := range packages {
+		if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, filepath.Base(pkg)), pkg).CombinedOutput(); err != nil {
+			t.Fatalf("building %s: %v\n%s", pkg, err, out)
+		}
+	}
+}
+
 // testGameDay runs gameday itself, as it is built, with its traffic from the cluster's pods, as somebody who may do no more than runners need: to
 // the end, and until it is killed.
 func testGameDay(t *testing.T, o *operator, kubeconfig map[string]string) {
 	k := o.k
 	o.mayBegin()
 	dir := t.TempDir()
-	for name, pkg := range map[string]string{"gameday": "../../cmd/gameday", "gameday-k6": "../../cmd/gameday-k6", "gameday-kubernetes": "../../cmd/gameday-kubernetes"} {
-		if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg).CombinedOutput(); err != nil {
-			t.Fatalf("building %s: %v\n%s", name, err, out)
-		}
-	}
+	buildInto(t, dir, "../../cmd/gameday", "../../cmd/gameday-k6", "../../cmd/gameday-kubernetes")
 	if err := os.Symlink("gameday", filepath.Join(dir, "k6")); err != nil {
 		t.Fatal(err)
 	}

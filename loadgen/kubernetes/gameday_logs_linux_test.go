@@ -62,11 +62,7 @@ func testPrintedDay(t *testing.T, k *kubelet, kubeconfig string) {
 	if err != nil || len(all) == 0 {
 		t.Fatal(all, err)
 	}
-	for _, pkg := range all {
-		if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, filepath.Base(pkg)), pkg).CombinedOutput(); err != nil {
-			t.Fatalf("building %s: %v\n%s", pkg, err, out)
-		}
-	}
+	buildInto(t, dir, all...)
 	k.mu.Lock()
 	k.image = dir
 	k.mu.Unlock()
