@@ -11,7 +11,7 @@ import (
 )
 
 // TestGrace holds the time that Kubernetes gives a game day between SIGTERM and SIGKILL (deploy/kubernetes) to what gameday allows
-// itself: to revert every fault in as many tries as it makes, to stop traffic, to ask sources for their account of the run, to
+// itself: to revert every fault in as many tries as it makes, to stop traffic and send runners home, to ask sources for their account of the run, to
 // lift what has its label in the cluster, and to copy the record. Less would leave faults to their leases, or a run without its verdict.
 func TestGrace(t *testing.T) {
 	text, err := os.ReadFile("../deploy/kubernetes/base/cronjob.yaml")
@@ -36,7 +36,7 @@ func TestGrace(t *testing.T) {
 	}
 	grace := time.Duration(job.Spec.JobTemplate.Spec.Template.Spec.Grace) * time.Second
 	// An injection that is under way is given up first; the guard's own end, the score and the Event take what is left.
-	needed := revertTries*(revertLimit+clusterRevert) + stopPatience + tellLimit + clusterLift + archive.Patience
+	needed := revertTries*(revertLimit+clusterRevert) + stopPatience + dismissPatience + tellLimit + clusterLift + archive.Patience
 	if grace < needed+time.Minute {
 		t.Errorf("the pod is given %s; gameday may take %s, and needs some time to judge the run and to tell of it", grace, needed)
 	}

@@ -43,6 +43,15 @@ func TestRevertOrder(t *testing.T) {
 	if len(twice) != 1 || !slices.Equal(twice[0], []string{"y", "x"}) {
 		t.Errorf("one process found by two targets: %v", twice)
 	}
+	pod := &faults.Cluster{Pod: &faults.Pod{Namespace: "shop", Name: "web-1", UID: "u"}}
+	for what, there := range map[string]*faults.Cluster{"one pod": pod, "manifests": {Access: faults.Access{Context: "stage"}}} {
+		apart := faults.RevertOrder([]string{"x", "y"}, func(string) (faults.Place, faults.Need) {
+			return faults.Place{Name: "cluster", Cluster: there}, faults.NeedProcess
+		})
+		if len(apart) != 2 {
+			t.Errorf("%s: one of two objects in a cluster waits for the other: %v", what, apart)
+		}
+	}
 	if len(faults.RevertOrder(nil, about)) != 0 {
 		t.Error("nothing makes chains")
 	}

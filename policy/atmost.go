@@ -125,9 +125,9 @@ func unnamed(sides []Side, all set) int {
 	return n
 }
 
-// together returns which places of a side's selector are touched at once, by the fault and by others, and the others that
-// touch any; and how many more of which nobody knows which. What another fault has ended is found no more: it counts, and is added to all, where that one's selector finds
-// any place that this one finds.
+// together returns which places of a side's selector are touched at once, by the fault and by others; how many more of which
+// nobody knows which; and the others that touch any. What another fault has ended is found no more: it counts, and is added to
+// all, where that one's selector finds any place that this one finds.
 func (c *check) together(side Side, alone, all set) (touched set, more int, names set) {
 	touched, names = maps.Clone(alone), set{}
 	found := newSet(side.Found)

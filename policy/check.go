@@ -211,6 +211,8 @@ func (c *check) labels() {
 			c.forbid(RuleLabels, "the target has no label %s = %q, by which it would opt in", key, want)
 		case got != want:
 			c.forbid(RuleLabels, "the target has the label %s = %q, and needs %q", key, got, want)
+		case c.Anywhere:
+			c.forbid(RuleLabels, "a %s says by itself where it lands, so that nobody knows whether all that it touches has the label %s = %q%s", c.Kind, key, want, c.why())
 		}
 	}
 }
@@ -220,17 +222,21 @@ func (c *check) anywhere() {
 	if !c.Anywhere {
 		return
 	}
-	why := ""
-	if c.Why != "" {
-		why = ": " + c.Why
-	}
 	d := c.Deny
 	if len(d.Exe)+len(d.Command)+len(d.Units)+len(d.Networks)+len(d.Paths)+len(d.Nodes) > 0 {
-		c.forbid(RuleDeny, "a %s says by itself where it lands, so that nobody knows whether it touches what is denied%s", c.Kind, why)
+		c.forbid(RuleDeny, "a %s says by itself where it lands, so that nobody knows whether it touches what is denied%s", c.Kind, c.why())
 	}
 	if c.AtMost.Places > 0 || c.AtMost.Percent > 0 {
-		c.forbid(RuleAtMost, "a %s says by itself where it lands, so that nobody knows how much it touches%s", c.Kind, why)
+		c.forbid(RuleAtMost, "a %s says by itself where it lands, so that nobody knows how much it touches%s", c.Kind, c.why())
 	}
+}
+
+// why says what cannot be told of where a fault lands, as the end of a sentence.
+func (c *check) why() string {
+	if c.Why == "" {
+		return ""
+	}
+	return ": " + c.Why
 }
 
 func (c *check) processes() {

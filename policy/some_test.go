@@ -46,3 +46,21 @@ func TestSome(t *testing.T) {
 		}
 	}
 }
+
+// TestLabelsOfSome lets nobody opt in for what a fault hits besides, of which nobody knows what it is.
+func TestLabelsOfSome(t *testing.T) {
+	p := &policy.Policy{Format: policy.Format, RequireLabels: map[string]string{"chaos": "allowed"}}
+	q := policy.Request{Kind: "chaos_mesh", Fault: "storm", Claims: policy.Claims{Labels: map[string]string{"chaos": "allowed"}}}
+	if got := p.Check(q, noon); len(got) != 0 {
+		t.Errorf("all that it hits is known, and opted in: %v", got)
+	}
+	q.Anywhere, q.Why = true, "spec.remoteCluster leads into another cluster"
+	got := p.Check(q, noon)
+	if len(got) != 1 || got[0].Rule != policy.RuleLabels || !strings.Contains(got[0].Text, "chaos") || !strings.Contains(got[0].Text, q.Why) {
+		t.Errorf("not all that it hits is known: %v", got)
+	}
+	q.Labels = nil
+	if got := p.Check(q, noon); len(got) != 1 {
+		t.Errorf("one label is missed once: %v", got)
+	}
+}

@@ -36,7 +36,7 @@ func (i *injection) decorate(ctx context.Context, e *faults.Effect) {
 	if e.Details == nil {
 		e.Details = map[string]string{}
 	}
-	e.Details["object"] = i.undo.title()
+	i.tell(e)
 	if told := i.events.tell(context.WithoutCancel(ctx), e.Proven); told != "" {
 		e.Details["events"] = told
 	}

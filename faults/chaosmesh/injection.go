@@ -42,6 +42,7 @@ type injection struct {
 	follower   *follower
 	events     *events
 	shot       *faults.Effect // of a fault without an undo, once it is known
+	unseen     string         // why nobody knows whether another game day came to its pods at the same moment
 }
 
 // newInjection returns the injection of a fault of a kind ("network_partition") at a place in a cluster. Nobody is contacted yet.
@@ -276,8 +277,16 @@ func (i *injection) look(ctx context.Context) (faults.Effect, error) {
 	if why := i.events.failed(); why != "" && strings.HasPrefix(effect.Summary, notSelected) {
 		effect.Summary = why
 	}
-	effect.Details["object"] = i.undo.title()
+	i.tell(&effect)
 	return effect, nil
+}
+
+// tell adds to an effect what object it is of, and what nobody could see of others.
+func (i *injection) tell(e *faults.Effect) {
+	e.Details["object"] = i.undo.title()
+	if i.unseen != "" {
+		e.Details["other game days"] = i.unseen
+	}
 }
 
 // effect says what one sight of the object proves.

@@ -117,6 +117,9 @@ func (c *client) selection(ctx context.Context, m *manifest, s v1alpha1.PodSelec
 	if many {
 		out.Mode, out.Most = "all, one after the other or at once", len(all)
 	}
+	if many && len(all) == 0 { // nobody may call that harmless
+		r.Unknown = append(r.Unknown, fmt.Sprintf("what %s.selector selects will be known when its fault is made: it finds no pod now", at))
+	}
 	for _, p := range all {
 		f, err := c.foundPod(&p, nil)
 		if err != nil {
@@ -304,12 +307,13 @@ func networksOf(s *v1alpha1.NetworkChaosSpec) []netip.Prefix {
 	return out
 }
 
-// pathsIn returns the absolute paths among all words in a value.
+// pathsIn returns the absolute paths among all words in a value, and behind equals signs in them.
 func pathsIn(v any) []string {
 	var out []string
 	switch v := v.(type) {
 	case string:
 		for _, word := range strings.Fields(v) {
+			word = word[strings.LastIndexByte(word, '=')+1:] // of "--temp-path=/scratch"
 			if path.IsAbs(word) {
 				out = append(out, path.Clean(word))
 			}

@@ -77,7 +77,7 @@ func TestNetworksOf(t *testing.T) {
 		}
 	}
 	if got := pathsIn(map[string]any{"volumePath": "/data/", "path": "/data/*.db", "stressngStressors": "--hdd 1 --temp-path /scratch", "n": int64(3),
-		"l": []any{"a/b", "/x"}}); !slices.Equal(got, []string{"/data", "/data/*.db", "/scratch", "/x"}) {
+		"l": []any{"a/b", "/x", "--hdd 1 --temp-path=/spare/", "a=b=/y"}}); !slices.Equal(got, []string{"/data", "/data/*.db", "/scratch", "/spare", "/x", "/y"}) {
 		t.Errorf("paths %q", got)
 	}
 }

@@ -42,7 +42,7 @@ const fresh = time.Second
 
 // rivals returns the objects of other runs than one that stand on some of the pods, and the kinds that nothing allows us to list, as things
 // were after an instant. It looks where gameday puts its objects: into the namespaces of the pods. Those whose fault Chaos Mesh has lifted
-// are none.
+// are none, and kills that a dead game day left behind are none either.
 func (c *client) rivals(ctx context.Context, run string, pods []string, after time.Time) (out []rival, unseen []string, err error) {
 	done := map[string]bool{}
 	for _, p := range pods {
@@ -106,7 +106,7 @@ func rivalsAmong(list []unstructured.Unstructured, kind, run string, pods []stri
 			o.SetKind(kind)
 		}
 		st, err := stateOf(o)
-		if of == "" || of == run || err == nil && (st.recovered() || st.deleting && !st.touched()) {
+		if of == "" || of == run || err == nil && (st.recovered() || st.deleting && !st.touched() || spent(o, st)) {
 			continue
 		}
 		hit := podsOf(o, st)
@@ -115,6 +115,20 @@ func rivalsAmong(list []unstructured.Unstructured, kind, run string, pods []stri
 		}
 	}
 	return out
+}
+
+// spent reports whether an object is that of a kill that was carried out, and should have been gone since: whoever made it died before
+// it could be removed, and nothing of it stands.
+func spent(o *unstructured.Unstructured, st state) bool {
+	action, _, _ := unstructured.NestedString(o.Object, "spec", "action")
+	kill := o.GetKind() == v1alpha1.KindPodChaos && (action == string(v1alpha1.PodKillAction) || action == string(v1alpha1.ContainerKillAction))
+	return kill && st.injected() && overdue(o)
+}
+
+// overdue reports whether an object should have been gone by now, as its annotation has it.
+func overdue(o *unstructured.Unstructured) bool {
+	until, err := time.Parse(time.RFC3339, o.GetAnnotations()[cluster.AnnotationUntil])
+	return err == nil && time.Now().After(until)
 }
 
 // podsOf are the pods that an object names, on either side, and those that Chaos Mesh selected for it: "shop/cart-1".
@@ -174,8 +188,12 @@ func (c *client) aims(ctx context.Context, p faults.Place, says *cluster.ChaosMe
 // text says whose a rival is, and what it holds.
 func (r rival) text() string {
 	a := r.object.GetAnnotations()
-	return fmt.Sprintf("%s of run %s (fault %s, by %s, until %s at the latest) stands on %s", titleOf(r.object), a[cluster.AnnotationRun],
-		a[cluster.AnnotationFault], a[cluster.AnnotationOwner], a[cluster.AnnotationUntil], few(r.pods, 3))
+	until := "until " + a[cluster.AnnotationUntil] + " at the latest"
+	if overdue(r.object) {
+		until = "which should have been gone by " + a[cluster.AnnotationUntil]
+	}
+	return fmt.Sprintf("%s of run %s (fault %s, by %s, %s) stands on %s", titleOf(r.object), a[cluster.AnnotationRun],
+		a[cluster.AnnotationFault], a[cluster.AnnotationOwner], until, few(r.pods, 3))
 }
 
 // rivalTexts says it of several.
@@ -213,8 +231,9 @@ func (i *injection) first(ctx context.Context, run string, made *unstructured.Un
 		return nil
 	}
 	list, _, err := i.c.rivals(ctx, run, pods, now)
-	if err != nil {
-		return nil // before, there was none
+	if err != nil { // before, there was none
+		i.unseen = fmt.Sprintf("whether one came there at the same moment could not be seen: %s", oneLine(err.Error()))
+		return nil
 	}
 	born := made.GetCreationTimestamp()
 	list = slices.DeleteFunc(list, func(r rival) bool { return r.object.GetCreationTimestamp().After(born.Time) })

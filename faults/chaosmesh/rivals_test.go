@@ -1,7 +1,9 @@
 package chaosmesh
 
 import (
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,10 +32,26 @@ func TestRivals(t *testing.T) {
 		o.SetDeletionTimestamp(&metav1.Time{Time: time.Now()})
 		return o
 	}
+	past, ahead := time.Now().Add(-time.Minute), time.Now().Add(time.Minute)
+	kill := func(action string, until time.Time, conditions map[string]string, phase string) *unstructured.Unstructured {
+		o := of("theirs", chaosObject(t, "Run", conditions, record("shop/cart-1", phase)))
+		o.SetKind("PodChaos")
+		o.SetAnnotations(map[string]string{cluster.AnnotationRun: "theirs", cluster.AnnotationUntil: until.UTC().Format(time.RFC3339)})
+		if err := unstructured.SetNestedField(o.Object, action, "spec", "action"); err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	done := map[string]string{"Selected": "True", "AllInjected": "True"}
 	for name, c := range map[string]struct {
 		object *unstructured.Unstructured
 		want   []string
 	}{
+		"a kill of a game day that died since":                     {kill("pod-kill", past, done, "Injected"), nil},
+		"a container's kill of a game day that died since":         {kill("container-kill", past, done, "Injected"), nil},
+		"a kill of a game day that goes on":                        {kill("pod-kill", ahead, done, "Injected"), []string{"shop/cart-1"}},
+		"a kill that nobody has carried out yet, and somebody may": {kill("pod-kill", past, nil, "Not Injected"), []string{"shop/cart-1"}},
+		"a pod that was to be back, of a game day that died since": {kill("pod-failure", past, done, "Injected"), []string{"shop/cart-1"}},
 		"injected":                 {of("theirs", chaosObject(t, "Run", nil, record("shop/cart-2/web", "Injected"))), []string{"shop/cart-2"}},
 		"selected":                 {of("theirs", chaosObject(t, "Run", nil, record("shop/cart-1", "Not Injected"))), []string{"shop/cart-1"}},
 		"nobody has looked yet":    {of("theirs", naming("spec", "selector", "pods")), []string{"shop/cart-1", "shop/cart-2"}},
@@ -53,6 +71,15 @@ func TestRivals(t *testing.T) {
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+	for until, want := range map[time.Time]string{ahead: "(fault cut, by ann, until ", past: "(fault cut, by ann, which should have been gone by "} {
+		o := kill("pod-failure", until, done, "Injected")
+		a := o.GetAnnotations()
+		a[cluster.AnnotationFault], a[cluster.AnnotationOwner] = "cut", "ann"
+		o.SetAnnotations(a)
+		if got := (rival{o, []string{"shop/cart-1"}}).text(); !strings.Contains(got, want+until.UTC().Format(time.RFC3339)) {
+			t.Errorf("%s, want %s", got, want)
 		}
 	}
 	pod := func(name string) *faults.Cluster {
@@ -101,5 +128,21 @@ func TestGoing(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestFirstUnseen tells of an injection of which nobody could see whether another game day came at the same moment.
+func TestFirstUnseen(t *testing.T) {
+	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { status(w, 400, metav1.StatusReasonBadRequest, "no such list") })
+	c := bad(t, answer)
+	i := &injection{c: c, undo: undo{Kind: "NetworkChaos", Namespace: "shop", Name: "cut"},
+		place: faults.Place{Cluster: &faults.Cluster{Pod: &faults.Pod{Namespace: "shop", Name: "cart-1"}}}}
+	if err := i.first(t.Context(), "ours", chaosObject(t, "", nil)); err != nil {
+		t.Fatalf("before, nobody was there: %v", err)
+	}
+	e := faults.Effect{Details: map[string]string{}}
+	i.tell(&e)
+	if told := e.Details["other game days"]; !strings.Contains(told, "whether one came there at the same moment could not be seen") || !strings.Contains(told, "no such list") {
+		t.Errorf("told is %v", e.Details)
 	}
 }

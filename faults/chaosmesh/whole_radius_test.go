@@ -186,6 +186,9 @@ func testRadiusKinds(t *testing.T, c *client) {
 			{"name": "b", "templateType": "Schedule", "deadline": "10s", "schedule": tree{"schedule": "@every 5s", "type": "NetworkChaos", "concurrencyPolicy": "Forbid", "historyLimit": 1,
 				"networkChaos": tree{"mode": "all", "action": "partition", "selector": tree{"labelSelectors": tree{"app": "web"}}}}}}}),
 			[]string{"PodChaos hits 3 pods", "NetworkChaos hits 1 pod: shop/web-1"}, ""},
+		{"a schedule of nobody yet", object("Schedule", tree{"schedule": "@every 5s", "type": "PodChaos", "concurrencyPolicy": "Forbid", "historyLimit": 1,
+			"podChaos": tree{"mode": "one", "action": "pod-kill", "selector": tree{"labelSelectors": tree{"app": "tomorrow"}}}}),
+			[]string{"PodChaos finds no pod now"}, "what spec.podChaos.selector selects will be known when its fault is made: it finds no pod now"},
 		{"a task", object("Workflow", tree{"entry": "t", "templates": []tree{{"name": "t", "templateType": "Task", "deadline": "10s", "task": tree{"container": tree{"name": "x", "image": "x"}}}}}),
 			nil, "a task of the Workflow runs a container"},
 		{"a machine", object("PhysicalMachineChaos", tree{"mode": "one", "action": "stress-cpu", "address": []string{"http://192.0.2.1:31767"}, "stress-cpu": tree{"load": 1, "workers": 1}}),
@@ -279,6 +282,9 @@ func testRadiusPolicy(t *testing.T, k *kuberig.Cluster) {
 		{"others", of("PodChaos", "all", failure), policy.Policy{Deny: policy.Deny{Nodes: []string{"label:tier=db", "kubernetes:*/billing"}}}, ""},
 		{"all networks", of("NetworkChaos", "all", tree{"action": "partition"}), policy.Policy{Deny: policy.Deny{Networks: everywhere[:1]}}, "may not be cut"},
 		{"not all have opted in", of("PodChaos", "one", failure), policy.Policy{RequireLabels: map[string]string{"tier": "front"}}, "has no label tier"},
+		{"nobody yet", tree{"apiVersion": "chaos-mesh.org/v1alpha1", "kind": "Schedule", "metadata": tree{"namespace": "shop"}, "spec": tree{"schedule": "@every 5s", "type": "PodChaos",
+			"concurrencyPolicy": "Forbid", "historyLimit": 1, "podChaos": tree{"mode": "all", "action": "pod-kill", "selector": tree{"labelSelectors": tree{"app": "tomorrow"}}}}},
+			policy.Policy{AtMost: policy.AtMost{Places: 2}, Deny: policy.Deny{Nodes: []string{"label:tier=db"}}}, "it finds no pod now"},
 		{"all have opted in", of("PodChaos", "one", failure), policy.Policy{RequireLabels: map[string]string{"app": "cart"}}, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {

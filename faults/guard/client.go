@@ -19,7 +19,7 @@ import (
 )
 
 // closeLimit is how long Close waits for a guard to revert everything and exit, a little longer than the guard's
-// own limit.
+// own limit but for what stands in a cluster: whoever wants to wait for that asks for it to be reverted before.
 const closeLimit = unwindLimit + 5*time.Second
 
 // Client talks to one guard. Its methods are safe for concurrent use; each waits for its own answer, and giving
