@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -118,7 +119,7 @@ func (s *server) pod(ctx context.Context, p *corev1.Pod, seen *sight) {
 		s.helper(p, seen)
 		return
 	}
-	if began(p) && !seen.logs[p.Name] && (!s.order.RunOn.ByLogs() || s.state.runner(i).name == p.Name) {
+	if s.order.began(p) && !seen.logs[p.Name] && (!s.order.RunOn.ByLogs() || s.state.runner(i).name == p.Name) {
 		seen.logs[p.Name] = true
 		read := s.log
 		if s.order.RunOn.ByLogs() {
@@ -126,7 +127,7 @@ func (s *server) pod(ctx context.Context, p *corev1.Pod, seen *sight) {
 		}
 		seen.reading.Go(func() { read(ctx, i, p.Name) })
 	}
-	state, over := podState(p)
+	state, over := s.order.state(p)
 	if state == "" || seen.phases[p.Name] == state {
 		return
 	}
@@ -162,14 +163,35 @@ func (s *server) lose(i int, why string) {
 	s.say(collector.News{Lost: &collector.Lost{Runner: i, Why: why}})
 }
 
-// began reports whether a pod's container has run, so that there is a log.
-func began(p *corev1.Pod) bool {
+// began reports whether the runner's container has run, so that there is a log.
+func (o *order) began(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
+		return c.Name == o.container() && (c.State.Running != nil || c.State.Terminated != nil)
+	})
+}
+
+// state says of a runner's pod what people need to know, and whether the runner has come to its end. What others have put beside it, as
+// meshes do, is no runner, whatever becomes of it.
+func (o *order) state(p *corev1.Pod) (state string, over bool) {
+	own := *p
+	own.Status.ContainerStatuses = nil
+	var others []corev1.ContainerStatus
 	for _, c := range p.Status.ContainerStatuses {
-		if c.State.Running != nil || c.State.Terminated != nil {
-			return true
+		if c.Name == o.container() {
+			own.Status.ContainerStatuses = append(own.Status.ContainerStatuses, c)
+		} else if t := c.State.Terminated; t == nil || t.ExitCode != 0 {
+			others = append(others, c)
 		}
 	}
-	return false
+	if state, over = podState(&own); state != "" {
+		return state, over
+	}
+	for _, c := range others {
+		if state, _ := podState(&corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{c}}}); state != "" {
+			return fmt.Sprintf("has a container %s, not gameday's, which %s", c.Name, state), false
+		}
+	}
+	return "", false
 }
 
 // podState says of a pod what people need to know, and whether its runner has come to its end; "" while all is well.

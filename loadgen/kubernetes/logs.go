@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -37,6 +38,8 @@ const (
 	// lineBuffer is more than the longest line of a message, with its time.
 	lineBuffer = 32 << 10
 )
+
+var errIdle = fmt.Errorf("nothing came of it for %s, not even its end", idle)
 
 // logPosition is how far a log was read: up to some lines with a time.
 type logPosition struct {
@@ -117,11 +120,11 @@ func (s *server) readToEnd(ctx context.Context, i int, pod string) {
 }
 
 // once reads what is new of the log, as long as the connection lasts. What is longer than a message's line can be, and is cut off, is not
-// completed later. The last line of a pod that has ended need not have an end.
+// completed later. The last line of a pod that has ended need not have an end; it fails when the connection is gone before that.
 func (f *followed) once(ctx context.Context, last bool) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	timer := time.AfterFunc(idle, cancel)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(idle, func() { cancel(errIdle) })
 	defer timer.Stop()
 	from, err := f.s.logsSince(ctx, f.s.order.RunOn.Namespace, f.pod, f.s.order.container(), f.place.at)
 	if err != nil {
@@ -137,6 +140,9 @@ func (f *followed) once(ctx context.Context, last bool) error {
 		piece, err := lines.ReadSlice('\n')
 		whole := err == nil
 		if err != nil && err != bufio.ErrBufferFull && !(last && err == io.EOF && len(piece) > 0) {
+			if last && err != io.EOF {
+				return cmp.Or(context.Cause(ctx), err)
+			}
 			return nil // cut off in the middle, a line comes again
 		}
 		timer.Reset(idle)
@@ -185,7 +191,7 @@ func (p *podStates) look(o *order, list []corev1.Pod) {
 		p.of = map[int]podOf{}
 	}
 	for i := range list {
-		_, over := podState(&list[i])
+		_, over := o.state(&list[i])
 		p.seen[list[i].Name] = over
 		if n, ok := o.index(&list[i]); ok && p.of[n].name == "" {
 			p.of[n] = podOf{list[i].Name, string(list[i].UID)}

@@ -3,10 +3,13 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -101,5 +104,47 @@ func TestRunnersPod(t *testing.T) {
 	}
 	if !s.state.gone("a") || s.state.gone("b") || !s.state.ended("b") || s.state.ended("a2") {
 		t.Error("who is there and who has ended is not known")
+	}
+}
+
+// brokenLog is a log of which every connection but the last breaks, after its first line.
+type brokenLog struct {
+	keptLog
+	breaks int
+	by     error
+}
+
+func (n *brokenLog) since(ctx context.Context, a, b, c string, since time.Time) (io.ReadCloser, error) {
+	from, err := n.keptLog.since(ctx, a, b, c, since)
+	if err != nil || n.asked > n.breaks {
+		return from, err
+	}
+	text, _ := io.ReadAll(from)
+	first, _, _ := strings.Cut(string(text), "\n")
+	return io.NopCloser(io.MultiReader(strings.NewReader(first+"\n"), iotest.ErrReader(n.by))), nil
+}
+
+// TestLastReadBreaks has connections break while the rest of the log of a pod is read that has ended: it is not taken for read to its end.
+func TestLastReadBreaks(t *testing.T) {
+	for _, by := range []error{io.ErrUnexpectedEOF, errors.New("connection reset by peer")} {
+		synctest.Test(t, func(t *testing.T) {
+			at := time.Date(2026, 11, 29, 6, 30, 0, 0, time.UTC)
+			n := &brokenLog{breaks: 2, by: by, keptLog: keptLog{lines: []logged{{at, "one\n"}, {at.Add(time.Millisecond), "two\n"}, {at.Add(time.Minute), "the end"}}}}
+			s, out := news(loadgen.Jobs)
+			s.client = &client{logsSince: n.since}
+			s.order.RunOn.Collector = loadgen.Logs
+			pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "a", Labels: map[string]string{jobName: s.order.name + "-1"}}, Status: corev1.PodStatus{Phase: corev1.PodSucceeded}}
+			s.state.look(s.order, []corev1.Pod{pod})
+			s.readToEnd(t.Context(), 0, "a")
+			got := out.String()
+			for _, want := range []string{`"one\n"`, `"two\n"`, `"the end"`, `"ended":1`, "cannot be read for now", by.Error(), "can be read again"} {
+				if strings.Count(got, want) < 1 {
+					t.Errorf("%s: %s is not in\n%s", by, want, got)
+				}
+			}
+			if strings.Count(got, `"one\n"`) > 1 {
+				t.Errorf("a line came twice:\n%s", got)
+			}
+		})
 	}
 }

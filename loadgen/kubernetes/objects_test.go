@@ -272,6 +272,50 @@ func TestPodStates(t *testing.T) {
 	}
 }
 
+// TestOtherContainers has somebody else's container in a runner's pod, as meshes put one into every pod: what becomes of that is not what
+// becomes of the runner.
+func TestOtherContainers(t *testing.T) {
+	runs := corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
+	ended := func(code int32) corev1.ContainerState {
+		return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code}}
+	}
+	waits := func(why string) corev1.ContainerState {
+		return corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: why}}
+	}
+	for _, c := range []struct {
+		name          string
+		runner, other corev1.ContainerState
+		want          string
+		over, began   bool
+	}{
+		{"both run", runs, runs, "", false, true},
+		{"the other is first", waits("ContainerCreating"), runs, "", false, false},
+		{"the other has done its work", runs, ended(0), "", false, true},
+		{"the other has failed", runs, ended(1), "has a container mesh, not gameday's, which ended: exit code 1", false, true},
+		{"the other has no image", runs, waits("ErrImagePull"), "has a container mesh, not gameday's, which waits: ErrImagePull", false, true},
+		{"the runner has ended", ended(137), runs, "ended: exit code 137", true, true},
+	} {
+		for _, kind := range []string{loadgen.Jobs, loadgen.K6Operator} {
+			s, out := news(kind)
+			own := map[string]string{loadgen.Jobs: "runner", loadgen.K6Operator: "k6"}[kind]
+			p := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "a", Labels: map[string]string{jobName: s.order.name + "-1"}}, Status: corev1.PodStatus{Phase: corev1.PodRunning,
+				ContainerStatuses: []corev1.ContainerStatus{{Name: "mesh", State: c.other}, {Name: own, State: c.runner}}}}
+			if state, over := s.order.state(&p); state != c.want || over != c.over || s.order.began(&p) != c.began {
+				t.Errorf("%s, %s: %q, over %t, began %t", c.name, kind, state, over, s.order.began(&p))
+			}
+			s.state.look(s.order, []corev1.Pod{p})
+			if s.state.ended("a") != c.over {
+				t.Errorf("%s, %s: its log is taken to be at its end: %t", c.name, kind, s.state.ended("a"))
+			}
+			seen := &sight{phases: map[string]string{}, lost: map[int]bool{}, logs: map[string]bool{"a": true}, stage: stageStarted}
+			s.pod(t.Context(), &p, seen)
+			if seen.lost[0] != c.over || strings.Contains(out.String(), `"lost"`) != c.over {
+				t.Errorf("%s, %s: it says %s", c.name, kind, out)
+			}
+		}
+	}
+}
+
 // news makes a server that speaks into a buffer.
 func news(kind string) (*server, *bytes.Buffer) {
 	var b bytes.Buffer
