@@ -116,6 +116,7 @@ type printedHello struct {
 	Version  string          `json:"version"`
 	Segment  loadgen.Segment `json:"segment"`
 	Who      string          `json:"who"`
+	gone     bool            // it was not read
 }
 
 // printing is this end of one runner that prints. It is also the connection to it, for package remote.
@@ -195,7 +196,7 @@ func (p *printing) hear(piece []byte) (rest []byte) {
 func (p *printing) greet(m podlogs.Message) {
 	var h printedHello
 	if json.Unmarshal(m.Text, &h) != nil {
-		h = printedHello{Who: "somebody whose first lines are gone"}
+		h = printedHello{gone: true}
 	}
 	h.Who, h.Version = plain(h.Who), plain(h.Version)
 	p.came = true
@@ -232,6 +233,9 @@ func (p *printing) Run(ctx context.Context, spec loadgen.Spec, emit func(loadgen
 		return err
 	}
 	switch {
+	case h.gone:
+		return errors.New("the begin of its log, which says who it is, was gone before it was read: its node has rotated the log away, or what it is " +
+			"kept in has lost it. Let the script print less, and see whether the API server was away when its pod began")
 	case h.Protocol != Protocol || h.Version != p.logs.version:
 		return fmt.Errorf("%s is gameday %s, and the game day is of %s: give the runners an image of the same version", h.Who, h.Version, p.logs.version)
 	case h.Segment != loadgen.Segment{Index: p.index, Of: len(p.logs.all)}:

@@ -464,3 +464,25 @@ func TestLogsGap(t *testing.T) {
 		}
 	})
 }
+
+// TestLogsBeginGone has the begin of a runner's log rotated away before it was read: that is the cause that is told, and no other.
+func TestLogsBeginGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startLogs(t, 40*time.Millisecond, 900*time.Millisecond, version)
+		r.leave()
+		time.Sleep(time.Second)
+		r.clusterless.mu.Lock()
+		r.pods[1].log = nil
+		r.clusterless.mu.Unlock()
+		r.back()
+		err := <-r.result
+		if err == nil || !strings.Contains(err.Error(), "runner-2: the begin of its log, which says who it is, was gone before it was read") ||
+			strings.Contains(err.Error(), "image") {
+			t.Errorf("it ended with %v", err)
+		}
+		for _, p := range r.pods {
+			p.end()
+			<-p.result
+		}
+	})
+}
