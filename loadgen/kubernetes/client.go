@@ -33,9 +33,10 @@ import (
 const (
 	// requestLimit bounds every request but those that follow a log.
 	requestLimit = 15 * time.Second
-	// requestRate is how many requests a second are sent at most, and requestBurst how many at once. By client-go's own five a second the objects of
-	// as many runners as there may be would take most of a minute to make, and more than there is to delete.
-	requestRate, requestBurst = 100, 300
+	// requestRate is how many requests a second are sent at most, and requestBurst how many at once. They bound what goes wrong, not what is
+	// meant: objects are made one after the other, but all runners that there may be are asked for their clocks at once, and told of the begin
+	// and of changes, in less time than a change may take. By client-go's own five a second that would take minutes.
+	requestRate, requestBurst = 1000, 1000
 )
 
 // What is made and looked at.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -16,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
+	"gameday/faults"
 	"gameday/loadgen"
 	"gameday/loadgen/collector"
 )
@@ -146,5 +149,46 @@ func TestLastReadBreaks(t *testing.T) {
 				t.Errorf("a line came twice:\n%s", got)
 			}
 		})
+	}
+}
+
+// TestManyAreTold checks that as many runners as there may be are told three things, one after the other, within what a change may take: so it
+// is when they are asked for their clocks, and then told of the begin.
+func TestManyAreTold(t *testing.T) {
+	const runners, rounds = 256, 3
+	came := make(chan struct{}, runners)
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if _, err := io.WriteString(w, `{"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}}`); err != nil || q.Method != http.MethodPatch {
+			t.Errorf("%s, %v", q.Method, err)
+		}
+		came <- struct{}{}
+	}))
+	defer api.Close()
+	c, err := connect(faults.Access{Kubeconfig: kubeconfigOf(t, api.URL)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := news(loadgen.Jobs)
+	s.client, s.order.RunOn.Parallelism = c, runners
+	var all []corev1.Pod
+	for i := range runners {
+		all = append(all, corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("pod-", i), UID: "u", Labels: map[string]string{jobName: fmt.Sprintf("%s-%d", s.order.name, i+1)}}})
+	}
+	s.state.look(s.order, all)
+	ctx, cancel := context.WithTimeout(t.Context(), loadgen.LogsLead)
+	defer cancel()
+	o := &orders{s: s, by: map[int]*ordered{}}
+	for round := range rounds {
+		for i := range runners {
+			o.put(ctx, collector.Word{Runner: i, Orders: fmt.Sprint(round)})
+		}
+		for i := range runners {
+			select {
+			case <-came:
+			case <-ctx.Done():
+				t.Fatalf("in round %d only %d were told within %s", round, i, loadgen.LogsLead)
+			}
+		}
 	}
 }

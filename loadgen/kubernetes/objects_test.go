@@ -84,6 +84,17 @@ func TestObjects(t *testing.T) {
 	}
 }
 
+// kubeconfigOf writes one for an API server.
+func kubeconfigOf(t *testing.T, url string) string {
+	t.Helper()
+	kubeconfig := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(kubeconfig, fmt.Appendf(nil, `{"apiVersion": "v1", "kind": "Config", "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+		"clusters": [{"name": "c", "cluster": {"server": %q}}], "users": [{"name": "u", "user": {}}]}`, url), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return kubeconfig
+}
+
 // TestManyRunners checks that the objects of as many runners as there may be are made and deleted in a time that leaves room for the cluster's own.
 func TestManyRunners(t *testing.T) {
 	var mu sync.Mutex
@@ -115,12 +126,7 @@ func TestManyRunners(t *testing.T) {
 		}
 	}))
 	defer api.Close()
-	kubeconfig := filepath.Join(t.TempDir(), "config")
-	if err := os.WriteFile(kubeconfig, fmt.Appendf(nil, `{"apiVersion": "v1", "kind": "Config", "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-		"clusters": [{"name": "c", "cluster": {"server": %q}}], "users": [{"name": "u", "user": {}}]}`, api.URL), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c, err := connect(faults.Access{Kubeconfig: kubeconfig})
+	c, err := connect(faults.Access{Kubeconfig: kubeconfigOf(t, api.URL)})
 	if err != nil {
 		t.Fatal(err)
 	}
