@@ -210,8 +210,8 @@ func (p *printing) say() {
 		return
 	}
 	if p.lost > 0 {
-		p.log("warning", fmt.Sprintf("%d lines of what it printed are gone from its log, which its node has rotated away before they were read: what it did then is not "+
-			"known", p.lost))
+		p.log("warning", fmt.Sprintf("%d lines of what it printed are gone from its log: most likely its node has rotated it away before they were read. What it "+
+			"did then is not known", p.lost))
 		p.lost = 0
 	}
 	if p.late > 0 {
@@ -234,8 +234,8 @@ func (p *printing) Run(ctx context.Context, spec loadgen.Spec, emit func(loadgen
 	}
 	switch {
 	case h.gone:
-		return errors.New("the begin of its log, which says who it is, was gone before it was read: its node has rotated the log away, or what it is " +
-			"kept in has lost it. Let the script print less, and see whether the API server was away when its pod began")
+		return errors.New("the begin of its log, which says who it is, was gone before it was read: most likely its node has " +
+			"rotated it away. Let the script print less, and see whether the API server was away when its pod began")
 	case h.Protocol != Protocol || h.Version != p.logs.version:
 		return fmt.Errorf("%s is gameday %s, and the game day is of %s: give the runners an image of the same version", h.Who, h.Version, p.logs.version)
 	case h.Segment != loadgen.Segment{Index: p.index, Of: len(p.logs.all)}:

@@ -264,7 +264,8 @@ func (o *orders) keep(ctx context.Context, i int, r *ordered) {
 			text := r.text
 			o.mu.Unlock()
 			err := o.annotate(ctx, i, text)
-			if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) || ctx.Err() != nil {
+			other := apierrors.IsConflict(err) && o.s.state.gone(o.s.state.runner(i).name) // else it was changed in the same moment
+			if err == nil || apierrors.IsNotFound(err) || other || ctx.Err() != nil {
 				said = false
 				break // what is gone is told of elsewhere
 			}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -190,5 +191,40 @@ func TestManyAreTold(t *testing.T) {
 				t.Fatalf("in round %d only %d were told within %s", round, i, loadgen.LogsLead)
 			}
 		}
+	}
+}
+
+// TestOrdersInConflict has the API server refuse orders because somebody else changed the pod in the same moment: they are sent again, and not
+// left until they are renewed.
+func TestOrdersInConflict(t *testing.T) {
+	var mu sync.Mutex
+	asked, done := 0, make(chan struct{})
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		if asked++; asked == 1 {
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprint(w, `{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Conflict", "code": 409}`)
+			return
+		}
+		fmt.Fprint(w, `{"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}}`)
+		close(done)
+	}))
+	defer api.Close()
+	c, err := connect(faults.Access{Kubeconfig: kubeconfigOf(t, api.URL)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := news(loadgen.Jobs)
+	s.client = c
+	s.state.look(s.order, []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Name: "a", UID: "u", Labels: map[string]string{jobName: s.order.name + "-1"}}}})
+	ctx, cancel := context.WithTimeout(t.Context(), loadgen.LogsLead)
+	defer cancel()
+	(&orders{s: s, by: map[int]*ordered{}}).put(ctx, collector.Word{Orders: "stop"})
+	select {
+	case <-done:
+	case <-ctx.Done():
+		t.Error("the runner was not told")
 	}
 }

@@ -173,12 +173,14 @@ func (w *operated) nothing(t *testing.T, since string) {
 	t.Helper()
 	began := time.Now()
 	var out []string
-	limit := began.Add(2 * time.Minute)
-	for out = w.here(t); len(out) > 0 && time.Now().Before(limit); out = w.here(t) {
-		time.Sleep(100 * time.Millisecond)
-	}
-	if len(out) > 0 {
-		t.Fatalf("left are %v", out)
-	}
+	defer func() {
+		if len(out) > 0 {
+			t.Logf("left are %v", out)
+		}
+	}()
+	kuberig.Eventually(t, 2*time.Minute, "nothing is left", func() bool {
+		out = w.here(t)
+		return len(out) == 0
+	})
 	t.Logf("nothing was left %s after %s", time.Since(began).Round(100*time.Millisecond), since)
 }
