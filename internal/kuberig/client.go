@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -149,9 +150,17 @@ func (c *Client) send(method, path, contentType string, body, out any) error {
 // Get reads an object, or a list of them.
 func (c *Client) Get(path string, out any) error { return c.Do(http.MethodGet, path, "", nil, out) }
 
-// Post makes an object in the collection at a path. What cannot be known of it is refused.
+// strict adds to a path, which may have a query, that unknown fields are refused.
+func strict(path string) string {
+	if strings.Contains(path, "?") {
+		return path + "&fieldValidation=Strict"
+	}
+	return path + "?fieldValidation=Strict"
+}
+
+// Post makes an object in the collection at a path, which may have a query. What cannot be known of it is refused.
 func (c *Client) Post(path string, object, out any) error {
-	return c.send(http.MethodPost, path+"?fieldValidation=Strict", "application/json", object, out)
+	return c.send(http.MethodPost, strict(path), "application/json", object, out)
 }
 
 // Try is Post for trial: the server checks the object and says what would become of it, and keeps nothing.
@@ -161,7 +170,7 @@ func (c *Client) Try(path string, object, out any) error {
 
 // PostYAML makes an object of its YAML, as Post does.
 func (c *Client) PostYAML(path string, object []byte, out any) error {
-	return c.Do(http.MethodPost, path+"?fieldValidation=Strict", "application/yaml", object, out)
+	return c.Do(http.MethodPost, strict(path), "application/yaml", object, out)
 }
 
 // Patch merges JSON into an object (RFC 7396), or into a part of it: ".../pods/cart/status".
