@@ -18,7 +18,8 @@ import (
 const (
 	// renewal is how often a runner that prints is let know that the game day is there. Its lease bears some that are lost.
 	renewal = 10 * time.Second
-	// unheard is after how long without a line such a runner is taken for dead: it has stopped by itself by then.
+	// unheard is after how long without a line such a runner is taken for dead: it has stopped by itself by then, if nobody could tell it anything
+	// either. Otherwise it is told nothing more, and stops when its lease has lapsed.
 	unheard = loadgen.LogsLease + renewal
 	// lastWords is how long it may take until the log tells how a runner has stopped that was told to.
 	lastWords = 30 * time.Second
