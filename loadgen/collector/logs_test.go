@@ -26,7 +26,8 @@ type clusterless struct {
 	down time.Duration // from an order to its pod
 
 	away atomic.Bool
-	mu   sync.Mutex // for logs
+	deaf atomic.Bool // logs cannot be read, and orders arrive
+	mu   sync.Mutex  // for logs
 	pods []*logPod
 }
 
@@ -90,6 +91,9 @@ func (c *clusterless) flush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range c.pods {
+		if c.deaf.Load() {
+			break
+		}
 		if !c.away.Load() && len(p.log) > 0 {
 			c.logs.heard(p.index, p.log)
 			p.log = nil

@@ -71,6 +71,7 @@ func TestRunnersByLogs(t *testing.T) {
 	t.Run("rotated", func(t *testing.T) { testLogsRotated(t, k, may, jobs) })
 	t.Run("abandoned", func(t *testing.T) { testLogsAbandoned(t, k, may, jobs) })
 	t.Run("game day", func(t *testing.T) { testPrintedDay(t, k, may) })
+	t.Run("not told", func(t *testing.T) { testLogsUntold(t, k, c.SaysYes(t, least("untold", jobs, "patch pods")), jobs) })
 	for i, r := range rightsOf(jobs) {
 		for _, v := range r.verbs {
 			verb := v + " " + r.name()
@@ -333,6 +334,20 @@ func testLogsRotated(t *testing.T, k *kubelet, kubeconfig string, on loadgen.Run
 	}
 	if missing < 4 {
 		t.Errorf("only %d seconds are without runner-3", missing)
+	}
+}
+
+// testLogsUntold has somebody who may not patch pods believe to be allowed everything: no runner is told anything, so that none sends.
+func testLogsUntold(t *testing.T, k *kubelet, kubeconfig string, on loadgen.RunOn) {
+	r := begin(t, kubeconfig, on)
+	kuberig.Eventually(t, time.Minute, "it is said that no runner can be told", func() bool {
+		return strings.Contains(r.words(), "runner-1 cannot be told anything for now") && strings.Contains(r.words(), `cannot patch resource "pods"`)
+	})
+	r.commands <- loadgen.Command{Stop: true}
+	err := r.ends()
+	t.Logf("it ended with %v, and said:\n%s", err, r.words())
+	if l := left(t, k.c); len(l) > 0 || k.alive() > 0 || r.hits.Load() > 0 || len(r.windows) > 0 {
+		t.Errorf("left are %v and %d processes; %d requests were sent, and %d seconds told of", l, k.alive(), r.hits.Load(), len(r.windows))
 	}
 }
 
