@@ -142,6 +142,9 @@ func (w *operated) runnerKilled(t *testing.T) {
 		t.Errorf("the log of runner-3: %q, %v", log, err)
 	}
 	t.Logf("exit code %d:\n%s", code, d.out.String())
+	if code != 3 || !strings.Contains(d.out.String(), "INCONCLUSIVE") || !strings.Contains(d.out.String(), "coverage 0 %") {
+		t.Errorf("exit code %d: what two of three did is not known, and nothing depends on the third alone", code)
+	}
 	for _, name := range []string{"runner-2", "runner-3"} {
 		if !strings.Contains(d.out.String(), name) {
 			t.Errorf("it does not name %s", name)
