@@ -181,11 +181,7 @@ func (r *run) checkCluster() bool {
 		return true
 	}
 	a := r.aim(r.resolve)
-	for _, name := range sortedKeys(a.errs) {
-		if f := r.Scenario.Fault(name); len(f.Targets) == 0 { // else it is said of the target
-			r.found("fault "+name, true, a.errs[name].Error(), "Nothing was touched.")
-		}
-	}
+	r.foundNowhere(a)
 	ctx, cancel := context.WithTimeout(r.ctx, askLimit)
 	defer cancel()
 	findings, err := r.Machine.Cluster.Preflight(ctx, r.Scenario.Kubernetes, a.preflight())
@@ -199,6 +195,16 @@ func (r *run) checkCluster() bool {
 		ok = ok && !f.Blocks
 	}
 	return ok
+}
+
+// foundNowhere says why it is not known where faults land, once: what was found of their targets is said of those, and a cluster may
+// have answered then and not now.
+func (r *run) foundNowhere(a aims) {
+	for _, name := range sortedKeys(a.errs) {
+		if f := r.Scenario.Fault(name); !slices.ContainsFunc(f.Targets, func(target string) bool { return r.lost[target] }) {
+			r.found("fault "+name, true, a.errs[name].Error(), "Nothing was touched.")
+		}
+	}
 }
 
 // residueInCluster lifts what has the run's label in the cluster, whatever the ledger says, and lists what stays. What stands in the

@@ -135,6 +135,31 @@ func TestUnseen(t *testing.T) {
 	}
 }
 
+// TestFoundNowhere has a cluster that answered for a target fail a moment later: a run that ends by that says why, and none says it twice.
+func TestFoundNowhere(t *testing.T) {
+	s, _ := loadPlan(t, "testdata/cluster.hcl")
+	for name, c := range map[string]struct {
+		lost map[string]bool
+		want int
+	}{"it answered before": {nil, 3}, "it is said of the target": {map[string]bool{s.Faults[0].Targets[0]: true}, 0}} {
+		var said []string
+		rec, err := newRecorder(t.TempDir(), time.Now(), func(s string) string { return s }, func(e report.Event) {
+			if e.Kind == report.PreflightFound {
+				said = append(said, string(e.Data))
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rec.close()
+		r := &run{Options: Options{Scenario: s, Run: plannedRun}, rec: rec, lost: c.lost}
+		r.foundNowhere(r.aim(func(*scenarios.Fault) ([]targets.Place, error) { return nil, errors.New("nobody listens") }))
+		if len(said) != c.want || c.want > 0 && !strings.Contains(said[0], "nobody listens") {
+			t.Errorf("%s: said is %q", name, said)
+		}
+	}
+}
+
 func TestObjectKind(t *testing.T) {
 	for yaml, want := range map[string]string{"apiVersion: v1\nkind: PodChaos\n": "PodChaos", "kind: \"Schedule\"\nspec:\n  kind: no\n": "Schedule", "  kind: x\n": "object", "": "object"} {
 		if got := objectKind(yaml); got != want {

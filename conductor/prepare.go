@@ -149,6 +149,7 @@ func (r *run) checkPlaces() bool {
 func (r *run) checkTargets() bool {
 	ok := true
 	checked := map[string]bool{}
+	r.lost = map[string]bool{}
 	for _, f := range r.Scenario.Faults {
 		for _, name := range f.Targets {
 			if checked[name] {
@@ -157,7 +158,7 @@ func (r *run) checkTargets() bool {
 			checked[name] = true
 			if err := r.checkTarget(name); err != nil {
 				r.found("target "+name, true, err.Error(), "Nothing was touched. `gameday plan` shows what each target selects.")
-				ok = false
+				r.lost[name], ok = true, false
 			}
 		}
 	}

@@ -114,6 +114,8 @@ type run struct {
 	over atomic.Bool
 	// intoCluster says that something was to be put into the cluster.
 	intoCluster atomic.Bool
+	// lost are the targets of which the preflight has said what is wrong with them.
+	lost map[string]bool
 	// mayBeLeft are the streams for which something was put into the cluster that was not seen to be gone. It is guarded by mu.
 	mayBeLeft []string
 

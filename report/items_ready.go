@@ -42,7 +42,7 @@ func (j *judge) readyAgain(p *FaultPlan) Item {
 	r := f.Ready
 	switch {
 	case r == nil:
-		it.unknown("nobody looked at its pods before the run ended")
+		it.unknown("nobody looked at its pods before the run ended, or none of them was Ready before the fault")
 	case !r.At.IsZero():
 		j.wereReady(&it, f, from)
 	default:

@@ -31,7 +31,7 @@ func TestReadyAgain(t *testing.T) {
 		{"not by the end", &Readiness{Fault: "cut", Pods: pods, Not: pods[:1], Looked: at(99)}, 99, clock.Missed, "", "shop/db-1 was not Ready again by the end of the run"},
 		{"not when it was last seen", &Readiness{Fault: "cut", Pods: pods, Not: pods[:1], Looked: at(45), Error: "nobody answers."}, 99, clock.Unknown, "", "cannot be seen: nobody answers"},
 		{"the run was short", &Readiness{Fault: "cut", Pods: pods, Not: pods[:1], Looked: at(45)}, 99, clock.Unknown, "", "the run ended before its pods had their time"},
-		{"nobody looked", nil, 0, clock.Unknown, "", "nobody looked at its pods"},
+		{"nobody looked", nil, 0, clock.Unknown, "", "nobody looked at its pods before the run ended, or none of them was Ready before the fault"},
 	} {
 		plan := smallPlan(nil)
 		p := &plan.Faults[0]

@@ -1,6 +1,8 @@
 package chaosmesh
 
 import (
+	"encoding/json"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -79,5 +81,27 @@ func TestNetworksOf(t *testing.T) {
 	if got := pathsIn(map[string]any{"volumePath": "/data/", "path": "/data/*.db", "stressngStressors": "--hdd 1 --temp-path /scratch", "n": int64(3),
 		"l": []any{"a/b", "/x", "--hdd 1 --temp-path=/spare/", "a=b=/y"}}); !slices.Equal(got, []string{"/data", "/data/*.db", "/scratch", "/spare", "/x", "/y"}) {
 		t.Errorf("paths %q", got)
+	}
+}
+
+// TestNobodyYet calls what is made later unknown where its selector finds nobody now, and what is made at once harmless.
+func TestNobodyYet(t *testing.T) {
+	c := bad(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(tree{"apiVersion": "v1", "kind": "PodList", "metadata": tree{}, "items": []any{}})
+	}))
+	kill := tree{"mode": "all", "action": "pod-kill", "selector": tree{"labelSelectors": tree{"app": "tomorrow"}}}
+	for kind, row := range map[string]struct {
+		spec tree
+		want string
+	}{
+		"PodChaos": {kill, ""},
+		"Schedule": {tree{"schedule": "@every 5s", "type": "PodChaos", "concurrencyPolicy": "Forbid", "historyLimit": 1, "podChaos": kill},
+			"what spec.podChaos.selector selects will be known when its fault is made: it finds no pod now"},
+	} {
+		r, err := c.lands(t.Context(), manifestOf(t, tree{"apiVersion": "chaos-mesh.org/v1alpha1", "kind": kind, "metadata": tree{"namespace": "shop"}, "spec": row.spec}, false))
+		if err != nil || len(r.Selections) != 1 || strings.Join(r.Unknown, "; ") != row.want {
+			t.Errorf("%s: %v, %+v, want %q to be unknown", kind, err, r, row.want)
+		}
 	}
 }
