@@ -133,7 +133,9 @@ func TestGoing(t *testing.T) {
 
 // TestFirstUnseen tells of an injection of which nobody could see whether another game day came at the same moment.
 func TestFirstUnseen(t *testing.T) {
-	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { status(w, 400, metav1.StatusReasonBadRequest, "no such list") })
+	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		status(w, 400, metav1.StatusReasonBadRequest, "no such list")
+	})
 	c := bad(t, answer)
 	i := &injection{c: c, undo: undo{Kind: "NetworkChaos", Namespace: "shop", Name: "cut"},
 		place: faults.Place{Cluster: &faults.Cluster{Pod: &faults.Pod{Namespace: "shop", Name: "cart-1"}}}}
