@@ -44,7 +44,23 @@ func root(out, errw io.Writer) *app {
 		a.explainCmd(), a.rescoreCmd(), a.finalizeCmd(), a.copyCmd(), a.overrideCmd(), a.markCmd(), a.stopCmd(), a.revertCmd(), a.hostsCmd(), a.installGuardCmd(), a.policyCmd(), a.auditCmd(),
 		a.kindsCmd(), a.guardCmd(), a.generatorCmd(), a.runnerCmd(), exitTopic())
 	a.cmd.AddCommand(a.compareCmd(), a.regressCmd(), a.historyCmd(), a.trendsCmd(), a.freshCmd(), a.exportCmd(), a.scheduleCmd())
+	sayUse(a.cmd)
 	return a
+}
+
+// sayUse lets a verb that gets too few or too many arguments, and all below it, say how it is used.
+func sayUse(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usage("%w; it is used as `%s`, see `%s --help`", err, c.UseLine(), c.CommandPath())
+			}
+			return nil
+		}
+	}
+	for _, below := range c.Commands() {
+		sayUse(below)
+	}
 }
 
 // execute runs one command line. -var and -var-file may be written with one dash, as in Terraform.
