@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -159,7 +160,11 @@ func (a *app) copyRecord(dir, to string) error {
 	if err != nil {
 		return usage("%w", err)
 	}
-	if err := c.Finish(context.Background(), dir, time.Now()); err != nil {
+	err = c.Finish(context.Background(), dir, time.Now())
+	if errors.Is(err, archive.ErrChanged) {
+		return usage("%w", err)
+	}
+	if err != nil {
 		return &codeError{code: exitInconclusive, err: fmt.Errorf("%w; what was written stays, and is marked as a part: `gameday copy` goes on with it", err)}
 	}
 	a.say("copied to %s", c.Dir)

@@ -93,35 +93,25 @@ func (c *Copy) resume(empty bool) error {
 	return nil
 }
 
+// ErrChanged says that a copy is whole, and that its record has changed since it was made.
+var ErrChanged = errors.New("the record has changed since")
+
 // Finish copies the record's files, reads each back, and marks the copy as whole. A file that is there already must be the same. When it
-// fails, or ctx ends, what was written stays, and is no whole copy.
+// fails, or ctx ends, what was written stays, and is no whole copy. In one that is whole already nothing is written: it is compared, and
+// an error that wraps ErrChanged says where the record differs.
 func (c *Copy) Finish(ctx context.Context, from string, now time.Time) error {
+	if _, err := os.Lstat(filepath.Join(c.Dir, report.WholeMark)); err == nil {
+		return c.compare(ctx, from)
+	}
 	whole := report.Whole{Run: c.begun.Run, From: c.begun.From, Host: c.begun.Host, At: now.UTC().Round(0), Files: []report.CopiedFile{}}
-	err := filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		switch {
-		case name == ".":
-			return nil
-		case strings.HasPrefix(e.Name(), "."), e.IsDir() && slices.Contains(skipped, name):
-			if e.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		case e.IsDir():
+	err := each(from, func(name string, folder bool) error {
+		if folder {
 			if err := os.Mkdir(filepath.Join(c.Dir, name), 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 				return err
 			}
 			return nil
-		case !e.Type().IsRegular(), name == report.BegunMark, name == report.WholeMark:
-			return nil
 		}
-		f, err := c.file(ctx, path, name)
+		f, err := c.file(ctx, filepath.Join(from, name), name)
 		whole.Files = append(whole.Files, f)
 		return err
 	})
@@ -139,6 +129,55 @@ func (c *Copy) Finish(ctx context.Context, from string, now time.Time) error {
 	}
 	if err != nil {
 		return fmt.Errorf("marking the copy in %s as whole: %w", c.Dir, err)
+	}
+	return nil
+}
+
+// each calls visit with the name of everything in a record that is copied, folders before what is in them.
+func each(from string, visit func(name string, folder bool) error) error {
+	return filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(from, path)
+		switch {
+		case err != nil || name == ".":
+			return err
+		case e.IsDir() && (strings.HasPrefix(e.Name(), ".") || slices.Contains(skipped, name)):
+			return fs.SkipDir
+		case strings.HasPrefix(e.Name(), "."), !e.IsDir() && !e.Type().IsRegular(), name == report.BegunMark, name == report.WholeMark:
+			return nil
+		}
+		return visit(name, e.IsDir())
+	})
+}
+
+// compare holds a record to a copy that is whole.
+func (c *Copy) compare(ctx context.Context, from string) error {
+	if err := report.CheckCopy(c.Dir); err != nil {
+		return err
+	}
+	var whole report.Whole
+	if err := report.ReadMark(filepath.Join(c.Dir, report.WholeMark), &whole); err != nil {
+		return err
+	}
+	err := each(from, func(name string, folder bool) error {
+		if folder {
+			return nil
+		}
+		in, err := os.Open(filepath.Join(from, name))
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		f, err := digest(ctx, in)
+		if f.Path = filepath.ToSlash(name); err == nil && !slices.Contains(whole.Files, f) {
+			err = fmt.Errorf("%w, in %s: copy it to another folder", ErrChanged, name)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("the copy in %s is whole: %w", c.Dir, err)
 	}
 	return nil
 }

@@ -180,3 +180,28 @@ func TestNew(t *testing.T) {
 		}
 	}
 }
+
+// TestOnceMore writes nothing into a copy that is whole, and says whether it is still what the record is.
+func TestOnceMore(t *testing.T) {
+	from, to := record(t), t.TempDir()
+	c := begin(t, to, from, "run-1")
+	if err := c.Finish(t.Context(), from, noon); err != nil {
+		t.Fatal(err)
+	}
+	if err := again(t, to, from, "run-1").Finish(t.Context(), from, noon.Add(time.Hour)); err != nil {
+		t.Errorf("the same record: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(from, "answers.json"), []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := again(t, to, from, "run-1").Finish(t.Context(), from, noon); !errors.Is(err, ErrChanged) ||
+		!strings.Contains(err.Error(), "in answers.json: copy it to another folder") {
+		t.Errorf("a record to which something was added: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(c.Dir, "answers.json")); err == nil {
+		t.Error("something was written into a copy that is whole")
+	}
+	if err := report.CheckCopy(c.Dir); err != nil {
+		t.Errorf("the copy afterwards: %v", err)
+	}
+}
