@@ -41,6 +41,13 @@ func (p *container1) rotate() {
 	p.log.gone = len(p.log.lines)
 }
 
+// lines returns how many lines it has printed.
+func (p *container1) lines() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.log.lines)
+}
+
 // outdated reports whether a pod's annotations are others than the files that it was given have, and takes them for those.
 func (p *container1) outdated(pod *corev1.Pod) bool {
 	now := fmt.Sprint(pod.Annotations)
