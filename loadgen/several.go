@@ -255,7 +255,7 @@ type seconds struct {
 type second struct {
 	Window
 	from []bool    // by part
-	told time.Time // when the first one told of it
+	told time.Time // when the first one told of it, or of a later one
 	// By part, what it said was due, and whether it told before the second was over: it then was at its end, and what it told is of the
 	// time up to that.
 	due   []uint64
@@ -276,8 +276,10 @@ func (s *seconds) add(from int, w Window, now time.Time) {
 		return
 	}
 	c := s.cell(i)
-	if c.told.IsZero() {
-		c.told = now
+	for _, earlier := range s.cells[:i+1] { // those that it has not told of may be told of by others, who are heard again when it is
+		if earlier.told.IsZero() {
+			earlier.told = now
+		}
 	}
 	c.from[from], c.early[from] = true, now.Before(c.Start.Add(time.Second))
 	c.due[from] += w.Due
