@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -71,8 +72,8 @@ func CheckCopy(dir string) error {
 		if err := ReadMark(filepath.Join(dir, BegunMark), &begun); err != nil {
 			return fmt.Errorf("%s: %w, and where the record itself is cannot be read: %w", dir, ErrHalfCopied, err)
 		}
-		return fmt.Errorf("%s: %w: its run %s began at %s, and either goes on or ended without copying its record; the record itself is %s on %s, and "+
-			"`gameday copy` there finishes the copy", dir, ErrHalfCopied, begun.Run, begun.At.UTC().Format("2006-01-02 15:04:05 UTC"), begun.From, begun.Host)
+		return fmt.Errorf("%s: %w: its %s began at %s, and either goes on or ended without copying its record; the record itself is %s on %s, and "+
+			"`gameday copy` there finishes the copy", dir, ErrHalfCopied, strings.TrimSpace("run "+begun.Run), begun.At.UTC().Format("2006-01-02 15:04:05 UTC"), begun.From, begun.Host)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w: %w", dir, ErrHalfCopied, err)

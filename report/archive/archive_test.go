@@ -162,6 +162,9 @@ func TestNew(t *testing.T) {
 	from, to := record(t), t.TempDir()
 	begin(t, to, from, "")
 	c := begin(t, to, from, "") // nothing was copied yet: a run that was refused, and is tried again
+	if err := report.CheckCopy(c.Dir); err == nil || !strings.Contains(err.Error(), "its run began at 2026-11-29") {
+		t.Errorf("of one that has only begun, in a lab, it says %v", err)
+	}
 	if err := c.Finish(t.Context(), from, noon); err != nil {
 		t.Fatal(err)
 	}
