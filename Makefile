@@ -15,7 +15,7 @@ TOOL      := $(GO) tool -modfile=tools/go.mod
 
 IMAGE_ROOT := bin/image-root
 
-.PHONY: demo build programs guards image-root test test-kubernetes cluster-faults cluster-traffic test-matrix test-regress test-fast setup lint golden pictures bench examples fuzz clean
+.PHONY: demo build programs guards image-root test test-kubernetes cluster-runs cluster-parts test-matrix test-regress test-fast setup lint golden pictures bench examples fuzz clean
 
 # The main job on the embedded default: a whole game day, no root, nothing but Go, git and make.
 demo: programs
@@ -57,15 +57,15 @@ test: setup build
 # time, which mostly wait, each in a network of its own.
 test-kubernetes:
 	tools/setup-kubernetes
-	CI=true GAMEDAY_KUBERNETES=1 $(MAKE) -j2 --output-sync=target cluster-faults cluster-traffic
+	CI=true GAMEDAY_KUBERNETES=1 $(MAKE) -j2 --output-sync=target cluster-runs cluster-parts
 
 # Both halves of it; by themselves they leave out what wants a whole cluster.
-cluster-faults:
+cluster-runs:
 	$(GO) test -timeout 25m -run '^TestKubernetes' ./cmd/gameday
-	$(GO) test -p 1 -timeout 30m ./faults/chaosmesh ./internal/kuberig/...
+	$(GO) test -p 1 -timeout 30m ./internal/kuberig/... ./examples/shop-kubernetes
 
-cluster-traffic:
-	$(GO) test -p 1 -timeout 30m ./loadgen/kubernetes ./examples/shop-kubernetes ./deploy
+cluster-parts:
+	$(GO) test -p 1 -timeout 30m ./loadgen/kubernetes ./faults/chaosmesh ./deploy
 
 # Strikes every fault at every point of its life, in namespaces and processes of its own, and writes docs/kill-matrix.md.
 # With MATRIX=-machine also in a virtual machine: netem, clocks that jump, power that is cut. That takes a quarter of an hour more.

@@ -281,7 +281,7 @@ func (r *clusterRig) testPlan() {
 			r.t.Fatal(err)
 		}
 		text := strings.Join(strings.Fields(r.gameday(code, "plan", "--policy", "policy.hcl", "day.hcl")), " ")
-		if !strings.Contains(text, want) || want == "" && strings.Contains(text, "frozen on cluster: ") {
+		if !strings.Contains(text, want) || want == "" && strings.Contains(text, "fault frozen on cluster: ") {
 			r.t.Errorf("a policy of %d places: %q is not in\n%s", most, want, text)
 		}
 	}

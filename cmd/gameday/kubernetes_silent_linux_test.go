@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ func (r *clusterRig) testNoAnswer() {
 			"Why: it is not known that nothing is left: "}},
 		{"day.hcl", report.Injected, 5, []string{"RESIDUE", "LEFT STANDING: frozen on cluster", "whether the cluster has more"}},
 	} {
+		r.settle()
 		rec := "rec-silent-" + string(c.after)
 		run := r.command("run", "--record", rec, c.day)
 		out := &strings.Builder{}
@@ -63,4 +65,26 @@ func (r *clusterRig) testNoAnswer() {
 			r.t.Errorf("left: %v, and %d entries", left, r.entries())
 		}
 	}
+}
+
+// settle waits until the controllers have found the API server again, which may take them a minute after an outage: Chaos Mesh's take up an
+// object and kill a pod, and the pod is replaced.
+func (r *clusterRig) settle() {
+	r.t.Helper()
+	before := map[string]bool{}
+	for _, p := range r.pods() {
+		before[p.Metadata.UID] = true
+	}
+	err := r.Post(meshObjects, object{"apiVersion": "chaos-mesh.org/v1alpha1", "kind": "PodChaos", "metadata": object{"name": "settled"},
+		"spec": object{"action": "pod-kill", "mode": "one", "selector": object{"namespaces": []string{"shop"}, "labelSelectors": object{"app": "cart"}}}}, nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	kuberig.Eventually(r.t, 2*time.Minute, "a pod is killed and replaced", func() bool {
+		return r.ready() == 2 && slices.ContainsFunc(r.pods(), func(p clusterPod) bool { return !before[p.Metadata.UID] })
+	})
+	if err := r.Delete(meshObjects + "/settled"); err != nil {
+		r.t.Fatal(err)
+	}
+	kuberig.Eventually(r.t, 2*time.Minute, "the object is gone", func() bool { return len(r.objects()) == 0 })
 }
