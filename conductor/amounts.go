@@ -32,6 +32,7 @@ type asked struct {
 // claims are those of the fault alone, and what stands at the same time: before the load as planned, since then as it is.
 func (r *run) claims(f *scenarios.Fault, p targets.Place) policy.Claims {
 	c := r.Options.claims(f, p)
+	c.Run += r.heldFor()
 	a := &r.amounts
 	a.mu.Lock()
 	defer a.mu.Unlock()

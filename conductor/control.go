@@ -21,11 +21,14 @@ import (
 // Request is what another process asks of a run in progress, as one JSON line on the socket in the record's folder. Path
 // names cross network namespaces, ports do not.
 type Request struct {
-	Do   string `json:"do"` // "mark", "act", "stop", "status", "standing"
+	Do   string `json:"do"` // "mark", "act", "stop", "hold", "release", "skip", "inject", "status", "standing"
 	By   string `json:"by,omitempty"`
 	Name string `json:"name,omitempty"` // mark: its name
 	Text string `json:"text,omitempty"`
-	Why  string `json:"why,omitempty"` // stop
+	Why  string `json:"why,omitempty"` // stop, and what is asked of the timeline
+	// For is how long a hold lasts at most; 0 is as long as is usual. Fault is the one to inject; empty is the next.
+	For   time.Duration `json:"for,omitempty"`
+	Fault string        `json:"fault,omitempty"`
 	// Act is what somebody does about a page.
 	Act *responders.Action `json:"act,omitempty"`
 }
@@ -146,6 +149,8 @@ func (c *control) do(req Request) (string, error) {
 		}
 		c.run.rec.add(report.Marked, report.Mark{Name: req.Name, By: req.By, Text: req.Text})
 		return fmt.Sprintf("marked %q", req.Name), nil
+	case "hold", "release", "skip", "inject":
+		return c.run.steer(req)
 	case "act":
 		if req.Act == nil {
 			return "", errors.New("an act needs a verb")

@@ -38,6 +38,11 @@ type faultRun struct {
 	over     chan struct{} // closed when the fault is gone, or will not come
 	once     sync.Once
 	injected atomic.Bool // it took effect somewhere
+	// due is its time in the load phase once timed is set. It is claimed when it is being injected, and called when a facilitator
+	// asked for that, which closes now. All are guarded by the pace's lock.
+	due                    time.Duration
+	timed, claimed, called bool
+	now                    chan struct{}
 	// before are the processes that the target found before any of them was killed, picked or not.
 	before map[individual]bool
 }
@@ -75,7 +80,7 @@ type injection struct {
 // startFaults sets every fault on its way. They wait for the load phase.
 func (r *run) startFaults() {
 	for i := range r.Scenario.Faults {
-		r.faults = append(r.faults, &faultRun{Fault: &r.Scenario.Faults[i], over: make(chan struct{})})
+		r.faults = append(r.faults, &faultRun{Fault: &r.Scenario.Faults[i], over: make(chan struct{}), now: make(chan struct{})})
 	}
 	for _, f := range r.faults {
 		r.work.Go(func() {
@@ -88,21 +93,26 @@ func (r *run) startFaults() {
 // conductFault waits until the fault is due, injects it, lets it stand, and reverts it. When the run's context ends it
 // returns at once and leaves the reverting to unwind, which keeps the order.
 func (r *run) conductFault(f *faultRun) {
-	due, ok := r.due(f)
-	if !ok {
+	if !r.due(f) {
 		return
 	}
-	places, err := r.resolve(f.Fault)
-	if err == nil {
-		f.before, err = r.original(f.Fault, places)
-	}
-	if err != nil {
-		r.injectFailed(f, "", due, err)
-		return
-	}
-	ready := r.podsBefore(f, places)
-	if !r.until(due) {
-		return
+	var places []targets.Place
+	var ready podsBefore
+	var due time.Time
+	for due.IsZero() {
+		holds, err := r.holdsSoFar(), error(nil)
+		places, err = r.resolve(f.Fault)
+		if err == nil {
+			f.before, err = r.original(f.Fault, places)
+		}
+		if err != nil {
+			r.injectFailed(f, "", r.dueAt(f), err)
+			return
+		}
+		ready = r.podsBefore(f, places)
+		if r.arrive(f.due, f.now, func() { due = r.claim(f, holds) }) != nil {
+			return
+		}
 	}
 	standing := r.inject(f, places, due)
 	since := r.rec.now()
@@ -127,36 +137,72 @@ func selfEnding(c faults.Config) bool {
 	return ok
 }
 
-// due waits for what the fault waits for, until shortly before its time, and returns its time. ok is false when it
-// will not be injected.
-func (r *run) due(f *faultRun) (at time.Time, ok bool) {
+// due waits for what the fault waits for, until shortly before its time. It returns false when it will not be injected.
+func (r *run) due(f *faultRun) bool {
 	select {
 	case <-r.loadBegan:
 	case <-r.ctx.Done():
-		return time.Time{}, false
+		return false
 	}
-	at = r.loadStart.Add(f.At)
 	if f.After != "" {
 		before := r.faults[slices.IndexFunc(r.faults, func(g *faultRun) bool { return g.Name == f.After })]
 		if before.wait(r.ctx) != nil {
-			return time.Time{}, false
+			return false
 		}
 		if !before.injected.Load() {
 			r.rec.add(report.Noted, report.Note{Fault: f.Name, Text: fmt.Sprintf("fault %s was not injected: it comes after %s, which was not", f.Name, f.After)})
-			return time.Time{}, false
+			return false
 		}
-		at = r.rec.now().Add(f.Wait)
 	}
-	if at.After(r.loadStart.Add(r.Scenario.Timeline.Load)) {
+	if !r.time(f) {
 		r.rec.add(report.Noted, report.Note{Fault: f.Name, Text: fmt.Sprintf("fault %s was not injected: the load phase ends before it is due", f.Name)})
-		return time.Time{}, false
+		return false
 	}
-	return at, r.until(at.Add(-resolveAhead))
+	return r.arrive(f.due-resolveAhead, f.now, nil) == nil
 }
 
-// until waits for an instant; false when the run must unwind.
-func (r *run) until(at time.Time) bool {
-	return r.sleep(at.Sub(r.rec.now())) == nil
+// time gives a fault its time in the load phase, and returns false when that is later than the phase ends. What a facilitator has
+// skipped makes no fault too late.
+func (r *run) time(f *faultRun) bool {
+	p := &r.pace
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	late := f.At
+	f.due = f.At
+	if f.After != "" {
+		f.due = p.at(r.rec.now()) + f.Wait
+		late = f.due - p.skipped
+	}
+	f.timed = late <= r.Scenario.Timeline.Load
+	return f.timed
+}
+
+// dueAt returns when a fault is due, as it is now.
+func (r *run) dueAt(f *faultRun) time.Time {
+	r.pace.mu.Lock()
+	defer r.pace.mu.Unlock()
+	return r.pace.clock(f.due)
+}
+
+// holdsSoFar counts the holds of the run.
+func (r *run) holdsSoFar() int {
+	r.pace.mu.Lock()
+	defer r.pace.mu.Unlock()
+	return r.pace.holds
+}
+
+// claim takes a fault for injection and returns when it was due. It is not taken when the timeline was held since its target was looked
+// for: that was too long ago. It needs the pace's lock.
+func (r *run) claim(f *faultRun, holds int) (due time.Time) {
+	p := &r.pace
+	if p.hold == nil && p.holds != holds {
+		return time.Time{}
+	}
+	f.claimed = true
+	if f.called {
+		return r.rec.now()
+	}
+	return p.clock(f.due)
 }
 
 // resolve finds the places of a fault, within the run's time.

@@ -28,15 +28,16 @@ func (t *traffic) lead() (longest time.Duration) {
 
 // before waits, and has streams told meanwhile what is to count at the end of that.
 func (r *run) before(d time.Duration, tell func()) error {
+	r.pace.open()
 	lead := min(d, r.traffic.lead())
 	if lead == 0 {
-		return r.sleep(d)
+		return r.pass()
 	}
-	if err := r.sleep(d - lead); err != nil {
+	if err := r.arrive(d-lead, nil, func() { r.pace.told = true }); err != nil {
 		return err
 	}
 	tell()
-	return r.sleep(lead)
+	return r.pass()
 }
 
 // printers has runners started that report by their pods' logs: what they need is made of the order.

@@ -126,6 +126,7 @@ type run struct {
 	// loadBegan is closed when the load phase begins, after loadStart was set.
 	loadBegan chan struct{}
 	loadStart time.Time
+	pace      pace
 
 	mu       sync.Mutex
 	standing []*injection // in order of injection
@@ -172,6 +173,7 @@ func Run(ctx context.Context, o Options) error {
 
 	reason, err := r.conduct()
 	r.over.Store(true)
+	r.letGo()
 	ended := report.Ended{Reason: reason}
 	ended.Residue, ended.Unseen = r.finish()
 	if err != nil {
@@ -238,13 +240,14 @@ func (r *run) conduct() (report.EndReason, error) {
 
 // baseline holds 1x and goes on only when the steady state held.
 func (r *run) baseline() error {
-	length := r.Scenario.Timeline.Baseline
 	r.phase(report.PhaseStarted, report.Baseline)
-	from := r.rec.now()
-	err := r.sleep(length)
+	r.pace.open()
+	err := r.pass()
+	// Of one that was held the last part counts, as long as is planned: it must hold when faults may come, not only before.
+	from, end := r.pace.planned()
 	if err == nil {
 		// The last second's window comes a moment after it.
-		err = r.traffic.waitFor(r.ctx, from.Add(length), 3*time.Second)
+		err = r.traffic.waitFor(r.ctx, end, 3*time.Second)
 	}
 	r.phase(report.PhaseEnded, report.Baseline)
 	if err != nil {
@@ -295,26 +298,35 @@ func (r *run) load() error {
 	r.phase(report.PhaseStarted, report.Load) // first, so that no fault of the phase stands before it in the record
 	close(r.loadBegan)
 	r.traffic.load(false)
-	err := r.sleep(r.Scenario.Timeline.Load)
+	r.pace.open()
+	err := r.arrive(r.Scenario.Timeline.Load, nil, nil)
 	for _, f := range r.faults {
 		if err != nil {
 			break
 		}
 		err = f.wait(r.ctx)
 	}
+	if err == nil {
+		err = r.pass() // somebody may hold it meanwhile
+	}
 	r.phase(report.PhaseEnded, report.Load)
 	return err
 }
 
 func (r *run) recovery() error {
+	since := r.position()
 	r.phase(report.PhaseStarted, report.Recovery)
-	r.traffic.hold(r.rec.now().Sub(r.loadStart))
-	err := r.sleep(r.Scenario.Timeline.Recovery)
+	r.traffic.hold(since)
+	r.pace.open()
+	err := r.pass()
 	r.phase(report.PhaseEnded, report.Recovery)
 	return err
 }
 
 func (r *run) phase(kind report.EventKind, p report.Phase) {
+	if kind == report.PhaseStarted {
+		r.pace.enter(p, phaseLength(r.Scenario, p), r.rec.now())
+	}
 	r.rec.add(kind, report.PhaseChange{Phase: p})
 }
 

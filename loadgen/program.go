@@ -129,6 +129,20 @@ func (p Program) Peak(elapsed time.Duration) float64 {
 	return peak
 }
 
+// Rest returns what is left of the program at a time since its begin, as a program of its own.
+func (p Program) Rest(elapsed time.Duration) Program {
+	out := Program{From: p.At(elapsed)}
+	for i, l := range p.Legs {
+		if elapsed < l.Over {
+			out.Legs = append(out.Legs, Leg{To: l.To, Over: l.Over - max(0, elapsed)})
+			out.Legs = append(out.Legs, p.Legs[i+1:]...)
+			break
+		}
+		elapsed -= l.Over
+	}
+	return out
+}
+
 func (p Program) until(elapsed time.Duration) (at, peak float64) {
 	at, peak = p.From, p.From
 	for _, l := range p.Legs {

@@ -514,6 +514,9 @@ func (k *chart) marks() []markRow {
 	for _, m := range k.tl.Marks {
 		list = append(list, mark{m.At, people.scrub(m.V.Name), "marked"})
 	}
+	for _, s := range k.c.Steered {
+		list = append(list, mark{s.At, s.brief(), "steered"})
+	}
 	for _, a := range k.tl.Aborts {
 		list = append(list, mark{a.At, "abort: " + a.V.Name, "aborted"})
 	}

@@ -97,7 +97,7 @@ func (j *judge) unsteady() (FigureState, string) {
 	if !reached {
 		return FigureUnknown, "the baseline phase was not reached"
 	}
-	readings := j.load.over(phase.Span)
+	readings := j.load.over(j.judged(phase))
 	for _, e := range j.steadyExpects() {
 		if v := e.That.Eval(readings); v.Known && v.IsBool && !v.Truth {
 			return j.unlessSpoilt(phase)

@@ -120,8 +120,8 @@ func (j *judge) overQuiet(it *Item, e ExpectPlan) {
 	it.saw("record", fmt.Sprintf("%s of the load phase (%s) were free of faults: %s", span(total(quiet)),
 		span(load.Length()), j.spans(quiet)))
 	j.evaluate(it, e, quiet)
-	if planned := j.planned(Load); it.Outcome == clock.Met && float64(load.Length()) < covered*float64(planned) {
-		it.unknown(fmt.Sprintf("it held, but the load phase was cut short at %s of %s", span(load.Length()), span(planned)))
+	if it.Outcome == clock.Met && float64(j.came(load)) < covered*float64(j.planned(Load)) {
+		it.unknown("it held, but " + j.cut(load))
 	}
 }
 

@@ -54,12 +54,11 @@ func (c *Scorecard) Levels() []*Levels {
 func (j *judge) phaseLevels(p Phase) *Levels {
 	l := &Levels{Name: string(p), judge: j}
 	phase, reached := j.tl.Phase(p)
-	planned := j.planned(p)
 	switch {
 	case !reached:
 		l.why = fmt.Sprintf("the %s phase was not reached", p)
-	case float64(phase.Length()) < covered*float64(planned):
-		l.why = fmt.Sprintf("the %s phase was cut short at %s of %s", p, span(phase.Length()), span(planned))
+	case float64(j.came(phase)) < covered*float64(j.planned(p)):
+		l.why = j.cut(phase)
 	case p == Load:
 		if l.Spans = j.quiet().spans; total(l.Spans) < second {
 			l.why = "a fault was felt through the whole load phase"

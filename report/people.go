@@ -46,6 +46,10 @@ func newPeople(rec *Record, tl *Timeline) *people {
 			add(by)
 		}
 	}
+	for _, s := range tl.Steered {
+		add(s.By)
+		add(s.Ended)
+	}
 	if p.named || len(p.names) == 0 {
 		return p
 	}

@@ -62,6 +62,10 @@ const (
 	Marked          EventKind = "mark"            // Mark
 	AbortSeen       EventKind = "abort"           // Abort
 	StopAsked       EventKind = "stop"            // Stop
+	HoldBegan       EventKind = "hold"            // Hold: a facilitator makes the timeline stand still, or for longer
+	HoldEnded       EventKind = "release"         // Release
+	WaitSkipped     EventKind = "skip"            // Skip
+	InjectAsked     EventKind = "inject_now"      // InjectNow: a facilitator asked for it; what came of it follows as of any injection
 	GeneratorSaid   EventKind = "generator"       // GeneratorNote
 	CapacityStepped EventKind = "capacity_step"   // CapacityStep
 	CapacityFound   EventKind = "capacity"        // CapacityAnswer

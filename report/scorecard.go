@@ -52,7 +52,9 @@ type Scorecard struct {
 	// Rules is what the run tells about the rules behind its alarms, and RuleLists which rules of each source fired.
 	Rules     []RuleAdvice `json:"rules,omitempty"`
 	RuleLists []RuleList   `json:"rule_lists,omitempty"`
-	Remarks   []string     `json:"remarks,omitempty"` // what is worth knowing and nobody's verdict
+	// Steered is what facilitators did to the run's timeline, by time.
+	Steered []Steered `json:"steered,omitempty"`
+	Remarks []string  `json:"remarks,omitempty"` // what is worth knowing and nobody's verdict
 
 	// What the renderers draw from; not part of the JSON form.
 	rec    *Record

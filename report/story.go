@@ -31,12 +31,14 @@ const (
 	MomentInside   MomentKind = "inside"  // users were inside the objectives again
 	MomentCleared  MomentKind = "cleared" // an alarm is quiet again
 	MomentAborted  MomentKind = "aborted"
+	MomentSteered  MomentKind = "steered" // a facilitator held the timeline, skipped a wait, or had a fault injected
+	MomentReleased MomentKind = "released"
 	MomentStopped  MomentKind = "stopped"
 	MomentEnded    MomentKind = "ended"
 )
 
 // momentOrder orders what happened at the same instant: causes before what follows from them.
-var momentOrder = []MomentKind{MomentBegan, MomentBlocked, MomentPhase, MomentRefused, MomentFault, MomentOutside,
+var momentOrder = []MomentKind{MomentBegan, MomentBlocked, MomentPhase, MomentReleased, MomentSteered, MomentRefused, MomentFault, MomentOutside,
 	MomentFired, MomentPaged, MomentAck, MomentResponse, MomentMark, MomentGone, MomentInside, MomentCleared,
 	MomentAborted, MomentStopped, MomentEnded}
 
@@ -117,6 +119,7 @@ func (t *teller) run(c *Scorecard) {
 		t.add(Moment{At: clock.At(a.At), Kind: MomentAborted, Of: a.V.Name, Source: "gameday", Lines: []int{a.line()},
 			Text: "the run was aborted: " + text})
 	}
+	t.steering()
 	for _, s := range t.tl.Stops {
 		text := "the run was stopped by " + t.j.people.scrub(s.V.By)
 		if s.V.Abandoned || s.V.By == powerFailure {
@@ -136,6 +139,23 @@ func (t *teller) run(c *Scorecard) {
 		text = "the run ended before its time (" + string(c.End) + ")"
 	}
 	t.add(Moment{At: clock.At(t.tl.End), Kind: MomentEnded, Of: c.Run, Text: text, Source: "gameday"})
+}
+
+// steering tells what facilitators did to the timeline.
+func (t *teller) steering() {
+	for _, s := range t.j.steered() {
+		m := Moment{At: clock.At(s.At), Kind: MomentSteered, Of: cmp.Or(s.Fault, string(s.Phase)), Text: s.Words(), Source: "gameday", Lines: s.Lines}
+		if s.Until.IsZero() {
+			t.add(m)
+			continue
+		}
+		m.Until = clock.At(s.Until)
+		t.add(m)
+		if s.Ended != "" || s.Lapse {
+			t.add(Moment{At: m.Until, Kind: MomentReleased, Of: string(s.Phase), Text: "the timeline of the " + string(s.Phase) + " phase went on",
+				Source: "gameday", Lines: s.Lines})
+		}
+	}
 }
 
 // injection tells of a fault at one place.

@@ -210,6 +210,13 @@ func (v view) deeds() []deed {
 		out = append(out, deed{at: m.At, When: v.tl.since(m.At), Clock: v.tl.stamp(m.At), Who: v.people.name(m.V.By),
 			What: fmt.Sprintf("marked “%s”", v.people.scrub(m.V.Name)), Where: rawLine(m.line())})
 	}
+	for _, s := range v.Steered {
+		d := deed{at: s.At, When: v.tl.since(s.At), Clock: v.tl.stamp(s.At), Who: s.By, What: s.did()}
+		if len(s.Lines) > 0 {
+			d.Where = rawLine(s.Lines[0])
+		}
+		out = append(out, d)
+	}
 	for _, s := range v.tl.Stops {
 		out = append(out, deed{at: s.At, When: v.tl.since(s.At), Clock: v.tl.stamp(s.At), Who: v.people.scrub(s.V.By),
 			What: "stopped the run", Where: rawLine(s.line())})

@@ -26,6 +26,7 @@ type Timeline struct {
 	Links      []seen[LinkAnswer]
 	Aborts     []seen[Abort]
 	Stops      []seen[Stop]
+	Steered    []Steered // what facilitators did to it, by time
 	Notes      []seen[GeneratorNote]
 	Remarks    []seen[Note]
 	Findings   []seen[Found]
@@ -104,6 +105,7 @@ func NewTimeline(rec *Record) *Timeline {
 		}
 	}
 	t.phases(rec)
+	t.steer(rec)
 	t.faults(rec)
 	t.Alarms = alarmAccounts(rec, t.Sightings, t.End)
 	t.Responses = responseAccounts(rec)

@@ -349,6 +349,10 @@ func (j *judge) facts(c *Scorecard) {
 				"model: it slows down with the system, so its rate is no promise and its response times leave out the waiting.")
 		}
 	}
+	c.Steered = j.steered()
+	for _, s := range c.Steered {
+		c.Remarks = append(c.Remarks, fmt.Sprintf("At %s %s.", j.tl.since(s.At), strings.TrimSuffix(s.Words(), ".")))
+	}
 	for _, r := range j.tl.Remarks {
 		c.Remarks = append(c.Remarks, j.people.scrub(r.V.Text))
 	}
