@@ -178,6 +178,9 @@ func (r *run) position() time.Duration {
 func (r *run) heldFor() time.Duration {
 	r.pace.mu.Lock()
 	defer r.pace.mu.Unlock()
+	if r.pace.hold == nil {
+		return r.pace.held(time.Time{})
+	}
 	return r.pace.held(r.rec.now())
 }
 
