@@ -35,6 +35,10 @@ const (
 	Verdict      = "verdict"        // of the scorecard
 	Overrode     = "override"       // somebody decided about an item of a scorecard
 	Stopped      = "stopped"        // somebody asked a run to end
+	Held         = "held"           // somebody made a run's timeline stand still
+	Released     = "released"       // it goes on
+	Skipped      = "skipped"        // somebody ended a wait
+	InjectAsked  = "inject_asked"   // somebody asked for a fault before its time
 	Halted       = "halted"         // somebody stopped every game day
 	Lifted       = "lifted"         // and let them go on
 	OrphanGone   = "orphan_gone"    // a fault that a killed run had left was reverted

@@ -90,6 +90,7 @@ func (a *auditor) first(l audit.Line) error {
 var lineKinds = map[report.EventKind]string{
 	report.Injected: audit.Injected, report.InjectFailed: audit.NotInjected, report.Reverted: audit.Reverted,
 	report.RevertFailed: audit.NotReverted, report.Lapsed: audit.Lapsed, report.StopAsked: audit.Stopped, report.RunEnded: audit.RunEnded,
+	report.HoldBegan: audit.Held, report.HoldEnded: audit.Released, report.WaitSkipped: audit.Skipped, report.InjectAsked: audit.InjectAsked,
 }
 
 // observe writes what an event tells, after whom nobody waits. Events come without secrets; the arguments of
@@ -108,8 +109,10 @@ func (a *auditor) observe(e report.Event) {
 	}
 	l := audit.Line{What: what, ID: d.ID, Fault: d.Fault, Kind: d.Kind, Place: d.Place, Why: d.Error}
 	switch e.Kind {
-	case report.StopAsked:
-		l.Why = d.By
+	case report.StopAsked, report.HoldBegan, report.HoldEnded, report.WaitSkipped, report.InjectAsked:
+		if l.Why = d.By; e.Kind == report.HoldEnded && d.By == "" {
+			l.Why = "it lapsed"
+		}
 		if d.Why != "" {
 			l.Why += ": " + d.Why
 		}

@@ -16,8 +16,8 @@ import (
 const (
 	// usualHold is how long a hold lasts at most when nobody says so.
 	usualHold = 15 * time.Minute
-	// MostHeld is for how long a run can be held in all: it keeps load on somebody's service.
-	MostHeld = time.Hour
+	// mostHeld is for how long a run can be held in all: it keeps load on somebody's service.
+	mostHeld = time.Hour
 	// mostHeldApart is that with runners that somebody else starts: they are there for longer than the plan by runnerSlack.
 	mostHeldApart = runnerSlack / 2
 	// shortestHold is what is worth holding for.
@@ -108,7 +108,7 @@ func plural(n int, one, more string) string {
 
 // holdable returns how long a hold that begins or goes on now may last.
 func (r *run) holdable(wanted time.Duration, now time.Time) (time.Duration, error) {
-	most, why := MostHeld, ""
+	most, why := mostHeld, ""
 	if slices.ContainsFunc(r.Scenario.Traffic, func(t scenarios.Traffic) bool { return t.RunOn != nil }) {
 		most, why = mostHeldApart, ", because its runners are not there for longer"
 	}

@@ -18,6 +18,9 @@ const barWidth = 20
 // live returns the lines that are drawn again and again.
 func (s *state) live(o Options) []string {
 	lines := []string{"", s.head(o)}
+	if s.hold != nil {
+		lines = append(lines, s.held())
+	}
 	for _, t := range s.plan.Traffic {
 		if st := s.streams[t.Name]; st != nil {
 			lines = append(lines, st.line(t))
@@ -54,7 +57,7 @@ func (s *state) head(o Options) string {
 			length = p.Length
 		}
 	}
-	elapsed := max(0, s.now-s.phaseBegan)
+	elapsed := s.elapsed()
 	filled := barWidth
 	if length > 0 {
 		filled = min(barWidth, int(float64(barWidth)*float64(elapsed)/float64(length)))
@@ -79,14 +82,16 @@ func (s *state) next() string {
 		began, injected := s.happened[f.Name]
 		switch {
 		case !injected:
-			consider(f.At, f.Name)
+			if s.hold == nil {
+				consider(s.due(f.At), f.Name)
+			}
 		case f.Duration > 0:
 			consider(began+f.Duration, f.Name+" ends")
 		}
 	}
-	if s.phase != report.Recovery {
+	if s.phase != report.Recovery && s.hold == nil {
 		for _, p := range s.plan.Phases {
-			consider(p.At, string(p.Phase))
+			consider(s.due(p.At), string(p.Phase))
 		}
 	}
 	if name == "" {

@@ -139,6 +139,8 @@ func (s *Screen) hidden(e report.Event) bool {
 	switch e.Kind {
 	case report.Injecting, report.Injected, report.InjectFailed, report.Lapsed, report.Reverting, report.Reverted, report.Recovered, report.PodsReady:
 		return true // but not RevertFailed: what may be left standing is told whoever plays
+	case report.InjectAsked:
+		return true
 	case report.PreflightFound:
 		var f report.Found
 		decode(e, &f)

@@ -22,6 +22,9 @@ type state struct {
 	plan       *report.Plan
 	phase      report.Phase
 	phaseBegan time.Duration
+	still      time.Duration // how long the phase was held, before the hold in progress
+	skipped    time.Duration // of the phase
+	hold       *holding      // in progress; nil is none
 	now        time.Duration
 	streams    map[string]*streamState
 	standing   []report.Injection
@@ -64,6 +67,7 @@ func (s *state) take(e report.Event) string {
 		var c report.PhaseChange
 		decode(e, &c)
 		s.phase, s.phaseBegan = c.Phase, e.T
+		s.still, s.skipped, s.hold = 0, 0, nil
 		return "phase " + string(c.Phase)
 	case report.WindowClosed:
 		s.window(e)
@@ -92,6 +96,8 @@ func (s *state) take(e report.Event) string {
 		return s.response(e)
 	case report.ExpectSeen:
 		return s.expectation(e)
+	case report.HoldBegan, report.HoldEnded, report.WaitSkipped, report.InjectAsked:
+		return s.steer(e)
 	}
 	return s.remark(e)
 }
