@@ -19,7 +19,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 // runs are the synthetic runs that every renderer is held to.
-var runs = map[string]func(testing.TB) *builder{"passed": passedRun, "failed": failedRun, "torn": tornRun}
+var runs = map[string]func(testing.TB) *builder{"passed": passedRun, "failed": failedRun, "torn": tornRun, "held": heldRun, "skipped": skippedRun}
 
 // reread writes a run to a folder and reads it back.
 func reread(t testing.TB, b *builder) *Record {
