@@ -324,14 +324,18 @@ func unseen(from, to time.Time) error {
 }
 
 // ours returns when the game days ran whose records are in the folder of runs, also those that were compared, but for those in a
-// lab, which nobody outside saw. A run that ended before its time counts as long as it was to last.
+// lab, which nobody outside saw. A run that ended before its time counts as long as it was to last, one that was held as long as it did.
 func (m Measuring) ours() []clock.Span {
 	var out []clock.Span
 	for _, pattern := range []string{"*", "*/*"} {
 		plans, _ := filepath.Glob(filepath.Join(m.Runs, pattern, report.PlanFile)) // the pattern is a good one
 		for _, plan := range plans {
 			if b := beginOf(filepath.Dir(plan)); !b.at.IsZero() && !b.lab {
-				out = append(out, clock.Span{Start: b.at, End: b.at.Add(b.length)})
+				span := clock.Span{Start: b.at, End: b.at.Add(b.length)}
+				if whole, err := lasted(filepath.Dir(plan)); err == nil && whole.End.After(span.End) {
+					span.End = whole.End
+				}
+				out = append(out, span)
 			}
 		}
 	}

@@ -97,7 +97,7 @@ const recordTail = 1 << 20
 var errNoBegin = errors.New("the record has no begin")
 
 // lasted returns when a run began and ended, without reading all of its record. Of one whose end is not among the last of it,
-// the planned end counts.
+// the planned end counts, or the last second of traffic when that is later: it may have been held.
 func lasted(dir string) (clock.Span, error) {
 	var span clock.Span
 	text, err := os.ReadFile(filepath.Join(dir, report.PlanFile))
@@ -133,11 +133,19 @@ func lasted(dir string) (clock.Span, error) {
 	if _, err := f.ReadAt(tail, info.Size()-int64(len(tail))); err != nil {
 		return span, err
 	}
+	var window []byte
 	for line := range bytes.Lines(tail) {
 		var e report.Event
-		if bytes.Contains(line, []byte(`"`+report.RunEnded+`"`)) && json.Unmarshal(line, &e) == nil && e.Kind == report.RunEnded {
-			span.End = e.At
+		if bytes.Contains(line, []byte(`"kind":"`+report.WindowClosed+`"`)) && bytes.HasSuffix(line, []byte("\n")) {
+			window = line
 		}
+		if bytes.Contains(line, []byte(`"`+report.RunEnded+`"`)) && json.Unmarshal(line, &e) == nil && e.Kind == report.RunEnded {
+			span.End, window = e.At, nil
+		}
+	}
+	var last report.Event
+	if window != nil && json.Unmarshal(window, &last) == nil && last.At.After(span.End) {
+		span.End = last.At
 	}
 	return span, nil
 }

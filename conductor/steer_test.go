@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -529,4 +531,35 @@ func astray(d *day, rec *report.Record) (wrong []string) {
 		say("safety %+v", c.Safety)
 	}
 	return wrong
+}
+
+// TestLastedAsHeld checks that a run which was held counts for as long as it lasted, also when it was killed, for whoever must leave out the
+// time of game days.
+func TestLastedAsHeld(t *testing.T) {
+	runs := t.TempDir()
+	began := time.Date(2026, 11, 20, 14, 0, 0, 0, time.UTC)
+	for name, last := range map[string]report.Event{
+		"ended":  {Seq: 2, At: began.Add(16 * time.Minute), Kind: report.RunEnded},
+		"killed": {Seq: 2, At: began.Add(9 * time.Minute), Kind: report.WindowClosed},
+		"short":  {Seq: 2, At: began.Add(9 * seconds), Kind: report.WindowClosed},
+	} {
+		dir := filepath.Join(runs, name)
+		pastRecord(t, dir, began, false)
+		f, err := os.OpenFile(filepath.Join(dir, report.EventsFile), os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(json.NewEncoder(f).Encode(last), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		want := max(time.Minute, last.At.Sub(began))
+		if got, err := lasted(dir); err != nil || got.Length() != want {
+			t.Errorf("%s: %v, %v, want %s", name, got, err, want)
+		}
+	}
+	var got []string
+	for _, s := range (Measuring{Runs: runs}).ours() {
+		got = append(got, s.Length().String())
+	}
+	same(t, "ours", got, []string{"16m0s", "9m0s", "1m0s"})
 }

@@ -515,7 +515,7 @@ func (k *chart) marks() []markRow {
 		list = append(list, mark{m.At, people.scrub(m.V.Name), "marked"})
 	}
 	for _, s := range k.c.Steered {
-		list = append(list, mark{s.At, s.brief(), "steered"})
+		list = append(list, mark{s.At, s.Brief(), "steered"})
 	}
 	for _, a := range k.tl.Aborts {
 		list = append(list, mark{a.At, "abort: " + a.V.Name, "aborted"})

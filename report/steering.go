@@ -187,8 +187,8 @@ func (s Steered) did() string {
 	return "had fault " + s.Fault + " injected"
 }
 
-// brief is that in a word or two, for pictures.
-func (s Steered) brief() string {
+// Brief is that in a word or two, for pictures and lists: "held for 3m", "skipped 40s", "cut by hand".
+func (s Steered) Brief() string {
 	switch took := span(s.Took.Round(time.Second)); s.Did {
 	case "held":
 		return "held for " + took

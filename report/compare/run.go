@@ -23,6 +23,8 @@ type Run struct {
 	Plan    *report.Plan      `json:"-"`
 	Samples map[Metric]Sample `json:"-"`
 	Levels  []*report.Levels  `json:"-"` // kept only where there may be too few runs
+	// Steered is what facilitators did to its timeline.
+	Steered []report.Steered `json:"-"`
 	ended   time.Time
 }
 
@@ -44,7 +46,7 @@ var indicators = []string{"error_ratio", "p50", "p95", "p99", "rate", "reached_r
 func Measure(name string, rec *report.Record, keep bool) *Run {
 	card := report.Score(rec)
 	r := &Run{Name: name, ID: card.Run, Started: card.Started, Host: card.Host(), Version: card.Version, End: card.End,
-		Verdict: card.Verdict, Residue: card.Residue, Plan: rec.Plan, Samples: map[Metric]Sample{}, ended: card.Ended()}
+		Verdict: card.Verdict, Residue: card.Residue, Plan: rec.Plan, Samples: map[Metric]Sample{}, Steered: card.Steered, ended: card.Ended()}
 	levels := card.Levels()
 	for _, l := range levels {
 		for _, stream := range streamsOf(rec.Plan) {

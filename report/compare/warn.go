@@ -38,6 +38,14 @@ func (c *Comparison) warn(twice [2][]string) {
 			if r.End != report.EndComplete {
 				c.Warnings = append(c.Warnings, fmt.Sprintf("%s of %s did not come to its planned end", r.Name, sideNames[i]))
 			}
+			if len(r.Steered) > 0 {
+				var words []string
+				for _, s := range r.Steered {
+					words = append(words, s.Brief())
+				}
+				c.Warnings = append(c.Warnings, fmt.Sprintf("%s of %s did not go by its plan alone, somebody facilitated it: %s", r.Name,
+					sideNames[i], strings.Join(words, ", ")))
+			}
 			if r.Residue {
 				c.Warnings = append(c.Warnings, fmt.Sprintf("%s of %s left a fault standing: what ran after it may have run with "+
 					"it", r.Name, sideNames[i]))
