@@ -33,7 +33,8 @@ func (r *run) before(d time.Duration, tell func()) error {
 	if lead == 0 {
 		return r.pass()
 	}
-	if err := r.arrive(d-lead, nil, func() { r.pace.told = true }); err != nil {
+	told := func() { r.pace.told, r.pace.moved = true, &deed{by: "the plan", at: r.rec.now()} }
+	if err := r.arrive(d-lead, nil, told); err != nil {
 		return err
 	}
 	tell()

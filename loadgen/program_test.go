@@ -112,3 +112,23 @@ func TestTimesLeavesTheProgramAlone(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// What is left of a program goes on as the program does, and takes what is left of its time.
+func TestRestGoesOn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := Program{From: rapid.Float64Range(0, 5).Draw(t, "from"), Legs: drawLegs(t)}
+		whole := p.Length()
+		cut := time.Duration(rapid.Int64Range(0, int64(whole)+int64(time.Second)).Draw(t, "cut"))
+		rest := p.Rest(cut)
+		if want := max(0, whole-cut); rest.Length() != want {
+			t.Fatalf("what is left takes %s, want %s", rest.Length(), want)
+		}
+		later := time.Duration(rapid.Int64Range(0, int64(whole)).Draw(t, "later"))
+		if got, want := rest.At(later), p.At(cut+later); math.Abs(got-want) > 1e-6 {
+			t.Fatalf("after %s and %s it is %g, want %g", cut, later, got, want)
+		}
+	})
+	if got := (Program{From: 2}).Rest(-time.Second); got.From != 2 || len(got.Legs) > 0 {
+		t.Errorf("a steady program goes on as %+v", got)
+	}
+}
