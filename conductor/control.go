@@ -33,6 +33,14 @@ type Request struct {
 	Act *responders.Action `json:"act,omitempty"`
 }
 
+// patience returns how long the answer may take: where a fault lands, and whether it may, is asked before it is given.
+func (r Request) patience() time.Duration {
+	if r.Do == "inject" {
+		return checkLimit + controlLimit
+	}
+	return controlLimit
+}
+
 // Response is the answer, one JSON line.
 type Response struct {
 	OK    bool   `json:"ok"`
@@ -123,6 +131,7 @@ func (c *control) answer(conn net.Conn) {
 		err = json.Unmarshal(line, &req)
 	}
 	if err == nil {
+		conn.SetDeadline(time.Now().Add(req.patience()))
 		resp.Text, err = c.do(req)
 	}
 	if resp.OK = err == nil; err != nil {
@@ -185,7 +194,7 @@ func Ask(ctx context.Context, dir string, req Request) (string, error) {
 		return "", fmt.Errorf("%w in %s: %w", ErrNoRun, dir, err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(controlLimit))
+	conn.SetDeadline(time.Now().Add(req.patience()))
 	if err := json.NewEncoder(conn).Encode(req); err != nil {
 		return "", fmt.Errorf("asking the run: %w", err)
 	}
