@@ -123,9 +123,8 @@ type run struct {
 	// ctx ends when the run must unwind; its cause is an *endError.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	// loadBegan is closed when the load phase begins, after loadStart was set.
+	// loadBegan is closed when the load phase begins.
 	loadBegan chan struct{}
-	loadStart time.Time
 	pace      pace
 
 	mu       sync.Mutex
@@ -294,7 +293,6 @@ func (r *run) withoutFaults() error {
 
 // load lasts its planned time, and longer while a fault that has begun is not over.
 func (r *run) load() error {
-	r.loadStart = r.rec.now()
 	r.phase(report.PhaseStarted, report.Load) // first, so that no fault of the phase stands before it in the record
 	close(r.loadBegan)
 	r.traffic.load(false)

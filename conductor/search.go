@@ -95,7 +95,6 @@ func (r *run) base() (sum float64) {
 
 // search goes through a search's steps. It is the load phase of a run that looks for the capacity.
 func (r *run) search() error {
-	r.loadStart = r.rec.now()
 	r.phase(report.PhaseStarted, report.Load)
 	close(r.loadBegan)
 	err := r.awaitStanding()
