@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -29,10 +30,24 @@ func drawWhim(t *rapid.T) whim {
 	return w
 }
 
+// climbing is a stream whose multiple tells how far the load phase is: 2 more each second.
+const climbing = `
+  traffic "climbing" {
+    script = "get.js"
+    baseline { rate = 1 }
+    shape "ramp" {
+      from = 0
+      to   = 60
+      over = "30s"
+    }
+  }
+`
+
 // TestAnyFacilitation asks for anything at any time: the run ends, nothing stands, the record reads, faults come once at most and in the
-// load phase only, all of them unless somebody stops it, and no phase ends and no fault begins while the timeline is held.
+// load phase only, all of them unless somebody stops it, no phase ends and no fault begins while the timeline is held, and traffic is where
+// the timeline is.
 func TestAnyFacilitation(t *testing.T) {
-	inner := steadyBlock + fault("hold", "cut", "target = target.web\nat = \"2s\"\nduration = \"3s\"") +
+	inner := steadyBlock + climbing + fault("hold", "cut", "target = target.web\nat = \"2s\"\nduration = \"3s\"") +
 		fault("hold", "next", "target = target.db\nafter = fault.cut\nwait = \"2s\"\nduration = \"1s\"") +
 		fault("boot", "late", "target = target.web\nat = \"12s\"")
 	rapid.Check(t, func(rt *rapid.T) {
@@ -105,5 +120,45 @@ func astray(d *day, rec *report.Record) (wrong []string) {
 	if !c.Safety.Clean {
 		say("safety %+v", c.Safety)
 	}
+	for _, w := range rec.Windows {
+		if at, ok := timelineAt(rec, w.Start.Add(time.Second-time.Nanosecond)); ok && w.Stream == "climbing" {
+			if want := 2 * min(at, 30*time.Second).Seconds(); math.Abs(w.Multiple-want) > 0.1 {
+				say("at %s, %s into the load phase, the multiple was %g", w.Start.Add(time.Second).Sub(d.world.start), at, w.Multiple)
+			}
+		}
+	}
 	return wrong
+}
+
+// timelineAt works out from the record how far the load phase was at an instant; ok is false outside of it.
+func timelineAt(rec *report.Record, at time.Time) (done time.Duration, ok bool) {
+	var last, held time.Time // since when done is right, and since when the phase is held
+	for _, e := range rec.Events {
+		if e.At.After(at) {
+			break
+		}
+		var v struct {
+			Phase report.Phase
+			More  bool
+			Over  time.Duration
+		}
+		json.Unmarshal(e.Data, &v)
+		load := v.Phase == report.Load
+		switch {
+		case e.Kind == report.PhaseStarted:
+			last, ok = e.At, load
+		case e.Kind == report.PhaseEnded && load, e.Kind == report.StopAsked:
+			return 0, false
+		case e.Kind == report.HoldBegan && load && !v.More:
+			done, held = done+e.At.Sub(last), e.At
+		case e.Kind == report.HoldEnded && load:
+			last, held = e.At, time.Time{}
+		case e.Kind == report.WaitSkipped && load:
+			done += v.Over
+		}
+	}
+	if held.IsZero() {
+		done += at.Sub(last)
+	}
+	return done, ok
 }

@@ -12,7 +12,9 @@ import (
 
 	"gameday/audit"
 	"gameday/faults"
+	"gameday/loadgen"
 	"gameday/report"
+	"gameday/scenarios"
 )
 
 // TestTargetIsLookedForAnew holds the timeline in the moment between looking for a fault's target and the injection: what was found before the
@@ -122,4 +124,46 @@ func TestLastedAsHeld(t *testing.T) {
 		got = append(got, s.Length().String())
 	}
 	same(t, "ours", got, []string{"16m0s", "9m0s", "1m0s"})
+}
+
+// TestRunnersAndHolds checks what is different with runners: a run with them is held for less, and those that are told of a change some
+// seconds before cannot be told of another meanwhile.
+func TestRunnersAndHolds(t *testing.T) {
+	rec, err := newRecorder(t.TempDir(), time.Now(), func(s string) string { return s }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rec.close()
+	logs := &loadgen.RunOn{Kind: loadgen.Jobs, Parallelism: 3, Namespace: "load", Collector: loadgen.Logs}
+	r := &run{rec: rec, Options: Options{Scenario: &scenarios.Scenario{Timeline: scenarios.Timeline{Ramp: time.Minute, Load: time.Minute},
+		Traffic: []scenarios.Traffic{{RunOn: logs}}}}}
+	r.ctx = t.Context()
+	s := &stream{Traffic: scenarios.Traffic{RunOn: logs, Start: -1}, program: loadgen.Program{Legs: []loadgen.Leg{{To: 2, Over: time.Minute}}},
+		commands: make(chan loadgen.Command, 9)}
+	r.traffic = &traffic{run: r, streams: []*stream{s}}
+	refused := func(req Request, want string) {
+		t.Helper()
+		if text, err := r.steer(req); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %q, %v, want %q", req.Do, text, err, want)
+		}
+	}
+	r.pace.enter(report.Ramp, time.Minute, rec.now())
+	refused(holdFor(0), "the ramp phase is just beginning or ending")
+	r.pace.open()
+	r.pace.told = true
+	refused(holdFor(0), "runners were told so already")
+	refused(askSkip, "runners were told so already")
+	r.pace.moved = &deed{by: "the plan", at: rec.now()}
+	r.pace.enter(report.Load, time.Minute, rec.now())
+	r.pace.open()
+	refused(holdFor(0), "are just being told of what the plan asked; ask again in 10s")
+	r.pace.moved.at = rec.now().Add(-tellAgain)
+	refused(holdFor(16*time.Minute), "can be held for 15m in all, because its runners are not there for longer: ask for --for 15m at most")
+	if text, err := r.steer(holdFor(0)); err != nil || !strings.Contains(text, "held at 0:00 of the load phase") {
+		t.Errorf("%q, %v", text, err)
+	}
+	r.letGo()
+	if c := <-s.commands; c.To < 0.13 || c.To > 0.2 || len(c.Then) > 0 { // where it is in 4 s
+		t.Errorf("told %+v", c)
+	}
 }

@@ -32,7 +32,7 @@ const (
 const mostAnnotations = 1000
 
 // Annotations returns what a run shows on dashboards: a region for the run, one for each fault from its onset to its end,
-// one for each stretch outside the objectives, and points where alarms fired, pages left, somebody acknowledged, and for
+// one for each stretch outside the objectives or in which somebody held the timeline, and points where it was skipped or injected into by hand, alarms fired, pages left, somebody acknowledged, and for
 // the verdict. left is how many there were no room for.
 func Annotations(c *report.Scorecard) (list []Annotation, left int) {
 	b := annotating{c: c, seen: map[string]int{}}
@@ -51,6 +51,8 @@ func Annotations(c *report.Scorecard) (list []Annotation, left int) {
 			b.add("fault", m.Of, m.At, end, m.Text)
 		case report.MomentOutside:
 			b.add("outside", m.Of, m.At, m.Until, m.Text)
+		case report.MomentSteered:
+			b.add("steered", m.Of, m.At, m.Until, m.Text)
 		case report.MomentFired, report.MomentPaged, report.MomentAck, report.MomentAborted:
 			b.add(string(m.Kind), m.Of, m.At, clock.Interval{}, m.Text)
 		}
