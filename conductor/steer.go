@@ -214,6 +214,9 @@ func (r *run) skip(req Request) (string, error) {
 	if on := r.underWay(); fault == "" && len(on) > 0 {
 		text = fmt.Sprintf("skipped %s of the %s phase: it ends as soon as what stands is over: %s", short((to - at).Round(time.Second)), p.stage, joinNames(on))
 	}
+	if p.stage == report.Load && p.skipped > p.length/20 { // as the report has it
+		text += fmt.Sprintf("; %s of %s are left out by now, so what must hold under load may stay unknown", short(p.skipped.Round(time.Second)), short(p.length))
+	}
 	return text, nil
 }
 

@@ -120,12 +120,17 @@ func astray(d *day, rec *report.Record) (wrong []string) {
 	if !c.Safety.Clean {
 		say("safety %+v", c.Safety)
 	}
+	looked := 0
 	for _, w := range rec.Windows {
 		if at, ok := timelineAt(rec, w.Start.Add(time.Second-time.Nanosecond)); ok && w.Stream == "climbing" {
+			looked++
 			if want := 2 * min(at, 30*time.Second).Seconds(); math.Abs(w.Multiple-want) > 0.1 {
 				say("at %s, %s into the load phase, the multiple was %g", w.Start.Add(time.Second).Sub(d.world.start), at, w.Multiple)
 			}
 		}
+	}
+	if looked < 3 && len(end) == 1 && end[0].Reason == report.EndComplete {
+		say("traffic was looked at in %d seconds of the load phase", looked)
 	}
 	return wrong
 }
