@@ -104,7 +104,7 @@ func (c *Copy) Finish(ctx context.Context, from string, now time.Time) error {
 		return c.compare(ctx, from)
 	}
 	whole := report.Whole{Run: c.begun.Run, From: c.begun.From, Host: c.begun.Host, At: now.UTC().Round(0), Files: []report.CopiedFile{}}
-	err := each(from, func(name string, folder bool) error {
+	err := Each(from, func(name string, folder bool) error {
 		if folder {
 			if err := os.Mkdir(filepath.Join(c.Dir, name), 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 				return err
@@ -133,8 +133,8 @@ func (c *Copy) Finish(ctx context.Context, from string, now time.Time) error {
 	return nil
 }
 
-// each calls visit with the name of everything in a record that is copied, folders before what is in them.
-func each(from string, visit func(name string, folder bool) error) error {
+// Each calls visit with the name of everything in a record that is copied, folders before what is in them.
+func Each(from string, visit func(name string, folder bool) error) error {
 	return filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -161,7 +161,7 @@ func (c *Copy) compare(ctx context.Context, from string) error {
 	if err := report.ReadMark(filepath.Join(c.Dir, report.WholeMark), &whole); err != nil {
 		return err
 	}
-	err := each(from, func(name string, folder bool) error {
+	err := Each(from, func(name string, folder bool) error {
 		if folder {
 			return nil
 		}
