@@ -1,0 +1,63 @@
+package bundle
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"gameday/report"
+)
+
+// mostFindings bounds how many findings are printed for people; the JSON form has all.
+const mostFindings = 40
+
+// Text writes a result for a terminal.
+func Text(w io.Writer, name string, r *Result) error {
+	var b strings.Builder
+	head := map[int]string{0: "WHOLE", 1: "CHANGED", 3: "NOT CERTAIN"}[r.Exit]
+	if r.Exit == 1 && len(r.Changed)+len(r.Differs) == 0 {
+		head = "NOT SIGNED AS ASKED"
+	}
+	fmt.Fprintf(&b, " %s   %s   rehearsal %s, packed %s by %s on %s\n\n", head, report.PlainText(name), report.PlainText(r.Rehearsal), r.Made.UTC().Format("2006-01-02 15:04:05 UTC"),
+		report.PlainText(r.By), report.PlainText(r.Host))
+	row := func(head, text string) { report.Paragraph(&b, fmt.Sprintf(" %-11s", head), report.PlainText(text)) }
+	if len(r.Changed) == 0 {
+		row("files", fmt.Sprintf("all %d are as they were packed, byte for byte.", r.Files))
+	} else {
+		row("files", fmt.Sprintf("of %d, not all are as they were packed:", r.Files))
+		list(&b, r.Changed)
+	}
+	switch {
+	case len(r.Differs) == 0:
+		row("reports", fmt.Sprintf("those of %d records were derived again, and are the same.", r.Derived))
+	case r.OtherVersion():
+		row("reports", fmt.Sprintf("this is gameday %s, and %s packed them: they may differ for that alone. What differs:", r.Verifier, r.Version))
+		list(&b, r.Differs)
+	default:
+		row("reports", "what is packed is not what follows from the records:")
+		list(&b, r.Differs)
+	}
+	row("signature", r.Signature.Text+".")
+	row("says", r.State.String()+", by its records, when it was packed.")
+	for _, why := range r.Why {
+		report.Paragraph(&b, "    –  ", report.PlainText(why))
+	}
+	for i, m := range r.Missing {
+		if i == 0 {
+			row("not in it", "")
+		}
+		report.Paragraph(&b, "    –  ", report.PlainText(m))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func list(b *strings.Builder, all []Finding) {
+	for i, f := range all {
+		if i == mostFindings {
+			report.Paragraph(b, "    –  ", fmt.Sprintf("and %d more; --json has them.", len(all)-i))
+			return
+		}
+		report.Paragraph(b, "    –  ", report.PlainText(f.String()+"."))
+	}
+}
