@@ -199,7 +199,7 @@ func TestEveryByte(t *testing.T) {
 		return name
 	}
 	for at := range int64(len(f.archive)) {
-		for _, flip := range []byte{0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xff} {
+		for _, flip := range []byte{0x01, 0x10, 0x80, 0xff} {
 			f.try(at, owner(at), flip)
 		}
 	}
