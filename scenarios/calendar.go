@@ -15,10 +15,9 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclparse"
 
-	"gameday/faults"
+	"gameday/rehearsals"
 	"gameday/schedules"
 	"gameday/schedules/ical"
-	"gameday/targets"
 )
 
 // Calendar is one calendar file, decoded and checked: its scenarios load, its freezes are read.
@@ -26,6 +25,8 @@ type Calendar struct {
 	Name      string // names what is kept of its schedules
 	File      string // path as given to LoadCalendar
 	Schedules []*schedules.Schedule
+	// Rehearsals are those of the file, in its order.
+	Rehearsals []*rehearsals.Rehearsal
 }
 
 // Schedule returns the schedule of that name, or nil.
@@ -41,11 +42,12 @@ func (c *Calendar) Schedule(name string) *schedules.Schedule {
 // The blocks of a calendar. As in a policy, expressions in it have no variables and no functions.
 
 type calendarBlocks struct {
-	Name      *string         `hcl:"name,optional"`
-	TimeZone  *string         `hcl:"time_zone,optional"`
-	Freeze    []string        `hcl:"freeze,optional"`
-	Schedules []scheduleBlock `hcl:"schedule,block"`
-	Body      hcl.Body        `hcl:",body"`
+	Name       *string          `hcl:"name,optional"`
+	TimeZone   *string          `hcl:"time_zone,optional"`
+	Freeze     []string         `hcl:"freeze,optional"`
+	Schedules  []scheduleBlock  `hcl:"schedule,block"`
+	Rehearsals []rehearsalBlock `hcl:"rehearsal,block"`
+	Body       hcl.Body         `hcl:",body"`
 }
 
 type scheduleBlock struct {
@@ -126,6 +128,7 @@ type calendarDecoding struct {
 	body    hcl.Body
 	frozen  map[string]*ical.Calendar // by file and zone; nil is one with a mistake, which was told of
 	sources map[string]*hcl.File      // of scenarios that do not load
+	loaded  *File                     // the scenario file that was loaded last
 }
 
 // What also names files, and with a schedule's name units.
@@ -153,7 +156,7 @@ func (d *calendarDecoding) load(path string) {
 	if !calendarName.MatchString(d.out.Name) {
 		d.errorf(at, "Invalid calendar name", "%q cannot name the folder in which is kept what ran. Write name = \"game-days\": small letters, digits, dashes and underscores, at most 48.", cutName(d.out.Name))
 	}
-	if len(b.Schedules) == 0 && !d.diags.HasErrors() {
+	if len(b.Schedules)+len(b.Rehearsals) == 0 && !d.diags.HasErrors() {
 		d.errorf(body.MissingItemRange(), "No schedule in this file", "A calendar has schedules: schedule \"weekly\" { … }. A scenario is run from one, and does not stand in it.")
 	}
 	seen := map[string]hcl.Range{}
@@ -167,6 +170,7 @@ func (d *calendarDecoding) load(path string) {
 		}
 		d.schedule(s)
 	}
+	d.rehearsals(b.Rehearsals)
 }
 
 // read reads and parses the file, or reports why it is no calendar.
@@ -402,6 +406,7 @@ func (d *calendarDecoding) scenarioOf(x *schedules.Item, name *string, at hcl.Ra
 	o := d.opts
 	o.Vars, o.VarFiles = append(slices.Clone(o.Vars), x.Vars...), append(slices.Clone(o.VarFiles), x.VarFiles...)
 	f := Load(x.File, o)
+	d.loaded = f
 	if f.Diags.HasErrors() {
 		n := len(f.Diags.Errs())
 		d.errorf(at, "A scenario does not load", "%s has %s, told of here as well. `gameday validate %s` tells of nothing else.", x.File, counted(n, "mistake"), x.File)
@@ -432,33 +437,6 @@ func counted(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// holds returns what a run of a scenario has for itself: its name, and of what lies outside of a lab of its own the machines
-// and the cluster that its faults may touch. A machine counts as a whole: what one game day does to it, another one sees.
-func holds(s *Scenario) []string {
-	out := []string{"scenario " + s.Name}
-	if s.Lab != nil {
-		return out
-	}
-	inCluster := slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.Kind.Needs == faults.NeedCluster })
-	for _, t := range s.Targets {
-		switch x := t.Selector.(type) {
-		case *targets.Host:
-			for _, h := range x.SSH {
-				out = append(out, "host "+h)
-			}
-		case targets.InCluster:
-			inCluster = true
-		default:
-			out = append(out, schedules.ThisMachine)
-		}
-	}
-	if inCluster {
-		out = append(out, strings.TrimSpace("cluster "+s.Kubernetes.Context))
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }
 
 // skipIf decodes the reasons to skip. Somebody must be there to tell of each.

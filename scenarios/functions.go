@@ -1,7 +1,9 @@
 package scenarios
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net/url"
@@ -88,9 +90,19 @@ func (l *loader) fileFunc() function.Function {
 			if err != nil {
 				return cty.NilVal, function.NewArgError(0, err)
 			}
+			l.remember(args[0].AsString(), text)
 			return cty.StringVal(text), nil
 		},
 	})
+}
+
+// remember keeps the digest of a file that the scenario's meaning depends on.
+func (l *loader) remember(name, text string) {
+	if l.file.Reads == nil {
+		l.file.Reads = map[string]string{}
+	}
+	sum := sha256.Sum256([]byte(text))
+	l.file.Reads[name] = hex.EncodeToString(sum[:])
 }
 
 // readBelow reads a text file below a folder for whom it is named.

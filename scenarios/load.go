@@ -49,6 +49,7 @@ type File struct {
 	Scenarios []*Scenario
 	Diags     hcl.Diagnostics
 	Sources   map[string]*hcl.File // by file name, for snippets
+	Reads     map[string]string    // SHA-256 of each file that file() read, by the name in the scenario
 }
 
 // MaxSize bounds a scenario file, in bytes. The longest real one is some ten thousand bytes; the bound keeps a wrong path (a
