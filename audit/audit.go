@@ -34,6 +34,7 @@ const (
 	RunEnded     = "ended"          // with the reason
 	Verdict      = "verdict"        // of the scorecard
 	Overrode     = "override"       // somebody decided about an item of a scorecard
+	SignedOff    = "sign_off"       // somebody signed for a rehearsal, or refused to
 	Stopped      = "stopped"        // somebody asked a run to end
 	Held         = "held"           // somebody made a run's timeline stand still
 	Released     = "released"       // it goes on

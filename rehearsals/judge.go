@@ -65,10 +65,12 @@ type Reason struct {
 
 // StepResult is what is known of one scenario.
 type StepResult struct {
-	Scenario string   `json:"scenario"`
-	Lane     string   `json:"lane,omitempty"`
-	State    State    `json:"state"`
-	Reasons  []Reason `json:"reasons"` // empty when it is go
+	Scenario string `json:"scenario"`
+	Lane     string `json:"lane,omitempty"`
+	// Fingerprint stands for the scenario's files and variables as they are now.
+	Fingerprint string   `json:"fingerprint"`
+	State       State    `json:"state"`
+	Reasons     []Reason `json:"reasons"` // empty when it is go
 	// Run is the newest run, which alone counts; nil when there is none. Earlier are those before it, the newest first.
 	Run     *Run     `json:"run"`
 	Earlier []RunRef `json:"earlier,omitempty"`
@@ -201,7 +203,7 @@ func newestFirst(runs []Run) []Run {
 }
 
 func judgeStep(r *Rehearsal, s Step, runs []Run, now time.Time) StepResult {
-	x := StepResult{Scenario: s.Name(), Lane: s.Lane, Reasons: []Reason{}}
+	x := StepResult{Scenario: s.Name(), Lane: s.Lane, Fingerprint: s.Fingerprint, Reasons: []Reason{}}
 	ordered := newestFirst(runs)
 	if len(ordered) > 0 {
 		newest := ordered[0]

@@ -104,7 +104,7 @@ func detail(l audit.Line) string {
 		if l.ApprovedBy != "" {
 			parts = append(parts, "approved by "+l.ApprovedBy)
 		}
-	case audit.Overrode:
+	case audit.Overrode, audit.SignedOff:
 		parts = append(parts, l.Item+" "+l.Verdict)
 	case audit.Verdict:
 		parts = append(parts, l.Verdict)

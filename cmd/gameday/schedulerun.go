@@ -7,9 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -395,65 +393,14 @@ func worse(a, b int) int {
 
 // item runs one scenario in a process of its own, which is this program. Signals go on to it.
 func (r *scheduling) item(item schedules.Item) (claims.Run, error) {
-	out := claims.Run{Scenario: item.Scenario}
-	self, err := os.Executable()
-	if err != nil {
-		return out, fmt.Errorf("finding gameday: %w", err)
-	}
-	out.Record = recordIn(r.flags.runs, item.Scenario, time.Now())
-	args := []string{"run", item.File, "--scenario", item.Scenario, "--record", out.Record}
-	for _, v := range item.Vars {
-		args = append(args, "--var", v)
-	}
-	for _, v := range item.VarFiles {
-		args = append(args, "--var-file", v)
-	}
-	for flag, value := range map[string]string{"--policy": r.flags.policy, "--approved-by": r.flags.approvedBy, "--audit": r.flags.audit} {
-		if value != "" {
-			args = append(args, flag, value)
-		}
-	}
-	if r.flags.heal {
-		args = append(args, "--heal")
-	}
-	c := exec.Command(self, args...)
-	c.Stdin, c.Stderr = os.Stdin, os.Stderr
-	c.Stdout = io.Writer(r.app.out)
+	out := claims.Run{Scenario: item.Scenario, Record: recordIn(r.flags.runs, item.Scenario, time.Now())}
+	x := itemRun{item: item, record: out.Record, fence: r.flags.fence, audit: r.flags.audit, heal: r.flags.heal, in: os.Stdin, out: r.app.out, errw: os.Stderr}
 	if r.flags.asJSON {
-		c.Stdout = os.Stderr
+		x.out = os.Stderr
 	}
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer signal.Stop(signals)
-	if err := c.Start(); err != nil {
-		return out, fmt.Errorf("running %s: %w", item.Scenario, err)
-	}
-	done := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case s := <-signals:
-				if s == syscall.SIGTERM { // a terminal tells both of the others
-					_ = c.Process.Signal(s)
-				}
-			case <-done:
-				return
-			}
-		}
-	}()
-	err = c.Wait()
-	close(done)
-	var exit *exec.ExitError
-	switch {
-	case errors.As(err, &exit) && exit.ExitCode() < 0:
-		out.Code = exitResidue // nobody knows what it left
-		r.say("the run of %s was killed: %v; `gameday revert` removes what it left", item.Scenario, err)
-	case errors.As(err, &exit):
-		out.Code = exit.ExitCode()
-	case err != nil:
-		return out, fmt.Errorf("running %s: %w", item.Scenario, err)
-	}
-	return out, nil
+	var err error
+	out.Code, err = r.app.runItem(x)
+	return out, err
 }
 
 // recordIn returns the folder of a new record.
