@@ -125,8 +125,8 @@ func parseManifest(b []byte) (*Manifest, error) {
 	if m.Format != 1 {
 		return nil, fmt.Errorf("it is of format %d, and this gameday knows format 1", m.Format)
 	}
-	if len(m.Files) > maxFiles {
-		return nil, fmt.Errorf("it has %d files, and %d are allowed", len(m.Files), maxFiles)
+	if n := max(len(m.Files), len(m.Records), len(m.Missing)); n > maxFiles {
+		return nil, fmt.Errorf("it has %d files or records, and %d are allowed", n, maxFiles)
 	}
 	total, seen := int64(0), map[string]string{}
 	for i, f := range m.Files {
