@@ -130,8 +130,17 @@ func Judge(r *Rehearsal, shown Shown, signed []SignOff, now time.Time) *Scorecar
 		c.Residue = c.Residue || x.Run != nil && x.Run.Residue
 		c.Steps = append(c.Steps, x)
 	}
+	for _, name := range names(shown) { // taking a scenario out takes away nothing that it left
+		if _, ok := r.Step(name); ok {
+			continue
+		}
+		if last := newestFirst(shown[name]); len(last) > 0 && last[0].Residue {
+			state, c.Residue = NoGo, true
+			c.Why = append(c.Why, fmt.Sprintf("%s, which is no scenario of this rehearsal any more: the run %s left a fault standing, or nobody knows that it did not.", name, last[0].Record))
+		}
+	}
 	if len(r.Steps) == 0 {
-		state = NotYetKnown
+		state = state.Merge(NotYetKnown)
 		c.Why = append(c.Why, "there is no scenario, so that nothing is known.")
 	}
 	c.Digest = c.evidence(r)

@@ -105,6 +105,22 @@ func TestStep(t *testing.T) {
 	}
 }
 
+// TestTakenOut takes a scenario out of a rehearsal whose last run left a fault standing: that stands all the same.
+func TestTakenOut(t *testing.T) {
+	r := &Rehearsal{Name: "launch", Steps: []Step{step("shop", "")}}
+	left := with(pass("dns", hour), func(r *Run) { r.Residue = true })
+	c := Judge(r, Shown{"shop": {pass("shop", hour)}, "dns": {left}}, nil, now)
+	if c.State != NoGo || c.Exit != 5 || len(c.Why) != 1 || !strings.Contains(c.Why[0], "dns, which is no scenario of this rehearsal any more: the run dns-1h0m0s left a fault standing") {
+		t.Errorf("it is %s, exit code %d, for %q", c.State, c.Exit, c.Why)
+	}
+	if c := Judge(r, Shown{"shop": {pass("shop", hour)}, "dns": {left, pass("dns", hour/2)}}, nil, now); c.State != Go {
+		t.Errorf("run again since, it is %s for %q", c.State, c.Why)
+	}
+	if c := Judge(&Rehearsal{Name: "launch"}, Shown{}, nil, now); c.State != NotYetKnown || c.Exit != 3 {
+		t.Errorf("without a scenario it is %s", c.State)
+	}
+}
+
 // whole is a rehearsal of two lanes with something of everything.
 func whole() (*Rehearsal, Shown) {
 	r := &Rehearsal{Name: "launch-eu-west-2", File: "launch.hcl", Steps: []Step{step("checkout", "shop"), step("redis", "data"), step("dns", "shop"), step("disk", "data"), step("pages", "shop")},

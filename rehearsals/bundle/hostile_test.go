@@ -15,6 +15,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"gameday/rehearsals"
+	"gameday/rehearsals/kept"
+	"gameday/report"
 )
 
 // TestHostile refuses what no bundle has: other archives, and manifests that name what they must not.
@@ -110,6 +114,31 @@ func TestWrite(t *testing.T) {
 	c.Found.Rehearsals["launch-eu-west-2"]["shop"][0].Running = true
 	if _, err := Pack(io.Discard, c, nil); err == nil || !strings.Contains(err.Error(), "goes on") {
 		t.Errorf("a run that goes on: %v", err)
+	}
+}
+
+// TestUnread packs a record that cannot be judged: it says so, and verifies; a copy that is not whole is not packed.
+func TestUnread(t *testing.T) {
+	c := contents(t)
+	dir := c.Found.Dirs["day"]
+	if err := os.Truncate(filepath.Join(dir, report.PlanFile), 100); err != nil {
+		t.Fatal(err)
+	}
+	runs := filepath.Dir(dir)
+	var err error
+	if c.Found, err = kept.Scan(runs, nil); err != nil {
+		t.Fatal(err)
+	}
+	b := packed(t, c, nil)
+	r := verify(t, b)
+	if r.Exit != 0 || r.Derived != 2 || r.State == rehearsals.Go || !strings.Contains(strings.Join(r.Why, " "), "the record day cannot be judged: reading plan.json:") {
+		t.Errorf("%+v", r)
+	}
+	if err := os.WriteFile(filepath.Join(dir, report.BegunMark), []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Pack(io.Discard, c, nil); !errors.Is(err, report.ErrHalfCopied) {
+		t.Errorf("a copy that is not whole: %v", err)
 	}
 }
 

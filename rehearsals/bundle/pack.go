@@ -39,6 +39,9 @@ func Pack(w io.Writer, c Contents, sign func(manifest []byte) ([]byte, error)) (
 			if run.Running {
 				return nil, fmt.Errorf("packing: the run %s goes on; wait for its end, or stop it", run.Record)
 			}
+			if err := report.CheckCopy(c.Found.Dirs[run.Record]); err != nil {
+				return nil, fmt.Errorf("packing: %w", err)
+			}
 			r := Record{Name: run.Record, Folder: folderOf(run.Record, m.Records), Scenario: scenario, Run: run.Run, Version: run.Version, Unread: run.Unread}
 			more, err := recordSources(c.Found.Dirs[run.Record], r)
 			if err != nil {
