@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
@@ -76,7 +77,30 @@ func Mount(at string) (*Bucket, error) {
 	}
 	b := &Bucket{device: fd, nodes: map[uint64]*node{rootNode: {id: rootNode, folder: true, files: map[string]*node{}}}}
 	go b.serve()
+	if err := b.unpolled(at); err != nil {
+		return nil, errors.Join(err, unix.Unmount(at, unix.MNT_DETACH))
+	}
 	return b, nil
+}
+
+// unpolled lets the kernel learn that no file here can be polled, by a call that leaves its processor to whoever answers. It would learn it
+// else when Go first opens a file, by an epoll_ctl for which the runtime does not: with one processor left nobody would answer it.
+func (b *Bucket) unpolled(at string) error {
+	const once = "polled"
+	fd, err := unix.Open(filepath.Join(at, once), unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return fmt.Errorf("making a file in a bucket at %s: %w", at, err)
+	}
+	for _, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 0); errors.Is(err, unix.EINTR); {
+		_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 0)
+	}
+	if err = errors.Join(err, unix.Close(fd)); err != nil {
+		return fmt.Errorf("polling a file in a bucket at %s: %w", at, err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.nodes[rootNode].files, once)
+	return nil
 }
 
 // Refused returns the requests that were refused since the last call: "rename", "open to append".
