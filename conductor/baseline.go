@@ -332,7 +332,8 @@ func (m Measuring) ours() []clock.Span {
 		for _, plan := range plans {
 			if b := beginOf(filepath.Dir(plan)); !b.at.IsZero() && !b.lab {
 				span := clock.Span{Start: b.at, End: b.at.Add(b.length)}
-				if whole, err := lasted(filepath.Dir(plan)); err == nil && whole.End.After(span.End) {
+				// A moment more is what ending takes.
+				if whole, err := lasted(filepath.Dir(plan)); err == nil && whole.End.After(span.End.Add(time.Second)) {
 					span.End = whole.End
 				}
 				out = append(out, span)
