@@ -42,6 +42,7 @@ const (
 	InjectAsked  = "inject_asked"   // somebody asked for a fault before its time
 	Halted       = "halted"         // somebody stopped every game day
 	Lifted       = "lifted"         // and let them go on
+	Room         = "room"           // somebody did something in a run's room, or was kept from it
 	OrphanGone   = "orphan_gone"    // a fault that a killed run had left was reverted
 	OrphanStands = "orphan_remains" // and could not be
 )
