@@ -46,6 +46,7 @@ func root(out, errw io.Writer) *app {
 	a.cmd.AddCommand(a.steerCmds()...)
 	a.cmd.AddCommand(a.compareCmd(), a.regressCmd(), a.historyCmd(), a.trendsCmd(), a.freshCmd(), a.exportCmd(), a.scheduleCmd())
 	a.cmd.AddCommand(a.rehearseCmd(), a.signOffCmd(), a.verifyCmd())
+	a.cmd.AddCommand(a.roomCmd())
 	sayUse(a.cmd)
 	return a
 }
