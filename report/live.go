@@ -52,11 +52,21 @@ func (s *Strip) Add(w loadgen.Window) {
 	}
 }
 
-// Last returns the newest second that has windows, and what its traffic was: NaN is what nothing is known of. ok is false while
-// there is none.
+// until returns the newest second that is drawn. Streams end their seconds at different times: until as many have told of one as of
+// the second before it, it is not whole, and would look as if traffic fell.
+func (s *Strip) until() int64 {
+	if len(s.open[s.newest]) < len(s.open[s.newest-1]) {
+		return s.newest - 1
+	}
+	return s.newest
+}
+
+// Last returns the newest second that all streams have told of, and what its traffic was: NaN is what nothing is known of. ok is false
+// while there is none.
 func (s *Strip) Last() (l LivePoint, ok bool) {
-	p, ok := s.points[s.newest]
-	return LivePoint{At: time.Unix(s.newest, 0), Due: p.due, Started: p.started, Errors: p.errors, P50: p.p50, P95: p.p95}, ok
+	at := s.until()
+	p, ok := s.points[at]
+	return LivePoint{At: time.Unix(at, 0), Due: p.due, Started: p.started, Errors: p.errors, P50: p.p50, P95: p.p95}, ok
 }
 
 // LivePoint is one second of all streams: arrivals a second, the share that failed, response times in seconds.
@@ -139,7 +149,7 @@ func (l Live) Draw(class string) string {
 // points returns the strip's seconds within a span. Seconds without a window are empty, so that lines break there.
 func (l Live) points(run clock.Span) []point {
 	var out []point
-	for at := run.Start.Unix(); at <= l.Strip.newest; at++ {
+	for at := run.Start.Unix(); at <= l.Strip.until(); at++ {
 		p, ok := l.Strip.points[at]
 		if !ok {
 			p = point{empty: true, errors: math.NaN(), p50: math.NaN(), p95: math.NaN()}

@@ -34,6 +34,9 @@ func TestStripAddsUp(t *testing.T) {
 	s.Add(liveWindow("a", at(1, 310), 10, 20*time.Millisecond))
 	s.Add(liveWindow("a", at(2, 310), 10, 20*time.Millisecond))
 	s.Add(liveWindow("b", at(1, 860), 5, 20*time.Millisecond)) // late
+	if last, _ := s.Last(); last.Due != 15 || !last.At.Equal(at(1, 0)) {
+		t.Errorf("while one stream of two has not told of a second, the last is %+v", last)
+	}
 	s.Add(liveWindow("b", at(2, 860), 7, 20*time.Millisecond))
 	last, ok := s.Last()
 	if !ok || last.Due != 17 || last.Errors != 0 || math.Abs(last.P95-0.02) > 0.001 || !last.At.Equal(at(2, 0)) {
