@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,6 +65,26 @@ func (f face) News() string {
 		return ""
 	}
 	return last.Called() + ": " + last.State
+}
+
+// PhaseWord is the phase, or as much of it as the role may know; and that it is over, when it is.
+func (f face) PhaseWord() string {
+	if f.Told != nil && f.Told.Phase != "" && f.Seen.Stage != room.Over && f.Seen.Stage != room.Ending {
+		return string(f.Told.Phase)
+	}
+	return string(f.Seen.Stage)
+}
+
+// NewestLines are the log's lines, the newest first.
+func (f face) NewestLines() []room.Line { return newest(f.Told.Log) }
+
+// NewestSaid is what was said, the newest first.
+func (f face) NewestSaid() []room.Remark { return newest(f.Seen.Said) }
+
+func newest[T any](list []T) []T {
+	out := slices.Clone(list)
+	slices.Reverse(out)
+	return out
 }
 
 // Elapsed is how far the phase is, in percent; -1 when nobody knows how long it is.
