@@ -36,15 +36,15 @@ func ParseRole(name string) (Role, error) {
 	return "", fmt.Errorf("there is no role %q; there are facilitator, responder and observer", name)
 }
 
-// Request is what somebody in a room asks of the run. As JSON it is what the run's control socket takes.
+// Request is what somebody in a room asks of the run.
 type Request struct {
-	Do    string             `json:"do"`              // "hold", "release", "skip", "inject", "stop", "mark", "act"
-	By    string             `json:"by,omitempty"`    // who, see Signed; of an act the person's name alone, by which sources know people
-	Name  string             `json:"name,omitempty"`  // of a mark
-	Text  string             `json:"text,omitempty"`  // of a mark
-	Why   string             `json:"why,omitempty"`   // of a stop
-	Fault string             `json:"fault,omitempty"` // what is to be injected now
-	Act   *responders.Action `json:"act,omitempty"`
+	Do    string // "hold", "release", "skip", "inject", "stop", "mark", "act"
+	By    string // who, see Signed; of an act the person's name alone, by which sources know people
+	Name  string // of a mark
+	Text  string // of a mark
+	Why   string // of a stop
+	Fault string // what is to be injected now
+	Act   *responders.Action
 }
 
 // ErrUnanswered says that a run was asked, and that nobody knows what became of it.

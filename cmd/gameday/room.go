@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +29,8 @@ import (
 // roomFlags are the flags of `gameday room`.
 type roomFlags struct {
 	listen, certificate, key, address string
-	plain                             bool
+	audit                             string
+	plain, attends                    bool
 	invite                            []string
 	proxyFrom, proxyRole              []string
 	proxyUser, proxyGroups            string
@@ -58,8 +58,11 @@ Links and sessions are void when this ends. docs/room.md has more.
 	c.Flags().StringVar(&f.certificate, "certificate", "", "a file with the certificate for TLS, in PEM; with --key")
 	c.Flags().StringVar(&f.key, "key", "", "a file with its private key, in PEM")
 	c.Flags().StringVar(&f.address, "address", "", "how people reach it, if not by --listen: https://room.example.com")
+	c.Flags().StringVar(&f.audit, "audit", "", "file of the audit log (default: audit.jsonl beside the ledger)")
 	c.Flags().BoolVar(&f.plain, "plain-http", false, "serve others without TLS: whoever is on the way can read it, take links, and do what their owners may")
 	c.Flags().StringArrayVar(&f.invite, "invite", nil, "print a link for a person, as in ann=responder (may be given several times)")
+	c.Flags().BoolVar(&f.attends, "attends", false, "serve a run that is about to begin, until the input ends")
+	_ = c.Flags().MarkHidden("attends") // the flag is there
 	c.Flags().StringArrayVar(&f.proxyFrom, "proxy-from", nil, "believe a proxy at this address or network who people are, as in 10.1.2.3/32 (may be given several times)")
 	c.Flags().StringVar(&f.proxyUser, "proxy-user", "", "the header in which it says a person's name: X-Auth-Request-User")
 	c.Flags().StringVar(&f.proxyGroups, "proxy-groups", "", "the header in which it says their groups: X-Auth-Request-Groups")
@@ -164,7 +167,7 @@ func (a *app) room(f *roomFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	dir, err := roomDir(args)
+	dir, err := f.dir(args)
 	if err != nil {
 		return err
 	}
@@ -177,7 +180,7 @@ func (a *app) room(f *roomFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	log, err := roomLog()
+	log, err := roomLog(f.audit)
 	if err != nil {
 		return err
 	}
@@ -193,9 +196,14 @@ func (a *app) room(f *roomFlags, args []string) error {
 		}
 		fmt.Fprintf(a.out, "%-11s %-12s %s\n", g.Role, g.Name, link)
 	}
-	a.say("the room of %s is open at %s/ until Ctrl-C; each link lets one person in, once", run, prefix)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if f.attends {
+		attend(os.Stdin, stop)
+		a.say("%s", roomHint(run))
+	} else {
+		a.say("the room of %s is open at %s/ until Ctrl-C; each link lets one person in, once", run, prefix)
+	}
 	go r.Follow(ctx)
 	return web.Serve(ctx, l, r)
 }
@@ -212,8 +220,8 @@ func hostsOf(host, listen string) []string {
 	return out
 }
 
-// roomDir returns the folder of the run that is meant.
-func roomDir(args []string) (string, error) {
+// dir returns the folder of the run that is meant.
+func (f *roomFlags) dir(args []string) (string, error) {
 	if len(args) == 0 {
 		dir, err := newest(func(dir string) bool {
 			_, err := conductor.Ask(context.Background(), dir, conductor.Request{Do: "status"})
@@ -224,19 +232,22 @@ func roomDir(args []string) (string, error) {
 		}
 		return filepath.Abs(dir)
 	}
-	if _, err := os.Stat(filepath.Join(args[0], report.PlanFile)); err != nil {
+	if _, err := os.Stat(filepath.Join(args[0], report.PlanFile)); err != nil && !f.attends {
 		return "", usage("%s has no %s, so it is not the record of a run; give the folder that `gameday run` printed", args[0], report.PlanFile)
 	}
 	return filepath.Abs(args[0])
 }
 
-// roomLog opens the audit log.
-func roomLog() (*audit.Log, error) {
-	dir, err := faults.DefaultLedgerDir()
-	if err != nil {
-		return nil, usage("%w", err)
+// roomLog opens the audit log, in a file or in the usual one.
+func roomLog(file string) (*audit.Log, error) {
+	if file == "" {
+		dir, err := faults.DefaultLedgerDir()
+		if err != nil {
+			return nil, usage("%w", err)
+		}
+		file = audit.DefaultFile(dir)
 	}
-	log, err := audit.Open(audit.DefaultFile(dir))
+	log, err := audit.Open(file)
 	if err != nil {
 		return nil, usage("%w", err)
 	}
@@ -248,14 +259,7 @@ type runAsker string
 
 // Ask puts a request to the run.
 func (dir runAsker) Ask(ctx context.Context, r room.Request) (string, error) {
-	var req conductor.Request
-	raw, err := json.Marshal(r)
-	if err == nil {
-		err = json.Unmarshal(raw, &req)
-	}
-	if err != nil {
-		return "", fmt.Errorf("writing the request: %w", err)
-	}
+	req := conductor.Request{Do: r.Do, By: r.By, Name: r.Name, Text: r.Text, Why: r.Why, Fault: r.Fault, Act: r.Act}
 	text, err := conductor.Ask(ctx, string(dir), req)
 	var broken net.Error
 	switch {

@@ -52,6 +52,7 @@ type runFlags struct {
 	event  bool
 	copy   copying
 	told   *herald // of `--event`; nil tells nobody
+	room   string  // where its room is served; empty is nowhere
 }
 
 func (a *app) runCmd() *cobra.Command {
@@ -78,6 +79,7 @@ func (a *app) runCmd() *cobra.Command {
 	c.Flags().BoolVar(&f.event, "event", false, "tell the Kubernetes cluster that this runs in of the verdict, by an Event about its Job")
 	c.Flags().StringVar(&f.audit, "audit", "", "file of the audit log (default: audit.jsonl beside the ledger)")
 	c.Flags().StringVar(&f.record, "record", "", "folder for the record (default runs/<time>-<scenario>)")
+	c.Flags().StringVar(&f.room, "room", "", "open the run's room in the browser at this address, such as 127.0.0.1:8470: see docs/room.md")
 	c.Flags().BoolVar(&f.heal, "heal", false, "first revert faults that an earlier run left standing")
 	c.Flags().Int64Var(&f.seed, "seed", 0, "decides which places a pick takes, and what arrivals come by chance (default made of the scenario's name)")
 	return c
@@ -88,7 +90,7 @@ func (a *app) runCmd() *cobra.Command {
 func (a *app) run(f *runFlags, path string) error {
 	// Somebody who stops reading what we say (head, a closed terminal) must not stop the reverting of faults.
 	signal.Ignore(syscall.SIGPIPE)
-	if err := errors.Join(f.output.check(), f.copy.check()); err != nil {
+	if err := errors.Join(f.output.check(), f.copy.check(), checkRoom(f.room)); err != nil {
 		return err
 	}
 	file, s, err := f.one(a, path, false)
@@ -119,6 +121,9 @@ func (a *app) run(f *runFlags, path string) error {
 		if dir, err = makeRecord(f.record, s.Name); err != nil {
 			return err
 		}
+	}
+	if !isInside { // else whoever has started the lab has opened it
+		defer a.openRoom(f, dir)()
 	}
 	return a.conduct(f, ad, file, s, dir, inside)
 }
@@ -155,6 +160,7 @@ func (a *app) enterLab(f *runFlags, s *scenarios.Scenario) error {
 	if f.copy.begun != nil {
 		defer f.copy.listen()()
 	}
+	defer a.openRoom(f, dir)()
 	left := false
 	code, err := lab.Enter(lab.EnterOptions{Notice: notice, Ended: func() { left = a.afterLab(machine.Dir()) }})
 	err = a.labEnd(f, dir, code, err)
