@@ -59,7 +59,15 @@ func Find() (string, error) {
 }
 
 // Start starts a Chromium with an empty page, which may reach nothing but files.
-func Start(ctx context.Context) (*Browser, error) {
+func Start(ctx context.Context) (*Browser, error) { return start(ctx, "MAP * ~NOTFOUND") }
+
+// StartLoopback starts one that may reach servers on 127.0.0.1 too.
+func StartLoopback(ctx context.Context) (*Browser, error) {
+	return start(ctx, "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+}
+
+// start starts one that finds hosts by rules.
+func start(ctx context.Context, hosts string) (*Browser, error) {
 	path, err := Find()
 	if err != nil {
 		return nil, err
@@ -73,7 +81,7 @@ func Start(ctx context.Context) (*Browser, error) {
 	b.cmd = exec.CommandContext(ctx, path, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
 		"--remote-debugging-pipe", "--no-first-run", "--no-default-browser-check", "--disable-extensions",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-		"--host-resolver-rules=MAP * ~NOTFOUND", "--force-color-profile=srgb", "--font-render-hinting=none",
+		"--host-resolver-rules="+hosts, "--force-color-profile=srgb", "--font-render-hinting=none",
 		"--user-data-dir="+profile, "about:blank")
 	b.cmd.Stderr = b.stderr
 	if err := b.begin(); err != nil {
@@ -223,9 +231,11 @@ func (b *Browser) Show(s Screen) error {
 }
 
 // Open shows a file, and waits until it is loaded. It returns the addresses that the page asked for beside its own.
-func (b *Browser) Open(path string) (fetched []string, err error) {
+func (b *Browser) Open(path string) (fetched []string, err error) { return b.Visit("file://" + path) }
+
+// Visit is Open for any address that the browser may reach.
+func (b *Browser) Visit(address string) (fetched []string, err error) {
 	b.events = nil
-	address := "file://" + path
 	if err := b.call("Page.navigate", map[string]any{"url": address}, nil); err != nil {
 		return nil, err
 	}
@@ -236,7 +246,7 @@ func (b *Browser) Open(path string) (fetched []string, err error) {
 	}
 	if !seen {
 		if _, err := b.await(loaded); err != nil {
-			return nil, fmt.Errorf("loading %s: %w", path, err)
+			return nil, fmt.Errorf("loading %s: %w", address, err)
 		}
 	}
 	for _, m := range b.events {
