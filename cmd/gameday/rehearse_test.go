@@ -216,7 +216,7 @@ func (r *rehearsalRig) signs() {
 	r.Helper()
 	program, err := exec.LookPath("ssh-keygen")
 	if err != nil {
-		if os.Getenv("CI") == "true" {
+		if os.Getenv("CI") != "" {
 			r.Fatal(err)
 		}
 		return

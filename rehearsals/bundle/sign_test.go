@@ -14,7 +14,7 @@ func key(t *testing.T, name string) (file, public string) {
 	t.Helper()
 	program, err := exec.LookPath("ssh-keygen")
 	if err != nil {
-		if os.Getenv("CI") == "true" {
+		if os.Getenv("CI") != "" {
 			t.Fatal(err)
 		}
 		t.Skip("there is no ssh-keygen here")

@@ -45,7 +45,7 @@ func TestBucket(t *testing.T) {
 	at := t.TempDir()
 	bucket, err := bucketrig.Mount(at)
 	if err != nil {
-		if os.Getenv("CI") == "true" {
+		if os.Getenv("CI") != "" {
 			t.Fatal(err)
 		}
 		t.Skip(err)

@@ -44,7 +44,7 @@ var toggled = regexp.MustCompile(`F_SETFL, O_(WR|RD)ONLY(\|O_NONBLOCK)?\|O_LARGE
 func TestCalls(t *testing.T) {
 	strace, err := exec.LookPath("strace")
 	if err != nil {
-		if os.Getenv("CI") == "true" {
+		if os.Getenv("CI") != "" {
 			t.Fatal(err)
 		}
 		t.Skip(err)

@@ -99,7 +99,7 @@ func tool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		if os.Getenv("CI") == "true" {
+		if os.Getenv("CI") != "" {
 			t.Fatalf("%s is not there, and CI must have it", name)
 		}
 		t.Skipf("%s is not there", name)
