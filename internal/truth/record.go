@@ -119,6 +119,9 @@ func (w *World) events() []event {
 			add(e.seen+time.Millisecond, report.ResponseSeen, e.Event) // delivered twice
 		}
 	}
+	if w.killed { // a real record has windows each second: how long it went on is known whatever sources tell
+		add(w.ended-time.Millisecond, report.Noted, report.Note{Text: "still going on"})
+	}
 	asked := w.ended + time.Second
 	w.accounts(func(kind report.EventKind, data any) { add(asked, kind, data) })
 	add(w.ended+4*time.Second, report.RunEnded, report.Ended{Reason: w.reason, Residue: residue})
