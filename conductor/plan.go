@@ -47,6 +47,11 @@ func MakePlan(s *scenarios.Scenario) *report.Plan {
 	for _, a := range s.Alarms {
 		p.Alarms = append(p.Alarms, a.AlarmPlan)
 	}
+	for _, a := range s.AlarmSources {
+		if s.Lab == nil || !onlyBefore(s, a.ID()) {
+			p.Watched = append(p.Watched, a.ID())
+		}
+	}
 	if s.Regression != nil {
 		p.Regression = &s.Regression.RegressionPlan
 	}

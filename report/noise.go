@@ -88,7 +88,7 @@ func most(perName map[string]map[string]int) (n int) {
 }
 
 // perhapsNoise reports whether nobody can tell that an episode was noise: it may have fired before the onset, or been held
-// back by another source, which was not watched.
+// back by another source, which was not watched or told nothing at all.
 func (j *judge) perhapsNoise(e *episode) bool {
 	if e.Firing.Lo.Before(j.firstOnset().Hi) {
 		return true
@@ -100,7 +100,22 @@ func (j *judge) perhapsNoise(e *episode) bool {
 			return true
 		}
 	}
-	return false
+	return e.Paged.IsZero() && j.unheard() != ""
+}
+
+// unheard names a source of alarms that was to be watched and of which the record has nothing at all; nothing when there is none.
+func (j *judge) unheard() string {
+	for _, name := range j.plan.Watched {
+		if j.tl.alarmSource(name) == nil {
+			return name
+		}
+	}
+	for _, a := range j.plan.Alarms {
+		if j.tl.alarmSource(a.Source) == nil {
+			return a.Source
+		}
+	}
+	return ""
 }
 
 // mustFire counts the alarms that the plan expects to fire.
@@ -253,10 +268,8 @@ func (j *judge) unwatched() string {
 	if need.Length() == 0 {
 		return "no fault was injected, so nothing was put to the test"
 	}
-	for _, a := range j.plan.Alarms {
-		if j.tl.alarmSource(a.Source) == nil {
-			return "the record has nothing from " + a.Source
-		}
+	if name := j.unheard(); name != "" {
+		return "the record has nothing from " + name
 	}
 	for _, a := range j.tl.Alarms {
 		need := need

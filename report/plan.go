@@ -31,8 +31,10 @@ type Plan struct {
 	ClusterUID string      `json:"cluster_uid,omitempty"`
 	Faults     []FaultPlan `json:"faults,omitempty"`
 	// Expects are all expectations over SLIs: steady state, capacity, and those of faults.
-	Expects   []ExpectPlan   `json:"expects,omitempty"`
-	Alarms    []AlarmPlan    `json:"alarms,omitempty"`
+	Expects []ExpectPlan `json:"expects,omitempty"`
+	Alarms  []AlarmPlan  `json:"alarms,omitempty"`
+	// Watched are the sources of alarms that are asked during the run; empty in records from before it was kept.
+	Watched   []string       `json:"watched,omitempty"`
 	Noise     *NoisePlan     `json:"noise,omitempty"`
 	Responses []ResponsePlan `json:"responses,omitempty"`
 	// Tells says which sources of responses tell of what, beside pages: that such a thing was not seen says something only there.

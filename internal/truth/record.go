@@ -61,6 +61,7 @@ func (w *World) plan() *report.Plan {
 		p.Faults = append(p.Faults, report.FaultPlan{Name: f.name, Kind: "network_partition", Targets: []string{"payments"},
 			At: f.at, Duration: f.duration, Reversible: true, Lease: 10 * time.Second})
 	}
+	p.Watched = []string{w.rules.name, w.router.name}
 	for _, a := range w.alarms {
 		p.Alarms = append(p.Alarms, a.plan)
 	}
