@@ -44,7 +44,7 @@ func (s *Strip) Add(w loadgen.Window) {
 	w.OK.Service, w.Failed.Service = nil, nil
 	s.open[at] = append(s.open[at], w)
 	var sum sli.Aggregate
-	s.points[at] = sumUp(&sum, s.open[at])
+	s.points[at] = sumUp(&sum, s.open[at], time.Unix(at, 0))
 	if at > s.newest {
 		s.newest = at
 		maps.DeleteFunc(s.open, func(t int64, _ []loadgen.Window) bool { return t <= at-lateFor })

@@ -43,27 +43,29 @@ func (t *traffic) steps(run clock.Span, most int) (points []point, step time.Dur
 		for end < len(rest) && rest[end].Start.Sub(run.Start) < at+step {
 			end++
 		}
-		points[i] = sumUp(&sum, rest[:end])
+		points[i] = sumUp(&sum, rest[:end], run.Start.Add(at))
 		points[i].at = at
 		rest = rest[end:]
 	}
 	return points, step
 }
 
-// sumUp returns the point that windows, in order, add up to. What was in sum is gone.
-func sumUp(sum *sli.Aggregate, ws []loadgen.Window) point {
+// sumUp returns the point that the windows of a step, in order, add up to: for each of the step's seconds of which there is one. Seconds are
+// those of the step, for streams begin theirs at any time: by the clock on the wall, one that begins just before a full second and one that
+// begins just after it would be two seconds with half the arrivals each. What was in sum is gone.
+func sumUp(sum *sli.Aggregate, ws []loadgen.Window, from time.Time) point {
 	p := point{empty: len(ws) == 0, errors: math.NaN(), p50: math.NaN(), p95: math.NaN()}
 	if p.empty {
 		return p
 	}
 	sum.Reset()
-	seconds, last := 0, int64(math.MinInt64)
+	seconds, last := 0, time.Duration(math.MinInt64)
 	for _, w := range ws {
 		w.Stream = "" // all are one here
 		sum.Add(w)
 		p.due += float64(w.Due)
 		p.started += float64(w.Started)
-		if at := w.Start.Unix(); at != last {
+		if at := w.Start.Sub(from).Truncate(second); at != last {
 			seconds, last = seconds+1, at
 		}
 	}
