@@ -31,6 +31,8 @@ type Request struct {
 	Fault string        `json:"fault,omitempty"`
 	// Act is what somebody does about a page.
 	Act *responders.Action `json:"act,omitempty"`
+	// File is what is attached to a mark. It lies in the record's folder already.
+	File *report.Attachment `json:"file,omitempty"`
 }
 
 // patience returns how long the answer may take: where a fault lands, and whether it may, is asked before it is given.
@@ -156,7 +158,7 @@ func (c *control) do(req Request) (string, error) {
 		if strings.TrimSpace(req.Name) == "" {
 			return "", errNameless
 		}
-		c.run.rec.add(report.Marked, report.Mark{Name: req.Name, By: req.By, Text: req.Text})
+		c.run.rec.add(report.Marked, report.Mark{Name: req.Name, By: req.By, Text: req.Text, File: req.File})
 		return fmt.Sprintf("marked %q", req.Name), nil
 	case "hold", "release", "skip", "inject":
 		return c.run.steer(req)

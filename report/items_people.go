@@ -31,8 +31,9 @@ func (j *judge) doings(p *paging) []doing {
 		}
 	}
 	for _, m := range j.tl.Marks {
+		by, _ := signed(m.V.By)
 		out = append(out, doing{Event: responders.Event{Source: markSource, Kind: responders.Marked, At: clock.At(m.At), Text: m.V.Name, Grade: gradeWord,
-			Actor: responders.Actor{ID: m.V.By, Kind: responders.Human}}, line: m.line(), said: m.V.Text})
+			Actor: responders.Actor{ID: by, Kind: responders.Human}}, line: m.line(), said: m.V.Text})
 	}
 	t0 := j.alarms[p.plan.To].t0
 	out = slices.DeleteFunc(out, func(e doing) bool { return e.At.Before(t0) })

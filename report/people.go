@@ -19,7 +19,7 @@ type people struct {
 func newPeople(rec *Record, tl *Timeline) *people {
 	p := &people{named: rec.Plan.Named, names: map[string]string{}}
 	add := func(id string) {
-		if id != "" && p.names[id] == "" {
+		if id, _ = signed(id); id != "" && p.names[id] == "" {
 			p.names[id] = "responder " + letters(len(p.names))
 		}
 	}
@@ -42,7 +42,8 @@ func newPeople(rec *Record, tl *Timeline) *people {
 		add(m.V.By)
 	}
 	for _, s := range tl.Stops {
-		if by, ok := strings.CutPrefix(s.V.By, "user "); ok {
+		by, user := strings.CutPrefix(s.V.By, "user ")
+		if _, role := signed(by); user || role != "" { // and no signal
 			add(by)
 		}
 	}
@@ -76,7 +77,19 @@ func (p *people) name(id string) string {
 	case p.named:
 		return id
 	}
-	return p.names[id]
+	id, role := signed(id)
+	return p.names[id] + role
+}
+
+// signed returns who somebody is that did something in a room, and as what, as in " (responder)": they are the same person when they do
+// something elsewhere. The role is empty for all others.
+func signed(by string) (id, role string) {
+	for _, r := range []string{" (facilitator)", " (responder)", " (observer)"} {
+		if id, ok := strings.CutSuffix(by, r); ok && id != "" {
+			return id, r
+		}
+	}
+	return by, ""
 }
 
 // actor returns what a report calls an actor: a pseudonym, or a machine's own name with its kind.

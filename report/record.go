@@ -223,6 +223,22 @@ type Mark struct {
 	Text string `json:"text,omitempty"`
 	// After says that it was made when the run was over.
 	After bool `json:"after,omitempty"`
+	// File is what was attached to it; nil is nothing.
+	File *Attachment `json:"file,omitempty"`
+}
+
+// EvidenceMark is the name of the mark by which somebody attaches evidence: what its text says where to find, or a file.
+const EvidenceMark = "evidence"
+
+// EvidenceFolder is where a record keeps the files that were attached to its marks.
+const EvidenceFolder = "evidence"
+
+// Attachment is a file that was attached to a mark, and lies in the record's folder.
+type Attachment struct {
+	Name   string `json:"name"`   // as whoever attached it called it
+	Path   string `json:"path"`   // below the record's folder, with slashes
+	Size   int64  `json:"size"`   // bytes
+	SHA256 string `json:"sha256"` // in hexadecimal digits
 }
 
 // Abort says which stop condition held.

@@ -54,7 +54,9 @@ type Scorecard struct {
 	RuleLists []RuleList   `json:"rule_lists,omitempty"`
 	// Steered is what facilitators did to the run's timeline, by time.
 	Steered []Steered `json:"steered,omitempty"`
-	Remarks []string  `json:"remarks,omitempty"` // what is worth knowing and nobody's verdict
+	// Attached is what people attached as evidence, by time.
+	Attached []Attached `json:"attached,omitempty"`
+	Remarks  []string   `json:"remarks,omitempty"` // what is worth knowing and nobody's verdict
 
 	// What the renderers draw from; not part of the JSON form.
 	rec    *Record

@@ -135,6 +135,8 @@ func (j *judge) cut(p PhaseSpan) string {
 func (j *judge) steered() []Steered {
 	var out []Steered
 	for _, s := range j.tl.Steered {
+		s.By, _ = signed(s.By) // that they are the facilitator is said
+		s.Ended, _ = signed(s.Ended)
 		s.By, s.Why, s.To = j.people.name(s.By), j.people.scrub(s.Why), j.people.scrub(s.To)
 		if s.Ended != "" {
 			s.Ended = j.people.name(s.Ended)

@@ -353,6 +353,10 @@ func (j *judge) facts(c *Scorecard) {
 	for _, s := range c.Steered {
 		c.Remarks = append(c.Remarks, fmt.Sprintf("At %s %s.", j.tl.since(s.At), strings.TrimSuffix(s.Words(), ".")))
 	}
+	c.Attached = j.attached()
+	for _, a := range c.Attached {
+		c.Remarks = append(c.Remarks, fmt.Sprintf("At %s %s", j.tl.since(a.At), a.Words()))
+	}
 	for _, r := range j.tl.Remarks {
 		c.Remarks = append(c.Remarks, j.people.scrub(r.V.Text))
 	}

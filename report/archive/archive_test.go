@@ -208,3 +208,27 @@ func TestOnceMore(t *testing.T) {
 		t.Errorf("the copy afterwards: %v", err)
 	}
 }
+
+// TestEvidenceIsCopied: files that people attached go along, and parts of files that never came whole do not.
+func TestEvidenceIsCopied(t *testing.T) {
+	from, to := record(t), t.TempDir()
+	dir := filepath.Join(from, report.EvidenceFolder)
+	err := os.Mkdir(dir, 0o700)
+	for name, text := range map[string]string{"7e.png": "what ann saw", ".part-1": "half"} {
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := begin(t, to, from, "run-1")
+	if err := c.Finish(t.Context(), from, noon); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(filepath.Join(c.Dir, report.EvidenceFolder))
+	if err != nil || len(entries) != 1 || entries[0].Name() != "7e.png" {
+		t.Errorf("%v, it has %v", err, entries)
+	}
+	if err := report.CheckCopy(c.Dir); err != nil {
+		t.Error(err)
+	}
+}
