@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"gameday/report"
 	"gameday/responders"
 )
 
@@ -45,6 +46,7 @@ type Request struct {
 	Why   string // of a stop
 	Fault string // what is to be injected now
 	Act   *responders.Action
+	File  *report.Attachment // of a mark
 }
 
 // ErrUnanswered says that a run was asked, and that nobody knows what became of it.

@@ -33,6 +33,7 @@ const (
 	mostRemarks = 100
 	mostAlarms  = 50
 	longText    = 500 // letters of a text that somebody wrote
+	clockJump   = 5 * time.Second
 )
 
 // Seen is what everybody in a room may know, also of a blind run.
@@ -42,6 +43,8 @@ type Seen struct {
 	Pages  []Page        // in the order in which they opened
 	People []Person      // in the order in which they were first heard of
 	Said   []Remark      // by responders, in the room
+	// Evidence is what responders attached, in the room.
+	Evidence []Remark
 	// Held says that a facilitator has the game day stand still. Traffic goes on.
 	Held bool
 	// Stuck says that something of the game day's own could not be undone. What it is, is not said.
@@ -89,6 +92,7 @@ type Remark struct {
 	Who  string
 	What string // "note", "I think it is"
 	Text string
+	File *report.Attachment // that was attached; nil is none
 }
 
 // take adds what an event says that everybody may know. Every kind that is not named here is left out, and of those that are, every
@@ -125,8 +129,8 @@ func (s *Seen) take(e report.Event) {
 		var m report.Mark
 		decode(e, &m)
 		if name, role, ok := signer(m.By); ok && role == Responder {
-			s.remark(Remark{At: e.T, Who: name, What: said(m.Name), Text: m.Text})
-			s.person(name, said(m.Name), e.T)
+			s.marked(Remark{At: e.T, Who: name, What: said(m.Name), Text: m.Text, File: m.File})
+			s.person(name, doing(m.Name), e.T)
 		}
 	case report.RunEnded:
 		s.stage(Over, e.T)
@@ -194,7 +198,7 @@ func (s *Seen) response(r responders.Event, at time.Duration) {
 		return
 	}
 	s.person(who, did(r), at)
-	if r.Channel == Channel && r.Text != "" { // it was written in this room
+	if r.Channel == Channel && r.Text != "" && strings.HasPrefix(r.Source, desk) { // it was written in this room
 		switch r.Kind {
 		case responders.Noted:
 			s.remark(Remark{At: at, Who: who, What: "note", Text: r.Text})
@@ -239,6 +243,9 @@ func (s *Seen) answer(r responders.Event, who string, at time.Duration) {
 	}
 }
 
+// desk begins the name of every paging desk, by which acts of a room come into the record. What other sources call a room is another.
+const desk = "desk."
+
 func waiting(whom []string) string {
 	if len(whom) == 0 {
 		return "somebody has not answered"
@@ -262,6 +269,13 @@ func actor(a responders.Actor) (name string, human bool) {
 
 // did says in a word or two what somebody did, without what they wrote about it.
 func did(r responders.Event) string {
+	if r.Kind == responders.Marked { // of the steps that people take in every game day, and of no other mark
+		for _, s := range report.StepNames() {
+			if strings.EqualFold(strings.TrimSpace(r.Text), s.Mark()) {
+				return s.Title()
+			}
+		}
+	}
 	word, ok := map[responders.Kind]string{
 		responders.Opened: "opened a page", responders.Acknowledged: "acknowledged", responders.Unacknowledged: "took that back",
 		responders.Escalated: "escalated", responders.Resolved: "resolved", responders.Noted: "wrote a note", responders.Joined: "takes part",
@@ -282,6 +296,19 @@ func said(name string) string {
 	return name
 }
 
+// doing says of a mark that a responder made what they did.
+func doing(name string) string {
+	switch name {
+	case "note":
+		return "wrote a note"
+	case report.EvidenceMark:
+		return "attached evidence"
+	case report.DiagnosisMark:
+		return "said what is wrong"
+	}
+	return name
+}
+
 func (s *Seen) person(name, doing string, at time.Duration) {
 	if name == "" {
 		return
@@ -296,6 +323,16 @@ func (s *Seen) person(name, doing string, at time.Duration) {
 	s.People[i].Doing, s.People[i].Since = doing, at
 }
 
+// marked takes what a responder wrote in the room, or attached.
+func (s *Seen) marked(r Remark) {
+	if r.What == report.EvidenceMark {
+		s.Evidence = bounded(append(s.Evidence, tidy(r)), mostRemarks)
+		return
+	}
+	r.File = nil
+	s.remark(r)
+}
+
 func (s *Seen) remark(r Remark) { s.Said = bounded(append(s.Said, tidy(r)), mostRemarks) }
 
 // tidy keeps a text a line of reasonable length.
@@ -304,6 +341,11 @@ func tidy(r Remark) Remark {
 	if letters := []rune(r.Text); len(letters) > longText {
 		r.Text = string(letters[:longText-1]) + "…"
 	}
+	if r.File != nil {
+		f := *r.File
+		f.Name = report.PlainText(f.Name)
+		r.File = &f
+	}
 	return r
 }
 
@@ -311,7 +353,7 @@ func tidy(r Remark) Remark {
 func (s *Seen) clone() Seen {
 	c := *s
 	c.stuck = nil
-	c.Pages, c.People, c.Said = slices.Clone(s.Pages), slices.Clone(s.People), slices.Clone(s.Said)
+	c.Pages, c.People, c.Said, c.Evidence = slices.Clone(s.Pages), slices.Clone(s.People), slices.Clone(s.Said), slices.Clone(s.Evidence)
 	return c
 }
 

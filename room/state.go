@@ -47,6 +47,7 @@ type Told struct {
 	Marks                         []string // names of marks that somebody may have to make
 	Diagnosis                     string   // the last thing that was said to be wrong, and by whom
 	Judged                        string   // what the facilitator said of it
+	Evidence                      []Remark // what anybody attached
 	End                           string   // why the run ended, in a sentence
 }
 
@@ -113,7 +114,8 @@ func (s *State) Take(e report.Event) {
 		s.pulse = max(s.pulse, e.T)
 	}
 	if e.Kind == report.WindowClosed {
-		if w, ok := window(e); ok {
+		// One that begins after it was told of is of a clock that jumped: what comes in its time would be taken for late.
+		if w, ok := window(e); ok && !w.Start.After(e.At.Add(clockJump)) {
 			s.strip.Add(w)
 		}
 		return
@@ -304,6 +306,12 @@ func (s *State) mark(e report.Event) {
 	var m report.Mark
 	decode(e, &m)
 	switch m.Name {
+	case report.EvidenceMark:
+		who := m.By
+		if name, _, ok := signer(m.By); ok {
+			who = name
+		}
+		s.told.Evidence = bounded(append(slices.Clone(s.told.Evidence), tidy(Remark{At: e.T, Who: who, What: m.Name, Text: m.Text, File: m.File})), mostRemarks)
 	case report.DiagnosisMark:
 		s.diagnosed(m.By, m.Text)
 	case report.DiagnosisRight, report.DiagnosisPartly, report.DiagnosisWrong:

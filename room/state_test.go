@@ -9,6 +9,7 @@ import (
 
 	"gameday/alarms"
 	"gameday/internal/simrun"
+	"gameday/loadgen"
 	"gameday/report"
 	"gameday/responders"
 	"gameday/room"
@@ -128,6 +129,33 @@ func TestWhatIsUndoneLater(t *testing.T) {
 	st.Take(event(time.Minute, report.RunEnded, report.Ended{Reason: report.EndAborted, Residue: []string{"cut on payments"}, Unseen: "the guard is gone; look yourself"}))
 	if got, want := st.View(room.Observer, start).Told.End, "A stop condition held. Still standing: cut on payments. Whether that is all is not known: the guard is gone; look yourself"; got != want {
 		t.Errorf("the end is told as %q, want %q", got, want)
+	}
+}
+
+// TestWhatPeopleDid is told in a word or two: of marks, those that mean a step of every game day, and of no other what it says.
+func TestWhatPeopleDid(t *testing.T) {
+	st := room.NewState(plan())
+	for _, tt := range []struct {
+		kind       responders.Kind
+		text, want string
+	}{{responders.Acknowledged, "", "acknowledged"}, {responders.Marked, "Bridge opened", "bridge opened"}, {responders.Marked, "customers told", "customers told"},
+		{responders.Marked, "the cut is seen", "did something"}, {responders.Told, "all is well", "told customers"}} {
+		st.Take(event(s, report.ResponseSeen, responders.Event{Kind: tt.kind, Text: tt.text, Actor: responders.Actor{ID: "ann", Kind: responders.Human}}))
+		if got := st.View(room.Observer, start).Seen.People[0].Doing; got != tt.want {
+			t.Errorf("%s %q is told as %q, want %q", tt.kind, tt.text, got, tt.want)
+		}
+	}
+}
+
+// TestAClockThatJumps: a second of traffic that says to be of tomorrow does not keep those of today from being shown.
+func TestAClockThatJumps(t *testing.T) {
+	st := room.NewState(plan())
+	for n, ahead := range []time.Duration{0, 0, 24 * time.Hour, 0, 0} {
+		at := time.Duration(n) * s
+		st.Take(event(at, report.WindowClosed, loadgen.Window{Stream: "shoppers", Start: start.Add(at + ahead), Due: uint64(10 + n), Started: uint64(10 + n)}))
+	}
+	if got := st.View(room.Observer, start.Add(5*s)).Traffic(); !strings.HasPrefix(got, "14 of 14 arrivals") {
+		t.Errorf("the last second is %q", got)
 	}
 }
 

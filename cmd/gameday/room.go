@@ -257,12 +257,14 @@ func roomLog(file string) (*audit.Log, error) {
 // runAsker asks the run whose record is in a folder, by its control socket.
 type runAsker string
 
-// Ask puts a request to the run.
+// Ask puts a request to the run. Marks go into the record also when the run is over.
 func (dir runAsker) Ask(ctx context.Context, r room.Request) (string, error) {
-	req := conductor.Request{Do: r.Do, By: r.By, Name: r.Name, Text: r.Text, Why: r.Why, Fault: r.Fault, Act: r.Act}
+	req := conductor.Request{Do: r.Do, By: r.By, Name: r.Name, Text: r.Text, Why: r.Why, Fault: r.Fault, Act: r.Act, File: r.File}
 	text, err := conductor.Ask(ctx, string(dir), req)
 	var broken net.Error
 	switch {
+	case errors.Is(err, conductor.ErrNoRun) && r.Do == "mark": // much is known only afterwards
+		return conductor.MarkAfter(string(dir), report.Mark{Name: r.Name, By: r.By, Text: r.Text, File: r.File})
 	case errors.Is(err, conductor.ErrNoRun):
 		return "", errors.New("the run is over, or cannot be reached")
 	case errors.As(err, &broken), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -280,6 +280,22 @@ func (b *Browser) Eval(script string, into any) error {
 	return json.Unmarshal(answer.Result.Value, into)
 }
 
+// Until waits until something is true in the page, for so long at most. What goes wrong while it is looked at counts as false. The error has
+// what the page says in it.
+func (b *Browser) Until(what string, most time.Duration) error {
+	// The page itself waits, so that there is no looking again and again from here.
+	script := fmt.Sprintf(`new Promise(done => { const began = performance.now(), look = () => { try { if (%s) return done("") } catch (e) {}
+		performance.now() - began > %d ? done(document.body.innerText || "nothing") : setTimeout(look, 50) }; look() })`, what, most.Milliseconds())
+	var text string
+	if err := b.Eval(script, &text); err != nil {
+		return fmt.Errorf("waiting for %s: %w", what, err)
+	}
+	if text != "" {
+		return fmt.Errorf("%s is not so after %s; the page says\n%s", what, most, text)
+	}
+	return nil
+}
+
 // Press presses a key, as "Tab" or "Enter".
 func (b *Browser) Press(key string) error {
 	code := map[string]int{"Tab": 9, "Enter": 13}[key]

@@ -83,7 +83,7 @@ var layers = []struct {
 	{"conductor", []string{"clock", "scenarios", "targets/...", "faults/...", "loadgen/...", "alarms/...", "responders/...", "report", "policy", "audit"}},
 	{"room", []string{"alarms", "clock", "conductor/screen", "loadgen", "report", "responders"}},
 	{"room/door", []string{"room"}},
-	{"room/web", []string{"audit", "report", "responders", "room", "room/door"}},
+	{"room/web", []string{"audit", "report", "responders", "room", "room/door", "sizes"}},
 	{"cmd/gameday-guard", []string{"faults/..."}},
 	{"cmd/gameday-kubernetes", []string{"faults/...", "loadgen/kubernetes"}},
 	{"cmd/gameday-k6", []string{"loadgen/k6/program", "programs"}},

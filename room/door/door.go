@@ -203,6 +203,24 @@ func (d *Door) Who(cookie, run string) (Guest, error) {
 	return p.Guest, nil
 }
 
+// Forgo takes back the links of somebody that nobody has used, and returns how many there were: of two links for one person, the one that
+// went astray must not let anybody in.
+func (d *Door) Forgo(g Guest) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := 0
+	for k, p := range d.links {
+		if p.Guest == g && p.Used.IsZero() {
+			delete(d.links, k)
+			n++
+		}
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	return n, d.save()
+}
+
 // Leave ends a session.
 func (d *Door) Leave(cookie string) error {
 	d.mu.Lock()
@@ -265,7 +283,11 @@ func (d *Door) save() (err error) {
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
-	return nil
+	folder, err := os.Open(filepath.Dir(d.file)) // else a power cut brings the old one back, and with it links that were used
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // fresh returns a random token of 256 bits, and its digest.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"gameday/report"
@@ -20,6 +21,8 @@ type deed struct {
 	done  string // what is said of it to those who may not read the run's own answer
 	// ask makes the request; a text is why it cannot be.
 	ask func(f *http.Request, g door.Guest) (room.Request, string)
+	// instead is the mark that stands for it where there is no page that it could be about; "" is none.
+	instead string
 }
 
 var (
@@ -27,24 +30,27 @@ var (
 	responding = []room.Role{room.Responder}
 )
 
+// takesPart is the mark of somebody who takes part, and was paged for nothing.
+const takesPart = "takes part"
+
 // deeds are all that people can do, by their names in addresses.
 var deeds = map[string]deed{
-	"hold":        {leading, "", plain("hold")},
-	"release":     {leading, "", plain("release")},
-	"skip":        {leading, "", plain("skip")},
-	"inject":      {leading, "", inject},
-	"stop":        {leading, "", stop},
-	"mark":        {leading, "", mark},
-	"judge":       {leading, "", judge},
-	"evidence":    {leading, "", noted("evidence")},
-	"note":        {[]room.Role{room.Facilitator, room.Responder}, "Written.", note},
-	"acknowledge": {responding, "Acknowledged.", about(responders.DoAcknowledge, false)},
-	"escalate":    {responding, "Escalated.", about(responders.DoEscalate, false)},
-	"resolve":     {responding, "Resolved.", about(responders.DoResolve, false)},
-	"bridge":      {responding, "Noted that a bridge is open.", about(responders.DoBridge, false)},
-	"join":        {responding, "Noted that you take part.", about(responders.DoJoin, false)},
-	"customers":   {responding, "Noted that customers were told.", about(responders.DoCustomers, false)},
-	"diagnose":    {responding, "Written down.", about(responders.DoDiagnose, true)},
+	"hold":        {leading, "", plain("hold"), ""},
+	"release":     {leading, "", plain("release"), ""},
+	"skip":        {leading, "", plain("skip"), ""},
+	"inject":      {leading, "", inject, ""},
+	"stop":        {leading, "", stop, ""},
+	"mark":        {leading, "", mark, ""},
+	"judge":       {leading, "", judge, ""},
+	"evidence":    {leading, "", noted(report.EvidenceMark), ""},
+	"note":        {[]room.Role{room.Facilitator, room.Responder}, "Written.", note, ""},
+	"acknowledge": {responding, "Acknowledged.", about(responders.DoAcknowledge, false), ""},
+	"escalate":    {responding, "Escalated.", about(responders.DoEscalate, false), ""},
+	"resolve":     {responding, "Resolved.", about(responders.DoResolve, false), ""},
+	"bridge":      {responding, "Noted that a bridge is open.", about(responders.DoBridge, false), report.StepBridge.Mark()},
+	"join":        {responding, "Noted that you take part.", about(responders.DoJoin, false), takesPart},
+	"customers":   {responding, "Noted that customers were told.", about(responders.DoCustomers, false), report.StepCustomers.Mark()},
+	"diagnose":    {responding, "Written down.", about(responders.DoDiagnose, true), report.DiagnosisMark},
 }
 
 func plain(do string) func(*http.Request, door.Guest) (room.Request, string) {
@@ -167,26 +173,32 @@ func may(d deed, role room.Role) bool {
 	return false
 }
 
-// carry puts a request to the run and says what it said. Those who play blind are not told that in the run's words, which may name
-// what they are to find.
-func (s *Room) carry(w http.ResponseWriter, r *http.Request, g door.Guest, what string, d deed, req room.Request) {
+// carry puts a request to the run and says what it said, and reports whether it may have been done. Those who play blind are not told that
+// in the run's words, which may name what they are to find.
+func (s *Room) carry(w http.ResponseWriter, r *http.Request, g door.Guest, what string, d deed, req room.Request) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), askLimit) // a browser that goes away takes nothing back
 	defer cancel()
 	said, err := s.put(ctx, req)
 	f, _ := s.hub.look(g.Role)
+	if err != nil && !errors.Is(err, room.ErrUnanswered) && d.instead != "" && f.view.Seen.Stage != room.Over {
+		said, err = s.instead(ctx, g, d, req)
+	}
+	// The run may have taken its time, and the answer has its own.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeLimit))
 	if errors.Is(err, room.ErrUnanswered) {
 		s.note(r, g, what+detail(req)+": "+err.Error())
 		s.refuse(w, r, http.StatusGatewayTimeout, "The run did not answer, so nobody knows what became of that. Look at what has happened before you ask again.")
-		return
+		return true
 	}
 	if err != nil {
 		s.note(r, g, what+" was refused: "+err.Error())
 		text := "The run did not do it: " + err.Error() + "."
 		if f.blind {
-			text = "The run did not do it. Somebody else may have done it already, there may be no page, or the game day may be over: look at the pages."
+			text = "The run did not do it. Somebody else may have done it already, there may be no such page, or the game day may be over: look at the pages. " +
+				"What pages you by a system of its own is answered there."
 		}
 		s.refuse(w, r, http.StatusConflict, text)
-		return
+		return false
 	}
 	s.note(r, g, what+detail(req))
 	text := said
@@ -194,6 +206,13 @@ func (s *Room) carry(w http.ResponseWriter, r *http.Request, g door.Guest, what 
 		text = d.done
 	}
 	s.answer(w, r, http.StatusOK, message{Base: s.Base, Title: "Done", Text: text, Back: true})
+	return true
+}
+
+// instead asks for a mark in place of something about a page, where there is no page that it could be about, or no paging desk: that it
+// was done, or said, is in the record all the same.
+func (s *Room) instead(ctx context.Context, g door.Guest, d deed, req room.Request) (said string, err error) {
+	return s.put(ctx, room.Request{Do: "mark", By: room.Signed(g.Name, g.Role), Name: d.instead, Text: req.Act.Text})
 }
 
 // put asks the run. A run takes few questions at once, and some of them are kept for those who want to stop it.
@@ -217,6 +236,9 @@ func detail(r room.Request) string {
 		words = append(words, r.Act.Page, r.Act.Text)
 	}
 	words = append(words, r.Fault, r.Name, r.Text, r.Why)
+	if r.File != nil {
+		words = append(words, r.File.Name, r.File.Path)
+	}
 	out := ""
 	for _, t := range words {
 		if t != "" {

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -47,7 +48,8 @@ func story() []step {
 		steps = append(steps, response(at(n), k, "", ""), machine(at(n), k))
 	}
 	return append(steps, response(at(n), responders.Noted, room.Channel, "looking at the queue"),
-		response(at(n), responders.Diagnosed, room.Channel, "the disk is full"),
+		response(at(n), responders.Diagnosed, room.Channel, "the disk is full"), elsewhere(at(n)), attachedBy(at(n), room.Facilitator, nil),
+		attachedBy(at(n), room.Responder, &report.Attachment{Name: "what bob saw.png", Path: report.EvidenceFolder + "/" + strings.Repeat("7", 64) + ".png", Size: 5, SHA256: strings.Repeat("7", 64)}),
 		signed(at(n), room.Signed("bob", room.Responder), "note", "bob wrote this"), second(at(n+1)))
 }
 
@@ -121,28 +123,67 @@ func (k *rig) ask(role room.Role, method, path string, form url.Values) *httptes
 	return w
 }
 
-// everything is all that can be asked of a room.
-func everything() [][2]string {
-	out := [][2]string{{"GET", "/"}, {"GET", "/screen"}, {"GET", "/room.css"}, {"GET", "/room.js"}, {"GET", "/nothing"}, {"GET", "/in/abc"}, {"POST", "/in"},
-		{"POST", "/links"}, {"POST", "/revoke"}, {"GET", "/stream"}, {"GET", "/stream?size=huge"}, {"PUT", "/"}, {"POST", "/do/nothing"}, {"GET", "/do/stop"}}
+// everything is all that can be asked of a room: whatever it serves, by every method, and what it does not.
+func (k *rig) everything() [][2]string {
+	values := map[string][]string{"{$}": {""}, "{token}": {"abc"}, "{what}": append(slices.Sorted(maps.Keys(deeds)), "nothing"), "{file}": {strings.Repeat("0", 64)}}
+	for _, e := range k.hub.frames[room.Facilitator].view.Told.Evidence {
+		if e.File != nil {
+			values["{file}"] = append(values["{file}"], path.Base(e.File.Path))
+		}
+	}
+	out := [][2]string{{"GET", "/nothing"}, {"GET", "/stream?size=huge"}}
 	for _, size := range report.LiveSizes() {
-		out = append(out, [2]string{"GET", "/stream?size=" + size}, [2]string{"GET", "/stream?since=b-1&size=" + size})
+		for _, more := range []string{"", "&since=b-1", "&wall"} {
+			out = append(out, [2]string{"GET", "/stream?size=" + size + more})
+		}
 	}
-	for _, what := range slices.Sorted(maps.Keys(deeds)) {
-		out = append(out, [2]string{"POST", "/do/" + what})
+	for _, pattern := range k.patterns {
+		_, where, ok := strings.Cut(pattern, " ")
+		if !ok {
+			where = pattern
+		}
+		paths := []string{where}
+		for name, list := range values {
+			if strings.Contains(where, name) {
+				paths = nil
+				for _, v := range list {
+					paths = append(paths, strings.ReplaceAll(where, name, v))
+				}
+			}
+		}
+		for _, p := range paths {
+			for _, method := range []string{"GET", "POST", "PUT"} {
+				out = append(out, [2]string{method, p})
+			}
+		}
 	}
-	return out
+	leaving := func(e [2]string) bool { return e[1] == "/out" }
+	return append(slices.DeleteFunc(slices.Clone(out), leaving), [2]string{"GET", "/out"}, [2]string{"POST", "/out"}) // whoever has left is nobody
+}
+
+// TestEverythingIsAsked: no part of a pattern is asked for as it stands.
+func TestEverythingIsAsked(t *testing.T) {
+	k := newRig(t, t.TempDir())
+	all := k.everything()
+	for _, e := range all {
+		if strings.ContainsAny(e[1], "{}") {
+			t.Errorf("%s is no path", e[1])
+		}
+	}
+	if len(all) < 100 || len(k.patterns) < 10 {
+		t.Errorf("only %d things are asked for, of %d patterns", len(all), len(k.patterns))
+	}
 }
 
 // fetched returns all that a role is told by everything that it can ask.
 func (k *rig) fetched(role room.Role) string {
 	var b bytes.Buffer
 	form := url.Values{"text": {"hm"}, "page": {"2"}, "fault": {"x"}, "mark": {"x"}, "judge": {"right"}, "name": {"x"}, "role": {"observer"}}
-	for _, e := range everything() {
+	for _, e := range k.everything() {
 		for _, err := range []error{nil, errors.New(k.asker.said)} {
 			k.asker.err = err
 			w := k.ask(role, e[0], e[1], form)
-			fmt.Fprintln(&b, e, w.Code, w.Header())
+			fmt.Fprintln(&b, w.Code, w.Header())
 			_, _ = io.Copy(&b, w.Body)
 		}
 	}
@@ -170,7 +211,7 @@ func TestBlindRolesSeeNoHiddenWord(t *testing.T) {
 		if role == "nobody" {
 			continue
 		}
-		for _, want := range []string{"PaymentsDown", "QueueGrows", "ann", "bob", "looking at the queue", "the disk is full", "bob wrote this", "under load"} {
+		for _, want := range []string{"PaymentsDown", "QueueGrows", "ann", "bob", "looking at the queue", "the disk is full", "bob wrote this", "what bob saw.png", "under load"} {
 			if !strings.Contains(all, want) {
 				t.Errorf("%s is not told %q, which everybody may know", role, want)
 			}

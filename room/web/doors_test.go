@@ -131,6 +131,42 @@ func TestStoppingIsNeverHeldUp(t *testing.T) {
 	}
 }
 
+// TestStoppingFromABusyAddress: strangers who ask all that their address may ask keep nobody out who is in, and no facilitator from
+// stopping; and being in is no leave to ask without end.
+func TestStoppingFromABusyAddress(t *testing.T) {
+	k := newRig(t, t.TempDir())
+	k.address = door.Rate{Burst: 5}
+	for range 100 {
+		k.ask("nobody", http.MethodGet, "/", nil)
+	}
+	if w := k.ask("nobody", http.MethodPost, "/do/stop", nil); w.Code != http.StatusTooManyRequests {
+		t.Errorf("one request too many is answered %d", w.Code)
+	}
+	for _, path := range []string{"/", "/room.css", "/room.js"} {
+		if w := k.ask(room.Observer, http.MethodGet, path, nil); w.Code != http.StatusOK {
+			t.Errorf("somebody who is in is answered %d for %s", w.Code, path)
+		}
+	}
+	answered := map[int]int{}
+	for range 100 {
+		answered[k.ask(room.Responder, http.MethodGet, "/", nil).Code]++
+		if w := k.ask(room.Responder, http.MethodPost, "/do/stop", nil); w.Code != http.StatusForbidden && w.Code != http.StatusTooManyRequests {
+			t.Errorf("a responder stopping: %d", w.Code)
+		}
+	}
+	if answered[http.StatusOK] > 10 || answered[http.StatusTooManyRequests] < 90 {
+		t.Errorf("somebody who asks without end is answered %v", answered)
+	}
+	for n := range 30 {
+		if w := k.ask(room.Facilitator, http.MethodPost, "/do/stop", nil); w.Code != http.StatusOK || len(k.asker.asked) != n+1 {
+			t.Fatalf("stopping: %d %s", w.Code, w.Body)
+		}
+	}
+	if w := k.ask(room.Facilitator, http.MethodPost, "/do/hold", nil); w.Code != http.StatusOK {
+		t.Errorf("holding: %d", w.Code)
+	}
+}
+
 // TestUnanswered: that the run did not answer is not that it did nothing, and no words of its own reach those who play blind.
 func TestUnanswered(t *testing.T) {
 	k := newRig(t, t.TempDir())

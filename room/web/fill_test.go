@@ -19,6 +19,7 @@ import (
 	"gameday/loadgen/sli"
 	"gameday/report"
 	"gameday/responders"
+	"gameday/room"
 )
 
 // shapes are the kinds of event, each with an empty value of the type of its data. TestEveryKindHasAShape holds it to be whole.
@@ -255,7 +256,26 @@ func response(at time.Duration, k responders.Kind, channel, text string) step {
 		e.Targets = []string{"bob"}
 		e.Labels["alertname"] = "PaymentsDown"
 		if channel != "" {
-			e.Channel, e.Text = channel, text
+			e.Channel, e.Text, e.Source = channel, text, "desk.ops"
+		}
+	}}
+}
+
+// elsewhere is a note that was written in a room of another system, which is no room of gameday's.
+func elsewhere(at time.Duration) step {
+	return step{report.ResponseSeen, at, func(v any) {
+		e := v.(*responders.Event)
+		e.Kind, e.Page, e.Actor, e.Channel = responders.Noted, "", responders.Actor{ID: "ann", Kind: responders.Human}, room.Channel
+	}}
+}
+
+// attachedBy is evidence. What a facilitator attached is filled with words.
+func attachedBy(at time.Duration, role room.Role, file *report.Attachment) step {
+	return step{report.Marked, at, func(v any) {
+		m := v.(*report.Mark)
+		m.Name, m.By = report.EvidenceMark, room.Signed("bob", role)
+		if file != nil {
+			m.Text, m.File = "the queue", file
 		}
 	}}
 }

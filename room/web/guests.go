@@ -93,9 +93,14 @@ func (s *Room) tooMuch(w http.ResponseWriter, r *http.Request) {
 	s.refuse(w, r, http.StatusTooManyRequests, "That was too much at once; nothing was done. Wait a second or two.")
 }
 
-// Invite makes a link for somebody and returns its address.
+// Invite makes a link for somebody and returns its address. It takes the place of one that they have not used.
 func (s *Room) Invite(name string, role room.Role) (string, error) {
-	token, err := s.Door.Link(door.Guest{Name: name, Role: role, Run: s.Run}, linkLasts)
+	g := door.Guest{Name: name, Role: role, Run: s.Run}
+	_, err := s.Door.Forgo(g)
+	if err != nil {
+		return "", fmt.Errorf("taking back the link that %q has: %w", name, err)
+	}
+	token, err := s.Door.Link(g, linkLasts)
 	if err != nil {
 		return "", fmt.Errorf("making a link for %q: %w", name, err)
 	}
@@ -125,7 +130,7 @@ func (s *Room) link(w http.ResponseWriter, r *http.Request) {
 	}
 	s.note(r, g, "made a link for "+string(role)+" "+name)
 	s.answer(w, r, http.StatusOK, message{Base: s.Base, Title: "A link", Back: true, Link: address,
-		Text: fmt.Sprintf("For %s, as %s. It works once, within a day, and is shown nowhere again. Send it to nobody else.", name, role)})
+		Text: fmt.Sprintf("For %s, as %s. It works once, within a day, and is shown nowhere again; one that they had and did not use is void. Send it to nobody else.", name, role)})
 }
 
 // revoke takes back what somebody has.

@@ -23,7 +23,10 @@ type hub struct {
 	dir  string
 	base string
 	say  func(string)
-	born string // tells this hub's events from those of one before it
+	born string          // tells this hub's events from those of one before it
+	here func() []string // who looks on, for facilitators
+
+	present []string // as of the last second
 
 	follower *report.Follower
 	state    *room.State
@@ -56,7 +59,7 @@ type part struct {
 }
 
 func newHub(dir, base string, say func(string)) *hub {
-	h := &hub{dir: dir, base: base, say: say, born: rand.Text()[:8], frames: map[room.Role]*frame{}, wake: make(chan struct{})}
+	h := &hub{dir: dir, base: base, say: say, born: rand.Text()[:8], here: func() []string { return nil }, frames: map[room.Role]*frame{}, wake: make(chan struct{})}
 	h.publish(time.Now(), true)
 	return h
 }
@@ -76,6 +79,9 @@ func (h *hub) run(ctx context.Context) {
 		some, now := h.read(), time.Now()
 		if draw := n%looksDrawn == 0; draw || some || h.ticked(now) {
 			h.publish(now, draw)
+		}
+		if n%looksDrawn == looksDrawn-1 {
+			h.present = h.here()
 		}
 		select {
 		case <-ctx.Done():
@@ -174,10 +180,14 @@ func (h *hub) render(v room.View, was *frame, draw bool) *frame {
 			trouble += " " + h.trouble.Error()
 		}
 	}
+	shown := face{View: v, Trouble: trouble, Base: h.base}
+	if v.Role == room.Facilitator {
+		shown.Here = h.present
+	}
 	for i, p := range partsOf() {
 		switch {
 		case p.size == "":
-			p.html = renderPart(p.name, face{View: v, Trouble: trouble, Base: h.base})
+			p.html = renderPart(p.name, shown)
 		case draw || was == nil || was.blind != v.Blind:
 			p.html = v.Draw(p.size)
 		default:

@@ -197,12 +197,8 @@ type seat struct {
 // until waits until something is true in the page.
 func (s seat) until(what string) {
 	s.t.Helper()
-	// The page itself waits, so that there is no looking again and again from here.
-	script := fmt.Sprintf(`new Promise(done => { const began = performance.now(), look = () => { try { if (%s) return done("") } catch (e) {}
-		performance.now() - began > 20000 ? done(document.body.innerText) : setTimeout(look, 50) }; look() })`, what)
-	var text string
-	if err := s.Eval(script, &text); err != nil || text != "" {
-		s.t.Fatalf("waiting for %s: %v; the page says\n%s", what, err, text)
+	if err := s.Until(what, 20*time.Second); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
@@ -330,6 +326,87 @@ func TestPartsHavePlaces(t *testing.T) {
 	}
 	if slices.Sort(missing); len(missing) > 0 {
 		t.Errorf("there is no place for %v", missing)
+	}
+}
+
+// TestAfterTheEnd: what is to be said of a run when it is over can be said, and what can be asked of it no more is not offered.
+func TestAfterTheEnd(t *testing.T) {
+	for at, over := range map[time.Duration]bool{330 * time.Second: false, time.Hour: true} {
+		k := newRig(t, middle(t, true, at))
+		k.look(t, 340*time.Second)
+		pages := map[room.Role]string{}
+		for _, r := range room.Roles() {
+			pages[r] = k.ask(r, http.MethodGet, "/", nil).Body.String()
+		}
+		for _, tt := range []struct {
+			role          room.Role
+			what          string
+			before, after bool
+		}{{room.Facilitator, "/do/stop", true, false}, {room.Facilitator, "/do/hold", true, false}, {room.Facilitator, "/links", true, false}, {room.Facilitator, "/do/judge", true, true},
+			{room.Facilitator, "/do/mark", true, true}, {room.Facilitator, "/do/note", true, true}, {room.Facilitator, `"/evidence"`, true, true}, {room.Responder, "/do/bridge", true, false},
+			{room.Responder, "/do/diagnose", true, false}, {room.Responder, "/do/note", true, true}, {room.Responder, `"/evidence"`, true, true},
+			{room.Observer, "/do/note", false, false}, {room.Observer, `"/evidence"`, false, false}} {
+			want := map[bool]bool{false: tt.before, true: tt.after}[over]
+			if got := strings.Contains(pages[tt.role], tt.what); got != want {
+				t.Errorf("over %v: the %s is offered %s: %v", over, tt.role, tt.what, got)
+			}
+		}
+	}
+}
+
+// TestTheWallIsEverybodys: the big screen of a blind run shows what everybody may see, also when a facilitator opened it, who sees all
+// on a page of their own.
+func TestTheWallIsEverybodys(t *testing.T) {
+	dir, f := t.TempDir(), &filler{salt: "a"}
+	write(t, dir, f, story())
+	k := newRig(t, dir)
+	k.look(t, time.Minute)
+	wall := k.ask(room.Facilitator, http.MethodGet, "/screen", nil).Body.String() + k.ask(room.Facilitator, http.MethodGet, "/stream?size=desk&wall", nil).Body.String()
+	for _, w := range append(f.words, run) {
+		if strings.Contains(wall, w) {
+			t.Fatalf("the wall shows %s", w)
+		}
+	}
+	if !strings.Contains(wall, "PaymentsDown") || !strings.Contains(wall, "wall") || !strings.Contains(scriptText, "dataset.wall") {
+		t.Errorf("the wall shows\n%s", wall)
+	}
+	if own := k.ask(room.Facilitator, http.MethodGet, "/stream?size=desk", nil).Body.String(); count(own, f.words) < 10 {
+		t.Error("a facilitator's own stream is that of the wall")
+	}
+}
+
+// TestTheEndReveals: the page's head tells at the end, without being loaded anew, what it hid; and no longer that something is hidden.
+func TestTheEndReveals(t *testing.T) {
+	g := &grow{t: t, dir: t.TempDir()}
+	g.plan(small(true))
+	g.add(0, report.RunStarted, report.Started{Run: "r1"})
+	k := newRig(t, g.dir)
+	head := func() string {
+		k.reread()
+		f := k.hub.frames[room.Responder]
+		return string(f.html("title")) + "|" + string(f.html("hidden"))
+	}
+	if got := head(); got != "Game day|What is broken is hidden until the end." {
+		t.Errorf("before the end: %s", got)
+	}
+	g.add(time.Second, report.RunEnded, report.Ended{Reason: report.EndComplete})
+	if got := head(); got != "checkout|" {
+		t.Errorf("at the end: %s", got)
+	}
+}
+
+// TestMarkKeys: each mark has a key of its own, which does nothing else on a facilitator's page, as long as there are keys.
+func TestMarkKeys(t *testing.T) {
+	seen := map[string]bool{"h": true, "r": true, "s": true}
+	for n := range 33 {
+		if k := markKey(n); len(k) != 1 || seen[k] {
+			t.Errorf("the key of mark %d is %q", n, k)
+		} else {
+			seen[k] = true
+		}
+	}
+	if markKey(33) != "" {
+		t.Error("there are more keys than there are")
 	}
 }
 

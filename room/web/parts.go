@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"time"
 
 	"gameday/report"
 	"gameday/room"
+	"gameday/room/door"
+	"gameday/sizes"
 )
 
 //go:embed room.html.tmpl
@@ -26,10 +29,10 @@ var scriptText string
 var pages = template.Must(template.New("room").Funcs(template.FuncMap{
 	"clock": clockWords, "seconds": func(d time.Duration) string { return fmt.Sprintf("%.0f", d.Seconds()) },
 	"span":    func(d time.Duration) string { return strings.TrimSuffix(d.Round(time.Second).String(), "m0s") },
-	"plus":    func(a, b int) int { return a + b },
 	"until":   func(a, b time.Duration) time.Duration { return max(0, a-b) },
 	"field":   func(what, label, button string, needs bool) field { return field{what, label, button, needs} },
 	"message": func(base, title string) message { return message{Base: base, Title: title} },
+	"key":     markKey, "bytes": func(n int64) string { return sizes.Show(uint64(n)) }, "base": path.Base,
 }).Parse(pagesText))
 
 // field is a form of one line.
@@ -45,6 +48,7 @@ type face struct {
 	room.View
 	Trouble string
 	Base    string
+	Here    []string // who looks on; for facilitators
 }
 
 // quietAfter is how long a run may say nothing before that is said: its traffic tells of each second.
@@ -75,6 +79,14 @@ func (f face) PhaseWord() string {
 	return string(f.Seen.Stage)
 }
 
+// Evidence is what was attached and the role may see, the newest first.
+func (f face) Evidence() []room.Remark {
+	if f.Told != nil {
+		return newest(f.Told.Evidence)
+	}
+	return newest(f.Seen.Evidence)
+}
+
 // NewestLines are the log's lines, the newest first.
 func (f face) NewestLines() []room.Line { return newest(f.Told.Log) }
 
@@ -98,13 +110,24 @@ func (f face) Elapsed() int {
 // partsOf lists the parts of the page that change by themselves.
 func partsOf() []part {
 	var out []part
-	for _, name := range []string{"clock", "banner", "news", "traffic", "pages", "people", "said", "faults", "alarms", "inject", "diagnosis", "log"} {
+	for _, name := range []string{"title", "hidden", "clock", "banner", "news", "traffic", "pages", "people", "said", "faults", "alarms", "inject", "diagnosis", "evidence", "guests", "log"} {
 		out = append(out, part{name: name})
 	}
 	for _, size := range report.LiveSizes() {
 		out = append(out, part{name: "chart-" + size, size: size})
 	}
 	return out
+}
+
+// markKeys are the keys of a facilitator's marks, without those of what else a facilitator does.
+const markKeys = "1234567890qwetyuiopadfgjklzxcvbnm"
+
+// markKey returns the key of a mark by its number, "" when there are none left.
+func markKey(i int) string {
+	if i >= len(markKeys) {
+		return ""
+	}
+	return markKeys[i : i+1]
 }
 
 // clockWords prints a time on the run's clock: "4:31", "1:04:31".
@@ -129,6 +152,14 @@ type sheet struct {
 // Part returns a part as it was rendered for all who have the role.
 func (s sheet) Part(name string) template.HTML { return s.frame.html(name) }
 
+// sees returns as whom somebody looks on. A wall is looked at by everybody, so that it shows what everybody may see, whoever opened it.
+func sees(g door.Guest, wall bool) room.Role {
+	if wall {
+		return room.Observer
+	}
+	return g.Role
+}
+
 // page serves one of the room's pages.
 func (s *Room) page(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -138,8 +169,9 @@ func (s *Room) page(name string) http.HandlerFunc {
 				"If you are in already, and came here from another page, go on.")
 			return
 		}
-		f, _ := s.hub.look(g.Role)
-		s.show(w, http.StatusOK, name, sheet{face: face{View: f.view, Base: s.Base}, frame: f, Name: g.Name, ID: s.hub.id(f), Big: name == "screen",
+		big := name == "screen"
+		f, _ := s.hub.look(sees(g, big))
+		s.show(w, http.StatusOK, name, sheet{face: face{View: f.view, Base: s.Base}, frame: f, Name: g.Name, ID: s.hub.id(f), Big: big,
 			Sizes: report.LiveSizes()})
 	}
 }

@@ -63,13 +63,16 @@ const (
 // Room serves one run. It is an http.Handler, safe for concurrent use; Follow must run meanwhile.
 type Room struct {
 	Config
-	hub     *hub
-	handler http.Handler
-	streams streams
-	asking  chan struct{} // a place for each question to the run
-	people  door.Rate     // what one person may ask
-	doors   door.Rate     // links that let nobody in, of one address
-	address door.Rate     // all that one address may ask
+	hub      *hub
+	handler  http.Handler
+	patterns []string // all that is served
+	streams  streams
+	shelf    *shelf
+	asking   chan struct{} // a place for each question to the run
+	people   door.Rate     // what one person may ask
+	doors    door.Rate     // links that let nobody in, of one address
+	address  door.Rate     // all that one address may ask
+	inside   door.Rate     // what one person may ask beyond that
 }
 
 // New returns a room.
@@ -84,9 +87,14 @@ func New(c Config) *Room {
 		c.Address = func(path string) string { return path }
 	}
 	s := &Room{Config: c, hub: newHub(c.Dir, c.Base, c.Say), streams: streams{people: map[string]int{}}, asking: make(chan struct{}, mostAsked),
-		people: door.Rate{Burst: 20, Second: 2}, doors: door.Rate{Burst: 10, Second: 0.5}, address: door.Rate{Burst: 4000, Second: 400}}
+		people: door.Rate{Burst: 20, Second: 2}, doors: door.Rate{Burst: 10, Second: 0.5}, address: door.Rate{Burst: 4000, Second: 400},
+		inside: door.Rate{Burst: 8, Second: 4}, shelf: newShelf(c.Dir)}
+	s.hub.here = s.streams.here
 	mux := http.NewServeMux()
-	handle := func(pattern string, h http.HandlerFunc) { mux.HandleFunc(pattern, h) }
+	handle := func(pattern string, h http.HandlerFunc) {
+		s.patterns = append(s.patterns, pattern)
+		mux.HandleFunc(pattern, h)
+	}
 	handle("GET /{$}", s.page("room"))
 	handle("GET /screen", s.page("screen"))
 	handle("GET /stream", s.stream)
@@ -98,6 +106,8 @@ func New(c Config) *Room {
 	handle("POST /links", s.link)
 	handle("POST /revoke", s.revoke)
 	handle("POST /do/{what}", s.do)
+	handle("POST /evidence", s.attach)
+	handle("GET /evidence/{file}", s.attached)
 	handle("/", func(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusNotFound, "There is nothing here.")
 	})
@@ -122,7 +132,7 @@ func (s *Room) guard(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
-		if !s.address.Allow(door.Address(r.RemoteAddr)) && !s.proxied(r) {
+		if !s.address.Allow(door.Address(r.RemoteAddr)) && !s.proxied(r) && !s.welcome(r) {
 			h.Set("Retry-After", "5")
 			http.Error(w, "Too many requests from this address; wait a few seconds.", http.StatusTooManyRequests)
 			return
@@ -136,12 +146,26 @@ func (s *Room) guard(next http.Handler) http.Handler {
 			return
 		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
+			limit := int64(bodyLimit)
+			if r.URL.Path == "/evidence" {
+				limit = fileLimit + bodyLimit
+			}
+			r.Body = http.MaxBytesReader(w, r.Body, limit)
 		}
 		// From here on the body is read, and then the answer written. Streams set their own.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(readLimit + writeLimit))
 		next.ServeHTTP(w, r)
 	})
+}
+
+// welcome reports whether a request is answered although its address asks too much. Many may come from one address, and who is in is not
+// kept out by strangers there; and nobody who may stop a game day is told to wait.
+func (s *Room) welcome(r *http.Request) bool {
+	g, err := s.who(r)
+	if err != nil {
+		return false
+	}
+	return g.Role == room.Facilitator && r.Method == http.MethodPost && r.URL.Path == "/do/stop" || s.inside.Allow(person(g))
 }
 
 // known reports whether a request's Host is one of the room's.
@@ -177,7 +201,11 @@ func (s *Room) who(r *http.Request) (door.Guest, error) {
 	if err != nil {
 		return door.Guest{}, errNobody
 	}
-	return s.Door.Who(c.Value, s.Run)
+	g, err := s.Door.Who(c.Value, s.Run)
+	if err == nil {
+		recognise(r.Context())
+	}
+	return g, err
 }
 
 // guest returns whom a proxy says somebody is.
@@ -200,8 +228,12 @@ func (p *Proxy) guest(r *http.Request, run string) (door.Guest, error) {
 	return door.Guest{}, errNobody
 }
 
-// cookie is named by the room's path, for cookies know no ports and rooms may share a host.
+// cookie is named by the room's path, for cookies know no ports and rooms may share a host. A room without a path has a name of its own,
+// which nobody can tell anything from.
 func (s *Room) cookie() string {
+	if s.Base == "" {
+		return "gameday-room-" + s.hub.born
+	}
 	return "gameday-room" + strings.ReplaceAll(strings.TrimRight(s.Base, "/"), "/", "-")
 }
 

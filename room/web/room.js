@@ -8,7 +8,7 @@ const state = text => { by("link").textContent = text; };
 
 function follow() {
   if (source) source.close();
-  source = new EventSource(`${base}/stream?size=${size()}&since=${id}`);
+  source = new EventSource(`${base}/stream?size=${size()}&since=${id}${body.dataset.wall || ""}`);
   source.onopen = () => state("Live.");
   source.onerror = () => {
     state(source.readyState === EventSource.CLOSED ? "No longer connected: load the page again." : "Not connected; trying again. What you see may be old.");
@@ -34,12 +34,18 @@ function clocks() {
 
 document.addEventListener("submit", async e => {
   const b = e.submitter, to = b && b.hasAttribute("formaction") ? b.formAction : e.target.action;
-  if (!/\/(do\/[a-z]+|links|revoke)$/.test(to)) return;
+  if (!/\/(do\/[a-z]+|links|revoke|evidence)$/.test(to)) return;
   e.preventDefault();
-  const said = by("answer");
+  const said = by("answer"), file = e.target.elements.file;
+  if (file && file.files[0] && file.files[0].size > +file.dataset.most) {
+    said.textContent = "The file is too large, so nothing was attached: 8 MiB is the most.";
+    said.className = "answer bad";
+    return;
+  }
   said.textContent = "…";
   try {
-    const r = await fetch(to, { method: "POST", headers: { Accept: "text/plain" }, body: new URLSearchParams(new FormData(e.target, b)) });
+    const form = new FormData(e.target, b), files = e.target.enctype === "multipart/form-data";
+    const r = await fetch(to, { method: "POST", headers: { Accept: "text/plain" }, body: files ? form : new URLSearchParams(form) });
     said.textContent = (await r.text()).trim();
     said.className = r.ok ? "answer" : "answer bad";
     if (r.ok) e.target.reset();

@@ -1,15 +1,21 @@
 package web
 
 import (
+	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
+
+	"gameday/room/door"
 )
 
 // Limits of the server, beside those of a room.
@@ -19,6 +25,7 @@ const (
 	idleLimit       = 60 * time.Second
 	headerBytes     = 16 << 10
 	mostConnections = 2000
+	strangerLimit   = time.Second // how long a connection has to show that somebody comes over it who is in the room
 )
 
 // Listen opens the address at which rooms are served. Beyond loopback it needs TLS, unless plain says that what is sent may be read
@@ -54,7 +61,8 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	s := &http.Server{Handler: h, ReadHeaderTimeout: headLimit, ReadTimeout: readLimit, IdleTimeout: idleLimit, MaxHeaderBytes: headerBytes,
-		BaseContext: func(net.Listener) context.Context { return base }}
+		BaseContext: func(net.Listener) context.Context { return base }, ConnContext: withSlot,
+		ErrorLog: log.New(&sparse{to: os.Stderr, rate: door.Rate{Burst: 5, Second: 0.2}}, "", 0)}
 	ended := make(chan struct{})
 	stopped := context.AfterFunc(ctx, func() {
 		defer close(ended)
@@ -75,13 +83,32 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	return nil
 }
 
-// bounded is a listener that holds a bounded number of connections, and hangs up on those beyond.
+// sparse passes on a line now and then: what a server says of connections that break must not fill a disk, whoever breaks them.
+type sparse struct {
+	to   io.Writer
+	rate door.Rate
+}
+
+// Write writes a line, or not.
+func (s *sparse) Write(line []byte) (int, error) {
+	if !s.rate.Allow("") {
+		return len(line), nil
+	}
+	return s.to.Write(line)
+}
+
+// bounded is a listener that holds a bounded number of connections. When there are as many, a new one takes the place of the oldest over
+// which nobody came who is in the room, and that had time for it: strangers who hold connections open keep nobody out. If there is none
+// such, the new one is hung up on.
 type bounded struct {
 	net.Listener
 	slots chan struct{}
+
+	mu        sync.Mutex
+	strangers list.List // of *slot, the oldest first
 }
 
-// Accept waits for a connection for which there is room.
+// Accept waits for a connection for which there is room. It is for one goroutine.
 func (b *bounded) Accept() (net.Conn, error) {
 	for {
 		c, err := b.Listener.Accept()
@@ -90,20 +117,90 @@ func (b *bounded) Accept() (net.Conn, error) {
 		}
 		select {
 		case b.slots <- struct{}{}:
-			return &slot{Conn: c, free: sync.OnceFunc(func() { <-b.slots })}, nil
+			return b.hold(c), nil
 		default:
-			_ = c.Close()
 		}
+		if b.oust() {
+			select {
+			case b.slots <- struct{}{}:
+				return b.hold(c), nil
+			default:
+			}
+		}
+		_ = c.Close()
 	}
 }
 
+// hold gives a connection the place that was taken for it.
+func (b *bounded) hold(c net.Conn) *slot {
+	s := &slot{Conn: c, of: b, since: time.Now()}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s.place = b.strangers.PushBack(s)
+	return s
+}
+
+// oust closes the oldest connection of a stranger that had its time, and reports whether there was one.
+func (b *bounded) oust() bool {
+	b.mu.Lock()
+	first := b.strangers.Front()
+	b.mu.Unlock()
+	if first == nil {
+		return false
+	}
+	s := first.Value.(*slot)
+	if time.Since(s.since) < strangerLimit {
+		return false
+	}
+	_ = s.Close()
+	return true
+}
+
+// slot is a connection that has a place.
 type slot struct {
 	net.Conn
-	free func()
+	of     *bounded
+	since  time.Time
+	place  *list.Element // among strangers; nil when it is none any more
+	closed sync.Once
+}
+
+// recognised says that somebody who is in the room came over the connection.
+func (s *slot) recognised() {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	if s.place != nil {
+		s.of.strangers.Remove(s.place)
+		s.place = nil
+	}
 }
 
 // Close closes the connection and frees its place.
 func (s *slot) Close() error {
-	defer s.free()
-	return s.Conn.Close()
+	err := s.Conn.Close()
+	s.closed.Do(func() {
+		s.recognised()
+		<-s.of.slots
+	})
+	return err
+}
+
+// slotKey is by what a request's context has its connection.
+type slotKey struct{}
+
+func withSlot(ctx context.Context, c net.Conn) context.Context {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	if s, ok := c.(*slot); ok {
+		ctx = context.WithValue(ctx, slotKey{}, s)
+	}
+	return ctx
+}
+
+// recognise says of a request's connection that somebody who is in the room came over it.
+func recognise(ctx context.Context) {
+	if s, ok := ctx.Value(slotKey{}).(*slot); ok {
+		s.recognised()
+	}
 }

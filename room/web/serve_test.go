@@ -2,6 +2,7 @@ package web
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"gameday/report"
 	"gameday/room"
+	"gameday/room/door"
 )
 
 // TestListen: beyond this machine nothing is served in the clear unless that is asked for.
@@ -189,6 +191,51 @@ func TestTooManyConnections(t *testing.T) {
 			t.Errorf("when others are gone one is told %.40q", said)
 		}
 	})
+}
+
+// TestStrangersMakePlace: strangers who hold all connections open keep out nobody who is in the room, and who is in makes place for nobody.
+func TestStrangersMakePlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newRig(t, t.TempDir())
+		w, stop := served(t, k)
+		defer stop()
+		held := []net.Conn{w.dial(), w.dial(), w.dial()}
+		time.Sleep(strangerLimit)
+		for range 3 { // each over a connection of its own, which stays open
+			c := w.dial()
+			go fmt.Fprintf(c, "POST /do/stop HTTP/1.1\r\nHost: localhost\r\nCookie: %s=%s\r\nContent-Length: 0\r\n\r\n", k.cookie(), k.cookies[room.Facilitator])
+			line, err := bufio.NewReader(c).ReadString('\n')
+			if err != nil || !strings.HasPrefix(line, "HTTP/1.1 200") {
+				t.Errorf("a facilitator among strangers is told %q, %v", line, err)
+			}
+		}
+		if n := len(k.asker.asked); n != 3 {
+			t.Errorf("the run was asked %d times", n)
+		}
+		for _, c := range held {
+			if after, said := closedAfter(c); after != 0 || said != "" {
+				t.Errorf("a stranger's connection lasts %s more and is told %q", after, said)
+			}
+		}
+		time.Sleep(2 * strangerLimit)
+		if after, _ := closedAfter(w.dial()); after != 0 {
+			t.Errorf("a stranger takes the place of somebody who is in, for %s", after)
+		}
+	})
+}
+
+// TestBrokenConnectionsSayLittle: whoever breaks connections fills no log.
+func TestBrokenConnectionsSayLittle(t *testing.T) {
+	var out bytes.Buffer
+	s := &sparse{to: &out, rate: door.Rate{Burst: 5, Second: 0.2}}
+	for range 1000 {
+		if n, err := s.Write([]byte("TLS handshake error\n")); n != 20 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if lines := strings.Count(out.String(), "\n"); lines < 5 || lines > 10 {
+		t.Errorf("a thousand broken connections are told of in %d lines", lines)
+	}
 }
 
 // FuzzRequests: whatever is asked, by nobody and by an observer, the room answers, fails at nothing, and asks the run nothing.

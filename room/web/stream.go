@@ -1,12 +1,15 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"gameday/report"
+	"gameday/room"
 	"gameday/room/door"
 )
 
@@ -36,6 +39,25 @@ func (s *streams) open(who string) func() {
 	}
 }
 
+// mostHere is how many are named of those who look on.
+const mostHere = 30
+
+// here names those who have the room open.
+func (s *streams) here() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []string
+	for who := range s.people {
+		role, name, _ := strings.Cut(who, " ")
+		out = append(out, room.Signed(name, room.Role(role)))
+	}
+	slices.Sort(out)
+	if n := len(out); n > mostHere {
+		out = append(out[:mostHere], fmt.Sprintf("%d more", n-mostHere))
+	}
+	return out
+}
+
 // stream sends what changes, as server-sent events. Nothing waits in it: who is slow misses what was between, and gets what is now.
 func (s *Room) stream(w http.ResponseWriter, r *http.Request) {
 	g, err := s.who(r)
@@ -43,7 +65,7 @@ func (s *Room) stream(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusUnauthorized, "You need a link of your own to come in.")
 		return
 	}
-	size := r.URL.Query().Get("size")
+	size, wall := r.URL.Query().Get("size"), r.URL.Query().Has("wall")
 	if !slices.Contains(report.LiveSizes(), size) {
 		s.refuse(w, r, http.StatusBadRequest, "A stream needs a size of the picture: desk, sheet or phone.")
 		return
@@ -67,11 +89,17 @@ func (s *Room) stream(w http.ResponseWriter, r *http.Request) {
 	_ = rc.SetReadDeadline(time.Time{}) // else the reading of the request, which is over, would end this
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
-	s.send(w, r, rc, g, size, seen)
+	s.send(w, r, rc, g, view{sees(g, wall), size}, seen)
+}
+
+// view is what a stream tells of.
+type view struct {
+	as   room.Role
+	size string
 }
 
 // send writes until the other side is gone, or may not see more.
-func (s *Room) send(w http.ResponseWriter, r *http.Request, rc *http.ResponseController, g door.Guest, size string, seen uint64) {
+func (s *Room) send(w http.ResponseWriter, r *http.Request, rc *http.ResponseController, g door.Guest, v view, seen uint64) {
 	write := func(b []byte) bool {
 		_ = rc.SetWriteDeadline(time.Now().Add(writeLimit))
 		_, err := w.Write(b)
@@ -86,12 +114,12 @@ func (s *Room) send(w http.ResponseWriter, r *http.Request, rc *http.ResponseCon
 		if now, err := s.who(r); err != nil || now != g { // taken back, or run out
 			return
 		}
-		f, wake := s.hub.look(g.Role)
+		f, wake := s.hub.look(v.as)
 		if f.number < seen { // no id of ours: all of it
 			seen = 0
 		}
 		if f.number > seen {
-			if !write(s.hub.since(f, seen, size)) {
+			if !write(s.hub.since(f, seen, v.size)) {
 				return
 			}
 			seen = f.number

@@ -346,6 +346,39 @@ func TestStreamEnds(t *testing.T) {
 	})
 }
 
+// TestWhoIsHere: facilitators see who has the room open, so that a link that somebody else used shows; and nobody else does.
+func TestWhoIsHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		k := newRig(t, t.TempDir())
+		go k.Follow(ctx)
+		looks, leave := context.WithCancel(ctx)
+		k.view(looks, room.Responder, "")
+		k.view(looks, room.Responder, "")
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		shown := func(r room.Role) string {
+			f, _ := k.hub.look(r)
+			return string(f.html("guests"))
+		}
+		if text := shown(room.Facilitator); !strings.Contains(text, "open with: some responder (responder).") {
+			t.Errorf("the facilitator is told %s", text)
+		}
+		if text := shown(room.Responder) + shown(room.Observer); strings.Contains(text, "some responder") {
+			t.Errorf("others are told %s", text)
+		}
+		leave()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if text := shown(room.Facilitator); !strings.Contains(text, "Nobody has the room open") {
+			t.Errorf("when they have left the facilitator is told %s", text)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
 // TestStreamsAreBounded: nobody opens more streams than they may.
 func TestStreamsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
