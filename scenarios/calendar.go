@@ -337,13 +337,13 @@ func (d *calendarDecoding) frozenBy(file string, zone *time.Location, at hcl.Ran
 	}
 	src, err := readBounded(path)
 	if err != nil {
-		d.errorf(at, "Cannot read a freeze", "%s. What it freezes is not known, so nothing may be planned around it.", err)
+		d.errorf(at, "Cannot read a freeze", "%s. What it freezes is not known, so nothing may be planned around it. Put the file there, or take it out of freeze.", err)
 		d.frozen[key] = nil
 		return nil
 	}
 	c, err := ical.Read(src, file, zone)
 	if err != nil {
-		d.errorf(at, "Cannot understand a freeze", "%s. What it freezes is not known, so nothing may be planned around it.", err)
+		d.errorf(at, "Cannot understand a freeze", "%s. What it freezes is not known, so nothing may be planned around it. Mend that, or export the file anew from where it came.", err)
 		d.frozen[key] = nil
 		return nil
 	}

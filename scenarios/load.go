@@ -223,7 +223,7 @@ func readBounded(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	if info.Size() > MaxSize {
-		return nil, fmt.Errorf("%s has %d bytes, and a scenario may have %d", path, info.Size(), MaxSize)
+		return nil, fmt.Errorf("%s has %d bytes, and a file may have %d", path, info.Size(), MaxSize)
 	}
 	return os.ReadFile(path)
 }

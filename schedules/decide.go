@@ -79,6 +79,8 @@ type Decision struct {
 //   - It is skipped when it is frozen, when the clock jumps over its window, when an earlier run of the same schedule is still
 //     in progress then, and when something else holds what it would hold. Of two that are due at once, the one with the
 //     earlier moment goes first, and then the one whose schedule comes first in the list.
+//   - One whose random moment passed, by more than Late, before the schedule was first seen is skipped: nobody who sets a schedule up
+//     expects that a run begins at that. What begins as soon as it can, does.
 //   - One that nobody began while it was due is missed. With CatchUpSkip it is skipped. With CatchUpOnce the newest missed
 //     one is begun as soon as a run lies in the window's hours, in no freeze, and ends before the next occasion opens; the
 //     others are skipped in its favour, and it is skipped itself once an occasion has opened that can begin.
@@ -162,6 +164,8 @@ func (d *deciding) schedule(index int, s *Schedule) {
 				missed, before = missed[1:], before+1
 			}
 			continue
+		case !known && unseen(s, &o, d.now):
+			d.skip(s, o, unseenText(&o, s.Zone))
 		default:
 			d.open(index, s, o)
 		}
@@ -171,6 +175,16 @@ func (d *deciding) schedule(index int, s *Schedule) {
 		missed, before = nil, 0
 	}
 	d.makeUp(index, s, missed, before, nil)
+}
+
+// unseen reports whether an occasion of a schedule that was never seen before is none of anybody's: its moment is not as soon as it can, and
+// passed longer ago than a timer may be late.
+func unseen(s *Schedule, o *Occasion, now time.Time) bool {
+	return s.Moment == AtRandom && !o.Moment.IsZero() && now.Sub(o.Moment) > Late
+}
+
+func unseenText(o *Occasion, zone *time.Location) string {
+	return "its moment, " + o.Moment.In(zone).Format("2006-01-02 15:04:05 MST") + ", had passed when this schedule was first seen"
 }
 
 // opening returns when to look at an occasion that is still to come.

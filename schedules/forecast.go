@@ -34,6 +34,8 @@ func Forecast(all []*Schedule, coming Coming, state State, seed Seed, known func
 	var out []Planned
 	for _, s := range all {
 		n := 0
+		_, seen := state.Since[s.Name]
+		seen = seen || state.Since == nil // nothing is known of what was seen
 		for o := range s.Upcoming(coming.From, seed) {
 			if !coming.Until.IsZero() && !o.Opens().Before(coming.Until) || coming.Count > 0 && n == coming.Count {
 				break
@@ -49,6 +51,8 @@ func Forecast(all []*Schedule, coming Coming, state State, seed Seed, known func
 				switch passed := o.Moment.Before(coming.From); {
 				case passed && last.Before(coming.From):
 					p.Why = "missed: the time in which it could begin is over"
+				case !seen && p.Known && unseen(s, &o, coming.From):
+					p.Why = unseenText(&o, s.Zone)
 				case passed && p.Known:
 					p.Late = true
 				}

@@ -252,6 +252,35 @@ func (s *Schedule) frozen(w Span) []Freeze {
 	return out
 }
 
+// Against returns what stands against a run that begins at an instant, within an occasion that has begun, and takes so long by its plan: its
+// hours, or a freeze. It is empty when nothing does. Scenarios of a schedule are run one after the other, and those before may have taken
+// longer than planned.
+func (s *Schedule) Against(t time.Time, length time.Duration) string {
+	run := Span{t, t.Add(length)}
+	if by := s.frozen(run); len(by) > 0 {
+		return "it would run into a freeze: " + frozenText(by, s.Zone)
+	}
+	if s.Window == nil {
+		return ""
+	}
+	today := day(civil(t, s.Zone))
+	var ends time.Time
+	for _, d := range []time.Time{today.AddDate(0, 0, -1), today} { // one may be open that opened yesterday
+		w := s.hours(d)
+		if !s.Window.on(d.Weekday()) || t.Before(w.From) {
+			continue
+		}
+		if !run.To.After(w.To) {
+			return ""
+		}
+		ends = later(ends, w.To)
+	}
+	if ends.IsZero() {
+		return "it would not lie in the window's hours"
+	}
+	return fmt.Sprintf("it would run until %s, and the window closes at %s", run.To.In(s.Zone).Format("15:04:05"), ends.In(s.Zone).Format("2006-01-02 15:04 MST"))
+}
+
 // ceil returns the first whole second that is not before an instant.
 func ceil(t time.Time) time.Time {
 	if r := t.Truncate(time.Second); r.Equal(t) {

@@ -289,6 +289,72 @@ func TestManyMissed(t *testing.T) {
 	}
 }
 
+// TestAgainst asks whether a later scenario of an occasion still lies in its hours.
+func TestAgainst(t *testing.T) {
+	berlin := zoned(t, "Europe/Berlin")
+	night := &Schedule{Name: "x", Items: item(time.Hour), Every: mustEvery(t, "1w"), Zone: berlin, Window: &Window{Days: []time.Weekday{time.Friday}, From: at(22, 0), To: at(2, 0)},
+		Freezes: []Freezer{fixed{{Name: "release", File: "f.ics", From: time.Date(2026, 12, 4, 23, 30, 0, 0, berlin), To: time.Date(2026, 12, 4, 23, 45, 0, 0, berlin)}}}}
+	always := &Schedule{Name: "y", Items: item(time.Hour), Cron: mustCron(t, "0 22 * * *"), Zone: berlin}
+	for _, x := range []struct {
+		name   string
+		s      *Schedule
+		at     time.Time
+		length time.Duration
+		want   string
+	}{
+		{"in its hours", night, time.Date(2026, 12, 4, 22, 0, 0, 0, berlin), 90 * time.Minute, ""},
+		{"to their end, after midnight", night, time.Date(2026, 12, 5, 0, 30, 0, 0, berlin), 90 * time.Minute, ""},
+		{"a second too long", night, time.Date(2026, 12, 5, 0, 30, 1, 0, berlin), 90 * time.Minute, "it would run until 02:00:01, and the window closes at 2026-12-05 02:00 CET"},
+		{"into a freeze", night, time.Date(2026, 12, 4, 22, 30, 1, 0, berlin), time.Hour, "it would run into a freeze: release (f.ics), 2026-12-04 23:30 to 2026-12-04 23:45 CET"},
+		{"after its hours", night, time.Date(2026, 12, 5, 2, 10, 0, 0, berlin), time.Minute, "and the window closes at 2026-12-05 02:00 CET"},
+		{"on another day", night, time.Date(2026, 12, 6, 22, 30, 0, 0, berlin), time.Minute, "it would not lie in the window's hours"},
+		{"without a window", always, time.Date(2026, 12, 5, 23, 0, 0, 0, berlin), 90 * time.Minute, ""},
+	} {
+		if got := x.s.Against(x.at, x.length); got != x.want && (x.want == "" || !strings.HasSuffix(got, x.want)) {
+			t.Errorf("%s: %q, want %q", x.name, got, x.want)
+		}
+	}
+}
+
+// TestFirstSeen sets a schedule up in the middle of its window: what has a random moment that passed is left alone, and that is said; what
+// begins as soon as it can does, and so does what a timer calls for late.
+func TestFirstSeen(t *testing.T) {
+	week := &Schedule{Name: "x", Items: item(time.Hour), Every: mustEvery(t, "1w"), Zone: time.UTC, Window: &Window{Days: []time.Weekday{time.Tuesday}, From: at(10, 0), To: at(16, 0)}, Moment: AtRandom}
+	seed := Seed("another")
+	o, _ := week.Next(time.Date(2026, 12, 7, 0, 0, 0, 0, time.UTC), seed)
+	last, _ := o.last()
+	if last.Sub(o.Moment) < Late+2*time.Minute {
+		t.Fatalf("the moment %s is too late for this test: take another seed", o.Moment)
+	}
+	late, soon := o.Moment.Add(Late+time.Second), o.Moment.Add(Late)
+	d := Decide([]*Schedule{week}, State{}, seed, late)
+	want := "its moment, " + o.Moment.Format("2006-01-02 15:04:05 UTC") + ", had passed when this schedule was first seen"
+	if len(d.Start) != 0 || len(d.Skip) != 1 || d.Skip[0].Why != want || !d.Wake.After(o.Closes()) {
+		t.Errorf("set up after its moment: %+v, want it skipped: %s", d, want)
+	}
+	all, never := func(*Schedule) bool { return true }, State{Since: map[string]time.Time{}}
+	for _, x := range []struct {
+		state State
+		known func(*Schedule) bool
+		why   string
+		late  bool
+	}{{never, all, want, false}, {never, nil, "", false}, {State{}, all, "", true}, {State{Since: map[string]time.Time{"x": o.Opens()}}, all, "", true}} {
+		if p := Forecast([]*Schedule{week}, Coming{From: late, Count: 1}, x.state, seed, x.known); len(p) != 1 || p[0].Why != x.why || p[0].Late != x.late {
+			t.Errorf("it is told of as %+v, want %+v", p, x)
+		}
+	}
+	if d := Decide([]*Schedule{week}, State{}, seed, soon); len(d.Start) != 1 {
+		t.Errorf("a timer that is an hour late: %+v", d)
+	}
+	if d := Decide([]*Schedule{week}, State{Since: map[string]time.Time{"x": o.Opens()}}, seed, late); len(d.Start) != 1 {
+		t.Errorf("nobody was there at the moment: %+v", d)
+	}
+	week.Moment = AtStart
+	if d := Decide([]*Schedule{week}, State{}, seed, late); len(d.Start) != 1 {
+		t.Errorf("as soon as it can: %+v", d)
+	}
+}
+
 // TestValidate refuses what contradicts itself. What the language says of each is in the golden files of package scenarios.
 func TestValidate(t *testing.T) {
 	s := &Schedule{Name: "x", Items: item(time.Hour), Cron: mustCron(t, "0 10 30 2 *"), Zone: time.UTC}

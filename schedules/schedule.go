@@ -191,11 +191,11 @@ func (s *Schedule) Validate() error {
 	}
 	if len(errs) == 0 {
 		if _, ok := s.after(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)); !ok {
-			field, what := "cron", "The cron expression names no day that any calendar has"
+			field, what, do := "cron", "The cron expression names no day that any calendar has", "Take a day that its months have; all of them have a 28th."
 			if s.Window != nil && len(s.Window.Days) > 0 {
-				field, what = "window.days", "No day that the schedule names is among the window's days"
+				field, what, do = "window.days", "No day that the schedule names is among the window's days", "Let days have one of those days, or leave days out."
 			}
-			bad(field, "It never comes", "%s, so that nothing would ever run.", what)
+			bad(field, "It never comes", "%s, so that nothing would ever run. %s", what, do)
 		}
 	}
 	return errors.Join(errs...)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -71,6 +72,21 @@ func (a *app) calendar(path string) (*scenarios.Calendar, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// outdated says which freezes have nothing to come: an old list of holidays freezes nothing, and nobody would see it.
+func (a *app) outdated(list []*schedules.Schedule, now time.Time) {
+	told := map[string]bool{}
+	for _, s := range list {
+		for _, f := range s.Freezes {
+			named, ok := f.(interface{ File() string })
+			if !ok || told[named.File()] || len(f.Between(now, now.AddDate(1, 0, 0))) > 0 {
+				continue
+			}
+			told[named.File()] = true
+			a.say("%s has no event in the year from %s on, so that it freezes nothing: is it out of date?", named.File(), now.In(s.Zone).Format(time.DateOnly))
+		}
+	}
 }
 
 // scheduleOf loads a calendar and picks a schedule.

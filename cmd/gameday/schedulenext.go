@@ -68,6 +68,7 @@ func (a *app) scheduleNext(f *nextFlags, args []string) error {
 	if coming.Until, err = untilWhen(f.until, coming.From); err != nil {
 		return err
 	}
+	a.outdated(list, coming.From)
 	if f.count < 0 || f.count > 1000 {
 		return usage("--count %d is not between 1 and 1000", f.count)
 	}

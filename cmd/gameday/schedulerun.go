@@ -20,6 +20,7 @@ import (
 	"gameday/audit"
 	"gameday/conductor"
 	"gameday/faults"
+	"gameday/rehearsals/kept"
 	"gameday/scenarios"
 	"gameday/schedules"
 	"gameday/schedules/claims"
@@ -75,6 +76,7 @@ type became struct {
 	Moment   *time.Time    `json:"moment,omitempty"`
 	MadeUp   int           `json:"made_up,omitempty"`
 	Runs     []claims.Run  `json:"runs,omitempty"`
+	NotRun   []string      `json:"not_run,omitempty"`
 	Skipped  []becameSkips `json:"also_skipped,omitempty"`
 }
 
@@ -111,6 +113,7 @@ func (a *app) scheduleRun(f *scheduleFlags, path, name string) error {
 	if err != nil {
 		return err
 	}
+	a.outdated([]*schedules.Schedule{s}, time.Now())
 	r := &scheduling{app: a, flags: f, calendar: cal, schedule: s, folder: folder, seed: seed, out: became{Calendar: cal.Name, Schedule: name}}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -163,7 +166,8 @@ func (r *scheduling) decide(ctx context.Context) (*claims.Held, time.Time, error
 	if state.Held, err = others(); err != nil {
 		return nil, time.Time{}, usage("%w; nothing was begun", err)
 	}
-	now := time.Now()
+	// Runs may begin at whole seconds, and nobody is woken at one to the nanosecond: the last of them, or the only one, would be missed.
+	now := time.Now().Truncate(time.Second)
 	d := schedules.Decide([]*schedules.Schedule{r.schedule}, state, r.seed, now)
 	for _, x := range d.Skip {
 		if err := r.skip(x.Occasion, x.Why, now); err != nil {
@@ -354,11 +358,18 @@ func askBefore(ctx context.Context, schedule *schedules.Schedule, s *scenarios.S
 }
 
 // items runs the scenarios of an occasion one after the other, and keeps how they ended. After an abort, or when a fault is left
-// standing, the others are not run.
+// standing, the others are not run; nor is what would not end in the schedule's hours any more.
 func (r *scheduling) items(held *claims.Held) (int, error) {
 	end := claims.End{}
 	var runErr error
-	for _, item := range r.schedule.Items {
+	for i, item := range r.schedule.Items {
+		if i > 0 {
+			if why := r.schedule.Against(time.Now(), item.Length); why != "" {
+				r.leave(&end, i, why)
+				end.Code = worse(end.Code, exitInconclusive)
+				break
+			}
+		}
 		run, err := r.item(item)
 		if err != nil {
 			runErr = err
@@ -368,8 +379,8 @@ func (r *scheduling) items(held *claims.Held) (int, error) {
 		end.Runs = append(end.Runs, run)
 		end.Code = worse(end.Code, run.Code)
 		if run.Code == exitResidue || run.Code == exitAborted {
-			if left := len(r.schedule.Items) - len(end.Runs); left > 0 {
-				r.say("%s ended with %d; %d more of %s are not run", item.Scenario, run.Code, left, r.schedule.Name)
+			if i+1 < len(r.schedule.Items) {
+				r.leave(&end, i+1, fmt.Sprintf("%s ended with %d", item.Scenario, run.Code))
 			}
 			break
 		}
@@ -377,6 +388,16 @@ func (r *scheduling) items(held *claims.Held) (int, error) {
 	end.At = time.Now().UTC().Round(0)
 	r.out.Runs = end.Runs
 	return end.Code, errors.Join(runErr, held.Close(end))
+}
+
+// leave notes that the scenarios from one on are not run, and why, and says so.
+func (r *scheduling) leave(end *claims.End, from int, why string) {
+	end.Why = why
+	for _, x := range r.schedule.Items[from:] {
+		end.NotRun = append(end.NotRun, x.Scenario)
+	}
+	r.out.NotRun, r.out.Why = end.NotRun, why
+	r.say("not run of %s: %s: %s", r.schedule.Name, strings.Join(end.NotRun, ", "), why)
 }
 
 // exitAborted is the code of a run that was stopped.
@@ -407,7 +428,11 @@ func (r *scheduling) item(item schedules.Item) (claims.Run, error) {
 func recordIn(runs, scenario string, now time.Time) string {
 	base := filepath.Join(runs, now.Format("20060102-150405")+"-"+folderName(scenario))
 	dir := base
-	for n := 2; n < 100 && recorded(dir); n++ {
+	taken := func() bool {
+		_, err := os.Stat(filepath.Join(dir, kept.LabelFile)) // of a run that was killed before it wrote anything
+		return err == nil || recorded(dir)
+	}
+	for n := 2; n < 100 && taken(); n++ {
 		dir = fmt.Sprintf("%s-%d", base, n)
 	}
 	return dir

@@ -48,6 +48,9 @@ type End struct {
 	At   time.Time `json:"at"`
 	Code int       `json:"code"` // the worst exit code
 	Runs []Run     `json:"runs"`
+	// NotRun are the scenarios that were left out, and Why is the reason.
+	NotRun []string `json:"not_run,omitempty"`
+	Why    string   `json:"why,omitempty"`
 }
 
 // Run is one scenario that was run.

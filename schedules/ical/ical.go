@@ -307,6 +307,9 @@ func (c *calendar) resolved() []event {
 	return out
 }
 
+// File returns the name of the file that it was read from, as given to Read.
+func (c *Calendar) File() string { return c.file }
+
 // Between returns the freezes that have an instant in common with [from, to), in the order of their begins.
 func (c *Calendar) Between(from, to time.Time) []schedules.Freeze {
 	var out []schedules.Freeze
