@@ -156,11 +156,19 @@ on:
           name: gameday-%s
           path: runs
           if-no-files-found: ignore
-`, s.Name, minutes(longest(s)), quotedList(order), o.Calendar, s.Name, s.Zone, strings.Join(cases, "|"), o.File, s.Name, s.Name)
+`, jobID(s.Name), minutes(longest(s)), quotedList(order), o.Calendar, s.Name, s.Zone, strings.Join(cases, "|"), o.File, s.Name, s.Name)
 	}
 	b.WriteString("permissions:\n  contents: read\njobs:")
 	b.WriteString(jobs.String())
 	return b.String(), nil
+}
+
+// jobID returns a name that GitHub takes for a job: it begins with a letter or an underscore.
+func jobID(name string) string {
+	if name[0] >= '0' && name[0] <= '9' {
+		return "_" + name
+	}
+	return name
 }
 
 func cronsOne(f schedules.Fields) string { return crons(f)[0] }
@@ -197,6 +205,11 @@ func GitLab(all []*schedules.Schedule, o Options) (string, error) {
 # The runner with the tag gameday is your own: it reaches what the scenarios touch, and keeps the folder of what ran between jobs,
 # as a volume at /var/lib/gameday. Where that is lost nothing is known of missed occasions, and a job that is started again runs a
 # game day again.
+#
+# GitLab runs a job's script with the shell of its image, and gameday's own image has none. Build one that has both:
+#   FROM docker.io/library/debian:stable-slim
+#   COPY --from=GAMEDAY /usr/local/bin/ /usr/local/bin/
+# With stages of your own, give each job one of them; without, it is in GitLab's stage test.
 `)
 	for _, s := range o.chosen(all) {
 		fmt.Fprintf(&b, `

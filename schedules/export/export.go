@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -197,6 +198,9 @@ func (o Options) unit(s *schedules.Schedule) string {
 	return "gameday-" + strings.ReplaceAll(o.Calendar, "_", "-") + "-" + s.Name
 }
 
+// objectName is how Kubernetes wants the names of most objects (RFC 1123).
+var objectName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+
 // CronJob writes a CronJob for each schedule. They are meant to stand beside what deploy/kubernetes makes: its account, its
 // volume of records, its secret.
 func CronJob(all []*schedules.Schedule, o Options) (string, error) {
@@ -212,6 +216,9 @@ func CronJob(all []*schedules.Schedule, o Options) (string, error) {
 		name := o.unit(s)
 		if len(name) > 52 {
 			return "", fmt.Errorf("the CronJob %s has a name of more than 52 characters, which Kubernetes does not take; give the calendar a shorter name", name)
+		}
+		if !objectName.MatchString(name) {
+			return "", fmt.Errorf("the CronJob %s has a name that Kubernetes does not take: it must end with a letter or a digit; give the schedule another name", name)
 		}
 		for i, c := range crons(calls(s)) {
 			if i > 0 {
