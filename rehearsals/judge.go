@@ -145,7 +145,7 @@ func Judge(r *Rehearsal, shown Shown, signed []SignOff, now time.Time) *Scorecar
 	}
 	c.Digest = c.evidence(r)
 	for _, role := range r.SignOff {
-		x := seenOf(role, signed, c.Digest)
+		x := seenOf(role, signed, c.Digest, c.Steps)
 		state = state.Merge(x.State)
 		c.SignOffs = append(c.SignOffs, x)
 	}
@@ -209,6 +209,14 @@ func newestFirst(runs []Run) []Run {
 		return strings.Compare(b.Record, a.Record)
 	})
 	return out
+}
+
+// Newest returns the run that counts, or nil when there is none.
+func Newest(runs []Run) *Run {
+	if ordered := newestFirst(runs); len(ordered) > 0 {
+		return &ordered[0]
+	}
+	return nil
 }
 
 func judgeStep(r *Rehearsal, s Step, runs []Run, now time.Time) StepResult {

@@ -179,6 +179,8 @@ func TestSignOffs(t *testing.T) {
 	refused.Refused, refused.Why = true, "the pager was off"
 	other := sign
 	other.Role = "checkout"
+	early := sign // an hour before what was run last
+	early.At = now.Add(-2 * hour)
 	again := Shown{"shop": append([]Run{with(pass("shop", hour/2), func(r *Run) { r.Report = "another" })}, shown["shop"]...)}
 	rescored := Shown{"shop": {with(pass("shop", hour), func(r *Run) { r.Report = "scored again" })}}
 	for _, x := range []struct {
@@ -194,6 +196,7 @@ func TestSignOffs(t *testing.T) {
 		{"refused", shown, []SignOff{sign, refused}, NoGo, "ann refused at 2026-11-29 12:00 UTC: the pager was off"},
 		{"signed after all", shown, []SignOff{refused, sign}, Go, "ann signed"},
 		{"run again", again, []SignOff{sign}, NotYetKnown, "what was signed for has changed since"},
+		{"older than the run", again, []SignOff{early}, NotYetKnown, "ann signed at 2026-11-29 10:00 UTC, and what was signed for has changed since: shop was run after that"},
 		{"another report of the same record", rescored, []SignOff{sign}, NotYetKnown, "what was signed for has changed since"},
 		{"refused before a change", again, []SignOff{refused}, NotYetKnown, "what was refused has changed since"},
 	} {
@@ -212,6 +215,23 @@ func TestSignOffs(t *testing.T) {
 	}
 }
 
+// TestSince counts what was run after somebody signed.
+func TestSince(t *testing.T) {
+	var runs []StepResult
+	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+		r := pass(name, hour)
+		runs = append(runs, StepResult{Scenario: name, Run: &r})
+	}
+	for n, want := range map[int]string{0: "", 1: ": a was run after that", 2: ": a and b were run after that", 7: ": a, b, c, d, e and 2 more were run after that"} {
+		if got := since(now.Add(-2*hour), runs[:n]); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got := since(now, append(runs, StepResult{Scenario: "never run"})); got != "" {
+		t.Errorf("before that: %q", got)
+	}
+}
+
 // TestNext takes what is not go, in its lanes.
 func TestNext(t *testing.T) {
 	r, shown := whole()
@@ -221,6 +241,9 @@ func TestNext(t *testing.T) {
 	want := `{"lanes":[{"name":"data","scenarios":["redis"]},{"name":"shop","scenarios":["dns","pages"]}],"fresh":["checkout"],"running":["disk"]}`
 	if string(got) != want || p.Count() != 3 {
 		t.Errorf("next is %s, want %s", got, want)
+	}
+	if a, b := p.Lanes[0].After, p.Lanes[1].After; len(a) != 1 || a[0] != "disk" || len(b) != 0 { // nothing is run beside what goes on in its lane
+		t.Errorf("lane data comes after %q, and lane shop after %q", a, b)
 	}
 }
 
@@ -239,6 +262,23 @@ func TestStops(t *testing.T) {
 				t.Errorf("%v after %d: %v", x.stops, code, got)
 			}
 		}
+	}
+}
+
+// TestStopsAfterRun stops after runs that others have made as after one's own.
+func TestStopsAfterRun(t *testing.T) {
+	for _, x := range []struct {
+		change func(*Run)
+		want   bool
+	}{{func(*Run) {}, false}, {func(r *Run) { r.Verdict = report.Aborted }, true}, {func(r *Run) { r.Verdict = report.Failed }, false}, {func(r *Run) { r.Residue = true }, true},
+		{func(r *Run) { r.Verdict, r.Unread = report.Aborted, "nobody knows" }, false}} {
+		r := with(pass("shop", hour), x.change)
+		if got := DefaultStops.AfterRun(&r); got != x.want {
+			t.Errorf("after %+v: %v", r, got)
+		}
+	}
+	if r := Newest([]Run{pass("shop", 2*hour), pass("shop", hour)}); r == nil || r.Record != "shop-1h0m0s" || Newest(nil) != nil {
+		t.Errorf("the newest is %+v", r)
 	}
 }
 

@@ -21,12 +21,16 @@ type Lane struct {
 	Steps []Step `json:"-"`
 	// Scenarios are the names of the steps.
 	Scenarios []string `json:"scenarios"`
+	// After are the scenarios of the lane that somebody else runs now: nothing of the lane is begun beside them.
+	After []string `json:"-"`
 }
 
 // Next returns what is to be run: every scenario that is not go by what records show at an instant, in its lane and order. What somebody
-// runs now is left to them. After an interruption the same question gives the rest: there is no other state than the records.
+// runs now is left to them, and the rest of its lane comes after it. After an interruption the same question gives the rest: there is no other
+// state than the records.
 func Next(r *Rehearsal, shown Shown, now time.Time) Plan {
 	p := Plan{Lanes: []Lane{}}
+	busy := map[string][]string{}
 	for _, s := range r.Steps {
 		x := judgeStep(r, s, shown[s.Name()], now)
 		switch {
@@ -35,6 +39,7 @@ func Next(r *Rehearsal, shown Shown, now time.Time) Plan {
 			continue
 		case x.Run != nil && x.Run.Running:
 			p.Running = append(p.Running, s.Name())
+			busy[s.Lane] = append(busy[s.Lane], s.Name())
 			continue
 		}
 		i := slices.IndexFunc(p.Lanes, func(l Lane) bool { return l.Name == s.Lane })
@@ -44,6 +49,9 @@ func Next(r *Rehearsal, shown Shown, now time.Time) Plan {
 		}
 		p.Lanes[i].Steps = append(p.Lanes[i].Steps, s)
 		p.Lanes[i].Scenarios = append(p.Lanes[i].Scenarios, s.Name())
+	}
+	for i := range p.Lanes {
+		p.Lanes[i].After = busy[p.Lanes[i].Name]
 	}
 	return p
 }
@@ -55,6 +63,11 @@ func (p Plan) Count() int {
 		n += len(l.Steps)
 	}
 	return n
+}
+
+// AfterRun reports whether nothing further is begun after a run that somebody else has made, by what its record shows.
+func (s Stops) AfterRun(r *Run) bool {
+	return r.Residue || r.Unread == "" && slices.Contains(s, r.Verdict)
 }
 
 // After reports whether nothing further is begun after a run that ended with an exit code of `gameday run`: 0 passed, 1 failed,

@@ -3,6 +3,7 @@ package rehearsals
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -30,8 +31,9 @@ type SignOffSeen struct {
 	Last  *SignOff `json:"last"` // the newest one of the role, which alone counts; nil when there is none
 }
 
-// seenOf returns what is known of a role's sign-off of the scorecard with a digest. Of one role the last line counts.
-func seenOf(role string, signed []SignOff, digest string) SignOffSeen {
+// seenOf returns what is known of a role's sign-off of the scorecard with a digest. Of one role the last line counts. runs are those that the
+// scorecard is of.
+func seenOf(role string, signed []SignOff, digest string, runs []StepResult) SignOffSeen {
 	x := SignOffSeen{Role: role, Text: "nobody has signed"}
 	for i := range signed {
 		if signed[i].Role == role {
@@ -46,15 +48,36 @@ func seenOf(role string, signed []SignOff, digest string) SignOffSeen {
 	at := l.At.UTC().Format("2006-01-02 15:04 UTC")
 	switch {
 	case l.Saw != digest && l.Refused:
-		x.Text = fmt.Sprintf("%s refused at %s%s; what was refused has changed since", l.By, at, behind(l.Why))
+		x.Text = fmt.Sprintf("%s refused at %s%s; what was refused has changed since%s", l.By, at, behind(l.Why), since(l.At, runs))
 	case l.Saw != digest:
-		x.Text = fmt.Sprintf("%s signed at %s, and what was signed for has changed since", l.By, at)
+		x.Text = fmt.Sprintf("%s signed at %s, and what was signed for has changed since%s", l.By, at, since(l.At, runs))
 	case l.Refused:
 		x.State, x.Text = NoGo, fmt.Sprintf("%s refused at %s%s", l.By, at, behind(l.Why))
 	default:
 		x.State, x.Text = Go, fmt.Sprintf("%s signed at %s%s", l.By, at, behind(l.Why))
 	}
 	return x
+}
+
+// since says which scenarios were run after an instant. It is empty when none was: then it is what is asked for that changed, a scenario, or
+// how a record is judged.
+func since(at time.Time, runs []StepResult) string {
+	var names []string
+	for _, s := range runs {
+		if s.Run != nil && s.Run.Started.After(at) {
+			names = append(names, s.Scenario)
+		}
+	}
+	switch n := len(names); {
+	case n == 0:
+		return ""
+	case n == 1:
+		return ": " + names[0] + " was run after that"
+	case n > mostEarlier:
+		names = append(names[:mostEarlier], fmt.Sprintf("%d more", n-mostEarlier))
+	}
+	last := len(names) - 1
+	return ": " + strings.Join(names[:last], ", ") + " and " + names[last] + " were run after that"
 }
 
 func behind(why string) string {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"strings"
+	"time"
 
 	"gameday/report"
 )
@@ -113,11 +114,38 @@ func earlier(runs []RunRef) string {
 	return strings.Join(words, "; ")
 }
 
+// last returns when the newest run of the other rehearsal began.
+func (c *Comparison) last() time.Time {
+	var t time.Time
+	for _, x := range c.Scenarios {
+		if x.There.Started.After(t) {
+			t = x.There.Started
+		}
+	}
+	return t
+}
+
+// summary counts how scores differ.
+func (c *Comparison) summary() string {
+	n := map[Difference]int{}
+	for _, x := range c.Scenarios {
+		n[x.Score]++
+	}
+	var words []string
+	for _, d := range []Difference{Better, Same, Worse, Unclear} {
+		if n[d] > 0 {
+			words = append(words, fmt.Sprintf("%d %s", n[d], d))
+		}
+	}
+	return fmt.Sprintf("of %d scores here, %s", len(c.Scenarios), strings.Join(words, ", "))
+}
+
 func (c *Comparison) text(b *strings.Builder) error {
 	if c == nil {
 		return nil
 	}
-	fmt.Fprintf(b, "\n beside rehearsal %s\n", report.PlainText(c.With))
+	b.WriteByte('\n')
+	report.Paragraph(b, " ", report.PlainText(fmt.Sprintf("beside rehearsal %s, last run %s: %s", c.With, c.last().UTC().Format(time.DateOnly), c.summary())))
 	var rows [][]string
 	score := func(low, high float64) string { return strings.ReplaceAll(span(low, high), " and ", "–") }
 	for _, x := range c.Scenarios {
@@ -129,7 +157,7 @@ func (c *Comparison) text(b *strings.Builder) error {
 			}
 		}
 	}
-	if err := report.Table(b, []report.Column{{Head: "SCENARIO"}, {}, {Head: "HERE", Right: true}, {Head: "THERE", Right: true}, {Head: "IS"}}, rows); err != nil {
+	if err := report.Table(b, []report.Column{{Head: "SCENARIO"}, {}, {Head: "HERE", Right: true}, {Head: "THERE", Right: true}, {Head: "HERE IS"}}, rows); err != nil {
 		return fmt.Errorf("drawing the comparison: %w", err)
 	}
 	for _, x := range []struct {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"gameday/schedules"
@@ -22,6 +23,18 @@ type itemRun struct {
 
 	in        io.Reader
 	out, errw io.Writer
+	held      *os.File // passes on to the run, which has it for as long as it lives; nil is nothing
+}
+
+// heldVariable tells a run which file descriptor it was given to have, and to close for all that it starts itself.
+const heldVariable = "GAMEDAY_HELD"
+
+// keepHeld keeps what the run was given to have from whatever it starts.
+func keepHeld() {
+	if fd, err := strconv.Atoi(os.Getenv(heldVariable)); err == nil && fd > 2 {
+		syscall.CloseOnExec(fd)
+	}
+	os.Unsetenv(heldVariable)
 }
 
 // runItem runs a scenario and returns its exit code. Signals go on to it; when it was killed, the code is that of residue.
@@ -47,6 +60,10 @@ func (a *app) runItem(x itemRun) (int, error) {
 	}
 	c := exec.Command(self, args...)
 	c.Stdin, c.Stdout, c.Stderr = x.in, x.out, x.errw
+	if x.held != nil {
+		c.ExtraFiles = []*os.File{x.held}
+		c.Env = append(os.Environ(), heldVariable+"=3") // the first after the three that everything has
+	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)

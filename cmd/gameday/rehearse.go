@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -221,6 +223,13 @@ func (r *rehearsing) halted() string {
 
 // lane runs the scenarios of a lane.
 func (r *rehearsing) lane(l rehearsals.Lane, beside bool) {
+	if len(l.After) > 0 {
+		var err error
+		if l, err = r.after(l); err != nil {
+			r.fails(err)
+			r.stop("a mistake in lane " + l.Name)
+		}
+	}
 	for i, s := range l.Steps {
 		if why := r.halted(); why != "" {
 			r.say("not run, after %s: %s", why, strings.Join(l.Scenarios[i:], ", "))
@@ -229,11 +238,9 @@ func (r *rehearsing) lane(l rehearsals.Lane, beside bool) {
 		code, err := r.step(s, beside)
 		r.mu.Lock()
 		r.code = worse(r.code, code)
-		if err != nil {
-			r.failed = append(r.failed, err)
-		}
 		r.mu.Unlock()
 		if err != nil {
+			r.fails(err)
 			r.stop("a mistake with " + s.Name())
 		} else if r.what.StopOn.After(code) {
 			r.stop(fmt.Sprintf("%s ended with %d", s.Name(), code))
@@ -241,15 +248,66 @@ func (r *rehearsing) lane(l rehearsals.Lane, beside bool) {
 	}
 }
 
+func (r *rehearsing) fails(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = append(r.failed, err)
+}
+
+// after waits until what somebody else runs in a lane has ended, and returns what is to be run in it then.
+func (r *rehearsing) after(l rehearsals.Lane) (rehearsals.Lane, error) {
+	r.say("waiting for what somebody else runs in the same lane: %s", strings.Join(l.After, ", "))
+	for {
+		found, err := kept.Scan(r.flags.runs, goesOn)
+		if err != nil {
+			return l, err
+		}
+		shown := found.Rehearsals[r.what.Name]
+		var busy []string
+		for _, name := range l.After {
+			for _, run := range shown[name] {
+				if run.Running {
+					busy = append(busy, found.Dirs[run.Record])
+				}
+			}
+		}
+		if len(busy) == 0 {
+			return r.left(l, shown), nil
+		}
+		for slices.ContainsFunc(busy, func(dir string) bool { return kept.Busy(dir) || goesOn(dir) }) {
+			if r.halted() != "" {
+				return l, nil
+			}
+			time.Sleep(awaitEvery)
+		}
+	}
+}
+
+// awaitEvery is how often it is looked whether what somebody else runs has ended.
+const awaitEvery = time.Second
+
+// left returns what is left to be run in a lane in which somebody else's runs have ended, unless they stop everything.
+func (r *rehearsing) left(l rehearsals.Lane, shown rehearsals.Shown) rehearsals.Lane {
+	for _, name := range l.After {
+		if last := rehearsals.Newest(shown[name]); last != nil && r.what.StopOn.AfterRun(last) {
+			r.stop(fmt.Sprintf("the run %s of %s, which ended %s", last.Record, name, last.Verdict))
+		}
+	}
+	for _, x := range rehearsals.Next(r.what, shown, time.Now()).Lanes {
+		if x.Name == l.Name {
+			return x
+		}
+	}
+	return rehearsals.Lane{Name: l.Name}
+}
+
 // step runs one scenario, with a label in its record that says for what.
 func (r *rehearsing) step(s rehearsals.Step, beside bool) (int, error) {
-	now := time.Now()
-	dir := recordIn(r.flags.runs, s.Name(), now)
-	err := kept.WriteLabel(dir, kept.Label{Rehearsal: r.what.Name, Scenario: s.Name(), Lane: s.Lane, Variables: s.Item.Vars, Fingerprint: s.Fingerprint, At: now.UTC().Round(0)})
+	dir, held, err := r.label(s)
 	if err != nil {
 		return 0, err
 	}
-	x := itemRun{item: s.Item, record: dir, fence: r.flags.fence, audit: r.flags.audit, heal: r.flags.heal, in: os.Stdin, out: r.app.out, errw: r.app.errw}
+	x := itemRun{item: s.Item, record: dir, fence: r.flags.fence, audit: r.flags.audit, heal: r.flags.heal, in: os.Stdin, out: r.app.out, errw: r.app.errw, held: held}
 	if r.flags.asJSON {
 		x.out = r.app.errw
 	}
@@ -262,8 +320,25 @@ func (r *rehearsing) step(s rehearsals.Step, beside bool) (int, error) {
 		x.out, x.errw = out, errw
 	}
 	code, err := r.app.runItem(x)
+	held.Close()
 	kept.Unlabel(dir) // of a run that was refused
 	return code, err
+}
+
+// label makes the folder of a record with its label, which it holds.
+func (r *rehearsing) label(s rehearsals.Step) (dir string, held *os.File, err error) {
+	for range 5 { // another rehearsal may take the same name in the same second
+		now := time.Now()
+		dir = recordIn(r.flags.runs, s.Name(), now)
+		l := kept.Label{Rehearsal: r.what.Name, Scenario: s.Name(), Lane: s.Lane, Variables: s.Item.Vars, Fingerprint: s.Fingerprint, At: now.UTC().Round(0)}
+		if err = kept.WriteLabel(dir, l); !errors.Is(err, fs.ErrExist) {
+			break
+		}
+	}
+	if err == nil {
+		held, err = kept.Hold(dir)
+	}
+	return dir, held, err
 }
 
 // prefixed writes whole lines, each with a head. Its lock is shared with others that write to the same place.
@@ -314,7 +389,7 @@ func lockRehearsal(runs, name string) (unlock func(), err error) {
 	return func() { l.Close() }, nil
 }
 
-// goesOn reports whether the run of a record goes on.
+// goesOn reports whether the run of a record answers. One that has just begun, or is about to end, holds its label.
 func goesOn(dir string) bool {
 	_, err := conductor.Ask(context.Background(), dir, conductor.Request{Do: "status"})
 	return err == nil

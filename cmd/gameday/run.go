@@ -90,6 +90,7 @@ func (a *app) runCmd() *cobra.Command {
 func (a *app) run(f *runFlags, path string) error {
 	// Somebody who stops reading what we say (head, a closed terminal) must not stop the reverting of faults.
 	signal.Ignore(syscall.SIGPIPE)
+	keepHeld()
 	if err := errors.Join(f.output.check(), f.copy.check(), checkRoom(f.room)); err != nil {
 		return err
 	}

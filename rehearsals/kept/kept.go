@@ -1,5 +1,5 @@
 // Package kept keeps what a rehearsal knows in a folder of records: a label in each record that was made for one, and a file of sign-offs.
-// There is nothing else: who has the folder, has all of it.
+// There is nothing else: who has the folder, has all of it. While a run goes on, its process holds a lock on its label.
 package kept
 
 import (
@@ -38,25 +38,59 @@ type Label struct {
 	At          time.Time `json:"at"`
 }
 
-// WriteLabel makes a record's folder with its label, on disk before it returns.
+// WriteLabel makes a record's folder with its label, on disk before it returns. Nobody ever sees a part of a label.
 func WriteLabel(dir string, l Label) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("making the record's folder: %w", err)
-	}
 	l.Format = 1
 	b, err := json.MarshalIndent(l, "", "  ")
-	if err != nil {
-		return fmt.Errorf("labelling the record: %w", err)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o755)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, LabelFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return fmt.Errorf("labelling the record: %w", err)
+	if err == nil {
+		err = create(filepath.Join(dir, LabelFile), append(b, '\n'))
 	}
-	_, err = f.Write(append(b, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err != nil {
 		return fmt.Errorf("labelling the record: %w", err)
 	}
 	return nil
+}
+
+// create makes a file that must not be there, whole. Its draft is beside the folder, not in it: whoever is killed meanwhile leaves nothing
+// in the record.
+func create(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	draft, err := os.CreateTemp(filepath.Dir(dir), ".label-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(draft.Name())
+	_, err = draft.Write(data)
+	if err = errors.Join(err, draft.Chmod(0o644), draft.Sync(), draft.Close()); err != nil {
+		return err
+	}
+	if err := place(draft.Name(), path); err != nil {
+		return err
+	}
+	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir))) // the folder is new as well
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// place gives a draft its name, which nobody may have. Where there are no hard links, two that do so at the same instant may both get it.
+func place(draft, path string) error {
+	err := os.Link(draft, path)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return fs.ErrExist
+	}
+	return os.Rename(draft, path)
 }
 
 // Unlabel removes the label and the folder of a record of which there is nothing else: its run was refused before it began. What holds
@@ -103,13 +137,14 @@ type Found struct {
 	Skipped []string
 }
 
-// Scan looks through a folder of records. running says whether the run of a record goes on. A folder that is not there has none.
+// Scan looks through a folder of records. running says, besides the hold on its label, whether the run of a record goes on; nil adds nothing. A
+// folder that is not there has none.
 func Scan(runs string, running func(dir string) bool) (*Found, error) {
 	out := &Found{Rehearsals: map[string]rehearsals.Shown{}, Dirs: map[string]string{}}
 	if _, err := os.Stat(runs); errors.Is(err, fs.ErrNotExist) {
 		return out, nil
 	}
-	dirs, _, err := report.Folders(runs)
+	dirs, others, err := report.Folders(runs)
 	if err != nil {
 		return nil, err
 	}
@@ -122,19 +157,28 @@ func Scan(runs string, running func(dir string) bool) (*Found, error) {
 			out.Skipped = append(out.Skipped, err.Error())
 			continue
 		}
-		name, err := filepath.Rel(runs, dir)
-		if err != nil || name == "." {
-			name = filepath.Base(dir)
+		out.add(runs, dir, l, Busy(dir) || running != nil && running(dir))
+	}
+	for _, dir := range others { // a run that has not written anything yet
+		if l, err := ReadLabel(dir); err == nil && Busy(dir) {
+			out.add(runs, dir, l, true)
 		}
-		name = filepath.ToSlash(name)
-		run := Show(dir, name, l, running != nil && running(dir))
-		if out.Rehearsals[l.Rehearsal] == nil {
-			out.Rehearsals[l.Rehearsal] = rehearsals.Shown{}
-		}
-		out.Rehearsals[l.Rehearsal][l.Scenario] = append(out.Rehearsals[l.Rehearsal][l.Scenario], run)
-		out.Dirs[name] = dir
 	}
 	return out, nil
+}
+
+func (f *Found) add(runs, dir string, l Label, running bool) {
+	name, err := filepath.Rel(runs, dir)
+	if err != nil || name == "." {
+		name = filepath.Base(dir)
+	}
+	name = filepath.ToSlash(name)
+	if f.Rehearsals[l.Rehearsal] == nil {
+		f.Rehearsals[l.Rehearsal] = rehearsals.Shown{}
+	}
+	shown := f.Rehearsals[l.Rehearsal]
+	shown[l.Scenario] = append(shown[l.Scenario], Show(dir, name, l, running))
+	f.Dirs[name] = dir
 }
 
 // Show returns what one record shows.

@@ -1,6 +1,7 @@
 package kept
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -129,4 +130,27 @@ func TestSignOffs(t *testing.T) {
 	if err != nil || broken != 1 || len(all) != 2 || all[0] != one || all[1] != two {
 		t.Errorf("%v, %d lines are broken, %+v", err, broken, all)
 	}
+}
+
+// FuzzParseSignOffs reads anything as lines of sign-offs: each line that is not blank is one, or is counted as broken.
+func FuzzParseSignOffs(f *testing.F) {
+	f.Add([]byte(`{"rehearsal":"west-2","role":"sre","by":"ann","saw":"d1","showed":"go"}` + "\n"))
+	f.Add([]byte("{\n\n}\r\nnull\n[]\n{\"showed\":\"perhaps\"}"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		all, broken := ParseSignOffs(text)
+		lines := 0
+		for line := range bytes.Lines(text) {
+			if len(bytes.TrimSpace(line)) > 0 {
+				lines++
+			}
+		}
+		if len(all)+broken != lines {
+			t.Fatalf("%d sign-offs and %d broken lines of %d", len(all), broken, lines)
+		}
+		for _, s := range all {
+			if s.Rehearsal == "" || s.Role == "" || s.Saw == "" {
+				t.Fatalf("a sign-off that is none: %+v", s)
+			}
+		}
+	})
 }
