@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,11 +30,12 @@ func (a *app) verifyCmd() *cobra.Command {
 	var allowed string
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "verify BUNDLE",
+		Use:   "verify BUNDLE|FOLDER",
 		Short: "Verify a bundle of evidence: its sums, its signature, and every report from its record",
 		Long: "Holds every byte of a bundle that `gameday rehearse --bundle` packed to its sums, derives every report and the scorecard over all again\n" +
 			"from the records in it, and says what differs: which file, and which byte, line or JSON path. With a file of allowed signers, as\n" +
-			"ssh-keygen has it, it must be signed by one of them; without, it says by which key it is signed, and that nobody vouched.",
+			"ssh-keygen has it, it must be signed by one of them; without, it says by which key it is signed, and that nobody vouched.\n\n" +
+			"A folder that a bundle was unpacked into is verified likewise.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return a.verify(args[0], allowed, asJSON) },
 	}
@@ -43,19 +45,17 @@ func (a *app) verifyCmd() *cobra.Command {
 }
 
 func (a *app) verify(path, allowed string, asJSON bool) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return usage("opening the bundle: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return usage("%s is no file; a bundle is one", path)
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	r, err := bundle.Verify(ctx, f, info.Size(), versionText(), allowed)
-	if err != nil {
+	r, err := verified(ctx, path, allowed)
+	var code *codeError
+	var other *bundle.VersionError
+	switch {
+	case errors.As(err, &code):
+		return err
+	case errors.As(err, &other):
+		return &codeError{code: exitInconclusive, err: fmt.Errorf("%s cannot be verified here: %w", path, err)}
+	case err != nil:
 		return &codeError{code: 1, err: fmt.Errorf("%s is no bundle that can be verified: %w", path, err)}
 	}
 	if asJSON {
@@ -73,6 +73,30 @@ func (a *app) verify(path, allowed string, asJSON bool) error {
 		return &codeError{code: r.Exit}
 	}
 	return nil
+}
+
+// verified verifies a bundle, or the folder that one was unpacked into.
+func verified(ctx context.Context, path, allowed string) (*bundle.Result, error) {
+	if allowed != "" {
+		if _, err := os.Stat(allowed); err != nil {
+			return nil, usage("reading the allowed signers: %w", err)
+		}
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, usage("opening the bundle: %w", err)
+	case info.IsDir():
+		return bundle.VerifyFolder(ctx, path, versionText(), allowed)
+	case !info.Mode().IsRegular():
+		return nil, usage("%s is neither a bundle nor a folder that one was unpacked into", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, usage("opening the bundle: %w", err)
+	}
+	defer f.Close()
+	return bundle.Verify(ctx, f, info.Size(), versionText(), allowed)
 }
 
 // pack packs what was seen of a rehearsal into a file.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 )
 
@@ -30,13 +31,15 @@ func (f Finding) String() string {
 	return s + ": " + f.Text
 }
 
-// Archive is a bundle that was read. It is for one goroutine.
+// Archive is a bundle that was read: an archive, or the folder that one was unpacked into. It is for one goroutine.
 type Archive struct {
 	in        io.ReaderAt
 	size      int64
+	root      *os.Root // the folder; nil for an archive
 	Manifest  *Manifest
-	manifest  []byte // as it is signed: with a byte that was changed put back
-	signature []byte // as it is in the archive; nil when the bundle is unsigned
+	manifest  []byte // as it was sealed: with a byte that was changed put back
+	there     []byte // the manifest as it is there
+	signature []byte // as it is there; nil when the bundle is unsigned
 	entries   []entry
 	Findings  []Finding
 }
@@ -89,13 +92,20 @@ func (a *Archive) seal() (*seal, error) {
 		if len(header) < localLen+len(SealFile) {
 			continue
 		}
-		var s seal
-		d := json.NewDecoder(bytes.NewReader(a.bytesAt(at+localLen+int64(len(SealFile)), maxSmall)))
-		if d.Decode(&s) == nil && s.Manifest.check() == nil && (s.Signature == nil || s.Signature.check() == nil) {
-			return &s, nil
+		if s := parseSeal(a.bytesAt(at+localLen+int64(len(SealFile)), maxSmall)); s != nil {
+			return s, nil
 		}
 	}
 	return nil, fmt.Errorf("its last file, %s, is not there or cannot be read", SealFile)
+}
+
+// parseSeal reads a seal with which bytes begin, or returns nil.
+func parseSeal(b []byte) *seal {
+	var s seal
+	if json.NewDecoder(bytes.NewReader(b)).Decode(&s) != nil || s.Manifest.check() != nil || s.Signature != nil && s.Signature.check() != nil {
+		return nil
+	}
+	return &s
 }
 
 // sealPlaces returns where the last file may begin.
@@ -147,20 +157,58 @@ func (a *Archive) readManifest(sealed *seal) error {
 			firstErr = orErr(firstErr, fmt.Errorf("it ends at byte %d, inside of its %s", a.size, ManifestFile))
 			continue
 		}
-		if sealed != nil && sealed.Manifest.Size == size {
-			b = a.mendManifest(b, at, sealed.Manifest)
-		}
-		m, err := parseManifest(b)
-		if err == nil && !bytes.Equal(encodeJSON(m), b) {
-			err = fmt.Errorf("it is not written as gameday writes it")
-		}
+		err := a.takeManifest(b, at, sealed)
 		if err == nil {
-			a.Manifest, a.manifest = m, b
 			return nil
 		}
-		firstErr = orErr(firstErr, fmt.Errorf("its %s cannot be read: %w", ManifestFile, err))
+		firstErr = orErr(firstErr, err)
 	}
 	return orErr(firstErr, fmt.Errorf("it has no %s", ManifestFile))
+}
+
+// takeManifest takes what is there for the manifest, if it can be read. The seal says what it was; at is where it is in the archive, or -1.
+func (a *Archive) takeManifest(there []byte, at int64, sealed *seal) error {
+	b := there
+	if sealed != nil && sealed.Manifest.Size == int64(len(b)) {
+		b = a.mendManifest(b, at, sealed.Manifest)
+	}
+	m, err := parseManifest(b)
+	if err == nil && !bytes.Equal(encodeJSON(m), b) {
+		err = fmt.Errorf("it is not written as gameday writes it")
+	}
+	if err != nil {
+		if sealed != nil && sumsOfBytes(b).SHA256 == sealed.Manifest.SHA256 { // nobody changed it
+			if v := versionOf(b); v != "" {
+				err = &VersionError{v, err}
+			}
+		}
+		return fmt.Errorf("its %s cannot be read: %w", ManifestFile, err)
+	}
+	a.Manifest, a.manifest, a.there = m, b, there
+	return nil
+}
+
+// VersionError says that a manifest is as it was packed, and that this gameday does not understand it.
+type VersionError struct {
+	Packed string // the version of the gameday that packed it
+	Err    error
+}
+
+// Error names the version to verify it with.
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("gameday %s packed it, otherwise than this one knows: %v; verify it with gameday %s", e.Packed, e.Err, e.Packed)
+}
+
+// Unwrap returns what is not understood.
+func (e *VersionError) Unwrap() error { return e.Err }
+
+// versionOf returns the version in a manifest that may have anything else.
+func versionOf(b []byte) string {
+	var m struct{ Version string }
+	if json.Unmarshal(b, &m) != nil {
+		return ""
+	}
+	return shorten(m.Version)
 }
 
 func orErr(first, other error) error {
@@ -242,100 +290,23 @@ func (a *Archive) originalSignature(sealed *seal) []byte {
 	return b
 }
 
-// checkEnd says when the archive is shorter or longer than it was.
-func (a *Archive) checkEnd() {
-	last := a.entries[len(a.entries)-1]
-	want := last.end() + int64(len(directory(a.entries)))
-	switch {
-	case a.size > want:
-		a.found("", fmt.Sprintf("byte %d", want), want, "%d bytes are behind its end", a.size-want)
-	case a.size < want:
-		file := ""
-		for _, e := range a.entries {
-			if a.size < e.end() {
-				file = e.name
-				break
-			}
-		}
-		a.found(file, "", a.size, "the archive ends at byte %d, and should at %d: it is cut off%s", a.size, want, map[bool]string{true: ", in its directory"}[file == ""])
-	}
-}
-
-func (a *Archive) checkHeader(e entry) {
-	want := e.local()
-	got := a.bytesAt(e.at, int64(len(want)))
-	for i := range got {
-		if got[i] != want[i] {
-			at := e.at + int64(i)
-			a.found(e.name, fmt.Sprintf("byte %d of the archive", at), at, "%s is %#02x, and was %#02x", e.headerWords(i), got[i], want[i])
-			return // one change is enough to say of a header
-		}
-	}
-}
-
-func (a *Archive) checkContent(e entry) {
-	if e.name == ManifestFile || e.dataAt() >= a.size {
-		return // it was looked at; what is cut off was said
-	}
-	open := func() io.Reader { return io.NewSectionReader(a.in, e.dataAt(), min(e.sums.Size, a.size-e.dataAt())) }
-	got, err := sumsOf(open())
-	if err != nil {
-		a.found(e.name, "", -1, "it cannot be read: %v", err)
-		return
-	}
-	if got.SHA256 == e.sums.SHA256 || got.Size != e.sums.Size {
-		return // the same, or cut off
-	}
-	if c, ok := single(e.sums, got, open); ok {
-		a.foundByte(e.name, c, e.dataAt(), open)
-		return
-	}
-	if e.name == SealFile {
-		a.found(e.name, "", e.dataAt(), "it does not belong to this %s and its signature: more than one byte of them was changed, or they are of different bundles", ManifestFile)
-		return
-	}
-	from, to := where(e.sums, got)
-	la, _ := line(open(), from)
-	lb, _ := line(open(), max(to-1, 0))
-	a.found(e.name, fmt.Sprintf("bytes %d to %d (lines %d to %d)", from, to-1, la, lb), e.dataAt()+from, "more than one byte was changed; its SHA-256 is %s, and was %s", got.SHA256, e.sums.SHA256)
-}
-
-// foundByte tells of one byte that was changed.
-func (a *Archive) foundByte(file string, c change, dataAt int64, open func() io.Reader) {
-	l, column := line(open(), c.at)
-	a.found(file, fmt.Sprintf("byte %d (line %d, column %d)", c.at, l, column), dataAt+c.at, "it is %s, and was %s", shown(c.now), shown(c.was))
-}
-
-func shown(b byte) string {
-	if b > ' ' && b < 0x7f {
-		return fmt.Sprintf("%q", rune(b))
-	}
-	return fmt.Sprintf("%#02x", b)
-}
-
-func (a *Archive) checkDirectory() {
-	want := directory(a.entries)
-	at := a.entries[len(a.entries)-1].end()
-	got := a.bytesAt(at, int64(len(want)))
-	for i := range got {
-		if got[i] != want[i] {
-			file, words := directoryWords(a.entries, i)
-			place := at + int64(i)
-			a.found(file, fmt.Sprintf("byte %d of the archive", place), place, "%s is %#02x, and was %#02x", words, got[i], want[i])
-			return
-		}
-	}
-}
-
-// Open returns the content of a file of the bundle, as it is in the archive.
+// Open returns the content of a file of the bundle, as it is there.
 func (a *Archive) Open(name string) (io.Reader, bool) {
 	for _, e := range a.entries {
-		if e.name == name {
-			if e.end() > a.size {
+		if e.name != name {
+			continue
+		}
+		if a.root != nil {
+			f, err := a.plain(name)
+			if err != nil {
 				return nil, false
 			}
-			return io.NewSectionReader(a.in, e.dataAt(), e.sums.Size), true
+			return &closing{io.LimitReader(f, e.sums.Size), f}, true
 		}
+		if e.end() > a.size {
+			return nil, false
+		}
+		return io.NewSectionReader(a.in, e.dataAt(), e.sums.Size), true
 	}
 	return nil, false
 }

@@ -70,7 +70,7 @@ type Signature struct {
 }
 
 // Signed looks at the signature of a bundle. allowed is a file of allowed signers as ssh-keygen(1) has it; empty asks only whether the
-// signature is good, and by which key. The manifest that counts is the one in the archive, changed or not. It needs a folder for files.
+// signature is good, and by which key. The manifest that counts is the one that is there, changed or not. It needs a folder for files.
 func (a *Archive) Signed(ctx context.Context, allowed string) (Signature, error) {
 	s := Signature{Asked: allowed != ""}
 	if a.signature == nil {
@@ -91,7 +91,7 @@ func (a *Archive) Signed(ctx context.Context, allowed string) (Signature, error)
 	if err := os.WriteFile(file, a.signature, 0o600); err != nil {
 		return s, fmt.Errorf("looking at the signature: %w", err)
 	}
-	k := keygen{ctx: ctx, program: program, manifest: a.bytesAt(a.entries[0].dataAt(), a.entries[0].sums.Size)}
+	k := keygen{ctx: ctx, program: program, manifest: a.there}
 	said, err := k.run("check-novalidate", "-n", Namespace, "-s", file)
 	if err != nil {
 		s.Trust, s.Text = Broken, "the signature is not one of this manifest: "+lastLine(said)

@@ -15,7 +15,11 @@ const mostFindings = 40
 func Text(w io.Writer, name string, r *Result) error {
 	var b strings.Builder
 	head := map[int]string{0: "WHOLE", 1: "CHANGED", 3: "NOT CERTAIN"}[r.Exit]
-	if r.Exit == 1 && len(r.Changed)+len(r.Differs) == 0 {
+	switch {
+	case r.Exit != 1 || len(r.Changed)+len(r.Differs) > 0:
+	case r.Signature.Trust == Broken:
+		head = "SIGNATURE BROKEN"
+	default:
 		head = "NOT SIGNED AS ASKED"
 	}
 	fmt.Fprintf(&b, " %s   %s   rehearsal %s, packed %s by %s on %s\n\n", head, report.PlainText(name), report.PlainText(r.Rehearsal), r.Made.UTC().Format("2006-01-02 15:04:05 UTC"),
@@ -30,13 +34,15 @@ func Text(w io.Writer, name string, r *Result) error {
 	switch {
 	case len(r.Differs) == 0:
 		row("reports", fmt.Sprintf("those of %d records were derived again, and are the same.", r.Derived))
-	case r.OtherVersion():
-		row("reports", fmt.Sprintf("this is gameday %s, and %s packed them: they may differ for that alone. What differs:", r.Verifier, r.Version))
-		list(&b, r.Differs)
-	default:
+	case len(r.Changed) > 0 || !r.OtherVersion():
 		row("reports", "what is packed is not what follows from the records:")
-		list(&b, r.Differs)
+	case r.SameJudged:
+		row("reports", fmt.Sprintf("every judgement, over all and of %d records, follows from the records, to the byte. Pages are drawn otherwise: %s. Whether that is all that is behind it, "+
+			"only the gameday that packed them can tell. What differs:", r.Derived, r.versions()))
+	default:
+		row("reports", r.versions()+": they may differ for that alone, and whether they do only the gameday that packed them can tell. What differs:")
 	}
+	list(&b, r.Differs)
 	row("signature", r.Signature.Text+".")
 	row("says", r.State.String()+", by its records, when it was packed.")
 	for _, why := range r.Why {
@@ -50,6 +56,14 @@ func Text(w io.Writer, name string, r *Result) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// versions says by which versions reports were derived.
+func (r *Result) versions() string {
+	if r.Version == r.Verifier {
+		return fmt.Sprintf("this is gameday %s, and one that calls itself so packed them, which need not be the same", r.Verifier)
+	}
+	return fmt.Sprintf("this is gameday %s, and %s packed them", r.Verifier, r.Version)
 }
 
 func list(b *strings.Builder, all []Finding) {

@@ -30,18 +30,24 @@ type Result struct {
 	// Derived counts the records whose reports were derived again.
 	Derived int `json:"reports_derived"`
 	// Changed are what is not as it was packed, and Differs what is not as it follows from the records.
-	Changed   []Finding `json:"changed"`
-	Differs   []Finding `json:"differs"`
-	Signature Signature `json:"signature"`
-	Missing   []string  `json:"missing"`
+	Changed []Finding `json:"changed"`
+	Differs []Finding `json:"differs"`
+	// SameJudged says that every judgement, of all records and over all, is what follows from the records, to the byte. What else differs is
+	// how pages are drawn.
+	SameJudged bool      `json:"same_judgements"`
+	Signature  Signature `json:"signature"`
+	Missing    []string  `json:"missing"`
 	// State is what the records say of the rehearsal, at the time at which it was packed.
 	State rehearsals.State `json:"state"`
 	Why   []string         `json:"why"`
 	Exit  int              `json:"exit_code"`
 }
 
-// OtherVersion reports whether the bundle was packed by another version than this one: then reports may differ for that alone.
-func (r *Result) OtherVersion() bool { return r.Version != r.Verifier }
+// OtherVersion reports whether the bundle was packed by another version than this one, or may have been: then reports may differ for that
+// alone. Builds that do not know their version, or were made of sources that nobody committed, may differ under one name.
+func (r *Result) OtherVersion() bool {
+	return r.Version != r.Verifier || slices.Contains([]string{"", "unknown", "(devel)", "development"}, r.Version) || strings.HasSuffix(r.Version, "-dirty")
+}
 
 // exit returns 0 when all is as it was, 1 when something is not or a signature that was asked for is not there, and 3 when that cannot be
 // told: reports differ, and another version derived them, or nothing here can look at the signature.
@@ -60,15 +66,30 @@ func (r *Result) exit() int {
 
 // Verify holds an archive to its sums, its signature, and its records: it derives every report and the scorecard again. version is this
 // gameday's, and allowed a file of allowed signers, which may be empty. It writes to a folder of its own, which it removes. An error says
-// that nobody can tell what the archive should be.
+// that nobody can tell what the archive should be; it is a *VersionError when another gameday may.
 func Verify(ctx context.Context, in io.ReaderAt, size int64, version, allowed string) (*Result, error) {
 	a, err := Read(in, size)
 	if err != nil {
 		return nil, err
 	}
+	return a.verify(ctx, version, allowed)
+}
+
+// VerifyFolder verifies the folder that a bundle was unpacked into, as Verify does an archive. Nobody may write to it meanwhile.
+func VerifyFolder(ctx context.Context, dir, version, allowed string) (*Result, error) {
+	a, err := ReadFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	r, err := a.verify(ctx, version, allowed)
+	return r, errors.Join(err, a.Close())
+}
+
+func (a *Archive) verify(ctx context.Context, version, allowed string) (*Result, error) {
 	m := a.Manifest
 	r := &Result{Rehearsal: m.Rehearsal, Made: m.Made, By: m.By, Host: m.Host, Version: m.Version, Verifier: version, Files: len(m.Files), Missing: m.Missing,
-		Changed: a.Findings, Differs: []Finding{}, Why: []string{}}
+		Changed: a.Findings, Differs: []Finding{}, SameJudged: true, Why: []string{}}
+	var err error
 	if r.Signature, err = a.Signed(ctx, allowed); err != nil {
 		return nil, err
 	}
@@ -107,6 +128,9 @@ type derivation struct {
 }
 
 func (d *derivation) differs(file, place, text string, args ...any) {
+	if !strings.HasPrefix(file, reportsFolder+"/") || path.Base(file) != pageName {
+		d.SameJudged = false
+	}
 	d.Differs = append(d.Differs, Finding{file, place, fmt.Sprintf(text, args...), -1})
 }
 
