@@ -15,7 +15,7 @@ TOOL      := $(GO) tool -modfile=tools/go.mod
 
 IMAGE_ROOT := bin/image-root
 
-.PHONY: demo build programs guards image-root test test-kubernetes cluster-runs cluster-parts test-matrix test-regress test-fast setup lint golden pictures bench examples fuzz clean
+.PHONY: demo build programs suite guards image-root test test-kubernetes cluster-runs cluster-parts test-matrix test-regress test-fast setup lint golden pictures bench examples fuzz clean
 
 # The main job on the embedded default: a whole game day, no root, nothing but Go, git and make.
 demo: programs
@@ -34,6 +34,14 @@ programs:
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday-guard ./cmd/gameday-guard
 	$(GO) build -o bin/shop ./examples/shop/cmd/shop
 	$(GO) build -o bin/oncall ./examples/oncall
+	$(GO) build -o bin/suite ./examples/suite/cmd/suite
+
+# What the scenarios of examples/suite need: none of them sends k6 scripts.
+suite:
+	@mkdir -p bin
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/gameday ./cmd/gameday
+	$(GO) build -o bin/oncall ./examples/oncall
+	$(GO) build -o bin/suite ./examples/suite/cmd/suite
 
 # Guards for hosts with another processor than this machine's: they are looked for beside gameday.
 guards:

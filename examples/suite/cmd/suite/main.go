@@ -1,0 +1,103 @@
+// Command suite plays the parts in the worlds of the standard suite: small services, each with a flag for the flaw that a
+// game day is meant to find. Each part, a role, is started by name:
+//
+//	suite ROLE [flags]
+//
+// Without a role it prints all roles; suite ROLE -h prints the flags of one.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+// role is one part that this program can play.
+type role struct {
+	name    string
+	summary string // one line, for the list
+	// run plays the part until ctx ends. What it has to say goes to log, which the record of the run keeps.
+	run func(ctx context.Context, args []string, log io.Writer) error
+}
+
+// roles are all parts, a file for each family.
+var roles = []role{
+	// Services, and what stands before them.
+	{"orders", "serves orders, and marks the folder they are in as its own", ordersRole}, // orders.go
+
+	// Stores, queues and name servers.
+
+	// Watchers and people.
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run plays the role that args name, and returns the exit code: 0 when all went well, 1 when the role failed, 2 when it
+// could not be told what was wanted.
+func run(ctx context.Context, args []string, out, log io.Writer) int {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		list(out)
+		if len(args) > 0 && (args[0] == "-h" || args[0] == "--help") {
+			return 0
+		}
+		return 2
+	}
+	for _, r := range roles {
+		if r.name != args[0] {
+			continue
+		}
+		err := r.run(ctx, args[1:], log)
+		var bad *usageError
+		switch {
+		case err == nil, errors.Is(err, flag.ErrHelp):
+			return 0
+		case errors.As(err, &bad):
+			fmt.Fprintf(log, "suite %s: %v; suite %s -h shows the flags\n", r.name, err, r.name)
+			return 2
+		}
+		fmt.Fprintf(log, "suite %s: %v\n", r.name, err)
+		return 1
+	}
+	fmt.Fprintf(log, "suite: there is no role %q; suite alone lists them\n", args[0])
+	return 2
+}
+
+// list prints the roles.
+func list(out io.Writer) {
+	fmt.Fprint(out, "suite ROLE [flags]\n\n")
+	for _, r := range roles {
+		fmt.Fprintf(out, "  %-12s %s\n", r.name, r.summary)
+	}
+}
+
+// usageError is a mistake in how a role was started.
+type usageError struct{ text string }
+
+// Error returns what is wrong.
+func (e *usageError) Error() string { return e.text }
+
+// parse reads the flags of a role; anything that is not a flag is a mistake. Text of -h goes to log.
+func parse(flags *flag.FlagSet, args []string, log io.Writer) error {
+	flags.SetOutput(log)
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return &usageError{err.Error()}
+	}
+	if flags.NArg() > 0 {
+		return &usageError{fmt.Sprintf("it takes flags only, but was given %q", flags.Arg(0))}
+	}
+	return nil
+}
