@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,7 +13,8 @@ import (
 )
 
 const (
-	bodyLimit     = 64 << 10        // bytes of a request's or an answer's body
+	bodyLimit     = 64 << 10        // bytes of a request's body
+	answerLimit   = 1 << 20         // bytes read of another service's answer
 	shutdownGrace = 1 * time.Second // for requests in flight when told to stop
 )
 
@@ -61,4 +63,34 @@ func fail(w http.ResponseWriter, code int, why string) {
 // healthy answers that the process runs, which is all that it says.
 func healthy(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// wait returns after d, or with the reason when ctx ends before.
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// ask makes one request and reads its answer. Any answer at all is none of its errors.
+func ask(ctx context.Context, client *http.Client, method, url string, body []byte) (int, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	got, err := io.ReadAll(io.LimitReader(res.Body, answerLimit))
+	if err != nil {
+		return 0, nil, err
+	}
+	return res.StatusCode, got, nil
 }
