@@ -42,7 +42,7 @@ alarms "builtin" "main" {
     when   = sli.error_ratio > 0.20
     over   = "2s"
     held   = "1s"
-    keep   = "1s"
+    keep   = "3s"
     labels = { severity = "page", team = "orders" }
     annotations = {
       summary     = "More than one order in five cannot be shown."
@@ -99,7 +99,7 @@ scenario "crash-loop" {
     fires_within  = "6s"
     pages_via     = responders.desk.ops
     pages_within  = "7s"
-    clears_within = "8s"
+    clears_within = "10s"
     required      = true
   }
   noise { watch = { severity = "page" } }
@@ -108,7 +108,10 @@ scenario "crash-loop" {
     source = responders.desk.ops
     to     = alarm.OrdersFailing
     acknowledge { within = "5s" }
-    mitigate { within = "8s" } # from the crash, by what shoppers feel
+    mitigate { # from the crash, by what shoppers feel
+      within   = "8s"
+      required = true
+    }
   }
 
   score { pass = 80 }

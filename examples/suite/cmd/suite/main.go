@@ -29,7 +29,11 @@ type role struct {
 // roles are all parts, a file for each family.
 var roles = []role{
 	// Services, and what stands before them.
-	{"orders", "serves orders, and marks the folder they are in as its own", ordersRole}, // orders.go
+	{"balancer", "spreads requests over backends that its health check finds well", balancerRole},
+	{"fill", "writes what a world begins with", fillRole},
+	{"orders", "serves orders, and marks the folder they are in as its own", ordersRole},
+	{"service", "works for a while, and may need others: with time limits and bulkheads, or without", serviceRole},
+	{"sessions", "keeps sessions in memory, with or without a peer that has them too", sessionsRole},
 
 	// Stores, queues and name servers.
 
