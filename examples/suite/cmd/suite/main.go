@@ -32,12 +32,18 @@ var roles = []role{
 	{"balancer", "spreads requests over backends that its health check finds well", balancerRole},
 	{"fill", "writes what a world begins with", fillRole},
 	{"orders", "serves orders, and marks the folder they are in as its own", ordersRole},
+	{"prices", "tells a price: the service behind shelf", pricesRole},
 	{"service", "works for a while, and may need others: with time limits and bulkheads, or without", serviceRole},
 	{"sessions", "keeps sessions in memory, with or without a peer that has them too", sessionsRole},
+	{"shelf", "shows a page with a price, which it asks another service for", shelfRole},
 
 	// Stores, queues and name servers.
+	{"names", "answers DNS queries, as the small resolver of a machine", namesRole},
 
 	// Watchers and people.
+	{"watchman", "a dead man's switch: pages when no heartbeat comes any more", watchmanRole},
+	{"chat", "a place to talk in writing", chatRole},
+	{"crew", "two people who must find each other: who is on call, and who knows the remedy", crewRole},
 }
 
 func main() {

@@ -77,11 +77,14 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// ask makes one request and reads its answer. Any answer at all is none of its errors.
+// ask makes one request, whose body is JSON unless it is nil, and reads its answer. Any answer at all is none of its errors.
 func ask(ctx context.Context, client *http.Client, method, url string, body []byte) (int, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	res, err := client.Do(req)
 	if err != nil {
