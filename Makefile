@@ -15,7 +15,7 @@ TOOL      := $(GO) tool -modfile=tools/go.mod
 
 IMAGE_ROOT := bin/image-root
 
-.PHONY: demo build programs suite guards image-root test test-kubernetes cluster-runs cluster-parts test-matrix test-regress test-fast setup lint golden pictures bench examples fuzz clean
+.PHONY: demo build programs suite guards image-root test test-suite test-kubernetes cluster-runs cluster-parts test-matrix test-regress test-fast setup lint golden pictures bench examples fuzz clean
 
 # The main job on the embedded default: a whole game day, no root, nothing but Go, git and make.
 demo: programs
@@ -60,6 +60,11 @@ test: setup build
 	CI=true $(GO) test -timeout 20m -run '$(MACHINES)' ./cmd/gameday ./internal/vm
 	CI=true $(GO) test -timeout 20m -p 1 -skip '$(MACHINES)' $(ALONE)
 	CI=true $(MAKE) examples
+
+# Every scenario of examples/suite in both of its worlds, three game days at a time; SLICE=1/3 is a third of them, ONLY=dns those
+# in whose names that is.
+test-suite: setup suite
+	CI=true GAMEDAY_SUITE=1 SLICE='$(SLICE)' ONLY='$(ONLY)' $(GO) test -count 1 -timeout 30m -v -run '^TestGameDays$$' ./examples/suite
 
 # Builds Kubernetes, Chaos Mesh and the k6 operator once for each version, and runs the tests that want a whole cluster: two clusters at a
 # time, which mostly wait, each in a network of its own.
