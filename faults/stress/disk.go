@@ -31,7 +31,7 @@ func DiskKind() faults.Kind {
 // Disk holds the parameters of disk_fill. At most one of Size, Percent and Leave is given; with none, all but a little
 // more than the reserve is taken.
 type Disk struct {
-	// Path is a folder on the file system to fill.
+	// Path is a folder on the file system to fill; on a node of a lab, one that the node has.
 	Path string `hcl:"path" json:"path"`
 	// Size is how much to take, such as "20GB".
 	Size string `hcl:"size,optional" json:"size,omitempty"`
@@ -56,11 +56,13 @@ func (d *Disk) Validate() error {
 }
 
 // Bind returns the load. How much space there is is looked up when it is injected.
-func (d *Disk) Bind(faults.Place) (faults.Injection, error) {
+func (d *Disk) Bind(place faults.Place) (faults.Injection, error) {
 	if err := d.Validate(); err != nil {
 		return nil, err
 	}
-	return d.plan().bind()
+	p := d.plan()
+	p.path, p.node = folderOn(place, p.path)
+	return p.bind()
 }
 
 // Preview returns "20 GB under /var/lib/postgresql".
@@ -94,7 +96,8 @@ func (d *Disk) plan() diskPlan {
 
 // diskPlan is a load computed without a machine.
 type diskPlan struct {
-	path    string
+	path    string          // as the guard reaches it
+	node    *faults.Process // whose mounts these are; nil for the guard's own
 	size    uint64
 	percent float64
 	leave   amount

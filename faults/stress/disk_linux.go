@@ -33,7 +33,10 @@ func (d *diskLoad) check() error {
 }
 
 func (d *diskLoad) here() (*diskJob, error) {
-	var err error
+	err := stillThere(d.node)
+	if err != nil {
+		return nil, err
+	}
 	if d.before, err = usable(d.path); err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func IOKind() faults.Kind {
 
 // IO holds the parameters of io_stress.
 type IO struct {
-	// Path is a folder on the file system whose disk to keep busy.
+	// Path is a folder on the file system whose disk to keep busy; on a node of a lab, one that the node has.
 	Path string `hcl:"path" json:"path"`
 	// Mode is "write", "read" or "both"; "write" when empty.
 	Mode string `hcl:"mode,optional" json:"mode,omitempty"`
@@ -89,11 +89,13 @@ func (i *IO) Validate() error {
 }
 
 // Bind returns the load. How much space there is is looked up when it is injected.
-func (i *IO) Bind(faults.Place) (faults.Injection, error) {
+func (i *IO) Bind(place faults.Place) (faults.Injection, error) {
 	if err := i.Validate(); err != nil {
 		return nil, err
 	}
-	return i.plan().bind()
+	p := i.plan()
+	p.path, p.node = folderOn(place, p.path)
+	return p.bind()
 }
 
 // Preview returns "4 workers write up to 20 MB/s under /var/lib/postgresql".
@@ -129,6 +131,7 @@ func (i *IO) plan() ioPlan {
 // ioPlan is a load computed without a machine.
 type ioPlan struct {
 	path, mode        string
+	node              *faults.Process // whose mounts path is in; nil for the guard's own
 	workers           int
 	rate, size, block uint64 // bytes a second; bytes
 	reserve           amount // zero for the default

@@ -37,6 +37,9 @@ func (i *ioLoad) check() error {
 }
 
 func (i *ioLoad) here() (*ioJob, error) {
+	if err := stillThere(i.node); err != nil {
+		return nil, err
+	}
 	s, err := usable(i.path)
 	if err != nil {
 		return nil, err
