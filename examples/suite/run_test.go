@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -165,35 +166,46 @@ func found(name string) bool {
 // path is where programs are looked for: servers are not in everybody's path.
 func path() string { return os.Getenv("PATH") + ":/usr/sbin:/sbin" }
 
-// start runs the days, atOnce at a time, and closes what it returns when all have ended. Days whose programs are not there
-// are left out.
+// start runs the days, atOnce at a time and then one by one those that are to be alone, and closes what it returns when all have
+// ended. Days whose programs are not there are left out.
 func start(ctx context.Context, bin string, days []*day) <-chan struct{} {
-	todo, all := make(chan *day), make(chan struct{})
-	ended := make(chan struct{}, atOnce)
-	for range atOnce {
-		go func() {
+	all := make(chan struct{})
+	go func() {
+		defer close(all)
+		var together, alone []*day
+		for _, d := range days {
+			switch {
+			case slices.ContainsFunc(d.Needs, func(name string) bool { return !found(name) }):
+				close(d.done)
+			case d.Alone:
+				alone = append(alone, d)
+			default:
+				together = append(together, d)
+			}
+		}
+		inTurn(ctx, bin, together, atOnce)
+		inTurn(ctx, bin, alone, 1)
+	}()
+	return all
+}
+
+// inTurn runs the days, so many at a time, and returns when all have ended.
+func inTurn(ctx context.Context, bin string, days []*day, many int) {
+	todo := make(chan *day)
+	var running sync.WaitGroup
+	for range many {
+		running.Go(func() {
 			for d := range todo {
 				d.run(ctx, bin)
 				close(d.done)
 			}
-			ended <- struct{}{}
-		}()
+		})
 	}
-	go func() {
-		for _, d := range days {
-			if slices.ContainsFunc(d.Needs, func(name string) bool { return !found(name) }) {
-				close(d.done)
-				continue
-			}
-			todo <- d
-		}
-		close(todo)
-		for range atOnce {
-			<-ended
-		}
-		close(all)
-	}()
-	return all
+	for _, d := range days {
+		todo <- d
+	}
+	close(todo)
+	running.Wait()
 }
 
 // run holds the game day, and reads its scorecard.

@@ -37,6 +37,7 @@ type ending struct {
 	Unknown     []string `json:"unknown"`      // in the bad world
 	UnknownGood []string `json:"unknown_good"` // in the good world
 	Needs       []string `json:"needs"`        // programs, besides ours, that must be installed
+	Alone       bool     `json:"alone"`        // no other game day may be beside it: it takes all processors, or needs some that are idle
 }
 
 // unmet returns what is missed and what is unknown in a world.
