@@ -125,6 +125,8 @@ var fences = []struct {
 	{"github.com/robfig/cron", []string{"schedules"}},
 	{"github.com/arran4/golang-ical", []string{"schedules/ical"}},
 	{"github.com/teambition/rrule-go", []string{"schedules/ical"}},
+	{"github.com/gomodule/redigo", []string{"examples/suite/cmd/suite"}},
+	{"github.com/lib/pq", []string{"examples/suite/cmd/suite"}},
 	{"github.com/HdrHistogram/", nil},
 	{"github.com/gorilla/websocket", nil},
 	{"github.com/rogpeppe/go-internal", nil},

@@ -29,16 +29,26 @@ type role struct {
 // roles are all parts, a file for each family.
 var roles = []role{
 	// Services, and what stands before them.
+	{"archive", "keeps documents on a disk that may be full", archiveRole},
 	{"balancer", "spreads requests over backends that its health check finds well", balancerRole},
+	{"bank", "thinks about each charge for a while", bankRole},
+	{"cashier", "asks a till for payments, and the bank about each", cashierRole},
 	{"fill", "writes what a world begins with", fillRole},
+	{"jobs", "takes jobs into a queue in Redis, where logins are kept too", jobsRole},
+	{"notes", "keeps notes in a PostgreSQL, and reads them from its replica", notesRole},
 	{"orders", "serves orders, and marks the folder they are in as its own", ordersRole},
 	{"prices", "tells a price: the service behind shelf", pricesRole},
+	{"quotes", "computes prices, with a share of the processors or without", quotesRole},
+	{"sales", "shows orders, and reports over all sales, from a PostgreSQL", salesRole},
 	{"service", "works for a while, and may need others: with time limits and bulkheads, or without", serviceRole},
 	{"sessions", "keeps sessions in memory, with or without a peer that has them too", sessionsRole},
 	{"shelf", "shows a page with a price, which it asks another service for", shelfRole},
+	{"till", "takes payments, with as many cashiers as its scaler wants", tillRole},
+	{"worker", "takes jobs from the queue in Redis and does them", workerRole},
 
 	// Stores, queues and name servers.
 	{"names", "answers DNS queries, as the small resolver of a machine", namesRole},
+	{"postgres", "makes a PostgreSQL, or the replica of one, and serves it", postgresRole},
 
 	// Watchers and people.
 	{"watchman", "a dead man's switch: pages when no heartbeat comes any more", watchmanRole},

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startPostgres plays a real PostgreSQL, and returns its address.
+func startPostgres(t *testing.T, args ...string) (address, data string) {
+	t.Helper()
+	if _, err := pgPrograms(pgFolders); err != nil {
+		cannot(t, "%v", err)
+	}
+	port, data := freePort(t), filepath.Join(t.TempDir(), "data")
+	play(t, postgresRole, append(args, "-data", data, "-port", strconv.Itoa(port))...)
+	until(t, "PostgreSQL listens", func() bool { return listens(port) })
+	return "127.0.0.1:" + strconv.Itoa(port), data
+}
+
+// A report that hangs takes orders with it when both share their connections and nothing gives up.
+func TestLockedTable(t *testing.T) {
+	address, _ := startPostgres(t, "-schema", "sales")
+	admin, err := pgPool(address, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	until(t, "PostgreSQL answers", func() bool { return admin.Ping() == nil })
+	for _, tt := range []struct {
+		name    string
+		apart   bool
+		timeout time.Duration
+		wait    time.Duration
+		orders  bool // go on
+	}{
+		{"shared, for ever", false, 0, 0, false},
+		{"apart, with limits", true, 400 * time.Millisecond, 200 * time.Millisecond, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			orders, err := pgPool(address, 3, tt.timeout)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer orders.Close()
+			s := &sales{orders: orders, reports: orders, wait: tt.wait}
+			if tt.apart {
+				if s.reports, err = pgPool(address, 2, tt.timeout); err != nil {
+					t.Fatal(err)
+				}
+				defer s.reports.Close()
+			}
+			h := s.routes()
+			for _, path := range []string{"/orders/7", "/reports/3"} {
+				if got := answered(t, h, "GET", path, nil); got != http.StatusOK {
+					t.Fatalf("%s is answered %d before anything is locked", path, got)
+				}
+			}
+			lock, err := admin.Begin()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := lock.Exec("lock table sales in access exclusive mode"); err != nil {
+				t.Fatal(err)
+			}
+			const reports = 6
+			codes := make(chan int, reports+1)
+			for range reports {
+				go func() { codes <- answered(t, h, "GET", "/reports/3", nil) }()
+			}
+			until(t, "reports wait for the lock", func() bool {
+				n := s.reports.Stats()
+				return n.InUse == n.MaxOpenConnections || len(codes) == reports
+			})
+			order := make(chan int, 1)
+			go func() { order <- answered(t, h, "GET", "/orders/7", nil) }()
+			if tt.orders {
+				if got := <-order; got != http.StatusOK {
+					t.Errorf("an order is answered %d", got)
+				}
+				for range reports {
+					if got := <-codes; got != http.StatusServiceUnavailable {
+						t.Errorf("a report is answered %d", got)
+					}
+				}
+			} else {
+				until(t, "an order waits too", func() bool { return s.orders.Stats().WaitCount > reports-3 })
+				if len(order) > 0 || len(codes) > 0 {
+					t.Errorf("%d orders and %d reports were answered all the same", len(order), len(codes))
+				}
+			}
+			if err := lock.Rollback(); err != nil {
+				t.Fatal(err)
+			}
+			if !tt.orders {
+				for range reports {
+					if got := <-codes; got != http.StatusOK {
+						t.Errorf("afterwards a report is answered %d", got)
+					}
+				}
+				if got := <-order; got != http.StatusOK {
+					t.Errorf("afterwards an order is answered %d", got)
+				}
+			}
+		})
+	}
+}
+
+// A replica that stops replaying answers from the past; who looks at its lag reads from the primary meanwhile.
+func TestReplicaLags(t *testing.T) {
+	primary, _ := startPostgres(t, "-schema", "notes")
+	replica, data := startPostgres(t, "-follow", primary)
+	world := func(limit time.Duration) *notes {
+		n := &notes{limit: limit}
+		var err error
+		if n.primary, err = pgPool(primary, 3, askWithin); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = n.primary.Close() })
+		if n.replica, err = pgPool(replica, 3, askWithin); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = n.replica.Close() })
+		go n.watch(t.Context())
+		return n
+	}
+	careful, careless := world(300*time.Millisecond), world(0)
+	lag := func(n *notes) time.Duration { return time.Duration(n.lag.Load()) }
+	// note writes a note, and returns who reads it back.
+	note := func(n *notes) (int, string) {
+		var wrote struct{ ID int }
+		if code := answered(t, n.routes(), "POST", "/notes", &wrote); code != http.StatusCreated {
+			t.Fatalf("writing is answered %d", code)
+		}
+		var got struct{ Body, From string }
+		code := answered(t, n.routes(), "GET", "/notes/"+strconv.Itoa(wrote.ID), &got)
+		return code, got.From
+	}
+	fresh := func() bool { return lag(careful) < 200*time.Millisecond && lag(careless) < 200*time.Millisecond }
+	until(t, "the replica keeps up", fresh)
+
+	replay := startupOf(t, data)
+	if err := syscall.Kill(replay, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Kill(replay, syscall.SIGCONT) }()
+	until(t, "both see the lag", func() bool { return lag(careful) > lagLate && lag(careless) > lagLate })
+	if code, from := note(careful); code != http.StatusOK || from != "primary" {
+		t.Errorf("who looks at the lag gets %d from %q", code, from)
+	}
+	if code, _ := note(careless); code != http.StatusNotFound {
+		t.Errorf("who does not look gets %d", code)
+	}
+	var state struct{ Late bool }
+	if answered(t, careless.routes(), "GET", "/lag", &state); !state.Late {
+		t.Error("the lag is not late")
+	}
+	if err := syscall.Kill(replay, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the replica has caught up", fresh)
+	until(t, "reads come from the replica again", func() bool { _, from := note(careful); return from == "replica" })
+}
+
+// startupOf finds the process that replays a replica's log: a child of the server whose data these are.
+func startupOf(t *testing.T, data string) int {
+	t.Helper()
+	found := 0
+	until(t, "the replica replays", func() bool {
+		text, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
+		if err != nil {
+			return false
+		}
+		server, _, _ := strings.Cut(string(text), "\n")
+		children, err := os.ReadFile(filepath.Join("/proc", server, "task", server, "children"))
+		if err != nil {
+			return false
+		}
+		for _, pid := range strings.Fields(string(children)) {
+			name, _ := os.ReadFile(filepath.Join("/proc", pid, "cmdline"))
+			if strings.HasPrefix(string(name), "postgres: startup") {
+				found, err = strconv.Atoi(pid)
+				return err == nil
+			}
+		}
+		return false
+	})
+	return found
+}
+
+func TestPgPrograms(t *testing.T) {
+	dir := t.TempDir()
+	pattern := filepath.Join(dir, "*", "bin")
+	if _, err := pgPrograms(pattern); err == nil || !strings.Contains(err.Error(), "install the package postgresql") {
+		t.Errorf("without any: %v", err)
+	}
+	for _, version := range []string{"9", "15", "16"} {
+		if err := os.MkdirAll(filepath.Join(dir, version, "bin"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if version == "16" {
+			continue // its server is not installed, only its client
+		}
+		if err := os.WriteFile(filepath.Join(dir, version, "bin", "initdb"), nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := pgPrograms(pattern)
+	if want := filepath.Join(dir, "15", "bin"); err != nil || got != want {
+		t.Errorf("pgPrograms is %q, %v, want %q", got, err, want)
+	}
+}
