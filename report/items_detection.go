@@ -263,7 +263,7 @@ func (j *judge) cleared(f *alarmFinding) (it Item) {
 			return it
 		}
 		if it.Outcome == clock.Met {
-			need.Start, need.End = last.Ended.Lo, earlierOf(f.window.End, f.account.End)
+			need.Start, need.End = last.Ended.Lo, f.account.watch().untilEnd(earlierOf(f.window.End, f.account.End))
 		}
 		// Quiet once is not quiet for good: it may have come back unseen.
 		if it.Outcome == clock.Met && need.Length() > 0 && !f.account.watch().all(need) {

@@ -237,6 +237,39 @@ func TestPagedClearedFlaps(t *testing.T) {
 	}
 }
 
+// TestClearedUpToTheEnd has the time in which an alarm may come back end beside the last look at its source, which is a second or
+// less before the run's end: that nobody looked in that second counts for no more than it does when the time ends later.
+func TestClearedUpToTheEnd(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		clears  float64 // after the fault's end at 40 s
+		looked  float64 // until when
+		outcome clock.Outcome
+		why     string
+	}{
+		{"long before the end", 50, 99.4, clock.Met, ""},
+		{"before the last look", 59.2, 99.4, clock.Met, ""},
+		{"after the last look", 59.7, 99.4, clock.Met, ""},
+		{"after the end", 70, 99.4, clock.Met, ""},
+		{"after the last look, and that was long before the end", 59.7, 97, clock.Unknown, "come back unseen"},
+		{"after the end, and the last look was long before it", 70, 97, clock.Unknown, "come back unseen"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			plan := smallPlan(func(p *Plan) {
+				a := downAlarm
+				a.ClearsWithin = sec(c.clears)
+				p.Alarms = []AlarmPlan{a}
+			})
+			b := smallRun(t, plan, nil).alarms("prometheus.main", 100, []clock.Span{during(0, c.looked)},
+				alarm{name: "Down", pending: 22, firing: 30, ends: 45})
+			it := item(t, Score(b.record()), "alarm.Down.cleared")
+			if it.Outcome != c.outcome || !strings.Contains(it.Why, c.why) {
+				t.Errorf("%v, %q, want %v", it.Outcome, it.Why, c.outcome)
+			}
+		})
+	}
+}
+
 func TestPagedViaResponders(t *testing.T) {
 	plan := smallPlan(func(p *Plan) {
 		a := downAlarm

@@ -31,6 +31,15 @@ func (w watch) all(need clock.Span) bool {
 	return !gap
 }
 
+// untilEnd returns t, or the end of all that the source was asked about where that is no more than one look later. What is
+// claimed until just before the end is claimed until the end: else it would hang on where in the last look t happens to lie.
+func (w watch) untilEnd(t time.Time) time.Time {
+	if t.Before(w.end) && w.end.Sub(t) <= w.slack {
+		return w.end
+	}
+	return t
+}
+
 // gap returns when the first gap in a span begins that could hide something. A gap is as long as it is, not as long as it
 // lies in the span: there is a look at either end of it, but for the last one, after which nobody looked. That may take one
 // look when the span goes to the end of all that the source was asked about.
