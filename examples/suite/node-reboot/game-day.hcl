@@ -40,7 +40,7 @@ lab "shop" {
   }
   node "users" {
     process "fill" { # those who are signed in when the day begins
-      command      = ["../../../bin/suite", "fill", "-to", "http://front:9100/sessions", "-n", "50", "-listen", ":9119"]
+      command      = ["../../../bin/suite", "fill", "-to", "http://sessions-1:9110/sessions", "-n", "50", "-listen", ":9119"]
       listen       = 9119
       ready_within = "20s"
     }

@@ -20,7 +20,7 @@ const (
 	valueLimit    = 100                    // bytes of one
 	copiesWaiting = 256                    // sessions that wait to be copied to the peer; further ones are not
 	peerLimit     = 300 * time.Millisecond // of one request to the peer
-	copyTries     = 4                      // before a store begins empty
+	copyTries     = 4                      // to get through to the peer
 )
 
 // sessionsRole keeps sessions in memory, as caches and session stores do. With a peer, each session that is written is
@@ -85,14 +85,18 @@ func (s *sessions) fetch(ctx context.Context) {
 	fmt.Fprintf(s.log, "%s does not answer: beginning without sessions\n", s.peer)
 }
 
-// pass copies to the peer what is written here. What does not get through is not tried again: a peer that was away takes
-// all that there is when it is back.
+// pass copies to the peer what is written here, in order. What does not get through in a few tries is left: a peer that was
+// away for so long takes all that there is when it is back.
 func (s *sessions) pass(ctx context.Context) {
 	for {
 		select {
 		case one := <-s.copies:
-			// As said above.
-			_, _, _ = ask(ctx, s.client, http.MethodPut, s.peer+"/copies/"+one[0], []byte(one[1]))
+			for range copyTries {
+				code, _, err := ask(ctx, s.client, http.MethodPut, s.peer+"/copies/"+one[0], []byte(one[1]))
+				if err == nil && code == http.StatusCreated || wait(ctx, peerLimit/3) != nil {
+					break
+				}
+			}
 		case <-ctx.Done():
 			return
 		}
