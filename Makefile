@@ -132,6 +132,11 @@ fuzz:
 	for f in Hello Token Segment; do $(GO) test ./loadgen/collector -run '^$$' -fuzz "^Fuzz$$f\$$" -fuzztime 60s || exit 1; done
 	for f in Reader Orders; do $(GO) test ./loadgen/podlogs -run '^$$' -fuzz "^Fuzz$$f\$$" -fuzztime 60s -fuzzminimizetime 20x || exit 1; done
 	for f in GrafanaList ParseHeader Rejected; do $(GO) test ./report/export -run '^$$' -fuzz "^Fuzz$$f\$$" -fuzztime 60s || exit 1; done
+	$(GO) test ./scenarios -run '^$$' -fuzz FuzzCalendar -fuzztime 60s -fuzzminimizetime 20x
+	$(GO) test ./schedules -run '^$$' -fuzz FuzzParseCron -fuzztime 60s -fuzzminimizetime 20x
+	$(GO) test ./schedules/ical -run '^$$' -fuzz FuzzRead -fuzztime 60s -fuzzminimizetime 20x
+	$(GO) test ./rehearsals/bundle -run '^$$' -fuzz FuzzRead -fuzztime 60s -fuzzminimizetime 20x
+	$(GO) test ./rehearsals/kept -run '^$$' -fuzz FuzzParseSignOffs -fuzztime 60s
 	for f in HAR Postman OpenAPI Detect; do $(GO) test ./importer -run '^$$' -fuzz "^Fuzz$$f\$$" -fuzztime 60s -fuzzminimizetime 20x || exit 1; done
 
 clean:
