@@ -277,7 +277,7 @@ func (j *stepJudge) judge(s Step, now time.Time) {
 			j.unknown("run", "its record %s has no end: gameday was killed", run.Record)
 		}
 	case report.Failed:
-		j.no("verdict", "it failed%s", first(run.Why))
+		j.no("verdict", "it failed%s%s", first(run.Why), named(run.Missed))
 	case report.Aborted:
 		j.no("verdict", "it was aborted%s", first(run.Why))
 	default:
@@ -320,7 +320,11 @@ func (j *stepJudge) limit(about, unit string, low, high, least float64) {
 		j.unknown(about, "%s is not known", about)
 	case low >= least-rounding:
 	case high < least-rounding:
-		j.no(about, "it reached %s %s, and %v are asked for", span(low, high), unit, least)
+		reached := span(low, high)
+		if strings.Contains(reached, " and ") {
+			reached = "at most " + span(high, high)
+		}
+		j.no(about, "it reached %s %s, and %v are asked for", reached, unit, least)
 	default:
 		j.unknown(about, "it reached between %s %s, and %v are asked for: too much is unknown", span(low, high), unit, least)
 	}
@@ -349,6 +353,14 @@ func first(why []string) string {
 		return ""
 	}
 	return ": " + strings.TrimSuffix(why[0], ".")
+}
+
+// named names what was missed, to be put behind a reason.
+func named(missed []string) string {
+	if len(missed) == 0 {
+		return ""
+	}
+	return "; missed: " + strings.Join(missed, ", ")
 }
 
 // days prints how long ago something was, in two units at most.

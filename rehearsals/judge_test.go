@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gameday/clock"
 	"gameday/report"
 	"gameday/schedules"
 )
@@ -69,6 +70,9 @@ func TestStep(t *testing.T) {
 		"still to come":         {[]Run{pass("shop", -hour)}, Limits{}, NotYetKnown, "a clock is wrong"},
 		"failed long ago":       {[]Run{with(pass("shop", 900*hour), func(r *Run) { r.Verdict = report.Failed })}, Limits{FreshWithin: hour}, NoGo, "it failed; it was run 37 d 12 h ago, and at most 1 h 0 min is asked for"},
 		"score too low":         {[]Run{good}, Limits{Score: ptr(93.0)}, NoGo, "it reached 92 of 100 points, and 93 are asked for"},
+		"score at most too low": {[]Run{with(good, func(r *Run) { r.Low = 0; r.High = 55 })}, Limits{Score: ptr(60.0)}, NoGo, "it reached at most 55 of 100 points, and 60 are asked for"},
+		"failed by what was missed": {[]Run{with(verdict(report.Failed, "55 points do not reach the pass mark."), func(r *Run) { r.Missed = []string{"crash comes back", "WebFailing pages"} })}, Limits{}, NoGo,
+			"it failed: 55 points do not reach the pass mark; missed: crash comes back, WebFailing pages"},
 		"score may be too low": {[]Run{with(good, func(r *Run) { r.Low = 80 })}, Limits{Score: ptr(90.0)}, NotYetKnown,
 			"between 80 and 92 of 100 points, and 90 are asked for: too much is unknown"},
 		"coverage":            {[]Run{with(good, func(r *Run) { r.Coverage = 0.899 })}, Limits{Coverage: ptr(90.0)}, NotYetKnown, "89 % of its points could be judged, and 90 % are asked for"},
@@ -102,6 +106,22 @@ func TestStep(t *testing.T) {
 				t.Errorf("exit code %d, want %d", c.Exit, want)
 			}
 		})
+	}
+}
+
+// TestRunOf takes from a scorecard what was missed: what was required first, and then what it cost.
+func TestRunOf(t *testing.T) {
+	item := func(title string, outcome clock.Outcome, points float64, required bool) report.Item {
+		return report.Item{Title: title, Outcome: outcome, Points: points, Required: required}
+	}
+	c := &report.Scorecard{Parts: []report.PartScore{{Part: report.Service, Points: 50, Items: []report.Item{item("cheap", clock.Missed, 1, false), item("dear", clock.Missed, 9, false),
+		item("met", clock.Met, 30, true), item("unknown", clock.Unknown, 10, true)}}, {Part: report.Recover, Points: 50, Items: []report.Item{item("required", clock.Missed, 5, true), item("middling", clock.Missed, 3, false)}}}}
+	r := RunOf("rec", "f", "d", c)
+	if got := strings.Join(r.Missed, ", "); got != "required, dear, middling and 1 more" {
+		t.Errorf("missed are %q", got)
+	}
+	if r := RunOf("rec", "f", "d", &report.Scorecard{}); r.Missed != nil {
+		t.Errorf("missed are %q", r.Missed)
 	}
 }
 

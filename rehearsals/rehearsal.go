@@ -9,6 +9,7 @@
 package rehearsals
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -19,6 +20,7 @@ import (
 	"strings"
 	"time"
 
+	"gameday/clock"
 	"gameday/report"
 	"gameday/schedules"
 )
@@ -110,6 +112,8 @@ type Run struct {
 	Coverage    float64          `json:"coverage"` // 0 to 1
 	Parts       []Part           `json:"parts"`
 	Why         []string         `json:"why,omitempty"` // of the verdict
+	// Missed are the titles of items that were missed: what was required first, then what cost most, and how many more there are.
+	Missed []string `json:"missed,omitempty"`
 	// Overridden counts items whose outcome people decided.
 	Overridden int `json:"overridden,omitempty"`
 	// Report is the SHA-256 of the run's scorecard in its JSON form; empty when the record cannot be read.
@@ -140,7 +144,31 @@ func RunOf(record, fingerprint, digest string, c *report.Scorecard) Run {
 			r.Overridden++
 		}
 	}
+	r.Missed = missed(c.Items())
 	return r
+}
+
+// mostMissed bounds how many missed items are named.
+const mostMissed = 3
+
+// missed returns the titles of what was missed.
+func missed(items []*report.Item) []string {
+	all := slices.DeleteFunc(slices.Clone(items), func(i *report.Item) bool { return i.Outcome != clock.Missed })
+	slices.SortStableFunc(all, func(a, b *report.Item) int {
+		if a.Required != b.Required {
+			return map[bool]int{true: -1, false: 1}[a.Required]
+		}
+		return cmp.Compare(b.Points*(1-b.Value), a.Points*(1-a.Value))
+	})
+	var out []string
+	for i, x := range all {
+		if i == mostMissed {
+			out[i-1] += fmt.Sprintf(" and %d more", len(all)-i)
+			break
+		}
+		out = append(out, x.Title)
+	}
+	return out
 }
 
 // Files are the contents of the files that a step is made of, by name.

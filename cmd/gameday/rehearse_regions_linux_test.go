@@ -189,7 +189,7 @@ func TestTwoRegions(t *testing.T) {
 
 	// Both at the same time.
 	one, two := r.begin("launch-west-1", "--policy", "policy.hcl"), r.begin("launch-west-2", "--policy", "policy.hcl")
-	r.ends(two, 1, "NO-GO rehearsal launch-west-2", "crash: it failed: ")
+	r.ends(two, 1, "NO-GO rehearsal launch-west-2", "crash: it failed: ", "; missed: ")
 	r.await("the other ends", func() bool { return isClosed(one.ended) })
 	r.wants(0, "rehearse launch.hcl launch-west-1 --show", "GO rehearsal launch-west-1")
 	out := r.wants(1, "rehearse launch.hcl launch-west-2 --show", "beside rehearsal launch-west-1", "of 5 scores here", "1 worse")

@@ -26,7 +26,7 @@ var layers = []struct {
 	{"programs", nil},
 	{"schedules", nil},
 	{"schedules/...", []string{"schedules"}},
-	{"rehearsals", []string{"report", "schedules"}},
+	{"rehearsals", []string{"clock", "report", "schedules"}},
 	{"rehearsals/kept", []string{"rehearsals", "report"}},
 	{"rehearsals/bundle", []string{"rehearsals", "rehearsals/kept", "report", "report/archive"}},
 	{"loadgen", nil},
