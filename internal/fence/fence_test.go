@@ -84,6 +84,7 @@ var layers = []struct {
 	{"room", []string{"alarms", "clock", "conductor/screen", "loadgen", "report", "responders"}},
 	{"room/door", []string{"room"}},
 	{"room/web", []string{"audit", "report", "responders", "room", "room/door", "sizes"}},
+	{"serve/web", []string{"audit", "rehearsals", "report", "report/...", "room", "room/door", "schedules"}},
 	{"cmd/gameday-guard", []string{"faults/..."}},
 	{"cmd/gameday-kubernetes", []string{"faults/...", "loadgen/kubernetes"}},
 	{"cmd/gameday-k6", []string{"loadgen/k6/program", "programs"}},
