@@ -40,7 +40,7 @@ run at all. Without it the exit code is 0.`,
 				}
 			}
 			if over != "" {
-				if ask.Limit, err = ageOf(over); err != nil {
+				if ask.Limit, err = ageOf("--fail-over", over); err != nil {
 					return err
 				}
 			}
@@ -63,10 +63,10 @@ run at all. Without it the exit code is 0.`,
 var ageForm = regexp.MustCompile(`^([1-9][0-9]{0,3})([hdw])$`)
 
 // ageOf reads how old something may be. Days have 24 hours here.
-func ageOf(text string) (time.Duration, error) {
+func ageOf(flag, text string) (time.Duration, error) {
 	m := ageForm.FindStringSubmatch(text)
 	if m == nil {
-		return 0, usage("--fail-over %q is not a number of hours, days or weeks, such as 36h, 30d or 4w", text)
+		return 0, usage("%s %q is not a number of hours, days or weeks, such as 36h, 30d or 4w", flag, text)
 	}
 	n, err := strconv.Atoi(m[1])
 	if err != nil {

@@ -44,7 +44,7 @@ func root(out, errw io.Writer) *app {
 		a.explainCmd(), a.rescoreCmd(), a.finalizeCmd(), a.copyCmd(), a.overrideCmd(), a.markCmd(), a.stopCmd(), a.revertCmd(), a.hostsCmd(), a.installGuardCmd(), a.policyCmd(), a.auditCmd(),
 		a.kindsCmd(), a.guardCmd(), a.generatorCmd(), a.runnerCmd(), exitTopic())
 	a.cmd.AddCommand(a.steerCmds()...)
-	a.cmd.AddCommand(a.compareCmd(), a.regressCmd(), a.historyCmd(), a.trendsCmd(), a.freshCmd(), a.exportCmd(), a.scheduleCmd())
+	a.cmd.AddCommand(a.compareCmd(), a.regressCmd(), a.historyCmd(), a.trendsCmd(), a.freshCmd(), a.badgeCmd(), a.exportCmd(), a.scheduleCmd())
 	a.cmd.AddCommand(a.rehearseCmd(), a.signOffCmd(), a.verifyCmd())
 	a.cmd.AddCommand(a.roomCmd())
 	sayUse(a.cmd)

@@ -73,6 +73,7 @@ var layers = []struct {
 	{"report/history", []string{"clock", "report"}},
 	{"report/trends", []string{"clock", "report", "report/history", "report/stats"}},
 	{"report/fresh", []string{"report", "report/history"}},
+	{"report/badge", []string{"report", "report/history"}},
 	{"report/postmortem", []string{"clock", "report"}},
 	{"report/export", []string{"clock", "report"}},
 	{"report/compare", []string{"clock", "report", "report/stats", "loadgen/sli"}},
