@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io"
 	"math"
+	"strings"
 
 	"gameday/report"
 )
@@ -13,9 +14,13 @@ import (
 //go:embed page.html.tmpl
 var pageText string
 
+//go:embed page.css
+var extraStyle string
+
 // page is the parsed template; its text is part of the program, so it cannot fail at run time.
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"style":   func() template.CSS { return template.CSS(report.Style()) },
+	"extra":   func() template.CSS { return template.CSS(extraStyle) },
 	"words":   func(v *Value) string { return v.words() },
 	"of":      func(s Series) string { return s.ofWords() },
 	"way":     func(s Series) string { return s.wayWords() },
@@ -29,16 +34,32 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 
 // HTML writes the trends as one page that needs nothing else, in the look of the report.
 func HTML(w io.Writer, t *Trends) error {
-	v := struct {
-		*Trends
-		Exercised string
-		Groups    []group
-	}{t, t.exercisedWords(), groups(t.Series)}
-	if err := page.Execute(w, v); err != nil {
+	if err := page.Execute(w, shownOf(t)); err != nil {
 		return fmt.Errorf("writing the page of trends: %w", err)
 	}
 	return nil
 }
+
+// Sections returns the tables of that page for another one, which has Style behind that of the report.
+func Sections(t *Trends) (template.HTML, error) {
+	var b strings.Builder
+	if err := page.ExecuteTemplate(&b, "sections", shownOf(t)); err != nil {
+		return "", fmt.Errorf("writing the tables of trends: %w", err)
+	}
+	return template.HTML(b.String()), nil
+}
+
+// Style returns the style of the tables, beside that of the report.
+func Style() string { return extraStyle }
+
+// shown is what the page's template sees.
+type shown struct {
+	*Trends
+	Exercised string
+	Groups    []group
+}
+
+func shownOf(t *Trends) shown { return shown{t, t.exercisedWords(), groups(t.Series)} }
 
 // group is all series of one scenario.
 type group struct {
