@@ -135,7 +135,7 @@ func TestStoppingIsNeverHeldUp(t *testing.T) {
 // stopping; and being in is no leave to ask without end.
 func TestStoppingFromABusyAddress(t *testing.T) {
 	k := newRig(t, t.TempDir())
-	k.address = door.Rate{Burst: 5}
+	*k.address = door.Rate{Burst: 5}
 	for range 100 {
 		k.ask("nobody", http.MethodGet, "/", nil)
 	}
@@ -401,7 +401,7 @@ func TestProxy(t *testing.T) {
 // TestFloods: an address that asks too much is told to wait, and links cannot be guessed at any speed.
 func TestFloods(t *testing.T) {
 	k := newRig(t, t.TempDir())
-	k.doors = door.Rate{Burst: 10, Second: 0.5}
+	*k.doors = door.Rate{Burst: 10, Second: 0.5}
 	codes := map[int]int{}
 	lines := 0
 	k.Audit = func(audit.Line) error { lines++; return nil }
@@ -416,7 +416,7 @@ func TestFloods(t *testing.T) {
 	if w, c := k.come(token); c == "" {
 		t.Errorf("after a hundred guesses from the same address a good link is answered %d", w.Code)
 	}
-	k.people = door.Rate{Burst: 5}
+	*k.people = door.Rate{Burst: 5}
 	for range 100 {
 		k.ask(room.Observer, http.MethodPost, "/do/stop", nil)
 		k.ask(room.Observer, http.MethodPost, "/links", nil)
@@ -427,7 +427,7 @@ func TestFloods(t *testing.T) {
 	if codes[http.StatusForbidden] > 11 || codes[http.StatusTooManyRequests] < 89 {
 		t.Errorf("a hundred guesses are answered %v", codes)
 	}
-	k.address = door.Rate{Burst: 50, Second: 1}
+	*k.address = door.Rate{Burst: 50, Second: 1}
 	clear(codes)
 	for range 1000 {
 		codes[k.ask(room.Observer, http.MethodGet, "/room.css", nil).Code]++

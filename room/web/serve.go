@@ -16,12 +16,14 @@ import (
 	"time"
 
 	"gameday/room/door"
+
+	"gameday/room/gate"
 )
 
 // Limits of the server, beside those of a room.
 const (
 	headLimit       = 5 * time.Second
-	readLimit       = 10 * time.Second
+	readLimit       = gate.ReadLimit
 	idleLimit       = 60 * time.Second
 	headerBytes     = 16 << 10
 	mostConnections = 2000
@@ -198,8 +200,8 @@ func withSlot(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// recognise says of a request's connection that somebody who is in the room came over it.
-func recognise(ctx context.Context) {
+// Recognise says of a request's connection that somebody who is in the room came over it.
+func Recognise(ctx context.Context) {
 	if s, ok := ctx.Value(slotKey{}).(*slot); ok {
 		s.recognised()
 	}

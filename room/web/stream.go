@@ -11,6 +11,7 @@ import (
 	"gameday/report"
 	"gameday/room"
 	"gameday/room/door"
+	"gameday/room/gate"
 )
 
 // streams counts those that are open, of all and of each person.
@@ -137,4 +138,4 @@ func (s *Room) send(w http.ResponseWriter, r *http.Request, rc *http.ResponseCon
 }
 
 // person tells persons apart who have one name and several roles.
-func person(g door.Guest) string { return string(g.Role) + " " + g.Name }
+func person(g door.Guest) string { return gate.Person(g) }

@@ -1,0 +1,60 @@
+package gate
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"gameday/room"
+	"gameday/room/door"
+)
+
+// TestWelcome: strangers who flood from an address keep nobody out who is in, and nobody from what is urgent.
+func TestWelcome(t *testing.T) {
+	g := New(Config{For: Server, Door: door.New()})
+	g.Addresses, g.Inside = door.Rate{Burst: 3}, door.Rate{Burst: 2}
+	token, err := g.Invite("fay", room.Facilitator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie, _, err := g.Door.Enter(token[len("/in/"):], Server, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := g.Guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), Rules{
+		Refuse: func(w http.ResponseWriter, _ *http.Request, status int, text string) { http.Error(w, text, status) },
+		Urgent: func(r *http.Request, _ door.Guest) bool { return r.URL.Path == "/stop" }})
+	ask := func(path string, in bool) int {
+		r := httptest.NewRequest(http.MethodGet, "http://localhost"+path, nil)
+		if in {
+			r.AddCookie(&http.Cookie{Name: g.Cookie, Value: cookie})
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	for i, x := range []struct {
+		path string
+		in   bool
+		want int
+	}{
+		{"/", false, 200}, {"/", false, 200}, {"/", false, 200}, {"/", false, 429}, {"/stop", false, 429},
+		{"/", true, 200}, {"/", true, 200}, {"/", true, 429}, {"/stop", true, 200}, {"/stop", true, 200},
+	} {
+		if got := ask(x.path, x.in); got != x.want {
+			t.Errorf("request %d, %s: %d, want %d", i+1, x.path, got, x.want)
+		}
+	}
+}
+
+// TestServersAndRooms have cookies that do not throw each other out.
+func TestServersAndRooms(t *testing.T) {
+	names := map[string]bool{}
+	for _, c := range []Config{{For: Server}, {For: "20261129-checkout"}, {For: "20261129-checkout", Cookie: "gameday-room-a"}} {
+		names[New(c).Cookie] = true
+	}
+	if len(names) != 3 {
+		t.Errorf("the cookies are called %v", names)
+	}
+}
