@@ -86,7 +86,7 @@ var layers = []struct {
 	{"room/door", []string{"room"}},
 	{"room/gate", []string{"audit", "room", "room/door"}},
 	{"room/web", []string{"audit", "report", "responders", "room", "room/door", "room/gate", "sizes"}},
-	{"serve/web", []string{"audit", "rehearsals", "report", "report/...", "room", "room/door", "schedules"}},
+	{"serve/web", []string{"audit", "clock", "rehearsals", "report", "report/...", "room", "room/...", "schedules"}},
 	{"cmd/gameday-guard", []string{"faults/..."}},
 	{"cmd/gameday-kubernetes", []string{"faults/...", "loadgen/kubernetes"}},
 	{"cmd/gameday-k6", []string{"loadgen/k6/program", "programs"}},

@@ -1,5 +1,5 @@
-// Command pictures remakes docs/pictures: the report of a simulated game day as it looks on a desk and on a phone, in the
-// light and in the dark. It needs Chromium.
+// Command pictures remakes docs/pictures: the report of a simulated game day, and the pages of a server, as they look on a desk, on a wall and
+// on a phone, in the light and in the dark. It needs Chromium.
 package main
 
 import (
@@ -80,7 +80,7 @@ func remake(dir string) (err error) {
 		}
 		fmt.Printf("%s  %d KB\n", filepath.Join(dir, s.name), len(data)>>10)
 	}
-	return nil
+	return site(dir, work)
 }
 
 // write writes the report of the game day, and returns where.

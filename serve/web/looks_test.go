@@ -1,0 +1,201 @@
+package web_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"gameday/internal/browser"
+	"gameday/internal/siterig"
+	"gameday/room"
+	roomweb "gameday/room/web"
+	"gameday/serve/web"
+)
+
+// needed skips a test that cannot have what it needs, and fails it in CI.
+func needed(t *testing.T, err error) {
+	t.Helper()
+	switch {
+	case err == nil:
+	case os.Getenv("CI") != "":
+		t.Fatal(err)
+	default:
+		t.Skip(err)
+	}
+}
+
+// axe returns axe-core, which tools/setup fetches.
+func axe(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("GAMEDAY_AXE")
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		needed(t, err)
+		dir = filepath.Join(cache, "gameday", "axe")
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "axe.min.js"))
+	needed(t, err)
+	return string(text)
+}
+
+// screens are a desk, a wall and a phone.
+var screens = map[string]browser.Screen{"desk": {Width: 1280, Height: 800, Still: true}, "wall": {Width: 1920, Height: 1080, Still: true},
+	"phone": {Width: 390, Height: 844, Still: true}}
+
+// serving serves a site, as somebody of the role that is stored, until the test ends.
+func (k *rig) serving(t *testing.T, as *atomic.Value) string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	l, err := roomweb.Listen("127.0.0.1:0", nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() {
+		served <- roomweb.Serve(ctx, l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if c, ok := k.cookies[as.Load().(room.Role)]; ok {
+				r.AddCookie(&http.Cookie{Name: k.Gate.Cookie, Value: c})
+			}
+			k.ServeHTTP(w, r)
+		}))
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return "http://" + l.Addr().String()
+}
+
+// chromium starts a browser for a test, which is none of the quick ones then.
+func chromium(t *testing.T) *browser.Browser {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it starts a browser")
+	}
+	b, err := browser.StartLoopback(context.Background())
+	if errors.Is(err, browser.ErrMissing) {
+		needed(t, err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// TestPagesAreAccessible lets axe look at every page on every screen, in the light and in the dark, and checks that nothing sticks out
+// to the side and that nothing is refused by the pages' own policy. GAMEDAY_PICTURES names a folder for pictures of them.
+func TestPagesAreAccessible(t *testing.T) {
+	source, b := axe(t), chromium(t)
+	d := siterig.Autumn(record(t))
+	k := rigged(t, d)
+	quiet := rigged(t, &siterig.Data{Trouble: []web.Trouble{{Text: "The database cannot be written, so that what is shown may be old.", Detail: "no space left on device"}},
+		Halted: &web.Halt{By: "fay (facilitator)", Why: "a real incident", At: siterig.Now}})
+	var role atomic.Value
+	at, still := k.serving(t, &role), quiet.serving(t, &role)
+	folder := d.R.All[2].Folder
+	for _, p := range []struct {
+		name, address string
+		as            room.Role
+	}{
+		{"now", at + "/", room.Facilitator}, {"now-responder", at + "/", room.Responder}, {"screen", at + "/screen", room.Observer}, {"calendar", at + "/calendar", room.Facilitator},
+		{"calendar-observer", at + "/calendar", room.Observer}, {"runs", at + "/runs", room.Facilitator}, {"run", at + "/runs/" + folder, room.Observer}, {"trends", at + "/trends", room.Facilitator},
+		{"fresh", at + "/fresh", room.Observer}, {"rehearsals", at + "/rehearsals", room.Observer}, {"rehearsal", at + "/rehearsals/launch-eu-west-2", room.Responder},
+		{"people", at + "/people", room.Facilitator}, {"stop", at + "/stop", room.Facilitator}, {"nobody", at + "/", nobody}, {"nothing", at + "/nothing", room.Observer},
+		{"stopped", still + "/stop", room.Facilitator}, {"empty", still + "/", room.Observer}, {"empty-fresh", still + "/fresh", room.Observer},
+	} {
+		role.Store(p.as)
+		for on, screen := range screens {
+			for _, dark := range []bool{false, true} {
+				screen.Dark = dark
+				var found []string
+				var out struct{ Scroll, Width, Styles int }
+				shown := b.Show(screen)
+				_, opened := b.Visit(p.address)
+				err := errors.Join(shown, opened, b.Eval(source+";undefined", nil),
+					b.Eval(`axe.run(document, {resultTypes: ["violations"]}).then(r => r.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.html.slice(0, 160))))`, &found),
+					b.Eval(`({Scroll: document.documentElement.scrollWidth, Width: document.documentElement.clientWidth, Styles: document.styleSheets.length && document.styleSheets[0].cssRules.length})`, &out))
+				if err != nil {
+					t.Fatal(p.name, err)
+				}
+				if len(found) > 0 {
+					t.Errorf("%s on a %s, dark %v:\n%s", p.name, on, dark, strings.Join(found, "\n"))
+				}
+				if out.Scroll > out.Width {
+					t.Errorf("%s on a %s is %d wide, of %d", p.name, on, out.Scroll, out.Width)
+				}
+				if out.Styles < 20 {
+					t.Errorf("%s has a style of %d rules", p.name, out.Styles)
+				}
+				if dir := os.Getenv("GAMEDAY_PICTURES"); dir != "" {
+					picture(t, b, filepath.Join(dir, fmt.Sprintf("%s-%s-%v.png", p.name, on, dark)))
+				}
+			}
+		}
+	}
+}
+
+// picture keeps what is on the screen, and below it.
+func picture(t *testing.T, b *browser.Browser, path string) {
+	t.Helper()
+	var size struct{ W, H float64 }
+	err := b.Eval(`({W: document.documentElement.clientWidth, H: document.documentElement.scrollHeight})`, &size)
+	var png []byte
+	if err == nil {
+		png, err = b.Picture(&browser.Clip{Width: size.W, Height: size.H, Scale: 1})
+	}
+	if err == nil {
+		err = os.WriteFile(path, png, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReportLooksAsItIs: the report keeps its own style under the policy of its box, runs nothing, and takes no style of the pages'.
+func TestReportLooksAsItIs(t *testing.T) {
+	b := chromium(t)
+	d := siterig.Autumn(record(t))
+	k := rigged(t, d)
+	var role atomic.Value
+	role.Store(room.Observer)
+	at := k.serving(t, &role)
+	if err := b.Show(screens["desk"]); err != nil {
+		t.Fatal(err)
+	}
+	fetched, err := b.Visit(at + "/reports/" + d.R.All[0].Folder)
+	var looks struct {
+		Padding string
+		Origin  string
+	}
+	err = errors.Join(err, b.Eval(`({Padding: getComputedStyle(document.querySelector("header.top")).paddingTop, Origin: self.origin})`, &looks))
+	if err != nil || looks.Padding != "20px" || looks.Origin != "null" || len(fetched) > 0 {
+		t.Errorf("%v: %+v, and it asked for %q", err, looks, fetched)
+	}
+}
+
+// TestWithoutJavaScript: what can be pressed is in forms, and each posts to an address that is served.
+func TestWithoutJavaScript(t *testing.T) {
+	k := rigged(t, siterig.Autumn(record(t)))
+	for _, path := range []string{"/stop", "/people", "/rehearsals/launch-eu-west-2"} {
+		page := k.get(t, room.Facilitator, path)
+		if strings.Contains(page, "<script") || strings.Contains(page, "onclick") || strings.Contains(page, "style=") {
+			t.Errorf("%s needs more than forms", path)
+		}
+		if !strings.Contains(page, `<form method="post"`) {
+			t.Errorf("%s has no form", path)
+		}
+	}
+}

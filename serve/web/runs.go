@@ -1,0 +1,372 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+
+	"gameday/clock"
+	"gameday/report"
+	"gameday/report/history"
+)
+
+// Limits of what is shown of runs.
+const (
+	runsShown   = 25
+	mostReading = 2         // records read at once: each is wholly in memory while it is
+	mostRecord  = 128 << 20 // bytes of a record that is judged for a page
+	mostPage    = 32 << 20  // bytes of a report
+	cardsKept   = 64
+	lostShown   = 12
+)
+
+// runsPage is a part of the history.
+type runsPage struct {
+	Runs       []Run
+	Scenarios  []string
+	Verdicts   []string
+	Scenario   string // asked for
+	Verdict    string
+	All        int // that fit what was asked for
+	First      int // number of the first that is shown, from 1; 0 when there is none
+	Page       int
+	Pages      int
+	Newer      string // query of the page before; empty when there is none
+	Older      string
+	Skipped    []history.Skipped
+	Incomplete bool // some may be missing that whoever looks may not know of
+}
+
+// verdictsAsked are what the history can be narrowed to.
+var verdictsAsked = []string{"passed", "failed", "inconclusive", "aborted", "in progress", "not ended"}
+
+// fits reports whether a run is of a result that is asked for.
+func fits(r *Run, verdict string) bool {
+	switch verdict {
+	case "":
+		return true
+	case "in progress":
+		return r.Going
+	case "not ended":
+		return !r.Going && !r.Over
+	}
+	return !r.Going && r.Over && !r.Search && r.Verdict.String() == verdict
+}
+
+func (s *Site) runs(v *visit) (any, error) {
+	all, err := s.past(v.Context(), v.Role)
+	if err != nil {
+		return nil, err
+	}
+	q := v.URL.Query()
+	p := &runsPage{Verdicts: verdictsAsked, Scenario: q.Get("scenario"), Verdict: q.Get("verdict"), Skipped: all.skipped, Incomplete: !v.leads()}
+	if !slices.Contains(verdictsAsked, p.Verdict) {
+		p.Verdict = ""
+	}
+	var list []Run
+	for _, r := range all.all {
+		if !slices.Contains(p.Scenarios, r.Scenario) {
+			p.Scenarios = append(p.Scenarios, r.Scenario)
+		}
+		if (p.Scenario == "" || r.Scenario == p.Scenario) && fits(&r, p.Verdict) {
+			list = append(list, r)
+		}
+	}
+	slices.Sort(p.Scenarios)
+	p.All, p.Pages = len(list), max(1, (len(list)+runsShown-1)/runsShown)
+	n, _ := strconv.Atoi(q.Get("page"))
+	p.Page = min(max(n, 1), p.Pages)
+	from := (p.Page - 1) * runsShown
+	p.Runs = list[from:min(len(list), from+runsShown)]
+	if len(p.Runs) > 0 {
+		p.First = from + 1
+	}
+	to := func(page int) string {
+		u := url.Values{"page": {strconv.Itoa(page)}}
+		for name, value := range map[string]string{"scenario": p.Scenario, "verdict": p.Verdict} {
+			if value != "" {
+				u.Set(name, value)
+			}
+		}
+		return u.Encode()
+	}
+	if p.Page > 1 {
+		p.Newer = to(p.Page - 1)
+	}
+	if p.Page < p.Pages {
+		p.Older = to(p.Page + 1)
+	}
+	return p, nil
+}
+
+// Until returns the number of the last run that is shown.
+func (p *runsPage) Until() int { return p.First + len(p.Runs) - 1 }
+
+// runPage is one run.
+type runPage struct {
+	Run
+	Card   *card
+	Why    string // there is no card
+	Before *Run   // of the same scenario
+	After  *Run
+}
+
+// card is what a page shows of a scorecard. It keeps nothing of the record.
+type card struct {
+	Score    string
+	Verdict  string // in capitals
+	Tone     string // the verdict's word
+	Coverage string
+	Pass     string
+	Why      []string
+	Summary  string
+	Owner    string
+	Parts    []partRow
+	Lost     []lostRow
+}
+
+type partRow struct {
+	Part           string
+	Points         string
+	Fill, Gap      string // percent of its bar
+	Met, Of, Blank int    // promises: met, all, unknown
+}
+
+// lostRow is a promise that was not kept, or of which nobody knows.
+type lostRow struct {
+	Title, Measured, Limit string
+	Outcome                string
+	Required               bool
+}
+
+func (s *Site) run(v *visit) (any, error) {
+	all, err := s.past(v.Context(), v.Role)
+	if err != nil {
+		return nil, err
+	}
+	r := all.find(v.PathValue("run"))
+	if r == nil {
+		return nil, errNothing
+	}
+	p := &runPage{Run: *r}
+	i := slices.IndexFunc(all.all, func(x Run) bool { return x.Folder == r.Folder })
+	for j := range all.all {
+		switch x := &all.all[j]; {
+		case x.Scenario != r.Scenario:
+		case j < i:
+			p.After = x
+		case j > i && p.Before == nil:
+			p.Before = x
+		}
+	}
+	if r.Going {
+		return p, nil
+	}
+	if p.Card, err = s.card(v.Context(), r.Folder); err != nil {
+		p.Why = "Its record could not be judged for this page."
+		if v.leads() {
+			p.Why += " " + err.Error()
+		}
+		s.Say("judging a record for a page: " + err.Error())
+	}
+	return p, nil
+}
+
+// cards keeps some of what was judged, for what it was judged by.
+type cards struct {
+	mu    sync.Mutex
+	kept  map[string]*card
+	order []string // the oldest first
+}
+
+func (c *cards) get(key string) *card {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.kept[key]
+}
+
+func (c *cards) put(key string, x *card) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kept == nil {
+		c.kept = map[string]*card{}
+	}
+	if c.kept[key] == nil {
+		c.order = append(c.order, key)
+	}
+	c.kept[key] = x
+	for len(c.order) > cardsKept {
+		delete(c.kept, c.order[0])
+		c.order = c.order[1:]
+	}
+}
+
+// stamp tells one state of a record from another, and refuses those that are too long.
+func stamp(dir string) (string, error) {
+	text := dir
+	for _, name := range []string{report.PlanFile, report.EventsFile} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			return "", err
+		}
+		if info.Size() > mostRecord {
+			return "", fmt.Errorf("%s has %d MB, and up to %d are read for a page; `gameday report` reads it", name, info.Size()>>20, mostRecord>>20)
+		}
+		text += fmt.Sprintf(" %d %d", info.Size(), info.ModTime().UnixNano())
+	}
+	return text, nil
+}
+
+// score judges a record, when there is a place.
+func (s *Site) score(ctx context.Context, dir string) (*report.Scorecard, error) {
+	select {
+	case s.reading <- struct{}{}:
+		defer func() { <-s.reading }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	rec, err := report.Read(dir)
+	if err != nil {
+		return nil, err
+	}
+	return report.Score(rec), nil
+}
+
+func (s *Site) card(ctx context.Context, folder string) (*card, error) {
+	dir, err := s.Data.Dir(folder)
+	if err != nil {
+		return nil, err
+	}
+	key, err := stamp(dir)
+	if err != nil {
+		return nil, err
+	}
+	if c := s.cards.get(key); c != nil {
+		return c, nil
+	}
+	sc, err := s.score(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	c := cardOf(sc)
+	s.cards.put(key, c)
+	return c, nil
+}
+
+func cardOf(sc *report.Scorecard) *card {
+	c := &card{Score: sc.ScoreWords(), Verdict: sc.VerdictWords(), Tone: sc.Verdict.String(), Coverage: report.Share(sc.Coverage), Pass: strconv.FormatFloat(sc.Pass, 'f', -1, 64),
+		Why: sc.Why, Summary: sc.Summary, Owner: sc.Owner}
+	for _, p := range sc.Parts {
+		row := partRow{Part: string(p.Part), Points: scoreWords(p.Low, p.High) + " of " + strconv.FormatFloat(p.Points, 'f', -1, 64), Fill: "0", Gap: "0", Of: len(p.Items)}
+		if p.Points > 0 {
+			row.Fill = fmt.Sprintf("%.2f", min(100, 100*p.Low/p.Points))
+			row.Gap = fmt.Sprintf("%.2f", max(0, min(100, 100*(p.High-p.Low)/p.Points)))
+		}
+		for _, it := range p.Items {
+			switch it.Outcome {
+			case clock.Met:
+				row.Met++
+				continue
+			case clock.Unknown:
+				row.Blank++
+			}
+			if len(c.Lost) < lostShown {
+				c.Lost = append(c.Lost, lostRow{it.Title, it.Measured, it.Limit, it.Outcome.String(), it.Required})
+			}
+		}
+		c.Parts = append(c.Parts, row)
+	}
+	return c
+}
+
+// reportPolicy is that of a report: its own style, and nothing else. What is in it came out of a record, and is in a box of its own.
+const reportPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// report serves a run's report: the kept one, or one that is made now where there is none, or the record has changed since.
+func (s *Site) report(w http.ResponseWriter, r *http.Request) {
+	v, ok := s.come(w, r)
+	if !ok {
+		return
+	}
+	all, err := s.past(r.Context(), v.Role)
+	if err != nil {
+		s.Say("a report could not be found: " + err.Error())
+		s.refuse(w, r, http.StatusServiceUnavailable, "Which runs there are is not known just now.")
+		return
+	}
+	run := all.find(r.PathValue("run"))
+	if run == nil || run.Going {
+		s.refuse(w, r, http.StatusNotFound, nothingHere)
+		return
+	}
+	text, err := s.pageOf(r.Context(), run.Folder)
+	if err != nil {
+		s.Say("a report could not be shown: " + err.Error())
+		why := "The report could not be made."
+		if v.leads() {
+			why += " " + err.Error()
+		}
+		s.refuse(w, r, http.StatusServiceUnavailable, why)
+		return
+	}
+	w.Header().Set("Content-Security-Policy", reportPolicy)
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(text)
+}
+
+// reportFile is the name of the report that `gameday run` keeps in a record.
+const reportFile = "report.html"
+
+// pageOf returns the report of a record.
+func (s *Site) pageOf(ctx context.Context, folder string) ([]byte, error) {
+	dir, err := s.Data.Dir(folder)
+	if err != nil {
+		return nil, err
+	}
+	if text, err := keptPage(dir); err == nil {
+		return text, nil
+	}
+	if _, err := stamp(dir); err != nil {
+		return nil, err
+	}
+	sc, err := s.score(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := report.HTML(&b, sc); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+var errStale = errors.New("the report is older than its record, or no report")
+
+// keptPage returns the report that is kept in a record, which no link leads out of, if it is not older than the record.
+func keptPage(dir string) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	page, err := root.Lstat(reportFile)
+	if err != nil {
+		return nil, err
+	}
+	events, err := root.Stat(report.EventsFile)
+	if err != nil {
+		return nil, err
+	}
+	if !page.Mode().IsRegular() || page.Size() > mostPage || page.ModTime().Before(events.ModTime()) {
+		return nil, errStale
+	}
+	return root.ReadFile(reportFile)
+}
