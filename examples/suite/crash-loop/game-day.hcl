@@ -78,7 +78,7 @@ scenario "crash-loop" {
       over = "2s"
     }
     expect "latency" {
-      that = sli.p95 < seconds("500ms")
+      that = sli.p95 < seconds("1s")
       over = "2s"
     }
   }
@@ -96,9 +96,9 @@ scenario "crash-loop" {
   alarm "OrdersFailing" {
     source        = alarms.builtin.main
     cause         = fault.crash
-    fires_within  = "6s"
+    fires_within  = "8s"
     pages_via     = responders.desk.ops
-    pages_within  = "7s"
+    pages_within  = "9s"
     clears_within = "10s"
     required      = true
   }

@@ -95,7 +95,7 @@ scenario "database-partition" {
       over = "2s"
     }
     expect "latency" {
-      that = sli.p95 < seconds("500ms")
+      that = sli.p95 < seconds("1s")
       over = "2s"
     }
   }
@@ -112,7 +112,7 @@ scenario "database-partition" {
     duration      = "6s"
     steady_within = "6s"
     expect "goods are shown" {
-      that     = sli.goods.error_ratio < 0.05 && sli.goods.p95 < seconds("700ms")
+      that     = sli.goods.error_ratio < 0.05 && sli.goods.p95 < seconds("1s")
       required = true
     }
     expect "orders fail at once" { that = sli.orders.p95 < seconds("1s") }
@@ -121,9 +121,9 @@ scenario "database-partition" {
   alarm "OrdersFailing" {
     source        = alarms.builtin.main
     cause         = fault.cut
-    fires_within  = "7s"
+    fires_within  = "8s"
     pages_via     = responders.desk.ops
-    pages_within  = "8s"
+    pages_within  = "9s"
     clears_within = "10s"
     required      = true
   }

@@ -108,7 +108,7 @@ scenario "health-check" {
       over = "2s"
     }
     expect "latency" {
-      that = sli.shoppers.p95 < seconds("500ms")
+      that = sli.shoppers.p95 < seconds("1s")
       over = "2s"
     }
   }

@@ -117,7 +117,7 @@ scenario "node-reboot" {
       over = "2s"
     }
     expect "latency" {
-      that = sli.users.p95 < seconds("600ms")
+      that = sli.users.p95 < seconds("1s")
       over = "2s"
     }
   }
@@ -139,9 +139,9 @@ scenario "node-reboot" {
   alarm "SessionStoreDown" {
     source        = alarms.builtin.main
     cause         = fault.reboot
-    fires_within  = "6s"
+    fires_within  = "8s"
     pages_via     = responders.desk.ops
-    pages_within  = "7s"
+    pages_within  = "9s"
     clears_within = "10s"
     required      = true
   }

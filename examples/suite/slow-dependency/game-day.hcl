@@ -98,7 +98,7 @@ scenario "slow-dependency" {
       over = "2s"
     }
     expect "latency" {
-      that = sli.p95 < seconds("500ms")
+      that = sli.p95 < seconds("1s")
       over = "2s"
     }
   }
@@ -116,7 +116,7 @@ scenario "slow-dependency" {
     duration      = "8s"
     steady_within = "6s"
     expect "other pages go on" {
-      that     = sli.pages.error_ratio < 0.05 && sli.pages.p95 < seconds("600ms")
+      that     = sli.pages.error_ratio < 0.05 && sli.pages.p95 < seconds("1s")
       required = true
     }
     expect "quotes fail at once" { that = sli.quotes.p95 < seconds("1s") }
