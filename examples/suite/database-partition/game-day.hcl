@@ -1,5 +1,5 @@
-# The database is out of reach for six seconds. What it answered before can still be shown, if anybody ever learns that it
-# does not answer.
+# A real PostgreSQL is out of reach for six seconds. What it answered before can still be shown, if anybody ever learns that
+# it does not answer.
 #
 #   make suite
 #   gameday run examples/suite/database-partition/game-day.hcl
@@ -12,25 +12,28 @@ variable "world" {
 }
 
 locals {
-  # The flaw: a query may take for ever. What would be done if it failed is there in both worlds.
+  # The flaw: an answer of the database may be waited for without end. What would be done if a query failed is there in
+  # both worlds.
   limits = {
-    good = ["-timeout", "300ms", "-breaker", "3", "-rest", "1s"]
+    good = ["-limit", "300ms", "-breaker", "3", "-rest", "1s"]
     bad  = []
   }[var.world]
 }
 
 lab "shop" {
   node "database" {
-    process "database" {
-      command = ["../../../bin/suite", "service", "-name", "database", "-listen", ":9202"]
-      listen  = 9202
+    process "postgres" { # the real one, of Debian's package postgresql
+      command      = ["../../../bin/suite", "postgres", "-schema", "sales"]
+      listen       = 5432
+      ready_within = "60s"
     }
   }
   node "shop" {
-    process "shop" {
-      command = concat(["../../../bin/suite", "service", "-name", "shop", "-listen", ":9201", "-threads", "8",
-        "-calls", "/goods=http://database:9202", "-calls", "/orders=http://database:9202", "-stale", "/goods"], local.limits)
-      listen = 9201
+    process "catalogue" {
+      command = concat(["../../../bin/suite", "catalogue", "-listen", ":9201", "-database", "database:5432",
+        "-connections", "8"], local.limits)
+      listen       = 9201
+      ready_within = "90s" # it waits for the database
     }
   }
   node "oncall" {

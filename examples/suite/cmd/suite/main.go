@@ -33,6 +33,7 @@ var roles = []role{
 	{"balancer", "spreads requests over backends that its health check finds well", balancerRole},
 	{"bank", "thinks about each charge for a while", bankRole},
 	{"cashier", "asks a till for payments, and the bank about each", cashierRole},
+	{"catalogue", "shows goods and orders from a PostgreSQL, with a limit to its patience or without", catalogueRole},
 	{"fill", "writes what a world begins with", fillRole},
 	{"jobs", "takes jobs into a queue in Redis, where logins are kept too", jobsRole},
 	{"notes", "keeps notes in a PostgreSQL, and reads them from its replica", notesRole},

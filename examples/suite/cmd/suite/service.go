@@ -43,7 +43,6 @@ func parseService(args []string, log io.Writer) (*service, string, error) {
 	flags.IntVar(&b.bulkhead, "bulkhead", 0, "calls under way to one service at once, further ones fail; 0: as many as come")
 	flags.IntVar(&b.breakAfter, "breaker", 0, "failed calls in a row after which calls fail unmade for -rest; 0: never")
 	flags.DurationVar(&b.rest, "rest", time.Second, "how long a breaker is open before one call is tried")
-	stale := flags.String("stale", "", "below this path, when a call fails, answer what it answered the last time: /goods")
 	if err := parse(flags, args, log); err != nil {
 		return nil, "", err
 	}
@@ -55,7 +54,6 @@ func parseService(args []string, log io.Writer) (*service, string, error) {
 		if !ok || !strings.HasPrefix(path, "/") || !strings.HasPrefix(base, "http://") {
 			return nil, "", &usageError{fmt.Sprintf("-calls is a path and an address, /quotes=http://pricing:9202, not %q", text)}
 		}
-		b.stale = path == *stale
 		s.upstreams[strings.Trim(path, "/")] = newPeer(strings.TrimSuffix(base, "/"), b)
 	}
 	s.threads = newThreads(*threads, *line)

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -120,31 +119,28 @@ func TestAThreadWorksOnForNobody(t *testing.T) {
 }
 
 func TestStaleAnswers(t *testing.T) {
-	var broken atomic.Bool
-	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if broken.Load() {
-			fail(w, http.StatusInternalServerError, "broken")
-			return
+	broken := false
+	do := func(_ context.Context, path string) ([]byte, error) {
+		if broken {
+			return nil, errors.New("broken")
 		}
-		answer(w, http.StatusOK, r.URL.Path)
-	}))
-	defer up.Close()
-	kept := begin(t, "-stale", "/goods", "-calls", "/goods="+up.URL)
-	none := begin(t, "-calls", "/goods="+up.URL)
-	for _, s := range []*service{kept, none} {
-		if code, body := get(s, http.MethodGet, "/goods/1"); code != http.StatusOK || body != "\"/goods/1\"\n" {
-			t.Fatalf("%d %s", code, body)
+		return []byte(path), nil
+	}
+	kept, none := newUpstream(bounds{stale: true}, do), newUpstream(bounds{}, do)
+	for _, u := range []*upstream{kept, none} {
+		if body, stale, err := u.get(t.Context(), "/goods/1"); string(body) != "/goods/1" || stale || err != nil {
+			t.Fatalf("%q, stale %v, %v", body, stale, err)
 		}
 	}
-	broken.Store(true)
-	if code, body := get(kept, http.MethodGet, "/goods/1"); code != http.StatusOK || body != "\"/goods/1\"\n" {
-		t.Errorf("%d %s, want the answer of before", code, body)
+	broken = true
+	if body, stale, err := kept.get(t.Context(), "/goods/1"); string(body) != "/goods/1" || !stale || err != nil {
+		t.Errorf("%q, stale %v, %v, want the answer of before", body, stale, err)
 	}
-	if code, _ := get(kept, http.MethodGet, "/goods/2"); code != http.StatusServiceUnavailable {
-		t.Errorf("what was never answered got %d", code)
+	if _, stale, err := kept.get(t.Context(), "/goods/2"); stale || err == nil {
+		t.Errorf("what was never answered: stale %v, %v", stale, err)
 	}
-	if code, _ := get(none, http.MethodGet, "/goods/1"); code != http.StatusServiceUnavailable {
-		t.Errorf("a service that keeps nothing got %d", code)
+	if _, stale, err := none.get(t.Context(), "/goods/1"); stale || err == nil {
+		t.Errorf("where nothing is kept: stale %v, %v", stale, err)
 	}
 }
 
