@@ -175,9 +175,9 @@ func (b *balancer) watch(ctx context.Context, one *backend) {
 // judge takes a backend out or in after enough checks in a row that say so: n so far, and the one that ended with err.
 // It returns how many there are now.
 func (b *balancer) judge(one *backend, err error, n int) int {
-	well, enough, word := one.well.Load(), b.fall, "out"
+	well, enough := one.well.Load(), b.fall
 	if !well {
-		enough, word = b.rise, "in again"
+		enough = b.rise
 	}
 	if well == (err == nil) {
 		return 0
@@ -186,7 +186,11 @@ func (b *balancer) judge(one *backend, err error, n int) int {
 		return n
 	}
 	one.well.Store(!well)
-	fmt.Fprintf(b.log, "%s is %s: %v\n", one.address, word, err)
+	if well {
+		fmt.Fprintf(b.log, "%s is out: %v\n", one.address, err)
+	} else {
+		fmt.Fprintf(b.log, "%s is in again\n", one.address)
+	}
 	return 0
 }
 

@@ -154,7 +154,7 @@ func TestChecksInARow(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("well %v, want %v", got, want)
 	}
-	if !strings.Contains(log.String(), "web-1:80 is out: sick") || !strings.Contains(log.String(), "web-1:80 is in again") {
+	if !strings.Contains(log.String(), "web-1:80 is out: sick") || !strings.Contains(log.String(), "web-1:80 is in again\n") {
 		t.Errorf("log %q", log.String())
 	}
 }
