@@ -86,7 +86,7 @@ scenario "replica-lags" {
         url    = "/notes"
         expect { status = [201] }
         extract "id" { json = "id" }
-        think = "800ms"
+        think = "600ms"
       }
       request "read" {
         url = "/notes/${value.id}"
