@@ -17,9 +17,9 @@ locals {
 
 lab "queue" {
   node "queue" {
-    process "redis" { # Debian's, with 3 MB and nothing on disk
+    process "redis" { # Debian's, with 2.6 MB and nothing on disk
       command = ["redis-server", "--port", "6379", "--bind", "0.0.0.0", "--protected-mode", "no", "--save", "", "--appendonly", "no",
-      "--dir", "/run", "--maxmemory", "3200kb", "--maxmemory-policy", "noeviction"]
+      "--dir", "/run", "--maxmemory", "2600kb", "--maxmemory-policy", "noeviction"]
       listen = 6379
     }
   }
@@ -61,13 +61,13 @@ alarms "builtin" "main" {
     }
   }
   rule "LoginsFailing" { # the bad world's: no alarm of this game day should need it
-    when   = sli.logins.error_ratio > 0.20
+    when   = sli.logins.error_ratio > 0.10
     over   = "2s"
     held   = "1s"
     keep   = "1s"
     labels = { severity = "page", team = "accounts" }
     annotations = {
-      summary     = "More than one login in five fails."
+      summary     = "More than one login in ten fails."
       runbook_url = "https://runbooks.example/logins-failing"
     }
   }
@@ -79,7 +79,7 @@ scenario "queue-fills" {
 
   timeline {
     baseline = "4s"
-    load     = "18s"
+    load     = "19s"
     recovery = "6s"
   }
 
@@ -133,7 +133,7 @@ scenario "queue-fills" {
   fault "process_pause" "hang" {
     target        = target.worker
     at            = "3s"
-    duration      = "11s"
+    duration      = "12s"
     steady_within = "6s"
     expect "logins go on" {
       that     = sli.logins.error_ratio < 0.05

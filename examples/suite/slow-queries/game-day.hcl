@@ -59,7 +59,7 @@ alarms "builtin" "main" {
     }
   }
   rule "OrdersFailing" { # the bad world's: locked sales are no business of orders
-    when   = sli.orders.error_ratio > 0.30
+    when   = sli.orders.error_ratio > 0.20
     over   = "2s"
     held   = "1s"
     keep   = "1s"
@@ -77,7 +77,7 @@ scenario "slow-queries" {
 
   timeline {
     baseline = "4s"
-    load     = "17s"
+    load     = "18s"
     recovery = "6s"
   }
 
@@ -136,7 +136,7 @@ scenario "slow-queries" {
     EOT
     ]
     at            = "3s"
-    duration      = "9s"
+    duration      = "10s"
     steady_within = "6s"
     expect "orders go on" {
       that     = sli.orders.error_ratio < 0.02 && sli.orders.p95 < seconds("500ms")

@@ -28,7 +28,7 @@ func startRedis(t *testing.T, memory string) string {
 // A queue without a bound takes the memory that logins need; with one it does not, and says when it is full.
 func TestJobsFillTheMemory(t *testing.T) {
 	const (
-		size, more = 12_000, 400 // nearly 5 MB, of 3
+		size, more = 12_000, 400 // nearly 5 MB, of 2.6
 		logins     = 100
 	)
 	for _, tt := range []struct {
@@ -41,7 +41,7 @@ func TestJobsFillTheMemory(t *testing.T) {
 		{"with a bound", 40, http.StatusTooManyRequests, http.StatusCreated},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			address := startRedis(t, "3200kb")
+			address := startRedis(t, "2600kb")
 			pool := redisPool(address)
 			defer pool.Close()
 			api := (&jobsAPI{pool: pool, bound: tt.bound, size: size, now: time.Now}).routes()
