@@ -132,7 +132,9 @@ func (p *postgres) settings() []string {
 func (p *postgres) create(ctx context.Context, schema []string) error {
 	initdb := p.command(ctx, "initdb", "-D", p.data, "-U", pgUser, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions",
 		"--wal-segsize=4")
-	if err := initdb.Run(); err != nil {
+	if err := initdb.Run(); errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) {
+		return fmt.Errorf("making the database: %w; PostgreSQL refuses to be root, and here it cannot be somebody else: allow user namespaces (sysctl user.max_user_namespaces)", err)
+	} else if err != nil {
 		return fmt.Errorf("making the database: %w", err)
 	}
 	hba, err := os.OpenFile(filepath.Join(p.data, "pg_hba.conf"), os.O_APPEND|os.O_WRONLY, 0)
