@@ -241,6 +241,17 @@ func (j *judge) unstrained(streams []string, spans []clock.Span) (rest []clock.S
 	return rest, stream, why
 }
 
+// strain says by what signs a generator was at its own limit while it measured what an expectation reads of a span, or about then;
+// "" when none was.
+func (j *judge) strain(e ExpectPlan, span clock.Span) string {
+	about := clock.Span{Start: span.Start.Add(-(stretch - 1) * second), End: span.End.Add((stretch - 1) * second)}
+	rest, stream, why := j.unstrained(j.spoilt(e), []clock.Span{about})
+	if why == "" || clock.Share(rest, span) == 1 {
+		return ""
+	}
+	return fmt.Sprintf("the generator of %s was at its own limit (%s)", stream, why)
+}
+
 const moreCores = "give it more cores, a cheaper script, or requests without one."
 
 // limit says whose limit kept the planned load from being reached. The generator's: it used up a core while its threads

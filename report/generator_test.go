@@ -90,3 +90,55 @@ func TestLimitOfOneMachine(t *testing.T) {
 		t.Errorf("%v because %q, want %q", it.Outcome, it.Why, want)
 	}
 }
+
+// TestBackOfAStrainedGenerator: when the service is back, by how long answers took, is known only of seconds in which the generator was
+// not at its own limit; that it answers errors is known in all of them.
+func TestBackOfAStrainedGenerator(t *testing.T) {
+	within := func(from, to int) func(int) bool { return func(s int) bool { return s >= from && s < to } }
+	never := within(0, 0)
+	for name, c := range map[string]struct {
+		slow, failing, late func(int) bool
+		recovered, mended   clock.Outcome
+		why                 string // of what is unknown
+	}{
+		"slow for long":                   {within(22, 58), never, never, clock.Missed, clock.Missed, ""},
+		"slow while the generator is":     {within(22, 58), never, within(40, 58), clock.Unknown, clock.Unknown, "the generator of users was at its own limit (starts were up to"},
+		"slow once more as the generator": {func(s int) bool { return within(22, 30)(s) || within(60, 66)(s) }, never, within(60, 66), clock.Met, clock.Unknown, "at its own limit"},
+		"slow once more by itself":        {func(s int) bool { return within(22, 30)(s) || within(60, 66)(s) }, never, within(80, 86), clock.Met, clock.Missed, ""},
+		"errors, whoever is late":         {never, within(22, 58), within(40, 58), clock.Missed, clock.Missed, ""},
+		"late, and it holds all the same": {within(22, 30), never, within(36, 70), clock.Met, clock.Met, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan := smallPlan(func(p *Plan) {
+				p.Faults[0].SteadyWithin = sec(10)
+				a := downAlarm
+				p.Alarms = []AlarmPlan{a}
+				p.Expects = []ExpectPlan{{ID: "steady_state.quick", Name: "quick", Part: PartSteady, That: less("p95", 0.5), Over: sec(2), Weight: 1},
+					{ID: "steady_state.ok", Name: "ok", Part: PartSteady, That: less("error_ratio", 0.5), Over: sec(2), Weight: 1}}
+				p.Responses = []ResponsePlan{{Name: "on-call", Source: "desk.ops", To: "Down", Mitigate: &DeadlinePlan{Within: sec(25), Weight: 1}}}
+			})
+			r := smallRun(t, plan, func(s int) tick {
+				k := steady(10)(s)
+				if c.slow(s) {
+					k.fast, k.slow = time.Second, time.Second
+				}
+				if c.failing(s) {
+					k.errors = 10
+				}
+				if c.late(s) {
+					k.load.Lateness, k.load.VUs = 700*time.Millisecond, 2
+				}
+				return k
+			})
+			r.alarms("prometheus.main", 100, smallWhole, alarm{name: "Down", pending: 22, firing: 28})
+			r.responses(100, smallWhole)
+			card := Score(r.record())
+			for id, want := range map[string]clock.Outcome{"recovery.cut.steady_state": c.recovered, "response.on-call.mitigate": c.mended} {
+				it := item(t, card, id)
+				if it.Outcome != want || want == clock.Unknown && !strings.Contains(it.Why, c.why) {
+					t.Errorf("%s: %v (%s) because %q, want %v", id, it.Outcome, it.Measured, it.Why, want)
+				}
+			}
+		})
+	}
+}

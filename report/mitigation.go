@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -45,7 +46,7 @@ func (j *judge) cameBack(f *FaultLife, onset clock.Interval) comeback {
 		case clock.Missed:
 			c.bad, c.last, c.said, c.why = true, s, list(r.failed)+" did not hold: "+r.last, ""
 		case clock.Unknown:
-			c.why = "there were seconds of which nothing is known"
+			c.why = cmp.Or(r.strain, "there were seconds of which nothing is known")
 		}
 	}
 	if c.bad && c.why == "" {

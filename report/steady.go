@@ -19,6 +19,7 @@ type steadiness struct {
 	partial bool           // in some seconds not all generators of a stream told of theirs
 	maybe   bool           // at the end of the data it held, but not for long enough to count
 	seen    time.Time      // data reaches to here
+	strain  string         // why in some seconds what was measured is a generator's doing as much as the system's
 	easy    bool           // what some of a stream's generators told is enough
 	failed  []string       // names of the expectations that did not hold last, for hints
 	last    string         // what was measured last
@@ -103,6 +104,9 @@ func (r *steadiness) blindness() string {
 	if r.partial {
 		return "there were seconds that not every generator told of"
 	}
+	if r.strain != "" {
+		return r.strain
+	}
 	return "there were seconds without traffic"
 }
 
@@ -126,7 +130,8 @@ func (j *judge) starts(from, end time.Time) iter.Seq[time.Time] {
 	}
 }
 
-// holdsFrom evaluates all expectations over their windows from s on, cut off where the data ends.
+// holdsFrom evaluates all expectations over their windows from s on, cut off where the data ends. What does not hold while a
+// generator is at its own limit is unknown, as in every judgement.
 func (j *judge) holdsFrom(expects []ExpectPlan, s, end time.Time, r *steadiness) clock.Outcome {
 	answer := clock.Met
 	r.failed = nil
@@ -142,6 +147,13 @@ func (j *judge) holdsFrom(expects []ExpectPlan, s, end time.Time, r *steadiness)
 				answer = clock.Unknown
 			}
 		case !v.Truth:
+			if why := j.strain(e, span); why != "" {
+				r.strain = why
+				if answer == clock.Met {
+					answer = clock.Unknown
+				}
+				continue
+			}
 			answer = clock.Missed
 			var it Item
 			it.measure(e.That, readings)
