@@ -104,6 +104,7 @@ func GitHub(all []*schedules.Schedule, o Options) (string, error) {
 # It needs a runner of your own with the label gameday, which reaches what the scenarios touch, and which keeps the folder of what
 # ran. A runner that forgets it knows nothing of missed occasions, and a job that is started again there runs a game day again.
 # GitHub calls late at times: give schedules a window of some hours.
+# The next checkout takes the records out of the workspace; they are kept as artifacts.
 name: Game days of %s
 on:
   schedule:
@@ -210,6 +211,7 @@ func GitLab(all []*schedules.Schedule, o Options) (string, error) {
 #   FROM docker.io/library/debian:stable-slim
 #   COPY --from=GAMEDAY /usr/local/bin/ /usr/local/bin/
 # With stages of your own, give each job one of them; without, it is in GitLab's stage test.
+# The next job takes the records out of the workspace; they are kept as artifacts.
 `)
 	for _, s := range o.chosen(all) {
 		fmt.Fprintf(&b, `
