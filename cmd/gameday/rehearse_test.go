@@ -176,6 +176,8 @@ func TestRehearsalOfRegions(t *testing.T) {
 	r.wants(0, "verify launch.zip", "WHOLE launch.zip", "those of 3 records were derived again, and are the same", "nobody signed it", "says go, by its records")
 	r.wants(2, "verify nowhere.zip", "opening the bundle")
 	r.wants(1, "verify launch.hcl", "is no bundle that can be verified")
+	r.wants(2, "verify launch.zip --allowed-signers nobody", "reading the allowed signers")
+	r.elsewhere()
 	r.changes()
 	r.signs()
 
@@ -193,6 +195,15 @@ func readText(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// elsewhere verifies where there is no place for what is unpacked: of the bundle that says nothing.
+func (r *rehearsalRig) elsewhere() {
+	r.Helper()
+	was, _ := os.LookupEnv("TMPDIR")
+	r.Setenv("TMPDIR", filepath.Join(r.TempDir(), "nowhere"))
+	r.wants(3, "verify launch.zip", "launch.zip cannot be verified here", "no such file or directory")
+	r.Setenv("TMPDIR", was)
 }
 
 // changes changes one byte of a record in the bundle.

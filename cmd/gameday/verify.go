@@ -54,9 +54,11 @@ func (a *app) verify(path, allowed string, asJSON bool) error {
 	case errors.As(err, &code):
 		return err
 	case errors.As(err, &other):
+		return &codeError{code: exitInconclusive, err: fmt.Errorf("%s cannot be verified here: %w", path, other)}
+	case errors.Is(err, bundle.ErrNoBundle):
+		return &codeError{code: 1, err: fmt.Errorf("%s: %w", path, err)}
+	case err != nil: // this machine's fault, or somebody stopped it: of the bundle that says nothing
 		return &codeError{code: exitInconclusive, err: fmt.Errorf("%s cannot be verified here: %w", path, err)}
-	case err != nil:
-		return &codeError{code: 1, err: fmt.Errorf("%s is no bundle that can be verified: %w", path, err)}
 	}
 	if asJSON {
 		e := json.NewEncoder(a.out)

@@ -93,7 +93,11 @@ func (a *Archive) Signed(ctx context.Context, allowed string) (Signature, error)
 	}
 	k := keygen{ctx: ctx, program: program, manifest: a.there}
 	said, err := k.run("check-novalidate", "-n", Namespace, "-s", file)
-	if err != nil {
+	switch {
+	case err != nil && unable(said, err):
+		s.Trust, s.Text = Unlooked, fmt.Sprintf("it is signed, and %s did not look at the signature: %s: %v", program, lastLine(said), err)
+		return s, nil
+	case err != nil:
 		s.Trust, s.Text = Broken, "the signature is not one of this manifest: "+lastLine(said)
 		return s, nil
 	}
@@ -106,7 +110,11 @@ func (a *Archive) Signed(ctx context.Context, allowed string) (Signature, error)
 		return s, fmt.Errorf("reading the allowed signers: %w", err)
 	}
 	found, err := k.run("find-principals", "-s", file, "-f", allowed)
-	if err != nil {
+	switch {
+	case err != nil && unable(found, err):
+		s.Trust, s.Text = Unlooked, fmt.Sprintf("the key %s signed it, and %s did not say whether it may: %s: %v", s.Key, program, lastLine(found), err)
+		return s, nil
+	case err != nil:
 		s.Trust, s.Text = Unaccepted, fmt.Sprintf("the key %s signed it, and is none of %s", s.Key, allowed)
 		return s, nil
 	}
@@ -140,6 +148,13 @@ func (k keygen) run(verb string, args ...string) (string, error) {
 		err = errors.Join(err, context.Cause(ctx))
 	}
 	return out.String(), err
+}
+
+// unable reports whether a call failed for another reason than the signature: the program was killed or took too long, or it is of before
+// OpenSSH 8.2 and does not know what it is asked. It answers with its usage then.
+func unable(said string, err error) bool {
+	var exit *exec.ExitError
+	return !errors.As(err, &exit) || exit.ExitCode() < 0 || strings.Contains(said, "usage: ssh-keygen")
 }
 
 // fingerprint takes the key's fingerprint of what ssh-keygen says: "Good "x" signature with ED25519 key SHA256:…".

@@ -65,21 +65,24 @@ func (r *Result) exit() int {
 }
 
 // Verify holds an archive to its sums, its signature, and its records: it derives every report and the scorecard again. version is this
-// gameday's, and allowed a file of allowed signers, which may be empty. It writes to a folder of its own, which it removes. An error says
-// that nobody can tell what the archive should be; it is a *VersionError when another gameday may.
+// gameday's, and allowed a file of allowed signers, which may be empty. It writes to a folder of its own, which it removes. An error
+// that is ErrNoBundle is about the archive, and a *VersionError when another gameday can tell more of it; any other is about this machine.
 func Verify(ctx context.Context, in io.ReaderAt, size int64, version, allowed string) (*Result, error) {
 	a, err := Read(in, size)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrNoBundle, err)
 	}
 	return a.verify(ctx, version, allowed)
 }
+
+// ErrNoBundle says that nobody can tell what an archive or a folder should be.
+var ErrNoBundle = errors.New("it is no bundle that can be verified")
 
 // VerifyFolder verifies the folder that a bundle was unpacked into, as Verify does an archive. Nobody may write to it meanwhile.
 func VerifyFolder(ctx context.Context, dir, version, allowed string) (*Result, error) {
 	a, err := ReadFolder(dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrNoBundle, err)
 	}
 	r, err := a.verify(ctx, version, allowed)
 	return r, errors.Join(err, a.Close())
