@@ -52,6 +52,9 @@ type Request struct {
 // ErrUnanswered says that a run was asked, and that nobody knows what became of it.
 var ErrUnanswered = errors.New("the run did not answer")
 
+// ErrOver says that a run was asked what only a run in progress can do.
+var ErrOver = errors.New("the run is over, or cannot be reached")
+
 // Asker puts a request to the run, and returns its answer in words. It is safe for concurrent use. An error is what the run
 // refuses, unless it is ErrUnanswered.
 type Asker interface {

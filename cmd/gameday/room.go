@@ -266,7 +266,7 @@ func (dir runAsker) Ask(ctx context.Context, r room.Request) (string, error) {
 	case errors.Is(err, conductor.ErrNoRun) && r.Do == "mark": // much is known only afterwards
 		return conductor.MarkAfter(string(dir), report.Mark{Name: r.Name, By: r.By, Text: r.Text, File: r.File})
 	case errors.Is(err, conductor.ErrNoRun):
-		return "", errors.New("the run is over, or cannot be reached")
+		return "", room.ErrOver
 	case errors.As(err, &broken), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "", fmt.Errorf("%w: %w", room.ErrUnanswered, err)
 	}

@@ -180,7 +180,7 @@ func (s *Room) carry(w http.ResponseWriter, r *http.Request, g door.Guest, what 
 	defer cancel()
 	said, err := s.put(ctx, req)
 	f, _ := s.hub.look(g.Role)
-	if err != nil && !errors.Is(err, room.ErrUnanswered) && d.instead != "" && f.view.Seen.Stage != room.Over {
+	if err != nil && !errors.Is(err, room.ErrUnanswered) && !errors.Is(err, room.ErrOver) && d.instead != "" {
 		said, err = s.instead(ctx, g, d, req)
 	}
 	// The run may have taken its time, and the answer has its own.

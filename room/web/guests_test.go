@@ -77,4 +77,8 @@ func TestInstead(t *testing.T) {
 			t.Errorf("%s without a desk: %d, marked as %q, want %q", what, w.Code, got, want)
 		}
 	}
+	asked, k.Asker = nil, askerFunc(func(r room.Request) (string, error) { asked = append(asked, r); return "", room.ErrOver })
+	if w := k.ask(room.Responder, http.MethodPost, "/do/diagnose", url.Values{"text": {"the disk"}}); w.Code != http.StatusConflict || len(asked) != 1 {
+		t.Errorf("a diagnosis when the run is over: %d, asked %v", w.Code, asked)
+	}
 }

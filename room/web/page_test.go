@@ -296,6 +296,8 @@ func TestTwoAtBrowsers(t *testing.T) {
 	fay.run(`document.activeElement.blur(); document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "h", bubbles: true}))`)
 	want("hold", "", "")
 	fay.until(has("answer", "the run did it"))
+	fay.run(`document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "1", bubbles: true}))`)
+	want("mark", "bridge opened", "")
 	fay.run(`document.getElementById("abort").click()`)
 	want("stop", "", "")
 	g.add(time.Since(start), report.Reverted, cut("1"))
@@ -392,6 +394,25 @@ func TestTheEndReveals(t *testing.T) {
 	g.add(time.Second, report.RunEnded, report.Ended{Reason: report.EndComplete})
 	if got := head(); got != "checkout|" {
 		t.Errorf("at the end: %s", got)
+	}
+}
+
+// TestMarksComeWithThePlan: who comes in before the run has written its plan has its marks to press as soon as it is there.
+func TestMarksComeWithThePlan(t *testing.T) {
+	g := &grow{t: t, dir: t.TempDir()}
+	k := newRig(t, g.dir)
+	if page := k.ask(room.Facilitator, http.MethodGet, "/", nil).Body.String(); !strings.Contains(page, `id="part-marks"`) || strings.Contains(page, "/do/mark") {
+		t.Errorf("before there is a plan the page is\n%s", page)
+	}
+	plan := small(true)
+	plan.Responses = []report.ResponsePlan{{Marks: []report.MarkPlan{{Name: "drongo checked"}}}}
+	g.plan(plan)
+	k.reread()
+	if text := string(k.hub.frames[room.Facilitator].html("marks")); !strings.Contains(text, `value="drongo checked" data-key="1"`) {
+		t.Errorf("with the plan come the marks %s", text)
+	}
+	if text := string(k.hub.frames[room.Responder].html("marks")); text != "" {
+		t.Errorf("a responder is told of the marks %s", text)
 	}
 }
 

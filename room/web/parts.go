@@ -110,7 +110,7 @@ func (f face) Elapsed() int {
 // partsOf lists the parts of the page that change by themselves.
 func partsOf() []part {
 	var out []part
-	for _, name := range []string{"title", "hidden", "clock", "banner", "news", "traffic", "pages", "people", "said", "faults", "alarms", "inject", "diagnosis", "evidence", "guests", "log"} {
+	for _, name := range []string{"title", "hidden", "clock", "banner", "news", "traffic", "pages", "people", "said", "faults", "alarms", "inject", "marks", "diagnosis", "evidence", "guests", "log"} {
 		out = append(out, part{name: name})
 	}
 	for _, size := range report.LiveSizes() {
