@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -228,6 +229,29 @@ func TestRoomOfARun(t *testing.T) {
 	r.cmd.Wait()
 	if _, err := fay.Get(fay.base + "/"); err == nil {
 		t.Error("the room is open after its run")
+	}
+}
+
+// TestRoomIsOpenedFirst: when a run has opened its room, the link is printed, so that no screen of the run can be drawn over it; and a room
+// that cannot be opened is said to be not, and keeps nobody waiting.
+func TestRoomIsOpenedFirst(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{out: &out, errw: &out}
+	close1 := a.openRoom(&runFlags{room: "127.0.0.1:0", audit: filepath.Join(t.TempDir(), "audit.jsonl")}, t.TempDir())
+	said := out.String()
+	at := regexp.MustCompile(`127\.0\.0\.1:[0-9]+`).FindString(said)
+	if !strings.Contains(said, "/in/") || !strings.Contains(said, "the link lets you in once") {
+		t.Errorf("when the room is opened this is said: %q", said)
+	}
+	began := time.Now()
+	close2 := a.openRoom(&runFlags{room: at, audit: filepath.Join(t.TempDir(), "audit.jsonl")}, t.TempDir())
+	if took := time.Since(began); took > roomOpens-time.Second || !strings.Contains(out.String(), "address already in use") {
+		t.Errorf("a room where another is took %s: %q", took, out.String())
+	}
+	close2()
+	close1()
+	if text := out.String(); strings.Count(text, "the room has ended") != 1 {
+		t.Errorf("of two rooms, of which one could not be opened, is said: %q", text)
 	}
 }
 

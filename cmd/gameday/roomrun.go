@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -8,14 +10,16 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
 
 // Limits of the room that a run opens.
 const (
-	roomSees = time.Second     // what the end of a run takes to come to the pages
-	roomEnds = 5 * time.Second // for the room to end when it is told to
+	roomOpens = 5 * time.Second // for the room to say where it is
+	roomSees  = time.Second     // what the end of a run takes to come to the pages
+	roomEnds  = 5 * time.Second // for the room to end when it is told to
 )
 
 // checkRoom refuses a place where a run's room cannot be opened.
@@ -33,8 +37,9 @@ func checkRoom(listen string) error {
 	return nil
 }
 
-// openRoom opens the room of a run that is about to begin, in a process of its own: whatever becomes of it, the run goes on. It
-// closes with the function that is returned, which is called when the run is over, and by itself when this process is gone.
+// openRoom opens the room of a run that is about to begin, in a process of its own: whatever becomes of it, the run goes on. It returns when
+// the room has said where it is, for the run's own screen is drawn over and over and would take the link away. The room closes with the
+// function that is returned, which is called when the run is over, and by itself when this process is gone.
 func (a *app) openRoom(f *runFlags, dir string) (closeRoom func()) {
 	if f.room == "" {
 		return func() {}
@@ -46,22 +51,32 @@ func (a *app) openRoom(f *runFlags, dir string) (closeRoom func()) {
 	}
 	c := exec.Command(self, "room", dir, "--listen", f.room, "--audit", f.audit, "--attends")
 	c.Args[0] = "gameday" // whatever name the file has
-	c.Stdout, c.Stderr = a.errw, a.errw
 	held, err := c.StdinPipe()
+	var said, says *os.File
 	if err == nil {
-		err = c.Start()
+		said, says, err = os.Pipe()
+	}
+	if err == nil {
+		c.Stdout, c.Stderr = says, says
+		err = errors.Join(c.Start(), says.Close())
 	}
 	if err != nil {
 		a.say("the room is not opened: %v; `gameday room %s` opens it", err, dir)
 		return func() {}
 	}
-	gone := make(chan struct{})
+	gone, opened := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(gone)
+		a.pass(said, opened)
 		if err := c.Wait(); err != nil {
 			a.say("the room has ended: %v; the run goes on, and `gameday room %s` opens it again", err, dir)
 		}
 	}()
+	select {
+	case <-opened:
+	case <-gone:
+	case <-time.After(roomOpens):
+	}
 	return func() {
 		select {
 		case <-gone:
@@ -78,6 +93,18 @@ func (a *app) openRoom(f *runFlags, dir string) (closeRoom func()) {
 	}
 }
 
+// pass prints what a room says, and closes opened when it has said where it is.
+func (a *app) pass(said *os.File, opened chan struct{}) {
+	defer said.Close()
+	for lines := bufio.NewScanner(said); lines.Scan(); {
+		fmt.Fprintln(a.errw, lines.Text())
+		if opened != nil && strings.Contains(lines.Text(), roomHintEnd) {
+			close(opened)
+			opened = nil
+		}
+	}
+}
+
 // attend has a room go on for as long as the run that opened it holds its input, and not until a signal, which both get.
 func attend(in io.Reader, end func()) {
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -89,5 +116,7 @@ func attend(in io.Reader, end func()) {
 
 // roomHint says where a room is that a run has opened.
 func roomHint(run string) string {
-	return fmt.Sprintf("the room of %s is open until the run is over; the link lets you in once, and invites others from there", run)
+	return fmt.Sprintf("the room of %s is open until the run is over; %s", run, roomHintEnd)
 }
+
+const roomHintEnd = "the link lets you in once, and invites others from there"
