@@ -42,15 +42,16 @@ var chartSizes = []chartSize{
 
 // chart draws what happened in a run on one axis of time: phases, faults, traffic, alarms, and what people did.
 type chart struct {
-	c    *Scorecard
-	size chartSize
-	tl   *Timeline
-	run  clock.Span
-	s    *svg.SVG
-	out  bytes.Buffer
-	y    int // where the next thing goes
-	rows []markRow
-	more int // marks for which there is no row
+	c      *Scorecard
+	size   chartSize
+	tl     *Timeline
+	run    clock.Span
+	s      *svg.SVG
+	out    bytes.Buffer
+	y      int // where the next thing goes
+	passed int // phases that are drawn no more
+	rows   []markRow
+	more   int // marks for which there is no row
 
 	points []point
 	step   time.Duration // of a point
@@ -142,7 +143,7 @@ func (k *chart) x(t time.Time) int {
 func (k *chart) phases(bottom int) {
 	for i, p := range k.tl.Phases {
 		class := "phase"
-		if i%2 == 1 {
+		if (i+k.passed)%2 == 1 {
 			class = "phase alt"
 		}
 		x, w := k.x(p.Start), k.x(p.End)-k.x(p.Start)

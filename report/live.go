@@ -123,6 +123,8 @@ func (l Live) Draw(class string) string {
 		if p.End.After(k.run.Start) {
 			p.Start = laterOf(p.Start, k.run.Start)
 			k.tl.Phases = append(k.tl.Phases, p)
+		} else {
+			k.passed++
 		}
 	}
 	k.points = l.points(k.run)

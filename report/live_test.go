@@ -2,6 +2,7 @@ package report
 
 import (
 	"math"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,21 @@ func TestStripAddsUp(t *testing.T) {
 	s.Add(liveWindow("a", at(1, 310), 10, time.Millisecond))
 	if len(s.points) != 1 {
 		t.Error("a window from long ago is taken in")
+	}
+}
+
+// TestPhasesKeepTheirShade: a phase that is drawn on a shade stays on it when those before it are drawn no more.
+func TestPhasesKeepTheirShade(t *testing.T) {
+	span := func(p Phase, from, to int) PhaseSpan {
+		return PhaseSpan{Phase: p, Span: clock.Span{Start: liveStart.Add(time.Duration(from) * second), End: liveStart.Add(time.Duration(to) * second)}}
+	}
+	for _, now := range []int{280, 330, 400} {
+		l := Live{Start: liveStart, Now: time.Duration(now) * second, Strip: &Strip{}, Phases: []PhaseSpan{span(Baseline, 0, 20), span(Ramp, 20, 60), span(Load, 60, now)}}
+		text := l.Draw("desk")
+		shades := regexp.MustCompile(`class="phase( alt)?"`).FindAllString(text[:strings.LastIndex(text, ">load<")], -1)
+		if len(shades) == 0 || shades[len(shades)-1] != `class="phase"` {
+			t.Errorf("at %ds the phases are on the shades %q", now, shades)
+		}
 	}
 }
 
