@@ -256,7 +256,7 @@ func (s *Site) badge(w http.ResponseWriter, r *http.Request) {
 		runs = &past{} // which says that it is not known
 	}
 	var b bytes.Buffer
-	if err := badge.SVG(&b, badge.Of(scenario, runs.ended(), s.FreshWithin, s.Now())); err != nil {
+	if err := badge.SVG(&b, badge.Of(scenario, runs.ended(scenario), s.FreshWithin, s.Now())); err != nil {
 		s.Say(err.Error())
 		http.Error(w, "This picture could not be made.", http.StatusInternalServerError)
 		return

@@ -107,6 +107,8 @@ func hidden(d *siterig.Data, f *filler) {
 	day := siterig.Now.Truncate(24 * time.Hour)
 	d.O = append(d.O, occasion(f, day.Add(12*time.Hour), web.Going, going.Folder), occasion(f, day.AddDate(0, 0, 7).Add(12*time.Hour), web.Planned),
 		occasion(f, day.AddDate(0, 0, -3).Add(12*time.Hour), web.Broken, killed.Folder), occasion(f, day.AddDate(0, 0, -10).Add(12*time.Hour), web.Missed))
+	// One of its scenarios is over already, and another is still to come.
+	d.O = append(d.O, occasion(f, day.AddDate(0, 0, -1).Add(12*time.Hour), web.Going, d.R.All[0].Folder))
 	unreasoned := web.Occasion{Schedule: "open", Scenarios: []string{"open"}, Opens: day.AddDate(0, 0, -1), Closes: day.AddDate(0, 0, -1).Add(time.Hour), Zone: time.UTC, Fate: web.Skipped,
 		Why: "held by " + f.word(), Maybe: []string{f.word()}}
 	d.O = append(d.O, unreasoned)
@@ -272,6 +274,7 @@ func TestWhatIsHiddenChangesNothing(t *testing.T) {
 			if on(7) { // one that passed is no better than one that failed
 				good := blindRun(f, siterig.Now.Add(-48*time.Hour), false)
 				good.Scenario, good.Verdict, good.Residue, good.Services = "one-zone-lost", report.Passed, false, []string{"edge"}
+				good.Entry.End = report.EndComplete
 				d.R.All = append(d.R.All, good)
 			}
 			d.O, d.L = append(d.O, o, past), append(d.L, l)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -197,5 +198,67 @@ func TestWithoutJavaScript(t *testing.T) {
 		if !strings.Contains(page, `<form method="post"`) {
 			t.Errorf("%s has no form", path)
 		}
+	}
+}
+
+// TestStartPageIsLive: what is on comes to a page that is open, what somebody is at stays, and a server that is gone is said to be.
+func TestStartPageIsLive(t *testing.T) {
+	b := chromium(t)
+	quiet, busy := rigged(t, &siterig.Data{}), rigged(t, siterig.Autumn(t.TempDir()))
+	busy.data.Trouble = []web.Trouble{{Text: "The database cannot be written."}}
+	var now atomic.Pointer[rig]
+	now.Store(quiet)
+	l := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		k := now.Load()
+		if k == nil {
+			http.Error(w, "gone", http.StatusBadGateway)
+			return
+		}
+		r.AddCookie(&http.Cookie{Name: k.Gate.Cookie, Value: k.cookies[room.Responder]})
+		k.ServeHTTP(w, r)
+	}))
+	defer l.Close()
+	says := func(want string) {
+		t.Helper()
+		var text string
+		if err := b.Eval(`look().then(() => document.body.innerText)`, &text); err != nil || !strings.Contains(text, want) {
+			t.Errorf("%v: the page lacks %q:\n%s", err, want, text)
+		}
+	}
+	_, err := b.Visit(l.URL + "/")
+	if err = errors.Join(err, b.Show(screens["desk"])); err != nil {
+		t.Fatal(err)
+	}
+	says("No room is open that you may know of")
+	now.Store(busy)
+	says("The room of a game day")
+	says("The database cannot be written.")
+	var at string
+	err = errors.Join(b.Eval(`document.querySelector('#live a[href="/rooms/k3v9/"]').focus()`, nil), b.Eval(`look().then(() => document.activeElement.getAttribute("href"))`, &at))
+	if err != nil || at != "/rooms/k3v9/" {
+		t.Errorf("%v: after a look that changed nothing somebody is at %q", err, at)
+	}
+	busy.data.Trouble = nil
+	if err := b.Eval(`look().then(() => document.activeElement.getAttribute("href"))`, &at); err != nil || at != "/rooms/k3v9/" {
+		t.Errorf("%v: after a look that changed something somebody is at %q", err, at)
+	}
+	now.Store(nil)
+	says("Not connected: what you see may be old.")
+	now.Store(busy)
+	says("As of")
+}
+
+// TestByKeyboard: the first key leads past the navigation, and every page's way to the next is a link or a button.
+func TestByKeyboard(t *testing.T) {
+	b := chromium(t)
+	k := rigged(t, siterig.Autumn(t.TempDir()))
+	var role atomic.Value
+	role.Store(room.Facilitator)
+	at := k.serving(t, &role)
+	_, err := b.Visit(at + "/calendar")
+	var first, second string
+	err = errors.Join(err, b.Press("Tab"), b.Eval(`document.activeElement.className`, &first), b.Press("Enter"), b.Press("Tab"), b.Eval(`document.activeElement.textContent`, &second))
+	if err != nil || first != "skip" || second != "Earlier weeks" {
+		t.Errorf("%v: the keys lead to %q and then %q", err, first, second)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -30,7 +31,7 @@ const (
 
 // runsPage is a part of the history.
 type runsPage struct {
-	Runs       []Run
+	Runs       []*Run
 	Scenarios  []string
 	Verdicts   []string
 	Scenario   string // asked for
@@ -71,16 +72,15 @@ func (s *Site) runs(v *visit) (any, error) {
 	if !slices.Contains(verdictsAsked, p.Verdict) {
 		p.Verdict = ""
 	}
-	var list []Run
+	var list []*Run
+	names := map[string]bool{}
 	for _, r := range all.all {
-		if !slices.Contains(p.Scenarios, r.Scenario) {
-			p.Scenarios = append(p.Scenarios, r.Scenario)
-		}
-		if (p.Scenario == "" || r.Scenario == p.Scenario) && fits(&r, p.Verdict) {
+		names[r.Scenario] = true
+		if (p.Scenario == "" || r.Scenario == p.Scenario) && fits(r, p.Verdict) {
 			list = append(list, r)
 		}
 	}
-	slices.Sort(p.Scenarios)
+	p.Scenarios = slices.Sorted(maps.Keys(names))
 	p.All, p.Pages = len(list), max(1, (len(list)+runsShown-1)/runsShown)
 	n, _ := strconv.Atoi(q.Get("page"))
 	p.Page = min(max(n, 1), p.Pages)
@@ -112,7 +112,7 @@ func (p *runsPage) Until() int { return p.First + len(p.Runs) - 1 }
 
 // runPage is one run.
 type runPage struct {
-	Run
+	*Run
 	Card   *card
 	Why    string // there is no card
 	Before *Run   // of the same scenario
@@ -156,10 +156,10 @@ func (s *Site) run(v *visit) (any, error) {
 	if r == nil {
 		return nil, errNothing
 	}
-	p := &runPage{Run: *r}
-	i := slices.IndexFunc(all.all, func(x Run) bool { return x.Folder == r.Folder })
-	for j := range all.all {
-		switch x := &all.all[j]; {
+	p := &runPage{Run: r}
+	i := slices.Index(all.all, r)
+	for j, x := range all.all {
+		switch {
 		case x.Scenario != r.Scenario:
 		case j < i:
 			p.After = x

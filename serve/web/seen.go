@@ -24,7 +24,7 @@ func mayKnow(r *Run, role room.Role) bool {
 
 // past is what somebody may see of the runs.
 type past struct {
-	all     []Run // the newest first
+	all     []*Run // the newest first
 	skipped []history.Skipped
 }
 
@@ -41,10 +41,10 @@ func seenRuns(runs *Runs, role room.Role) *past {
 	out := &past{}
 	for i := range runs.All {
 		if mayKnow(&runs.All[i], role) {
-			out.all = append(out.all, runs.All[i])
+			out.all = append(out.all, &runs.All[i])
 		}
 	}
-	slices.SortStableFunc(out.all, func(a, b Run) int { return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(a.Folder, b.Folder)) })
+	slices.SortFunc(out.all, func(a, b *Run) int { return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(a.Folder, b.Folder)) })
 	if role == room.Facilitator {
 		out.skipped = runs.Skipped
 	}
@@ -53,19 +53,19 @@ func seenRuns(runs *Runs, role room.Role) *past {
 
 // find returns a run by its folder, or nil.
 func (p *past) find(folder string) *Run {
-	i := slices.IndexFunc(p.all, func(r Run) bool { return r.Folder == folder })
+	i := slices.IndexFunc(p.all, func(r *Run) bool { return r.Folder == folder })
 	if i < 0 {
 		return nil
 	}
-	return &p.all[i]
+	return p.all[i]
 }
 
-// ended returns what figures are made of: runs that do not go on.
-func (p *past) ended() []history.Entry {
+// ended returns what figures are made of: runs that do not go on, of one scenario or, with none named, of all.
+func (p *past) ended(scenario string) []history.Entry {
 	out := []history.Entry{}
-	for i := range p.all {
-		if !p.all[i].Going {
-			out = append(out, p.all[i].Entry)
+	for _, r := range p.all {
+		if !r.Going && (scenario == "" || r.Scenario == scenario) {
+			out = append(out, r.Entry)
 		}
 	}
 	return out
@@ -89,7 +89,7 @@ type toldOccasion struct {
 	Why       string
 	Maybe     []string
 	Late      bool
-	Runs      []Run // that may be seen
+	Runs      []*Run // that may be seen
 }
 
 // Hidden reports whether something of it is hidden from whoever looks.
@@ -124,10 +124,10 @@ func seenOccasionOf(o *Occasion, runs *past, role room.Role, now time.Time) seen
 		zone = time.UTC
 	}
 	out := seenOccasion{Opens: o.Opens.In(zone), Closes: o.Closes.In(zone)}
-	var known []Run
+	var known []*Run
 	for _, folder := range o.Runs {
 		if r := runs.find(folder); r != nil {
-			known = append(known, *r)
+			known = append(known, r)
 		}
 	}
 	// A blind one is told of when it has ended and all its runs are over; then nothing of it is a secret any more.
@@ -279,11 +279,7 @@ func seenRehearsalOf(r *Rehearsal, runs *past, role room.Role, now time.Time) se
 		blind = blind || s.Item.Blind
 		hidden[s.Name()] = s.Item.Blind && len(here[s.Name()]) == 0
 	}
-	signed := r.Signed
-	if blind {
-		signed = nil
-	}
-	c := rehearsals.Judge(r.Plan, here, signed, now)
+	c := rehearsals.Judge(r.Plan, here, r.Signed, now)
 	out := seenRehearsal{Name: c.Rehearsal, State: rehearsals.Go, Require: c.Require, Partly: blind}
 	for i, s := range c.Steps {
 		if hidden[s.Scenario] {

@@ -28,7 +28,7 @@ var funcs = template.FuncMap{
 	"ago":     func(now, t time.Time) string { return badge.Ago(now.Sub(t)) },
 	"length":  func(d time.Duration) string { return report.Length(d.Round(time.Second)) },
 	"span":    spanWords,
-	"score":   func(r Run) string { return scoreWords(r.Low, r.High) },
+	"score":   func(r *Run) string { return scoreWords(r.Low, r.High) },
 	"points":  scoreWords,
 	"result":  resultOf,
 	"tone":    toneOf,
@@ -103,7 +103,7 @@ func scoreWords(low, high float64) string {
 }
 
 // resultOf says how a run ended.
-func resultOf(r Run) string {
+func resultOf(r *Run) string {
 	switch {
 	case r.Going:
 		return "in progress"
@@ -117,7 +117,7 @@ func resultOf(r Run) string {
 	return r.Verdict.String()
 }
 
-func toneOf(r Run) string {
+func toneOf(r *Run) string {
 	switch {
 	case r.Going, r.Search:
 		return ""
@@ -143,12 +143,12 @@ const (
 // nowPage is what is on, what comes next, and what is stale.
 type nowPage struct {
 	Rooms  []Room
-	Going  []Run // without a room
+	Going  []*Run // without a room
 	Coming []seenOccasion
 	Stale  []staleRow
 	More   int // that are stale and not shown
 	Of     int // scenarios and services that there are
-	Last   []Run
+	Last   []*Run
 	Known  struct{ Rooms, Coming, Runs bool }
 	Launch []seenRehearsal
 	Big    bool
@@ -189,7 +189,7 @@ func (s *Site) now(v *visit) (any, error) {
 			p.Coming = append(p.Coming, o)
 		}
 	}
-	board := fresh.Of(runs.ended(), nil, fresh.Ask{Limit: s.FreshWithin}, v.at)
+	board := fresh.Of(runs.ended(""), nil, fresh.Ask{Limit: s.FreshWithin}, v.at)
 	p.Of = len(board.Scenarios) + len(board.Services)
 	for _, part := range []struct {
 		kind string
@@ -226,7 +226,7 @@ func (s *Site) trends(v *visit) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return trends.Sections(trends.Of(runs.ended(), runs.skipped, v.at))
+	return trends.Sections(trends.Of(runs.ended(""), runs.skipped, v.at))
 }
 
 // freshPage is the board of what passed when.
@@ -240,7 +240,7 @@ func (s *Site) fresh(v *visit) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := fresh.Of(runs.ended(), runs.skipped, fresh.Ask{Limit: s.FreshWithin}, v.at)
+	b := fresh.Of(runs.ended(""), runs.skipped, fresh.Ask{Limit: s.FreshWithin}, v.at)
 	return freshPage{b, b.Stale()}, nil
 }
 
