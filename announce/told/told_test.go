@@ -1,0 +1,288 @@
+package told
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"gameday/announce"
+)
+
+var start = time.Date(2026, 12, 1, 10, 0, 0, 0, time.UTC)
+
+// TestMain lets the test binary be a sender that is killed.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("TOLD_HANGS_IN"); dir != "" {
+		f, err := Open(dir)
+		if err != nil {
+			panic(err)
+		}
+		_, _, _ = f.Flush(context.Background(), func() time.Time { return start }, "the killed one", all, func(ctx context.Context, _ announce.Draft) announce.Outcome {
+			fmt.Println("at it")
+			<-ctx.Done() // never
+			return announce.Outcome{}
+		})
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func all(string) bool { return true }
+
+func draft(key string) announce.Draft {
+	return announce.Draft{Key: key, Channel: "slack.sre", Message: announce.Message{ID: key, Event: announce.Ended, Title: "Game day passed"}}
+}
+
+func open(t *testing.T) *Folder {
+	t.Helper()
+	f, err := Open(filepath.Join(t.TempDir(), "announcements"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func post(t *testing.T, f *Folder, d announce.Draft, want bool) {
+	t.Helper()
+	if fresh, err := f.Post(d, start); err != nil || fresh != want {
+		t.Fatalf("posting %s: fresh %v, %v", d.Key, fresh, err)
+	}
+}
+
+// flush sends by a function at an instant, and returns what is said of it.
+func flush(t *testing.T, f *Folder, now time.Time, send Send) (string, time.Time) {
+	t.Helper()
+	done, next, err := f.Flush(t.Context(), func() time.Time { return now }, "ann", all, send)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, r := range done {
+		out = append(out, r.Draft.Key+" "+r.Line.What)
+	}
+	return strings.Join(out, ", "), next
+}
+
+func takes(context.Context, announce.Draft) announce.Outcome {
+	return announce.Outcome{Text: "200 OK", Tries: 1}
+}
+
+func fails(context.Context, announce.Draft) announce.Outcome {
+	return announce.Outcome{Err: errors.New("502"), Tries: 5}
+}
+
+// TestOnce tells a message once, however often it is posted and flushed, and by however many at once.
+func TestOnce(t *testing.T) {
+	f := open(t)
+	post(t, f, draft("a"), true)
+	post(t, f, draft("a"), false)
+	var sent atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			other, err := Open(f.dir)
+			if err == nil {
+				_, _, err = other.Flush(t.Context(), time.Now, "ann", all, func(ctx context.Context, d announce.Draft) announce.Outcome {
+					sent.Add(1)
+					return takes(ctx, d)
+				})
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if sent.Load() != 1 {
+		t.Errorf("it was sent %d times", sent.Load())
+	}
+	list, err := f.List()
+	if err != nil || len(list) != 1 || list[0].Last().What != Delivered || list[0].Last().Why != "200 OK" || list[0].Lines[0].What != Sending {
+		t.Errorf("%+v, %v", list, err)
+	}
+	post(t, f, draft("a"), false)
+	if said, _ := flush(t, f, time.Now(), fails); said != "" {
+		t.Errorf("told again: %s", said)
+	}
+}
+
+// TestRounds tries again after longer and longer pauses, as long as it is of use, and then says that it has given up.
+func TestRounds(t *testing.T) {
+	f := open(t)
+	post(t, f, draft("a"), true)
+	now, rounds := start, 0
+	var pauses []time.Duration
+	for {
+		said, next := flush(t, f, now, fails)
+		rounds++
+		if said == "a given up" {
+			break
+		}
+		if said != "a failed" || rounds > 20 {
+			t.Fatalf("round %d: %q", rounds, said)
+		}
+		list, err := f.List()
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := list[0].Last().Next
+		if said, again := flush(t, f, at.Add(-time.Second), takes); said != "" || !again.Equal(at) {
+			t.Fatalf("too early: %q, next %s", said, again)
+		}
+		_ = next
+		pauses = append(pauses, at.Sub(now))
+		now = at
+	}
+	if rounds != mostRounds || pauses[0] != time.Minute || pauses[3] != 8*time.Minute || pauses[10] != time.Hour {
+		t.Errorf("%d rounds, with the pauses %v", rounds, pauses)
+	}
+	if said, next := flush(t, f, now.AddDate(1, 0, 0), takes); said != "" || !next.IsZero() {
+		t.Errorf("after it was given up: %q, %s", said, next)
+	}
+}
+
+// TestTimes holds what may not be told yet, and lets go of what is of no use any more.
+func TestTimes(t *testing.T) {
+	f := open(t)
+	d := draft("later")
+	d.NotBefore, d.Expires = start.Add(time.Hour), start.Add(2*time.Hour)
+	post(t, f, d, true)
+	if said, next := flush(t, f, start, takes); said != "" || !next.Equal(d.NotBefore) {
+		t.Errorf("before its time: %q, %s", said, next)
+	}
+	if said, _ := flush(t, f, d.NotBefore, func(context.Context, announce.Draft) announce.Outcome {
+		return announce.Outcome{Err: errors.New("busy"), After: 30 * time.Minute}
+	}); said != "later failed" {
+		t.Error(said)
+	}
+	if said, next := flush(t, f, d.NotBefore.Add(29*time.Minute), takes); said != "" || !next.Equal(d.NotBefore.Add(30*time.Minute)) {
+		t.Errorf("sooner than the server asks: %q, %s", said, next)
+	}
+	if said, _ := flush(t, f, d.Expires.Add(time.Second), takes); said != "later expired" {
+		t.Error(said)
+	}
+	post(t, f, announce.Draft{Key: "final", Channel: "slack.sre"}, true)
+	if said, _ := flush(t, f, start, func(context.Context, announce.Draft) announce.Outcome {
+		return announce.Outcome{Err: errors.New("404"), Final: true}
+	}); said != "final given up" {
+		t.Error(said)
+	}
+	e := draft("soon of no use")
+	e.Key, e.Expires = "useless", start.Add(30*time.Second)
+	post(t, f, e, true)
+	if said, _ := flush(t, f, start, fails); said != "useless given up" {
+		t.Error(said)
+	}
+}
+
+// TestOrder sends what is for one channel in order, and stops at the first that fails; other channels are told meanwhile.
+func TestOrder(t *testing.T) {
+	f := open(t)
+	for i, key := range []string{"third", "first", "second"} {
+		d := draft(key)
+		d.NotBefore = start.Add(time.Duration([]int{3, 1, 2}[i]) * time.Minute)
+		post(t, f, d, true)
+	}
+	other := draft("other")
+	other.Channel = "teams.sre"
+	post(t, f, other, true)
+	var mu sync.Mutex
+	var order []string
+	said, _ := flush(t, f, start.Add(time.Hour), func(ctx context.Context, d announce.Draft) announce.Outcome {
+		mu.Lock()
+		defer mu.Unlock()
+		if order = append(order, d.Key); d.Key == "second" {
+			return fails(ctx, d)
+		}
+		return takes(ctx, d)
+	})
+	if said != "first delivered, other delivered, second failed" {
+		t.Errorf("%s; it was tried: %v", said, order)
+	}
+	if said, _ := flush(t, f, start.Add(2*time.Hour), takes); said != "second delivered, third delivered" {
+		t.Error(said)
+	}
+	strange := draft("strange")
+	strange.Channel = "slack.gone"
+	post(t, f, strange, true)
+	done, _, err := f.Flush(t.Context(), time.Now, "ann", func(id string) bool { return id == "slack.sre" }, takes)
+	if err != nil || len(done) != 0 {
+		t.Errorf("a channel that nobody has any more: %v, %v", done, err)
+	}
+}
+
+// TestKilled kills a sender with SIGKILL in the middle: whoever comes next tells the message, and a line that was torn does not count.
+func TestKilled(t *testing.T) {
+	f := open(t)
+	post(t, f, draft("a"), true)
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), "TOLD_HANGS_IN="+f.dir)
+	out, err := c.StdoutPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "at it\n" {
+		t.Fatalf("it says %q: %v", line, err)
+	}
+	if said, _ := flush(t, f, start, takes); said != "" {
+		t.Errorf("while somebody is at it: %s", said)
+	}
+	if err := c.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Wait(); err == nil {
+		t.Fatal("it was not killed")
+	}
+	path := filepath.Join(f.dir, "a.jsonl")
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.WriteString(`{"at":"2026-12-01T10:00:01Z","what":"deliv`); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if said, _ := flush(t, f, start, takes); said != "a delivered" {
+		t.Errorf("after its death: %q", said)
+	}
+	list, err := f.List()
+	if err != nil || len(list[0].Lines) != 3 || list[0].Lines[0].By != "the killed one" {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// TestUnread names a file that has no message, and tells the others.
+func TestUnread(t *testing.T) {
+	f := open(t)
+	post(t, f, draft("good"), true)
+	if err := os.WriteFile(filepath.Join(f.dir, "bad.jsonl"), []byte("{\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done, _, err := f.Flush(t.Context(), time.Now, "ann", all, takes)
+	if len(done) != 1 || err == nil || !strings.Contains(err.Error(), "bad.jsonl has no message") {
+		t.Errorf("%v, %v", done, err)
+	}
+	for _, key := range []string{"", "../up", "a/b", ".hidden", strings.Repeat("x", 300), "new\nline"} {
+		if _, err := f.Post(draft(key), start); err == nil {
+			t.Errorf("%q names a file", key)
+		}
+	}
+	if info, err := os.Stat(f.dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("others can read the folder: %v, %v", info.Mode(), err)
+	}
+}
