@@ -232,9 +232,12 @@ func (d *deciding) makeUp(index int, s *Schedule, missed []Occasion, before int,
 	}
 }
 
+// MissedWhy begins the reason of each skip of an occasion that was missed.
+const MissedWhy = "missed: "
+
 func missedText(o *Occasion, zone *time.Location) string {
 	last, _ := o.last()
-	return fmt.Sprintf("missed: nobody was there to begin it from %s to %s", o.Moment.In(zone).Format("2006-01-02 15:04:05"), last.In(zone).Format("2006-01-02 15:04:05 MST"))
+	return fmt.Sprintf(MissedWhy+"nobody was there to begin it from %s to %s", o.Moment.In(zone).Format("2006-01-02 15:04:05"), last.In(zone).Format("2006-01-02 15:04:05 MST"))
 }
 
 // spare returns the first instant, not before t, at which a run may make up for a missed one: it lies in the hours of the

@@ -1,0 +1,342 @@
+// Package crier tells people what happens to game days: it makes messages of what it is told of occasions, runs and rehearsals,
+// keeps them on disk, and has them delivered in the background. Nothing waits for it, and nothing that goes wrong with it changes
+// what becomes of a game day: what could not be delivered is said, kept, and tried again by whoever comes next.
+package crier
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"gameday/announce"
+	"gameday/announce/deliver"
+	"gameday/announce/told"
+	"gameday/schedules"
+	"gameday/schedules/claims"
+)
+
+// Config is what a crier is made of.
+type Config struct {
+	Box *told.Folder
+	// Channels are all channels of a calendar.
+	Channels []*announce.Channel
+	Sender   *deliver.Sender
+	By, Host string // who works here, and on which machine
+	// Now is the clock, time.Now when it is nil.
+	Now func() time.Time
+	// Say tells the one who works here a sentence. Nil tells nobody.
+	Say func(text string)
+	// Done is called with what became of each message, for the audit log. Nil is told nothing.
+	Done func(told.Report)
+}
+
+// Crier tells people. A nil one tells nobody. Its methods are safe for concurrent use.
+type Crier struct {
+	Config
+	kick chan struct{}
+
+	mu      sync.Mutex // one flushes at a time
+	started bool
+	stop    context.CancelFunc
+	gone    chan struct{}
+}
+
+// New returns a crier, or nil where there is nobody to tell.
+func New(c Config) *Crier {
+	if len(c.Channels) == 0 {
+		return nil
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Say == nil {
+		c.Say = func(string) {}
+	}
+	if c.Done == nil {
+		c.Done = func(told.Report) {}
+	}
+	return &Crier{Config: c, kick: make(chan struct{}, 1)}
+}
+
+// of returns the channels of some scope, beside those of the whole calendar.
+func (c *Crier) of(scope string) []*announce.Channel {
+	var out []*announce.Channel
+	for _, x := range c.Channels {
+		if x.Scope == "" || x.Scope == scope {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// post keeps a message that is to be told. A disk that does not take it is said.
+func (c *Crier) post(d announce.Draft, wanted bool) {
+	if !wanted {
+		return
+	}
+	fresh, err := c.Box.Post(d, c.Now())
+	if err != nil {
+		c.Say(d.Channel + " is not told: " + err.Error())
+		return
+	}
+	if fresh {
+		select {
+		case c.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Day returns what announcements need of an occasion.
+func Day(s *schedules.Schedule, o *schedules.Occasion) *announce.Day {
+	d := &announce.Day{Schedule: s.Name, Occasion: o.ID, Blind: s.Blind(), Open: s.Window == nil, Zone: s.Zone, Moment: o.Moment}
+	for _, x := range s.Items {
+		d.Scenarios = append(d.Scenarios, x.Scenario)
+	}
+	for _, w := range o.Windows {
+		d.Hours = append(d.Hours, announce.Span{From: w.From, To: w.To})
+	}
+	return d
+}
+
+// farthest bounds how many occasions of a schedule are looked at: of one that comes every minute, and is announced weeks ahead.
+const farthest = 200
+
+// Coming announces what is ahead, and not settled. It is asked again and again; what was announced is not announced again. When
+// something is announced depends on hours alone, and not on moments.
+func (c *Crier) Coming(all []*schedules.Schedule, state schedules.State, seed schedules.Seed) {
+	if c == nil {
+		return
+	}
+	now := c.Now()
+	for _, s := range all {
+		channels := c.of(s.Name)
+		ahead := time.Duration(0)
+		for _, x := range channels {
+			ahead = max(ahead, x.Ahead)
+		}
+		n := 0
+		for o := range s.Upcoming(now, seed) {
+			if n++; o.Opens().After(now.Add(ahead)) || n > farthest {
+				break
+			}
+			if o.Why != "" || slices.ContainsFunc(state.Settled, func(x schedules.Settled) bool { return x.Schedule == s.Name && x.ID == o.ID }) {
+				continue
+			}
+			for _, x := range channels {
+				d, wanted := x.Coming(Day(s, &o))
+				c.post(d, wanted && !d.NotBefore.After(now))
+			}
+		}
+	}
+}
+
+// Begun says that an occasion was begun. late says, for people, that it makes up for others or is late; empty is neither.
+func (c *Crier) Begun(s *schedules.Schedule, o *schedules.Occasion, late string) {
+	if c == nil {
+		return
+	}
+	for _, x := range c.of(s.Name) {
+		c.post(x.Begun(Day(s, o), c.Now(), late))
+	}
+}
+
+// longAgo is how long after the hours of an occasion nobody cares any more that it did not take place.
+const longAgo = 3 * 24 * time.Hour
+
+// NotHeld says that an occasion was skipped, or missed.
+func (c *Crier) NotHeld(s *schedules.Schedule, o *schedules.Occasion, why string, missed bool) {
+	if c == nil || c.Now().Sub(o.Closes()) > longAgo {
+		return
+	}
+	for _, x := range c.of(s.Name) {
+		c.post(x.NotHeld(Day(s, o), why, missed, c.Now()))
+	}
+}
+
+// Ended says how an occasion ended.
+func (c *Crier) Ended(s *schedules.Schedule, o *schedules.Occasion, e announce.End) {
+	if c == nil {
+		return
+	}
+	c.end(Day(s, o), s.Name, e)
+}
+
+func (c *Crier) end(d *announce.Day, scope string, e announce.End) {
+	for _, x := range c.of(scope) {
+		c.post(x.Ended(d, e))
+	}
+}
+
+// RunBegun and RunEnded say that of a run by hand, to the channels of the whole calendar.
+func (c *Crier) RunBegun(d *announce.Day) {
+	if c == nil {
+		return
+	}
+	for _, x := range c.of("") {
+		c.post(x.Begun(d, c.Now(), ""))
+	}
+}
+
+// RunEnded says how a run by hand ended.
+func (c *Crier) RunEnded(d *announce.Day, e announce.End) {
+	if c == nil {
+		return
+	}
+	c.end(d, "", e)
+}
+
+// Unfinished says of occasions that whoever had begun them died. held is what runs in progress hold on this machine: a run may go on
+// when whoever began it is dead.
+func (c *Crier) Unfinished(all []*schedules.Schedule, folder *claims.Folder, held []schedules.Held) error {
+	if c == nil {
+		return nil
+	}
+	list, err := folder.Unfinished()
+	for _, x := range list {
+		if c.Now().Sub(x.At) > longAgo || goesOn(x, held) {
+			continue
+		}
+		for _, s := range all {
+			if s.Name != x.Schedule {
+				continue
+			}
+			d := &announce.Day{Schedule: x.Schedule, Occasion: x.Occasion, Zone: s.Zone, Open: s.Window == nil, Hours: []announce.Span{{From: x.Opens, To: x.Closes}}}
+			for _, i := range s.Items {
+				d.Scenarios = append(d.Scenarios, i.Scenario)
+			}
+			for _, ch := range c.of(s.Name) {
+				c.post(ch.Unfinished(d, x.At, x.By, c.Host))
+			}
+		}
+	}
+	return err
+}
+
+// goesOn reports whether a run in progress holds what a claim has for itself: a scenario of that name.
+func goesOn(x claims.Claim, held []schedules.Held) bool {
+	return slices.ContainsFunc(held, func(h schedules.Held) bool {
+		return slices.ContainsFunc(h.Holds, func(what string) bool { return strings.HasPrefix(what, "scenario ") && slices.Contains(x.Holds, what) })
+	})
+}
+
+// Rehearsed says what a rehearsal has come to; judged makes the judgement that an audience may know.
+func (c *Crier) Rehearsed(scope string, judged func(announce.Audience) announce.Judgement) {
+	if c == nil {
+		return
+	}
+	for _, x := range c.of(scope) {
+		c.post(x.Rehearsed(judged(x.To)))
+	}
+}
+
+// Limited reports whether any channel has a limit on how long ago scenarios may last have passed.
+func (c *Crier) Limited() bool {
+	return c != nil && slices.ContainsFunc(c.Channels, func(x *announce.Channel) bool { return x.StaleAfter > 0 })
+}
+
+// Stale says which scenarios of a schedule have not passed for too long.
+func (c *Crier) Stale(schedule string, ages []announce.Age) {
+	if c == nil {
+		return
+	}
+	for _, x := range c.of(schedule) {
+		for _, a := range ages {
+			c.post(x.TooOld(a, c.Now()))
+		}
+	}
+}
+
+// Flush delivers what is due, and returns when something else is; zero is never. It ends when ctx does.
+func (c *Crier) Flush(ctx context.Context) (next time.Time) {
+	if c == nil {
+		return time.Time{}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	byID := map[string]*announce.Channel{}
+	for _, x := range c.Channels {
+		byID[x.ID()] = x
+	}
+	done, next, err := c.Box.Flush(ctx, c.Now, c.By, func(id string) bool { return byID[id] != nil }, func(ctx context.Context, d announce.Draft) announce.Outcome {
+		return c.Sender.Send(ctx, byID[d.Channel], &d.Message)
+	})
+	for _, r := range done {
+		c.Done(r)
+		if text := Words(r); text != "" {
+			c.Say(text)
+		}
+		if r.Line.What == told.Failed && (next.IsZero() || r.Line.Next.Before(next)) {
+			next = r.Line.Next
+		}
+	}
+	if err != nil {
+		c.Say(err.Error())
+	}
+	return next
+}
+
+// Words says what became of a message where people have to know: empty of one that was delivered.
+func Words(r told.Report) string {
+	head := r.Draft.Channel + " was not told \"" + r.Draft.Message.Title + "\": " + r.Line.Why
+	switch r.Line.What {
+	case told.Failed:
+		return head + "; it is tried again by whoever comes after " + r.Line.Next.UTC().Format("15:04:05 UTC")
+	case told.GivenUp:
+		return head + "; it is not tried again"
+	case told.Expired:
+		return head
+	}
+	return ""
+}
+
+// Start delivers in the background from now on, until Close.
+func (c *Crier) Start() {
+	if c == nil || c.started {
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	c.started, c.stop, c.gone = true, stop, make(chan struct{})
+	go func() {
+		defer close(c.gone)
+		for {
+			next := c.Flush(ctx)
+			wait := time.Hour // others may have put something in
+			if !next.IsZero() {
+				wait = min(wait, max(time.Second, next.Sub(c.Now())))
+			}
+			t := time.NewTimer(wait)
+			select {
+			case <-ctx.Done():
+			case <-c.kick:
+			case <-t.C:
+			}
+			t.Stop()
+			if ctx.Err() != nil {
+				return
+			}
+		}
+	}()
+}
+
+// Close waits until what is due now is delivered or has failed, for a limit at most and until ctx ends, and then ends the background.
+// What is left is for whoever comes next.
+func (c *Crier) Close(ctx context.Context, limit time.Duration) {
+	if c == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errors.New("the time for it is over"))
+	defer cancel()
+	if c.started {
+		over := context.AfterFunc(ctx, c.stop) // what it is at ends when the limit does
+		defer over()
+	}
+	c.Flush(ctx)
+	if c.started {
+		c.stop()
+		<-c.gone
+	}
+}
