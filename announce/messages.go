@@ -267,6 +267,7 @@ type End struct {
 	At      time.Time
 	Results []Result
 	NotRun  []string // scenarios that were not begun any more
+	Why     string   // they were not
 }
 
 // Ended tells everybody how a day ended. It is called when it is over: nothing is hidden any more. A channel that asks for any of
@@ -296,7 +297,11 @@ func (c *Channel) Ended(d *Day, e End) (Draft, bool) {
 		m.Lines = append(m.Lines, e.Results[i].lines()...)
 	}
 	if len(e.NotRun) > 0 {
-		m.Lines = append(m.Lines, "not run after that: "+list(e.NotRun))
+		why := ""
+		if e.Why != "" {
+			why = ": " + e.Why
+		}
+		m.Lines = append(m.Lines, "not run after that: "+list(e.NotRun)+why)
 	}
 	out := c.draft(m, d.about()...)
 	out.Message.Event = events[len(events)-1] // however it ended, it is one message

@@ -43,6 +43,8 @@ const (
 	Halted       = "halted"         // somebody stopped every game day
 	Lifted       = "lifted"         // and let them go on
 	Room         = "room"           // somebody did something in a run's room, or was kept from it
+	Announced    = "announced"      // a channel was told something
+	NotAnnounced = "not_announced"  // it was not, and why
 	OrphanGone   = "orphan_gone"    // a fault that a killed run had left was reverted
 	OrphanStands = "orphan_remains" // and could not be
 )

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclparse"
 
+	"gameday/announce"
 	"gameday/rehearsals"
 	"gameday/schedules"
 	"gameday/schedules/ical"
@@ -27,6 +28,8 @@ type Calendar struct {
 	Schedules []*schedules.Schedule
 	// Rehearsals are those of the file, in its order.
 	Rehearsals []*rehearsals.Rehearsal
+	// Notify are where people are told: channels of the whole calendar, and of single schedules and rehearsals.
+	Notify []*announce.Channel
 }
 
 // Schedule returns the schedule of that name, or nil.
@@ -47,6 +50,7 @@ type calendarBlocks struct {
 	Freeze     []string         `hcl:"freeze,optional"`
 	Schedules  []scheduleBlock  `hcl:"schedule,block"`
 	Rehearsals []rehearsalBlock `hcl:"rehearsal,block"`
+	Notify     []notifyBlock    `hcl:"notify,block"`
 	Body       hcl.Body         `hcl:",body"`
 }
 
@@ -64,6 +68,7 @@ type scheduleBlock struct {
 	Freeze    []string          `hcl:"freeze,optional"`
 	CatchUp   *string           `hcl:"catch_up,optional"`
 	SkipIf    []skipIfBlock     `hcl:"skip_if,block"`
+	Notify    []notifyBlock     `hcl:"notify,block"`
 	DefRange  hcl.Range         `hcl:",def_range"`
 	Body      hcl.Body          `hcl:",body"`
 }
@@ -129,6 +134,8 @@ type calendarDecoding struct {
 	frozen  map[string]*ical.Calendar // by file and zone; nil is one with a mistake, which was told of
 	sources map[string]*hcl.File      // of scenarios that do not load
 	loaded  *File                     // the scenario file that was loaded last
+
+	channelNames map[string]hcl.Range
 }
 
 // What also names files, and with a schedule's name units.
@@ -156,7 +163,8 @@ func (d *calendarDecoding) load(path string) {
 	if !calendarName.MatchString(d.out.Name) {
 		d.errorf(at, "Invalid calendar name", "%q cannot name the folder in which is kept what ran. Write name = \"game-days\": small letters, digits, dashes and underscores, at most 48.", cutName(d.out.Name))
 	}
-	if len(b.Schedules)+len(b.Rehearsals) == 0 && !d.diags.HasErrors() {
+	d.notify(b.Notify, "")
+	if len(b.Schedules)+len(b.Rehearsals)+len(b.Notify) == 0 && !d.diags.HasErrors() {
 		d.errorf(body.MissingItemRange(), "No schedule in this file", "A calendar has schedules: schedule \"weekly\" { … }. A scenario is run from one, and does not stand in it.")
 	}
 	seen := map[string]hcl.Range{}
@@ -213,6 +221,7 @@ func (d *calendarDecoding) schedule(b *scheduleBlock) {
 	s.Moment = choice(d.loader, b.Moment, b.Body, "moment", b.DefRange, map[string]schedules.Moment{"start": schedules.AtStart, "random": schedules.AtRandom}, schedules.AtStart)
 	s.CatchUp = choice(d.loader, b.CatchUp, b.Body, "catch_up", b.DefRange, map[string]schedules.CatchUp{"skip": schedules.CatchUpSkip, "once": schedules.CatchUpOnce}, schedules.CatchUpSkip)
 	d.freezes(s, b)
+	d.notify(b.Notify, b.Name)
 	loaded := d.planned(s, b)
 	d.skipIf(s, b, loaded)
 	if len(d.diags.Errs()) > before {

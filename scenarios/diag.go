@@ -43,6 +43,7 @@ func elsewhere(d *hcl.Diagnostic) *hcl.Diagnostic {
 	where := map[string]string{
 		`Blocks of type "schedule" are not expected here.`:  "A schedule stands in a calendar, a file of its own, which `gameday schedule check` takes. This file is read as one of scenarios.",
 		`Blocks of type "rehearsal" are not expected here.`: "A rehearsal stands in a calendar, a file of its own, which `gameday schedule check` takes. This file is read as one of scenarios.",
+		`Blocks of type "notify" are not expected here.`:    "Who is told stands in a calendar, a file of its own, which `gameday schedule check` takes; `gameday run --notify` tells of a run by hand. This file is read as one of scenarios.",
 		`Blocks of type "scenario" are not expected here.`:  "A scenario stands in a file of its own, and a calendar's schedules name that file. This file is read as a calendar, or as a policy.",
 	}[d.Detail]
 	if d.Summary != "Unsupported block type" || where == "" {

@@ -26,6 +26,7 @@ type rehearsalBlock struct {
 	Require     []requireBlock    `hcl:"require,block"`
 	SignOff     []string          `hcl:"sign_off,optional"`
 	CompareWith *string           `hcl:"compare_with,optional"`
+	Notify      []notifyBlock     `hcl:"notify,block"`
 	DefRange    hcl.Range         `hcl:",def_range"`
 	Body        hcl.Body          `hcl:",body"`
 }
@@ -83,6 +84,7 @@ func (d *calendarDecoding) rehearsal(b *rehearsalBlock) {
 	}
 	d.stops(r, b)
 	d.require(r, b)
+	d.notify(b.Notify, RehearsalScope(b.Name))
 	for _, role := range b.SignOff {
 		d.title("sign_off", role, attrRange(b.Body, "sign_off", b.DefRange))
 	}

@@ -43,6 +43,9 @@ func TestMain(m *testing.M) {
 	if d, err := time.ParseDuration(os.Getenv("TEST_STOP_LIMIT")); err == nil {
 		stopLimit = d
 	}
+	if d, err := time.ParseDuration(os.Getenv("TEST_TELL_PATIENCE")); err == nil {
+		tellPatience = d
+	}
 	if len(os.Args) > 1 && slices.Contains([]string{"guard", "generator", "runner", "--version"}, os.Args[1]) {
 		os.Exit(run(os.Args[1:])) // under whatever name: on a host the program has another one
 	}
@@ -163,6 +166,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "accesslog": accessLog, "records": records, "drills": drills, "receiver": receiverCommand, "step": step,
+			"channel": func(ts *testscript.TestScript, _ bool, args []string) { channel(t, ts, args) },
 			"kubernetes": func(ts *testscript.TestScript, _ bool, _ []string) {
 				ts.Setenv("PATH", clusterProgram(t)+string(os.PathListSeparator)+ts.Getenv("PATH"))
 			},

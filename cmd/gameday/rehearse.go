@@ -46,11 +46,11 @@ func (a *app) rehearseCmd() *cobra.Command {
 			"--show runs nothing, and judges what there is. --bundle packs the evidence into one archive, which `gameday verify` takes.",
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
-			_, r, err := a.rehearsalOf(args)
+			cal, r, err := a.rehearsalOf(args)
 			if err != nil {
 				return err
 			}
-			return a.rehearse(f, r)
+			return a.rehearse(f, cal, r)
 		},
 	}
 	f.fence.flags(c)
@@ -104,7 +104,7 @@ type rehearsing struct {
 	failed  []error
 }
 
-func (a *app) rehearse(f *rehearseFlags, what *rehearsals.Rehearsal) error {
+func (a *app) rehearse(f *rehearseFlags, cal *scenarios.Calendar, what *rehearsals.Rehearsal) error {
 	if f.sign != "" && f.bundle == "" {
 		return usage("--sign signs a bundle; name its file with --bundle")
 	}
@@ -125,6 +125,9 @@ func (a *app) rehearse(f *rehearseFlags, what *rehearsals.Rehearsal) error {
 	}
 	if err := a.printCard(seen.card, f.asJSON); err != nil {
 		return err
+	}
+	if !f.show { // whoever only looks tells nobody
+		a.tellRehearsal(cal, what, seen.card, f.audit)
 	}
 	if f.bundle != "" {
 		if err := a.pack(f, what, seen); err != nil {

@@ -46,7 +46,7 @@ func root(out, errw io.Writer) *app {
 	a.cmd.AddCommand(a.steerCmds()...)
 	a.cmd.AddCommand(a.compareCmd(), a.regressCmd(), a.historyCmd(), a.trendsCmd(), a.freshCmd(), a.badgeCmd(), a.exportCmd(), a.scheduleCmd())
 	a.cmd.AddCommand(a.rehearseCmd(), a.signOffCmd(), a.verifyCmd())
-	a.cmd.AddCommand(a.roomCmd())
+	a.cmd.AddCommand(a.roomCmd(), a.announceCmd())
 	sayUse(a.cmd)
 	return a
 }
@@ -122,6 +122,7 @@ compare and regress exit 0 when nothing is worse, 1 when something is, and 3 whe
 export exits 0 when everything was taken, and 2 otherwise. history and trends exit 0. fresh exits 1 when something is not.
 schedule run exits with the worst of its runs, in this order: 5, 1, 4, 2, 3, 0; and with 0 when it skips, or nothing is due.
 rehearse and sign-off exit 0 when it is go, 1 when it is no-go, 3 when that is not yet known, and 5 when a fault was left standing.
+announce exits 0 when everything that was due was taken, and 1 otherwise.
 verify exits 0 when a bundle is as it was packed, 1 when it is not, or not signed as asked, and 3 when that cannot be told.`,
 	}
 }

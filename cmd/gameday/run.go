@@ -53,6 +53,7 @@ type runFlags struct {
 	copy   copying
 	told   *herald // of `--event`; nil tells nobody
 	room   string  // where its room is served; empty is nowhere
+	notify notifyFlag
 }
 
 func (a *app) runCmd() *cobra.Command {
@@ -80,6 +81,7 @@ func (a *app) runCmd() *cobra.Command {
 	c.Flags().StringVar(&f.audit, "audit", "", "file of the audit log (default: audit.jsonl beside the ledger)")
 	c.Flags().StringVar(&f.record, "record", "", "folder for the record (default runs/<time>-<scenario>)")
 	c.Flags().StringVar(&f.room, "room", "", "open the run's room in the browser at this address, such as 127.0.0.1:8470: see docs/room.md")
+	c.Flags().StringVar(&f.notify.file, "notify", "", "tell the channels of this calendar that the run begins and how it ended: see docs/announcements.md")
 	c.Flags().BoolVar(&f.heal, "heal", false, "first revert faults that an earlier run left standing")
 	c.Flags().Int64Var(&f.seed, "seed", 0, "decides which places a pick takes, and what arrivals come by chance (default made of the scenario's name)")
 	return c
@@ -107,6 +109,11 @@ func (a *app) run(f *runFlags, path string) error {
 			return err
 		}
 	}
+	if !isInside { // inside a lab there is no network to tell anybody by
+		if err := a.loadNotify(f); err != nil {
+			return err
+		}
+	}
 	ad, err := a.admit(f, file, s)
 	if err != nil {
 		return err
@@ -124,6 +131,7 @@ func (a *app) run(f *runFlags, path string) error {
 		}
 	}
 	if !isInside { // else whoever has started the lab has opened it
+		defer a.tellRun(f, s, dir)()
 		defer a.openRoom(f, dir)()
 	}
 	return a.conduct(f, ad, file, s, dir, inside)
@@ -161,6 +169,7 @@ func (a *app) enterLab(f *runFlags, s *scenarios.Scenario) error {
 	if f.copy.begun != nil {
 		defer f.copy.listen()()
 	}
+	defer a.tellRun(f, s, dir)()
 	defer a.openRoom(f, dir)()
 	left := false
 	code, err := lab.Enter(lab.EnterOptions{Notice: notice, Ended: func() { left = a.afterLab(machine.Dir()) }})

@@ -47,12 +47,17 @@ func (a *app) scheduleCheckCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check FILE…",
 		Short: "Check calendars with the scenarios and freezes that they name; says nothing when they are fine",
-		Args:  cobra.MinimumNArgs(1),
+		Long: "Checks calendars with the scenarios and freezes that they name. Channels whose secrets are not at hand here are named on standard\n" +
+			"error; that is no mistake of the file, and the exit code stays 0.",
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			var files []*scenarios.File
 			for _, path := range args {
-				_, f := scenarios.LoadCalendar(path, calendarOptions())
+				cal, f := scenarios.LoadCalendar(path, calendarOptions())
 				files = append(files, f)
+				if cal != nil {
+					a.sayMissing(cal)
+				}
 			}
 			return a.complain(files, json)
 		},

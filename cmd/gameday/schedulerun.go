@@ -17,6 +17,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gameday/announce"
+	"gameday/announce/crier"
 	"gameday/audit"
 	"gameday/conductor"
 	"gameday/faults"
@@ -94,6 +96,8 @@ type scheduling struct {
 	folder   *claims.Folder
 	seed     schedules.Seed
 	out      became
+	crier    *crier.Crier
+	begun    schedules.Occasion
 }
 
 func (a *app) scheduleRun(f *scheduleFlags, path, name string) error {
@@ -115,17 +119,21 @@ func (a *app) scheduleRun(f *scheduleFlags, path, name string) error {
 	}
 	a.outdated([]*schedules.Schedule{s}, time.Now())
 	r := &scheduling{app: a, flags: f, calendar: cal, schedule: s, folder: folder, seed: seed, out: became{Calendar: cal.Name, Schedule: name}}
+	r.crier = a.crierFor(cal.Notify, dir, f.audit)
+	r.crier.Start()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	held, err := r.wait(ctx)
-	if err != nil {
-		return err
+	if err == nil && held == nil {
+		err = r.print()
 	}
-	if held == nil {
-		return r.print()
+	if err != nil || held == nil {
+		lastTold(r.crier, tellBriefly)
+		return err
 	}
 	stop() // from here on a signal is for the run, which reverts
 	code, err := r.items(held)
+	defer lastTold(r.crier, tellLast)
 	if e := r.print(); err == nil {
 		err = e
 	}
@@ -168,6 +176,7 @@ func (r *scheduling) decide(ctx context.Context) (*claims.Held, time.Time, error
 	}
 	// Runs may begin at whole seconds, and nobody is woken at one to the nanosecond: the last of them, or the only one, would be missed.
 	now := time.Now().Truncate(time.Second)
+	r.tell(state)
 	d := schedules.Decide([]*schedules.Schedule{r.schedule}, state, r.seed, now)
 	for _, x := range d.Skip {
 		if err := r.skip(x.Occasion, x.Why, now); err != nil {
@@ -187,6 +196,14 @@ func (r *scheduling) decide(ctx context.Context) (*claims.Held, time.Time, error
 		return held, time.Time{}, nil
 	}
 	return nil, r.again(d.Wake, now), nil
+}
+
+// tell posts what is ahead, and what did not come to its end. It is delivered in the background.
+func (r *scheduling) tell(state schedules.State) {
+	r.crier.Coming(r.calendar.Schedules, state, r.seed)
+	if err := r.crier.Unfinished(r.calendar.Schedules, r.folder, state.Held); err != nil {
+		r.say("%v", err)
+	}
 }
 
 // again returns until when to wait: for a moment in the hours that are open now, or open in a moment.
@@ -247,6 +264,7 @@ func (r *scheduling) skip(o schedules.Occasion, why string, now time.Time) error
 	if _, err := r.folder.Claim(c); err != nil && !errors.Is(err, claims.ErrClaimed) {
 		return usage("%w", err)
 	}
+	r.crier.NotHeld(r.schedule, &o, why, strings.HasPrefix(why, schedules.MissedWhy))
 	if r.out.Outcome != "" {
 		r.out.Skipped = append(r.out.Skipped, becameSkips{r.out.Occasion, r.out.Why})
 	}
@@ -278,6 +296,8 @@ func (r *scheduling) begin(ctx context.Context, x schedules.Start, now time.Time
 	r.out.Outcome, r.out.Occasion, r.out.Why, r.out.MadeUp = "ran", x.Occasion.ID, "", x.MadeUp
 	moment := x.Occasion.Moment
 	r.out.Moment = &moment
+	r.begun = x.Occasion
+	r.crier.Begun(r.schedule, &x.Occasion, lateText(x))
 	r.say("beginning %s of %s%s", x.Occasion.ID, r.schedule.Name, lateText(x))
 	return held, nil
 }
@@ -387,7 +407,29 @@ func (r *scheduling) items(held *claims.Held) (int, error) {
 	}
 	end.At = time.Now().UTC().Round(0)
 	r.out.Runs = end.Runs
-	return end.Code, errors.Join(runErr, held.Close(end))
+	err := errors.Join(runErr, held.Close(end))
+	r.ended(end, runErr)
+	return end.Code, err
+}
+
+// ended tells how the occasion ended.
+func (r *scheduling) ended(end claims.End, failed error) {
+	if r.crier == nil {
+		return
+	}
+	out := announce.End{At: end.At, Why: end.Why}
+	for _, x := range end.Runs {
+		out.Results = append(out.Results, resultOf(x))
+	}
+	rest := r.schedule.Items[len(end.Runs):]
+	if failed != nil {
+		out.Results = append(out.Results, announce.Result{Scenario: rest[0].Scenario, Why: failed.Error()})
+		rest = rest[1:]
+	}
+	for _, x := range rest {
+		out.NotRun = append(out.NotRun, x.Scenario)
+	}
+	r.crier.Ended(r.schedule, &r.begun, out)
 }
 
 // leave notes that the scenarios from one on are not run, and why, and says so.

@@ -13,6 +13,7 @@ import (
 	"gameday/audit"
 	"gameday/rehearsals"
 	"gameday/rehearsals/kept"
+	"gameday/scenarios"
 )
 
 // signFlags are the flags of `gameday sign-off`.
@@ -31,11 +32,11 @@ func (a *app) signOffCmd() *cobra.Command {
 			"role counts; --refuse says no. Then it prints the scorecard. It is written to the audit log.",
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
-			_, r, err := a.rehearsalOf(args)
+			cal, r, err := a.rehearsalOf(args)
 			if err != nil {
 				return err
 			}
-			return a.signOff(f, r)
+			return a.signOff(f, cal, r)
 		},
 	}
 	c.Flags().StringVar(&f.runs, "runs", runsDir, "folder of the records")
@@ -50,7 +51,7 @@ func (a *app) signOffCmd() *cobra.Command {
 
 var sawForm = regexp.MustCompile(`^[0-9a-f]{8,64}$`)
 
-func (a *app) signOff(f *signFlags, what *rehearsals.Rehearsal) error {
+func (a *app) signOff(f *signFlags, cal *scenarios.Calendar, what *rehearsals.Rehearsal) error {
 	switch {
 	case len(what.SignOff) == 0:
 		return usage("rehearsal %s asks for no sign-off; write sign_off = [\"sre\"] in %s", what.Name, what.File)
@@ -97,6 +98,7 @@ func (a *app) signOff(f *signFlags, what *rehearsals.Rehearsal) error {
 	if err := a.printCard(after.card, f.asJSON); err != nil {
 		return fmt.Errorf("it was signed: %w", err)
 	}
+	a.tellRehearsal(cal, what, after.card, "")
 	if after.card.Exit != 0 {
 		return &codeError{code: after.card.Exit}
 	}
