@@ -31,7 +31,7 @@ func (a *app) scheduleExportCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o.Calendar, o.Name, o.File = cal.Name, name, args[0]
+			o.Calendar, o.Name, o.File, o.Announce = cal.Name, name, args[0], len(cal.Notify) > 0
 			if systemd {
 				if o.File, err = filepath.Abs(args[0]); err != nil {
 					return usage("%w", err)

@@ -28,6 +28,8 @@ type Options struct {
 	Program  string // absolute path of gameday, for systemd
 	Dir      string // the folder it runs in, for systemd: records are in runs/ there
 	Image    string // for Kubernetes and GitLab
+	// Announce says that the calendar tells people: systemd calls `gameday announce` every hour as well.
+	Announce bool
 }
 
 // chosen returns the schedules that are asked for.
@@ -158,6 +160,13 @@ func Systemd(all []*schedules.Schedule, o Options) (string, error) {
 	for _, s := range o.chosen(all) {
 		fmt.Fprintf(&b, "#   systemctl enable --now %s.timer\n", o.unit(s))
 	}
+	environment := ""
+	if o.Announce {
+		fmt.Fprintf(&b, "#   systemctl enable --now %s.timer\n", o.announceUnit())
+		file := "/etc/gameday/" + o.Calendar + ".env"
+		fmt.Fprintf(&b, "# %s sets the variables that notify blocks name, a NAME=VALUE a line; chmod 600.\n", file)
+		environment = "EnvironmentFile=-" + file + "\n"
+	}
 	for _, s := range o.chosen(all) {
 		unit := o.unit(s)
 		fmt.Fprintf(&b, `
@@ -170,7 +179,7 @@ After=network-online.target
 [Service]
 Type=oneshot
 WorkingDirectory=%s
-ExecStart="%s" schedule run "%s" %s
+%sExecStart="%s" schedule run "%s" %s
 # It waits for its moment, and then runs. At a stop every fault is reverted first.
 TimeoutStartSec=%d
 TimeoutStopSec=420
@@ -183,13 +192,44 @@ SuccessExitStatus=1 3
 Description=When the hours of game day %s of calendar %s begin
 
 [Timer]
-`, unit, s.Name, o.Calendar, systemdPath(o.Dir), o.Program, o.File, s.Name, int(longest(s).Seconds()), unit, s.Name, o.Calendar)
+`, unit, s.Name, o.Calendar, systemdPath(o.Dir), environment, o.Program, o.File, s.Name, int(longest(s).Seconds()), unit, s.Name, o.Calendar)
 		for _, c := range onCalendar(calls(s), s.Zone.String()) {
 			fmt.Fprintf(&b, "OnCalendar=%s\n", c)
 		}
 		b.WriteString("AccuracySec=1s\n# After a time in which the machine was off: what was missed is said, or made up for.\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n")
 	}
+	if o.Announce {
+		unit := o.announceUnit()
+		fmt.Fprintf(&b, `
+# /etc/systemd/system/%s.service
+[Unit]
+Description=Announcements of calendar %s
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+WorkingDirectory=%s
+%sExecStart="%s" announce "%s"
+
+# /etc/systemd/system/%s.timer
+[Unit]
+Description=When game days of calendar %s are announced
+
+[Timer]
+OnCalendar=hourly
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+`, unit, o.Calendar, systemdPath(o.Dir), environment, o.Program, o.File, unit, o.Calendar)
+	}
 	return b.String(), nil
+}
+
+// announceUnit names the units of announcements. No schedule's units are called so: their names have no underscore.
+func (o Options) announceUnit() string {
+	return "gameday_announce-" + strings.ReplaceAll(o.Calendar, "_", "-")
 }
 
 func systemdPath(p string) string { return cmp.Or(p, "/") }

@@ -94,6 +94,29 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestAnnounces compares the units of a calendar that tells people with what was looked at.
+func TestAnnounces(t *testing.T) {
+	o := options("/usr/local/bin/gameday")
+	o.Announce, o.Name = true, "nightly"
+	got, err := Systemd(calendar(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden := filepath.Join("testdata", "systemd_announce.golden")
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // tool skips a test for want of a program, but in CI, where it must be there.
 func tool(t *testing.T, name string) string {
 	t.Helper()
@@ -127,7 +150,9 @@ func units(t *testing.T, text string) map[string]string {
 // TestSystemdTakes has systemd itself verify the units.
 func TestSystemdTakes(t *testing.T) {
 	analyze := tool(t, "systemd-analyze")
-	text, err := Systemd(calendar(t), options("/bin/true"))
+	o := options("/bin/true")
+	o.Announce = true
+	text, err := Systemd(calendar(t), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +165,7 @@ func TestSystemdTakes(t *testing.T) {
 		}
 		files = append(files, path)
 	}
-	if len(files) != 2*len(calendar(t)) {
+	if len(files) != 2*len(calendar(t))+2 { // and those of announcements
 		t.Fatalf("%d files", len(files))
 	}
 	slices.Sort(files)
