@@ -168,6 +168,8 @@ type Draft struct {
 	// NotBefore is when it may be told, and Expires after which it is of no use any more; zero is at any time.
 	NotBefore time.Time `json:"not_before,omitzero"`
 	Expires   time.Time `json:"expires,omitzero"`
+	// Watch names a run, as Day.Run does: the message is told only when that has died before its end.
+	Watch string `json:"watch,omitempty"`
 }
 
 // draft makes a message one for a channel. What is told is known by about; a blind one must not have more in it than what is said.

@@ -338,7 +338,8 @@ func verdictText(e End) string {
 	}
 }
 
-// Unfinished says that the process that ran a day died before it ended. It is told when that is seen, by whoever comes next.
+// Unfinished says that the process that ran a day died before its end. It is told when that is seen, by whoever comes next. Of a run by hand it is made when that
+// begins, and watches it.
 func (c *Channel) Unfinished(d *Day, began time.Time, by, host string) (Draft, bool) {
 	if !c.wants(Unfinished, Ended) {
 		return Draft{}, false
@@ -353,8 +354,15 @@ func (c *Channel) Unfinished(d *Day, began time.Time, by, host string) (Draft, b
 		"Nobody knows what came of it, or whether a fault is left standing. If its run went on by itself, its record tells: gameday history.",
 		"Run `gameday revert` on " + host + ": it reverts what is left, and says so.",
 	}
-	return c.draft(m, d.about()...), true
+	out := c.draft(m, d.about()...)
+	if out.Watch = d.Run; d.Run != "" {
+		out.NotBefore, out.Expires = began.Add(firstLook), began.Add(30*24*time.Hour)
+	}
+	return out, true
 }
+
+// firstLook is how long after a run has begun somebody may first say that it has died: it takes a moment until it can be asked.
+const firstLook = 2 * time.Minute
 
 // Judgement is what is known of a rehearsal.
 type Judgement struct {

@@ -171,22 +171,30 @@ func (c *Crier) end(d *announce.Day, scope string, e announce.End) {
 	}
 }
 
-// RunBegun and RunEnded say that of a run by hand, to the channels of the whole calendar.
-func (c *Crier) RunBegun(d *announce.Day) {
+// RunBegun says that a run by hand has begun, to the channels of the whole calendar, and has whoever comes next say so if it dies before its end.
+func (c *Crier) RunBegun(d *announce.Day, at time.Time) {
 	if c == nil {
 		return
 	}
 	for _, x := range c.of("") {
-		c.post(x.Begun(d, c.Now(), ""))
+		c.post(x.Begun(d, at, ""))
+		c.post(x.Unfinished(d, at, c.By, c.Host))
 	}
 }
 
-// RunEnded says how a run by hand ended.
-func (c *Crier) RunEnded(d *announce.Day, e announce.End) {
+// RunEnded says how a run by hand ended that began at an instant.
+func (c *Crier) RunEnded(d *announce.Day, began time.Time, e announce.End) {
 	if c == nil {
 		return
 	}
 	c.end(d, "", e)
+	for _, x := range c.of("") {
+		if watch, posted := x.Unfinished(d, began, c.By, c.Host); posted {
+			if err := c.Box.Drop(watch.Key, "it has ended", c.By, c.Now()); err != nil {
+				c.Say(err.Error())
+			}
+		}
+	}
 }
 
 // Unfinished says of occasions that whoever had begun them died. held is what runs in progress hold on this machine: a run may go on

@@ -63,8 +63,57 @@ func (l Line) Settled() bool { return l.What == Delivered || l.What == GivenUp |
 
 // Folder is where messages are kept. It is safe for use by many processes.
 type Folder struct {
+	// Fate says what became of a run that a message watches; nil knows of none.
+	Fate func(watch string) Fate
+
 	dir     string
 	settled sync.Map // names of files of which nothing more is to be done
+}
+
+// Fate is what became of a run.
+type Fate int
+
+// The fates. Of a run on another machine nothing is known.
+const (
+	FateUnknown Fate = iota
+	FateGoesOn
+	FateEnded
+	FateDied
+)
+
+// fate returns what became of what a message watches. One that watches nothing is told as any other.
+func (f *Folder) fate(k *Kept) Fate {
+	switch {
+	case k.Draft.Watch == "":
+		return FateDied
+	case f.Fate == nil:
+		return FateUnknown
+	}
+	return f.Fate(k.Draft.Watch)
+}
+
+// Drop lets go of a message that is of no use any more, if it is there and not settled.
+func (f *Folder) Drop(key, why, by string, now time.Time) error {
+	name, err := fileOf(key)
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(filepath.Join(f.dir, name), os.O_RDWR|os.O_APPEND, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("letting go of an announcement: %w", err)
+	}
+	defer file.Close()
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("letting go of an announcement: locking %s: %w", file.Name(), err)
+	}
+	k, err := decode(file)
+	if err != nil || k.Last().Settled() {
+		return err
+	}
+	return appendLine(file, Line{At: now, What: Expired, By: by, Why: why})
 }
 
 // Open returns a folder, which it makes if need be. Only its user may read it: what facilitators are told is in it.
@@ -156,6 +205,11 @@ func (k *Kept) Last() Line {
 		return Line{}
 	}
 	return k.Lines[len(k.Lines)-1]
+}
+
+// expired reports whether the message is of no use any more.
+func (k *Kept) expired(now time.Time) bool {
+	return !k.Draft.Expires.IsZero() && now.After(k.Draft.Expires)
 }
 
 // rounds counts how often somebody set out to send it.
@@ -323,6 +377,9 @@ func (f *Folder) queues(now time.Time, mine func(string) bool) (out map[string][
 			continue
 		}
 		due, at := k.due(now, false)
+		if fate := f.fate(k); due && !k.expired(now) && (fate == FateUnknown || fate == FateGoesOn) {
+			continue
+		}
 		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
@@ -362,8 +419,11 @@ func (f *Folder) round(ctx context.Context, key string, now func() time.Time, by
 	if due, _ := k.due(now(), true); !due {
 		return nil, nil
 	}
-	if !k.Draft.Expires.IsZero() && now().After(k.Draft.Expires) {
+	if k.expired(now()) {
 		return settle(file, k, Line{What: Expired, By: by, Why: "it was to be told by " + k.Draft.Expires.UTC().Format(time.RFC3339)}, now)
+	}
+	if f.fate(k) == FateEnded {
+		return nil, appendLine(file, Line{At: now(), What: Expired, By: by, Why: "what it watches has ended"})
 	}
 	rounds := k.rounds()
 	if rounds >= mostRounds { // the last one died while it was at it

@@ -286,3 +286,47 @@ func TestUnread(t *testing.T) {
 		t.Errorf("others can read the folder: %v, %v", info.Mode(), err)
 	}
 }
+
+// TestWatch tells a message that watches a run only when that has died, and lets go of it when it has ended.
+func TestWatch(t *testing.T) {
+	f := open(t)
+	fates := map[string]Fate{}
+	f.Fate = func(watch string) Fate { return fates[watch] }
+	for _, name := range []string{"unknown", "going", "ended", "died", "dropped"} {
+		d := draft(name)
+		d.Watch = name
+		post(t, f, d, true)
+	}
+	fates["going"], fates["ended"], fates["died"], fates["dropped"] = FateGoesOn, FateEnded, FateDied, FateDied
+	for _, key := range []string{"dropped", "dropped", "never-posted"} {
+		if err := f.Drop(key, "it has ended", "ann", start); err != nil {
+			t.Error(err)
+		}
+	}
+	if said, _ := flush(t, f, start, takes); said != "died delivered" {
+		t.Error(said)
+	}
+	fates["going"], fates["ended"] = FateDied, FateDied
+	if said, _ := flush(t, f, start, takes); said != "going delivered" {
+		t.Errorf("when another one has died: %s", said)
+	}
+	if err := f.Drop("died", "too late", "ann", start); err != nil {
+		t.Error(err)
+	}
+	list, err := f.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range list {
+		if want := map[string]string{"died": Delivered, "going": Delivered, "ended": Expired, "dropped": Expired}[k.Draft.Key]; k.Last().What != want {
+			t.Errorf("%s is %q, want %q", k.Draft.Key, k.Last().What, want)
+		}
+	}
+	g := open(t)
+	d := draft("watches")
+	d.Watch = "anything"
+	post(t, g, d, true)
+	if said, _ := flush(t, g, start, takes); said != "" {
+		t.Errorf("where nobody knows of runs: %s", said)
+	}
+}

@@ -18,7 +18,7 @@ import (
 const channelToken = "T0KEN-of-a-channel-that-nobody-may-see"
 
 // channel starts what plays a chat, puts its address into a variable, and keeps what is posted to it, one body a line, in a file:
-// channel SLACK_URL chat. What is in the file chat.mode says what it answers: "ok" when it is not there, "broken", "gone", "busy" once.
+// channel SLACK_URL chat. What is in the file chat.mode says what it answers: "ok" when it is not there, "broken", "gone", "busy" once, or nothing: "hang".
 func channel(t *testing.T, ts *testscript.TestScript, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: channel VARIABLE NAME")
@@ -27,13 +27,17 @@ func channel(t *testing.T, ts *testscript.TestScript, args []string) {
 	got, mode := ts.MkAbs(args[1]+".got"), ts.MkAbs(args[1]+".mode")
 	ts.Check(os.WriteFile(got, nil, 0o600))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Error(err)
 		}
 		what, _ := os.ReadFile(mode)
+		if strings.TrimSpace(string(what)) == "hang" {
+			<-r.Context().Done()
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
 		switch strings.TrimSpace(string(what)) {
 		case "broken":
 			http.Error(w, "broken at "+r.URL.Path, http.StatusInternalServerError)

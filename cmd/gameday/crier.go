@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -52,12 +53,35 @@ func announcementsDir(state string) string { return filepath.Join(state, announc
 // crierOf returns who tells channels what is kept in a folder.
 func (a *app) crierOf(box *told.Folder, channels []*announce.Channel, auditFile string) *crier.Crier {
 	me := audit.Me()
+	box.Fate = fateOf
 	return crier.New(crier.Config{
 		Box: box, Channels: channels, By: me.String(), Host: me.Host,
 		Sender: &deliver.Sender{Getenv: os.Getenv, Patience: tellPatience, Version: versionText()},
 		Say:    func(text string) { a.say("%s", text) },
 		Done:   func(r told.Report) { a.auditTold(auditFile, r) },
 	})
+}
+
+// watched names a run on this machine by its record's folder.
+func watched(dir string) string { return audit.Me().Host + ":" + dir }
+
+// fateOf says what became of a run on this machine.
+func fateOf(watch string) told.Fate {
+	dir, here := strings.CutPrefix(watch, watched(""))
+	switch {
+	case !here || !recorded(dir):
+		return told.FateUnknown
+	case goesOn(dir):
+		return told.FateGoesOn
+	}
+	rec, err := report.Read(dir)
+	switch {
+	case err != nil:
+		return told.FateUnknown
+	case report.NewTimeline(rec).Ended != nil:
+		return told.FateEnded
+	}
+	return told.FateDied
 }
 
 // auditTold keeps in the audit log what became of a message.
@@ -162,13 +186,14 @@ func (a *app) tellRun(f *runFlags, s *scenarios.Scenario, dir string) (over func
 	if c == nil {
 		return func() {}
 	}
-	day := &announce.Day{Scenarios: []string{s.Name}, Blind: s.Blind, Run: audit.Me().Host + ":" + dir, Zone: time.Local}
+	day := &announce.Day{Scenarios: []string{s.Name}, Blind: s.Blind, Run: watched(dir), Zone: time.Local}
 	c.Start()
+	began := time.Now()
 	stop, seen := make(chan struct{}), make(chan bool)
 	go func() {
 		for {
 			if recorded(dir) { // a run that is refused has no record
-				c.RunBegun(day)
+				c.RunBegun(day, began)
 				seen <- true
 				return
 			}
@@ -183,7 +208,7 @@ func (a *app) tellRun(f *runFlags, s *scenarios.Scenario, dir string) (over func
 	return func() {
 		close(stop)
 		if begun := <-seen; begun {
-			c.RunEnded(day, announce.End{At: time.Now(), Results: []announce.Result{resultOf(claims.Run{Scenario: s.Name, Record: dir})}})
+			c.RunEnded(day, began, announce.End{At: time.Now(), Results: []announce.Result{resultOf(claims.Run{Scenario: s.Name, Record: dir})}})
 		}
 		ctx, cancel := untilSignal()
 		defer cancel()
