@@ -12,13 +12,16 @@ import (
 // variable names the folder of the small disk in the process that tries it.
 const variable = "GAMEDAY_MOUNT_TEST"
 
-// Main is for a TestMain: in a process that Run started it tries the disk and ends, and else it runs the tests.
-func Main(m *testing.M, try func(dir string) error) {
+// Main is for a TestMain: in a process that Run started it tries a disk of 64 KiB and ends, and else it runs the tests.
+func Main(m *testing.M, try func(dir string) error) { Sized(m, "64k", try) }
+
+// Sized is Main with a disk of another size, as mount writes it: "1m".
+func Sized(m *testing.M, size string, try func(dir string) error) {
 	dir := os.Getenv(variable)
 	if dir == "" {
 		os.Exit(m.Run())
 	}
-	err := mount(dir)
+	err := mount(dir, size)
 	if err == nil {
 		err = try(dir)
 	}
@@ -29,12 +32,12 @@ func Main(m *testing.M, try func(dir string) error) {
 	os.Exit(0)
 }
 
-// mount puts a disk of 64 KiB on the folder, for this mount namespace alone.
-func mount(dir string) error {
+// mount puts a disk on the folder, for this mount namespace alone.
+func mount(dir, size string) error {
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("making mounts private: %w", err)
 	}
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
 		return fmt.Errorf("mounting: %w", err)
 	}
 	return nil

@@ -5,6 +5,7 @@ package history
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -191,7 +192,8 @@ func List(dir string, o Options) ([]Entry, []Skipped, error) {
 	for range min(mostReaders, runtime.GOMAXPROCS(0), len(folders)) {
 		readers.Go(func() {
 			for i := range next {
-				entries[i], errs[i] = entry(folders[i], o.Version)
+				e, err := One(folders[i], o.Version)
+				entries[i], errs[i] = &e, err
 			}
 		})
 	}
@@ -203,8 +205,7 @@ func List(dir string, o Options) ([]Entry, []Skipped, error) {
 	var out []Entry
 	for i, e := range entries {
 		if errs[i] != nil {
-			why := strings.ReplaceAll(errs[i].Error(), folders[i]+string(filepath.Separator), "")
-			skipped = append(skipped, Skipped{relative(dir, folders[i]), why})
+			skipped = append(skipped, Skipped{relative(dir, folders[i]), errs[i].Error()})
 			continue
 		}
 		if o.Scenario != "" && e.Scenario != o.Scenario || e.Started.Before(o.Since) {
@@ -221,6 +222,15 @@ func List(dir string, o Options) ([]Entry, []Skipped, error) {
 		out = out[:o.Last]
 	}
 	return out, skipped, nil
+}
+
+// One tells of one record, by its folder. Folder in what it returns is empty. See Options.Version for version.
+func One(folder, version string) (Entry, error) {
+	e, err := entry(folder, version)
+	if err != nil {
+		return Entry{}, errors.New(strings.ReplaceAll(err.Error(), folder+string(filepath.Separator), ""))
+	}
+	return *e, nil
 }
 
 // entry tells of one record: from what is remembered beside it, else from the record itself.

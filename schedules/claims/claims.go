@@ -232,66 +232,14 @@ const sinceFile = "since.json"
 // State returns what was settled in this folder, and since when each schedule is decided about. A claim that cannot be read is an
 // error: nobody knows what it says.
 func (f *Folder) State() (schedules.State, error) {
-	out := schedules.State{Since: map[string]time.Time{}}
-	text, err := os.ReadFile(filepath.Join(f.dir, sinceFile))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return out, fmt.Errorf("reading what ran: %w", err)
-	default:
-		if err := json.Unmarshal(text, &out.Since); err != nil {
-			return out, fmt.Errorf("reading what ran: %s: %w", filepath.Join(f.dir, sinceFile), err)
-		}
-	}
-	entries, err := os.ReadDir(f.dir)
-	if err != nil {
-		return out, fmt.Errorf("reading what ran: %w", err)
-	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") || !strings.HasSuffix(e.Name(), ".json") || !strings.Contains(e.Name(), "@") {
-			continue
-		}
-		s, err := settled(filepath.Join(f.dir, e.Name()))
-		if err != nil {
-			return out, fmt.Errorf("reading what ran: %w; nobody knows whether that occasion was begun", err)
-		}
-		out.Settled = append(out.Settled, s)
-	}
-	return out, nil
-}
-
-// settled reads one claim, and whether whoever made it is still at it.
-func settled(path string) (schedules.Settled, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return schedules.Settled{}, err
-	}
-	defer file.Close()
-	var c Claim
-	if err := json.NewDecoder(file).Decode(&c); err != nil {
-		return schedules.Settled{}, fmt.Errorf("%s: %w", path, err)
-	}
-	if filepath.Base(path) != name(c.Schedule, c.Occasion) {
-		return schedules.Settled{}, fmt.Errorf("%s is a claim of %s of %s, which has another name", path, c.Occasion, c.Schedule)
-	}
-	s := schedules.Settled{Schedule: c.Schedule, ID: c.Occasion, Outcome: c.Outcome, Why: c.Why, At: c.At, Holds: c.Holds}
-	if c.Outcome == schedules.Begun {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
-		if s.Running = errors.Is(err, syscall.EWOULDBLOCK); err != nil && !s.Running {
-			return s, fmt.Errorf("looking whether %s is in progress: %w", path, err)
-		}
-	}
-	return s, nil
+	_, state, err := f.Reader().Read()
+	return state, err
 }
 
 // Since keeps since when schedules are decided about. Those of others stay as they are.
 func (f *Folder) Since(times map[string]time.Time) error {
-	all := map[string]time.Time{}
-	text, err := os.ReadFile(filepath.Join(f.dir, sinceFile))
-	if err == nil {
-		err = json.Unmarshal(text, &all)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	all, err := f.since()
+	if err != nil {
 		return fmt.Errorf("keeping since when is decided: %w", err)
 	}
 	for name, t := range times {
