@@ -104,6 +104,12 @@ func New(c Config) *Room {
 // Follow follows the record until ctx ends. It carries on over what it cannot read, and says so in the room.
 func (s *Room) Follow(ctx context.Context) { s.hub.run(ctx) }
 
+// Look tells how far the run is: whether somebody was paged in it, and whether it is over.
+func (s *Room) Look() (paged, over bool) {
+	f, _ := s.hub.look(room.Facilitator)
+	return len(f.view.Seen.Pages) > 0, f.view.Seen.Stage == room.Over
+}
+
 // ServeHTTP serves the room.
 func (s *Room) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
