@@ -176,14 +176,21 @@ func (d *calendarDecoding) load(path string) {
 		if !scheduleName.MatchString(s.Name) {
 			d.errorf(s.DefRange, "Invalid schedule name", "%q also names files and units. It has small letters, digits and dashes, at most 48.", cutName(s.Name))
 		}
-		d.schedule(s)
+		if d.opts.Schedule == "" || s.Name == d.opts.Schedule {
+			d.schedule(s)
+		}
 	}
-	d.rehearsals(b.Rehearsals)
+	if d.opts.Schedule == "" {
+		d.rehearsals(b.Rehearsals)
+	}
 }
 
 // read reads and parses the file, or reports why it is no calendar.
 func (d *calendarDecoding) read(path string) hcl.Body {
-	src, err := readBounded(path)
+	src, err := d.opts.Text, error(nil)
+	if src == nil {
+		src, err = readBounded(path)
+	}
 	switch {
 	case err != nil:
 		d.plain("Cannot read the calendar", err.Error()+".")

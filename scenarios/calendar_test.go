@@ -124,3 +124,41 @@ func TestMisplaced(t *testing.T) {
 	}
 	t.Errorf("it says %v", f.Diags)
 }
+
+// TestGivenText takes a calendar's text from elsewhere, and of it one schedule, whatever is wrong with the scenarios of others.
+func TestGivenText(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("testdata/calendar/good")); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "days.hcl")
+	schedule := func(name, scenario string) string {
+		return "schedule \"" + name + "\" {\n  scenarios = [\"" + scenario + "\"]\n  cron = \"0 10 * * *\"\n}\n"
+	}
+	text := "time_zone = \"UTC\"\n" + schedule("fine", "drill.hcl") + schedule("broken", "bad.hcl")
+	for name, content := range map[string]string{"bad.hcl": "nonsense", "days.hcl": "more nonsense"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := testOptions()
+	if c, _ := LoadCalendar(path, o); c != nil {
+		t.Error("what is in the file loads")
+	}
+	o.Text = []byte(text)
+	if c, _ := LoadCalendar(path, o); c != nil {
+		t.Error("it loads with a scenario that does not")
+	}
+	o.Schedule = "fine"
+	c, f := LoadCalendar(path, o)
+	if c == nil {
+		t.Fatal(f.Diags)
+	}
+	if c.Name != "days" || len(c.Schedules) != 1 || c.Schedule("fine") == nil || c.Schedule("fine").Items[0].File != filepath.Join(dir, "drill.hcl") {
+		t.Errorf("it is %+v", c)
+	}
+	o.Schedule = "broken"
+	if c, _ := LoadCalendar(path, o); c != nil {
+		t.Error("a schedule loads whose scenario does not")
+	}
+}

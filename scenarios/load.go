@@ -41,6 +41,11 @@ type Options struct {
 	VarFiles  []string // paths of files of "name = value"; later ones win, Vars win over them
 	// Getenv reads the environment for secret(). Nil reads nothing.
 	Getenv func(string) string
+	// Text is what LoadCalendar takes for the calendar's content, in place of what is in the file now; nil reads the file.
+	Text []byte
+	// Schedule has LoadCalendar decode the schedule of that name and nothing else of the calendar, so that mistakes in scenarios of others
+	// do not count; empty decodes all.
+	Schedule string
 }
 
 // File is one loaded file: its scenarios, what is wrong with it, and the sources to show it.
