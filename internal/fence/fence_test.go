@@ -91,6 +91,7 @@ var layers = []struct {
 	{"room/gate", []string{"audit", "room", "room/door"}},
 	{"room/web", []string{"audit", "report", "responders", "room", "room/door", "room/gate", "sizes"}},
 	{"serve/web", []string{"audit", "clock", "rehearsals", "report", "report/...", "room", "room/...", "schedules"}},
+	{"serve", []string{"audit", "rehearsals", "rehearsals/kept", "report", "report/history", "schedules", "schedules/claims", "serve/store", "serve/web"}},
 	{"serve/store", []string{"rehearsals", "rehearsals/kept", "report", "report/history", "schedules", "schedules/claims"}},
 	{"cmd/gameday-guard", []string{"faults/..."}},
 	{"cmd/gameday-kubernetes", []string{"faults/...", "loadgen/kubernetes"}},

@@ -1,0 +1,104 @@
+package serve
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gameday/schedules/claims"
+	"gameday/serve/store"
+)
+
+// deriveAll has the store derive what is new: when something was begun or has ended, and every minute, for others write records too.
+func (e *Engine) deriveAll(ctx context.Context) {
+	said := ""
+	for {
+		timer := time.NewTimer(askEvery)
+		select {
+		case <-ctx.Done():
+		case <-e.derive: // at the first look as well: before it nobody knows which records are being written
+		case <-timer.C:
+		}
+		timer.Stop()
+		err := e.Derive(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			said = ""
+		case err.Error() != said:
+			said = err.Error()
+			e.Say("what the pages show may be old: " + said)
+		}
+	}
+}
+
+// Derive has the store derive what is new now.
+func (e *Engine) Derive(ctx context.Context) error {
+	if e.Store == nil {
+		return errNoStore
+	}
+	e.syncing.Lock()
+	defer e.syncing.Unlock()
+	e.mu.Lock()
+	now := e.now
+	left := sortedKeys(e.leaving)
+	e.mu.Unlock()
+	from := store.Source{Runs: e.Config.Runs, Going: map[string]bool{}, Occasions: e.elsewhere(now.calendars)}
+	for _, g := range now.going {
+		from.Going[g.dir] = true
+	}
+	for _, c := range now.calendars {
+		if c.read {
+			from.Occasions[c.Name] = c.kept
+		}
+	}
+	err := e.Store.Sync(ctx, from)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.unsynced = ""; err != nil {
+		e.unsynced = err.Error()
+		return err
+	}
+	for _, folder := range left { // those that came back since are not in it
+		delete(e.leaving, folder)
+	}
+	return nil
+}
+
+// elsewhere reads what was kept of calendars that this server does not serve now. Those that cannot be read are left as they are.
+func (e *Engine) elsewhere(served []calendarNow) map[string][]claims.Kept {
+	out := map[string][]claims.Kept{}
+	entries, err := os.ReadDir(e.State)
+	if err != nil {
+		return out
+	}
+	for _, d := range entries {
+		name := d.Name()
+		if !d.IsDir() || strings.HasPrefix(name, ".") || isServed(served, name) {
+			continue
+		}
+		if e.others[name] == nil {
+			f, err := claims.Open(filepath.Join(e.State, name))
+			if err != nil {
+				continue
+			}
+			e.others[name] = f.Reader()
+		}
+		if all, _, err := e.others[name].Read(); err == nil {
+			out[name] = all
+		}
+	}
+	return out
+}
+
+func isServed(served []calendarNow, name string) bool {
+	for _, c := range served {
+		if c.Name == name {
+			return true
+		}
+	}
+	return false
+}
