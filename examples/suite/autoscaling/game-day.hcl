@@ -52,7 +52,7 @@ scenario "autoscaling" {
     baseline = "4s"
     ramp     = "1s"
     load     = "18s"
-    recovery = "6s"
+    recovery = "7s"
   }
 
   traffic "shoppers" {
@@ -111,7 +111,7 @@ scenario "autoscaling" {
     source        = alarms.builtin.main
     cause         = fault.slow-bank
     fires_within  = "8s"
-    clears_within = "9s"
+    clears_within = "8s"
     required      = true
   }
 

@@ -80,7 +80,7 @@ scenario "queue-fills" {
   timeline {
     baseline = "4s"
     load     = "19s"
-    recovery = "6s"
+    recovery = "7s"
   }
 
   traffic "jobs" {

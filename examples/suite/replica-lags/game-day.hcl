@@ -72,7 +72,7 @@ scenario "replica-lags" {
   timeline {
     baseline = "5s"
     load     = "16s"
-    recovery = "6s"
+    recovery = "7s"
   }
 
   traffic "users" {

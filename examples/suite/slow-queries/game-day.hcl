@@ -78,7 +78,7 @@ scenario "slow-queries" {
   timeline {
     baseline = "4s"
     load     = "18s"
-    recovery = "6s"
+    recovery = "8s"
   }
 
   traffic "orders" {
