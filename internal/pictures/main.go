@@ -1,5 +1,5 @@
-// Command pictures remakes docs/pictures: the report of a simulated game day, and the pages of a server, as they look on a desk, on a wall and
-// on a phone, in the light and in the dark. It needs Chromium.
+// Command pictures remakes docs/pictures: the report of a simulated game day, its room in the middle of it, and the pages of a server, as they look on
+// a desk, on a wall and on a phone, in the light and in the dark. It needs Chromium.
 package main
 
 import (
@@ -15,9 +15,11 @@ import (
 )
 
 func main() {
-	if err := remake(filepath.Join("docs", "pictures")); err != nil {
-		fmt.Fprintln(os.Stderr, "pictures:", err)
-		os.Exit(1)
+	for _, made := range []func(dir string) error{remake, remakeRoom} {
+		if err := made(filepath.Join("docs", "pictures")); err != nil {
+			fmt.Fprintln(os.Stderr, "pictures:", err)
+			os.Exit(1)
+		}
 	}
 }
 
