@@ -260,25 +260,16 @@ func TestFloodOfARoom(t *testing.T) {
 // late returns how late each fault was injected, by the record: the time of its command less what was planned.
 func late(t *testing.T, events []report.Event) []time.Duration {
 	t.Helper()
-	var load time.Duration
 	var out []time.Duration
 	for _, e := range events {
-		switch e.Kind {
-		case report.PhaseStarted:
-			var p report.PhaseChange
-			if err := json.Unmarshal(e.Data, &p); err != nil {
-				t.Fatal(err)
-			}
-			if p.Phase == report.Load {
-				load = e.T
-			}
-		case report.Injecting:
-			var in report.Injection
-			if err := json.Unmarshal(e.Data, &in); err != nil {
-				t.Fatal(err)
-			}
-			out = append(out, e.T-load-in.Planned)
+		if e.Kind != report.Injecting {
+			continue
 		}
+		var in report.Injection
+		if err := json.Unmarshal(e.Data, &in); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, e.T-in.Planned)
 	}
 	slices.Sort(out)
 	return out
