@@ -1,9 +1,9 @@
 // Bench measures what gameday promises about its own cost, side by side in one run on one machine: the processor time it
 // takes around k6, how fast it checks scenarios, how late its faults are, whether its memory grows, how long the
-// report on a day takes, and how soon many nodes are cut off. It prints the figures beside their targets and exits 0 unless
+// report on a day takes, how soon many nodes are cut off, and what those cost who look at a room. It prints the figures beside their targets and exits 0 unless
 // something broke: a missed target on a noisy machine breaks no build.
 //
-//	go run ./internal/bench [-quick] [-only overhead|requests|accuracy|validate|lateness|memory|record|programs|partition] [-rounds N] [-bin bin/gameday]
+//	go run ./internal/bench [-quick] [-only overhead|requests|accuracy|validate|lateness|memory|record|programs|partition|room] [-rounds N] [-bin bin/gameday]
 //	    [-guard bin/gameday-guard]
 package main
 
@@ -59,6 +59,7 @@ var parts = []part{
 	{"record", "every form of the report on a simulated day of three streams", (*bench).day},
 	{"programs", "starting each program, and its size", (*bench).programs},
 	{"partition", "cutting nodes off, proven, and healing them, proven", (*bench).partition},
+	{"room", "500 observers of a run's room, and strangers who flood it", (*bench).room},
 }
 
 func main() {
@@ -73,7 +74,7 @@ func main() {
 		return
 	}
 	b := &bench{log: os.Stderr, helpers: map[int]bool{}}
-	only := flag.String("only", "", "measure only this: overhead, requests, accuracy, validate, lateness, memory, record, programs or partition")
+	only := flag.String("only", "", "measure only this: overhead, requests, accuracy, validate, lateness, memory, record, programs, partition or room")
 	flag.BoolVar(&b.quick, "quick", false, "shorter runs and fewer rounds: to see that it works, not to quote")
 	flag.IntVar(&b.rounds, "rounds", 0, "rounds of what is repeated (default 5, quick 3)")
 	flag.StringVar(&b.gameday, "bin", "bin/gameday", "the program to measure")

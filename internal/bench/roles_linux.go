@@ -29,6 +29,7 @@ const (
 	roleVictim     = "victim"     // does nothing until it is killed
 	roleRequests   = "requests"   // sends requests by the native engine; prints what was counted
 	roleHub        = "hub"        // makes nodes in its network namespace, cuts and heals them; prints the figures
+	roleCrowd      = "crowd"      // opens the room of a run, and looks on or floods it; writes the figures to a file
 )
 
 // maxRestarts bounds what a supervisor starts.
@@ -46,6 +47,8 @@ func play(role string) error {
 		return serveSlowly()
 	case roleRequests:
 		return sendRequests()
+	case roleCrowd:
+		return beAtARoom()
 	case roleVictim:
 		fmt.Println("here")
 		_, err := io.Copy(io.Discard, os.Stdin)
