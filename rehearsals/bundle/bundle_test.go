@@ -3,6 +3,7 @@ package bundle
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -309,6 +310,8 @@ func TestRewritten(t *testing.T) {
 		"go": {func(_ *Manifest, f map[string][]byte) {
 			f[ScorecardFile] = bytes.Replace(f[ScorecardFile], []byte(`"state": "n`), []byte(`"state": "go","was": "n`), 1)
 		}, "rehearsal/scorecard.json: $.state: it is \"go\" in the bundle", 1},
+		"a policy that nobody named": {func(_ *Manifest, f map[string][]byte) { f["policies/0123456789ab-policy.hcl"] = []byte("kinds {\n}\n") },
+			"policies/0123456789ab-policy.hcl: no run in the bundle was allowed by it: its SHA-256 ", 1},
 		"made by another version": {func(m *Manifest, f map[string][]byte) {
 			m.Version = "2"
 			f["reports/day/scorecard.json"] = []byte("{}\n")
@@ -325,6 +328,54 @@ func TestRewritten(t *testing.T) {
 				t.Errorf("exit code %d, changed %v, differs\n%s\nwant %d, %q", r.Exit, r.Changed, got, x.exit, x.want)
 			}
 		})
+	}
+}
+
+// TestPolicies packs a run that a policy allowed: it is in the bundle, or told of as missing, or that it is not is said.
+func TestPolicies(t *testing.T) {
+	text := []byte("kinds {\n}\n")
+	sum := sumsOfBytes(text).SHA256
+	c := contents(t)
+	dir := c.Found.Dirs["later/second"]
+	rec, err := report.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := report.NewTimeline(rec).Started
+	started.Policies = []report.PolicyFile{{File: "/etc/gameday/policy.hcl", Digest: sum}}
+	if rec.Events[0].Data, err = json.Marshal(started); err == nil {
+		err = runrig.Write(dir, rec)
+	}
+	if err == nil {
+		c.Found, err = kept.Scan(filepath.Dir(filepath.Dir(dir)), nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	extra := c.Extra
+	for _, x := range []struct {
+		name    string
+		packed  []byte
+		missing string
+		want    string
+	}{
+		{"it is there", text, "", ""},
+		{"another one is there", []byte("kinds {}\n"), "", "policies/p.hcl: no run in the bundle was allowed by it"},
+		{"it is told of", nil, "the policy (SHA-256 " + sum + ") is gone", ""},
+		{"it is not told of", nil, "", "records/later-second: the run was allowed by the policy /etc/gameday/policy.hcl, SHA-256 " + sum + ", which is neither in the bundle nor told of"},
+	} {
+		c.Extra, c.Missing = slices.Clone(extra), []string{x.missing}
+		if x.packed != nil {
+			c.Extra = append(c.Extra, Source{Path: PoliciesFolder + "/p.hcl", Data: x.packed})
+		}
+		r := verify(t, packed(t, c, nil))
+		var said []string
+		for _, f := range r.Differs {
+			said = append(said, f.String())
+		}
+		if got := strings.Join(said, "\n"); !strings.Contains(got, x.want) || (x.want == "") != (got == "") {
+			t.Errorf("%s: %q, want %q", x.name, got, x.want)
+		}
 	}
 }
 

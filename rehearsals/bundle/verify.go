@@ -111,6 +111,7 @@ func (a *Archive) verify(ctx context.Context, version, allowed string) (*Result,
 		}
 	}
 	d.strays()
+	d.policies()
 	d.scorecard()
 	if r.Changed == nil {
 		r.Changed = []Finding{}
@@ -126,8 +127,15 @@ func (a *Archive) verify(ctx context.Context, version, allowed string) (*Result,
 type derivation struct {
 	*Archive
 	*Result
-	dir   string
-	shown rehearsals.Shown
+	dir     string
+	shown   rehearsals.Shown
+	allowed []allowance
+}
+
+// allowance is a policy that allowed a run, by the run's record.
+type allowance struct {
+	report.PolicyFile
+	record string
 }
 
 func (d *derivation) differs(file, place, text string, args ...any) {
@@ -157,6 +165,11 @@ func (d *derivation) record(rec Record) error {
 	if label.Rehearsal != d.Manifest.Rehearsal || label.Scenario != rec.Scenario {
 		d.differs(path.Join(folder, kept.LabelFile), "", "the record was made for scenario %q of rehearsal %q, and the manifest says %q of %q", label.Scenario, label.Rehearsal,
 			rec.Scenario, d.Manifest.Rehearsal)
+	}
+	if read, err := report.Read(dir); err == nil { // what cannot be read is told of below
+		for _, p := range report.NewTimeline(read).Started.Policies {
+			d.allowed = append(d.allowed, allowance{p, folder})
+		}
 	}
 	run := kept.Show(dir, rec.Name, label, false)
 	d.shown[label.Scenario] = append(d.shown[label.Scenario], run)
@@ -240,6 +253,25 @@ func (d *derivation) strays() {
 				told = append(told, of)
 				d.differs(path.Join(folder, of), "", "it belongs to no record that the manifest names")
 			}
+		}
+	}
+}
+
+// policies holds the policies in the bundle to those that the records name by their sums.
+func (d *derivation) policies() {
+	packed := map[string]bool{}
+	for _, name := range d.below(PoliciesFolder) {
+		f, _ := d.Manifest.has(name)
+		packed[f.SHA256] = true
+		if !slices.ContainsFunc(d.allowed, func(a allowance) bool { return a.Digest == f.SHA256 }) {
+			d.differs(name, "", "no run in the bundle was allowed by it: its SHA-256 %s is named by no record", f.SHA256)
+		}
+	}
+	for _, a := range d.allowed {
+		told := slices.ContainsFunc(d.Manifest.Missing, func(m string) bool { return strings.Contains(m, a.Digest) })
+		if !packed[a.Digest] && !told {
+			packed[a.Digest] = true // once is enough
+			d.differs(a.record, "", "the run was allowed by the policy %s, SHA-256 %s, which is neither in the bundle nor told of as missing", a.File, a.Digest)
 		}
 	}
 }
