@@ -92,7 +92,6 @@ func itself(t *testing.T, path string) {
 // begun is a `gameday rehearse` that was begun.
 type begun struct {
 	*exec.Cmd
-	out   bytes.Buffer
 	ended chan struct{}
 }
 

@@ -105,9 +105,11 @@ var regionFaults = map[string]string{
     at       = "1s"
     duration = "2s"
   }`,
-	"busy": `  fault "cpu_stress" "busy" {
-    target   = target.node
-    cores    = 0.2
+	"stuck": `  fault "command" "stuck" {
+    target   = target.web
+    inject   = ["sh", "-c", "kill -STOP $GAMEDAY_PID"]
+    effect   = ["sh", "-c", "grep '^State:.T' /proc/$GAMEDAY_PID/status"]
+    revert   = ["sh", "-c", "kill -CONT $GAMEDAY_PID"]
     at       = "1s"
     duration = "2s"
   }`,
@@ -146,7 +148,7 @@ func regionCalendar() string {
 	return b.String()
 }
 
-func regionNames() []string { return []string{"crash", "freeze", "cut", "busy", "reboot"} }
+func regionNames() []string { return []string{"crash", "freeze", "cut", "stuck", "reboot"} }
 
 // regionRig is a folder with them, and the programs.
 type regionRig struct{ *rehearsed }
@@ -185,7 +187,7 @@ func TestTwoRegions(t *testing.T) {
 	for name, fault := range regionFaults {
 		r.write(name+".hcl", fmt.Sprintf(regionDay, name, fault))
 	}
-	r.write("policy.hcl", "kinds {\n  allow = [\"process_kill\", \"process_pause\", \"cpu_stress\", \"network_partition\", \"node_restart\"]\n}\n")
+	r.write("policy.hcl", "kinds {\n  allow = [\"process_kill\", \"process_pause\", \"command\", \"network_partition\", \"node_restart\"]\n}\n")
 
 	// Both at the same time.
 	one, two := r.begin("launch-west-1", "--policy", "policy.hcl"), r.begin("launch-west-2", "--policy", "policy.hcl")
@@ -200,7 +202,7 @@ func TestTwoRegions(t *testing.T) {
 	calendar := readText(t, filepath.Join(r.dir, "launch.hcl"))
 	r.write("launch.hcl", strings.Replace(calendar, `restart = "never"`, `restart = "always"`, 1))
 	r.wants(3, "rehearse launch.hcl launch-west-2 --show", "crash: the scenario or its variables were changed since the run", "which failed", "what was signed for has changed since")
-	r.ends(r.begin("launch-west-2", "--policy", "policy.hcl"), 3, "to be run in lane a: crash", "go already, and not run again: freeze, cut, busy, reboot",
+	r.ends(r.begin("launch-west-2", "--policy", "policy.hcl"), 3, "to be run in lane a: crash", "go already, and not run again: freeze, cut, stuck, reboot",
 		"NOT YET KNOWN", "sign-off of sre: ann signed at", "and what was signed for has changed since: crash was run after that", "crash was run once before: ")
 	out = r.wants(3, "rehearse launch.hcl launch-west-2 --show")
 	r.wants(0, "sign-off launch.hcl launch-west-2 --as sre --by ann --saw "+seenIn(t, out), "GO rehearsal launch-west-2", "ann signed at")
