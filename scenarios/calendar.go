@@ -48,6 +48,7 @@ type calendarBlocks struct {
 	Name       *string          `hcl:"name,optional"`
 	TimeZone   *string          `hcl:"time_zone,optional"`
 	Freeze     []string         `hcl:"freeze,optional"`
+	Holidays   []string         `hcl:"holidays,optional"`
 	Schedules  []scheduleBlock  `hcl:"schedule,block"`
 	Rehearsals []rehearsalBlock `hcl:"rehearsal,block"`
 	Notify     []notifyBlock    `hcl:"notify,block"`
@@ -66,6 +67,7 @@ type scheduleBlock struct {
 	Window    []windowBlock     `hcl:"window,block"`
 	Moment    *string           `hcl:"moment,optional"`
 	Freeze    []string          `hcl:"freeze,optional"`
+	Holidays  []string          `hcl:"holidays,optional"`
 	CatchUp   *string           `hcl:"catch_up,optional"`
 	SkipIf    []skipIfBlock     `hcl:"skip_if,block"`
 	Notify    []notifyBlock     `hcl:"notify,block"`
@@ -130,6 +132,7 @@ type calendarDecoding struct {
 	dir     string
 	zone    *string
 	freeze  []string
+	holiday []string
 	body    hcl.Body
 	frozen  map[string]*ical.Calendar // by file and zone; nil is one with a mistake, which was told of
 	sources map[string]*hcl.File      // of scenarios that do not load
@@ -151,7 +154,7 @@ func (d *calendarDecoding) load(path string) {
 	}
 	var b calendarBlocks
 	d.add(decode(body, nil, &b))
-	d.dir, d.zone, d.freeze, d.body = filepath.Dir(path), b.TimeZone, b.Freeze, b.Body
+	d.dir, d.zone, d.freeze, d.holiday, d.body = filepath.Dir(path), b.TimeZone, b.Freeze, b.Holidays, b.Body
 	if b.TimeZone != nil {
 		d.timeZone(b.TimeZone, b.Body, body.MissingItemRange())
 	}
@@ -328,39 +331,49 @@ func (d *calendarDecoding) window(s *schedules.Schedule, b *scheduleBlock) {
 	s.Window = out
 }
 
-// freezes reads the files of freezes: those of the whole calendar, and those of the schedule.
+// freezes reads the files of freezes and holidays: those of the whole calendar, and those of the schedule.
 func (d *calendarDecoding) freezes(s *schedules.Schedule, b *scheduleBlock) {
 	for _, x := range []struct {
 		files []string
-		at    hcl.Range
-	}{{d.freeze, attrRange(d.body, "freeze", b.DefRange)}, {b.Freeze, attrRange(b.Body, "freeze", b.DefRange)}} {
+		body  hcl.Body
+		field string
+	}{{d.freeze, d.body, "freeze"}, {d.holiday, d.body, "holidays"}, {b.Freeze, b.Body, "freeze"}, {b.Holidays, b.Body, "holidays"}} {
 		for _, file := range x.files {
-			if c := d.frozenBy(file, s.Zone, x.at); c != nil {
+			if c := d.frozenBy(file, s.Zone, x.field, attrRange(x.body, x.field, b.DefRange)); c != nil {
 				s.Freezes = append(s.Freezes, c)
 			}
 		}
 	}
 }
 
-func (d *calendarDecoding) frozenBy(file string, zone *time.Location, at hcl.Range) *ical.Calendar {
+// frozenBy reads a file that an attribute names: freeze or holidays.
+func (d *calendarDecoding) frozenBy(file string, zone *time.Location, field string, at hcl.Range) *ical.Calendar {
 	path := file
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(d.dir, file)
 	}
-	key := path + "\x00" + zone.String()
+	key := path + "\x00" + zone.String() + "\x00" + field
 	if c, ok := d.frozen[key]; ok {
 		return c
 	}
+	d.frozen[key] = nil
 	src, err := readBounded(path)
 	if err != nil {
-		d.errorf(at, "Cannot read a freeze", "%s. What it freezes is not known, so nothing may be planned around it. Put the file there, or take it out of freeze.", err)
-		d.frozen[key] = nil
+		d.errorf(at, "Cannot read a freeze", "%s. What it freezes is not known, so nothing may be planned around it. Put the file there, or take it out of %s.", err, field)
 		return nil
 	}
-	c, err := ical.Read(src, file, zone)
+	read := ical.Read
+	if field == "holidays" {
+		read = ical.ReadHolidays
+	}
+	c, err := read(src, file, zone)
 	if err != nil {
 		d.errorf(at, "Cannot understand a freeze", "%s. What it freezes is not known, so nothing may be planned around it. Mend that, or export the file anew from where it came.", err)
-		d.frozen[key] = nil
+		return nil
+	}
+	if n, alone := c.Free(); alone {
+		d.errorf(at, "A freeze that freezes nothing", "Every event of %s, %d in all, is marked as free (TRANSP:TRANSPARENT), as calendars of public holidays mark theirs: none would freeze anything. "+
+			"Write holidays = [%q] if they are to.", file, n, file)
 		return nil
 	}
 	d.frozen[key] = c

@@ -97,6 +97,42 @@ func TestCalendar(t *testing.T) {
 	}
 }
 
+// TestHolidays freezes on the days of a calendar of public holidays, which marks all of them as free.
+func TestHolidays(t *testing.T) {
+	dir := t.TempDir()
+	ics, err := os.ReadFile("testdata/calendar/bad/free.ics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	drill, err := os.ReadFile("testdata/calendar/good/drill.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := func(where, inside string) string {
+		return "time_zone = \"Europe/Berlin\"\n" + where + "schedule \"daily\" {\n  scenarios = [\"drill.hcl\"]\n  cron = \"0 10 * * *\"\n" + inside + "}\n"
+	}
+	for name, text := range map[string]string{"of all": of("holidays = [\"h.ics\"]\n", ""), "of one": of("", "  holidays = [\"h.ics\"]\n")} {
+		for file, b := range map[string][]byte{"c.hcl": []byte(text), "h.ics": ics, "drill.hcl": drill, "t.js": []byte("export default function () {}\n")} {
+			if err := os.WriteFile(filepath.Join(dir, file), b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c, said := calendarComplaints(t, filepath.Join(dir, "c.hcl"))
+		if c == nil {
+			t.Fatalf("%s: %s", name, said)
+		}
+		var got []string
+		for _, o := range c.Schedule("daily").Between(time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC), time.Date(2026, 12, 28, 0, 0, 0, 0, time.UTC), nil) {
+			got = append(got, o.ID[:10]+" "+o.Why)
+		}
+		want := []string{"2026-12-24 ", "2026-12-25 frozen: Christmas Day (h.ics), 2026-12-25 00:00 to 2026-12-26 00:00 CET",
+			"2026-12-26 frozen: 2nd Day of Christmas (h.ics), 2026-12-26 00:00 to 2026-12-27 00:00 CET", "2026-12-27 "}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
 // TestSchedulesPage holds docs/schedules.md to every block and attribute of a calendar.
 func TestSchedulesPage(t *testing.T) {
 	page, err := os.ReadFile("../docs/schedules.md")

@@ -24,6 +24,7 @@ type Calendar struct {
 	file   string
 	events []event
 	mu     sync.Mutex
+	free   int                        // events that freeze nothing because they are transparent
 	years  map[int][]schedules.Freeze // that begin in a year in UTC, once asked for
 	most   time.Duration              // the longest freeze
 }
@@ -59,14 +60,26 @@ type calendar struct {
 	events    []event
 	recurring int
 	dates     int
+	all       bool // transparent events freeze as well
+	free      int
 }
 
 // Read reads a file. Floating times and dates are those of a zone. The error is a *Mistake.
 func Read(src []byte, file string, floating *time.Location) (*Calendar, error) {
+	return read(src, file, floating, false)
+}
+
+// ReadHolidays reads a file of which transparent events freeze as well: calendars of public holidays mark all of theirs so, for nobody has an
+// appointment then.
+func ReadHolidays(src []byte, file string, floating *time.Location) (*Calendar, error) {
+	return read(src, file, floating, true)
+}
+
+func read(src []byte, file string, floating *time.Location, all bool) (*Calendar, error) {
 	r := &reader{file: file}
 	out := &Calendar{file: file, years: map[int][]schedules.Freeze{}}
 	for _, v := range r.components(string(src)) {
-		c := &calendar{reader: r, floating: place{floating}, zones: map[string]zone{}, described: map[string]*component{}}
+		c := &calendar{reader: r, floating: place{floating}, zones: map[string]zone{}, described: map[string]*component{}, all: all}
 		for _, p := range v.parts {
 			if id := p.all("TZID"); p.name == "VTIMEZONE" && len(id) == 1 {
 				c.described[id[0].value] = p
@@ -79,6 +92,7 @@ func Read(src []byte, file string, floating *time.Location) (*Calendar, error) {
 		}
 		if r.err == nil {
 			out.events = append(out.events, c.resolved()...)
+			out.free += c.free
 		}
 		if len(out.events) > maxEvents {
 			r.fail(0, "more than %d events", maxEvents)
@@ -138,8 +152,9 @@ func (c *calendar) event(v *component) {
 	if p, ok := one("STATUS", false); ok && strings.EqualFold(p.value, "CANCELLED") {
 		e.free = true
 	}
-	if p, ok := one("TRANSP", false); ok && strings.EqualFold(p.value, "TRANSPARENT") {
+	if p, ok := one("TRANSP", false); ok && strings.EqualFold(p.value, "TRANSPARENT") && !c.all && !e.free {
 		e.free = true
+		c.free++
 	}
 	if p, ok := one("RECURRENCE-ID", false); ok {
 		if r := p.param("RANGE"); r != "" {
@@ -306,6 +321,9 @@ func (c *calendar) resolved() []event {
 	}
 	return out
 }
+
+// Free returns how many events of the file freeze nothing because they are transparent, and whether it has no others.
+func (c *Calendar) Free() (n int, alone bool) { return c.free, c.free > 0 && len(c.events) == 0 }
 
 // File returns the name of the file that it was read from, as given to Read.
 func (c *Calendar) File() string { return c.file }

@@ -237,6 +237,36 @@ func TestPieces(t *testing.T) {
 	})
 }
 
+// TestHolidays reads files with transparent events, as calendars of holidays have them.
+func TestHolidays(t *testing.T) {
+	z := berlin(t)
+	day := "DTSTART;VALUE=DATE:20261225\nSUMMARY:Christmas"
+	from, to := time.Date(2026, 12, 1, 0, 0, 0, 0, z), time.Date(2027, 1, 1, 0, 0, 0, 0, z)
+	for _, x := range []struct {
+		name, ics              string
+		freeze, holidays, free int
+		alone                  bool
+	}{
+		{"free", event1(day + "\nTRANSP:TRANSPARENT"), 0, 1, 1, true},
+		{"free, and another", event1(day+"\nTRANSP:TRANSPARENT") + strings.Replace(event1("DTSTART;VALUE=DATE:20261228"), "UID:1", "UID:2", 1), 1, 2, 1, false},
+		{"cancelled", event1(day + "\nTRANSP:TRANSPARENT\nSTATUS:CANCELLED"), 0, 0, 0, false},
+		{"busy", event1(day), 1, 1, 0, false},
+	} {
+		c, err := Read(file(x.ics), "x", z)
+		all, err2 := ReadHolidays(file(x.ics), "x", z)
+		if err := errors.Join(err, err2); err != nil {
+			t.Fatal(err)
+		}
+		n, alone := c.Free()
+		if a, b := len(c.Between(from, to)), len(all.Between(from, to)); a != x.freeze || b != x.holidays || n != x.free || alone != x.alone {
+			t.Errorf("%s: %d freezes, %d holidays, %d are free, alone %v; want %+v", x.name, a, b, n, alone, x)
+		}
+		if n, _ := all.Free(); n != 0 || c.File() != "x" {
+			t.Errorf("%s: of holidays %d are free", x.name, n)
+		}
+	}
+}
+
 // FuzzRead reads anything. It must not panic, nor take for ever; what it refuses it refuses with a Mistake, and what it takes
 // it answers about, twice the same.
 func FuzzRead(f *testing.F) {
