@@ -104,6 +104,9 @@ func GitHub(all []*schedules.Schedule, o Options) (string, error) {
 # It needs a runner of your own with the label gameday, which reaches what the scenarios touch, and which keeps the folder of what
 # ran. A runner that forgets it knows nothing of missed occasions, and a job that is started again there runs a game day again.
 # GitHub calls late at times: give schedules a window of some hours.
+# It calls in the default branch alone, and not at all any more in a public repository in which nothing has happened for 60 days: let
+# gameday fresh --fail-over look after that from elsewhere.
+# What scenarios take by secret("NAME") is written to env of the step: NAME: ${{ secrets.NAME }}.
 # The next checkout takes the records out of the workspace; they are kept as artifacts.
 name: Game days of %s
 on:
@@ -211,6 +214,7 @@ func GitLab(all []*schedules.Schedule, o Options) (string, error) {
 #   FROM docker.io/library/debian:stable-slim
 #   COPY --from=GAMEDAY /usr/local/bin/ /usr/local/bin/
 # With stages of your own, give each job one of them; without, it is in GitLab's stage test.
+# What scenarios take by secret("NAME") are CI/CD variables of the project, masked and protected.
 # The next job takes the records out of the workspace; they are kept as artifacts.
 `)
 	for _, s := range o.chosen(all) {

@@ -160,13 +160,12 @@ func Systemd(all []*schedules.Schedule, o Options) (string, error) {
 	for _, s := range o.chosen(all) {
 		fmt.Fprintf(&b, "#   systemctl enable --now %s.timer\n", o.unit(s))
 	}
-	environment := ""
 	if o.Announce {
 		fmt.Fprintf(&b, "#   systemctl enable --now %s.timer\n", o.announceUnit())
-		file := "/etc/gameday/" + o.Calendar + ".env"
-		fmt.Fprintf(&b, "# %s sets the variables that notify blocks name, a NAME=VALUE a line; chmod 600.\n", file)
-		environment = "EnvironmentFile=-" + file + "\n"
 	}
+	file := "/etc/gameday/" + o.Calendar + ".env"
+	fmt.Fprintf(&b, "# %s sets the variables that scenarios take by secret() and notify blocks name, a NAME=VALUE a line; chmod 600.\n", file)
+	environment := "EnvironmentFile=-" + file + "\n"
 	for _, s := range o.chosen(all) {
 		unit := o.unit(s)
 		fmt.Fprintf(&b, `

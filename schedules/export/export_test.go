@@ -485,6 +485,15 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// TestSecrets says of each system how a scenario's secrets come to it: none has the environment of whoever wrote the calendar.
+func TestSecrets(t *testing.T) {
+	for name, want := range map[string]string{"systemd": "\nEnvironmentFile=-/etc/gameday/game-days.env\n", "cronjob": "secretRef:", "github": "${{ secrets.NAME }}", "gitlab": "CI/CD variables"} {
+		if text, err := kinds[name](calendar(t), options("/usr/bin/gameday")); err != nil || !strings.Contains(text, want) {
+			t.Errorf("%s does not say %q: %v", name, want, err)
+		}
+	}
+}
+
 // TestCronJobName refuses a name that Kubernetes does not take.
 func TestCronJobName(t *testing.T) {
 	s := *calendar(t)[0]
