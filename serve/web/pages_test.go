@@ -331,6 +331,30 @@ func TestOthersText(t *testing.T) {
 	}
 }
 
+// TestLongOccasions: one whose hours are of many days is on the day of its moment to those who may know it, and else on the first of them that
+// is shown.
+func TestLongOccasions(t *testing.T) {
+	day := siterig.Now.Truncate(24 * time.Hour)
+	d := &siterig.Data{O: []web.Occasion{
+		{Schedule: "weekly", Scenarios: []string{"one"}, Blind: true, Opens: day.AddDate(0, 0, 5).Add(15 * time.Hour), Closes: day.AddDate(0, 0, 11).Add(19 * time.Hour), Moment: day.AddDate(0, 0, 8).Add(16 * time.Hour), Fate: web.Planned},
+		{Schedule: "yearly", Scenarios: []string{"two"}, Blind: true, Opens: day.AddDate(0, -11, 0), Closes: day.AddDate(0, 2, 0), Moment: day.AddDate(0, -8, 0), Fate: web.Done},
+	}}
+	k := rigged(t, d)
+	lead, play := k.get(t, room.Facilitator, "/calendar"), k.get(t, room.Observer, "/calendar")
+	for want, page := range map[string]string{`<th scope="row">Thu 10 Dec 2026</th>`: lead, "16:00:00 UTC": lead, `<th scope="row">Mon 7 Dec 2026</th>`: play,
+		"on a day until Sun 13 Dec 2026": play, "between 15:00 and 19:00 UTC, on a day from Mon 7 Dec to Sun 13 Dec 2026": play, `<th scope="row">Fri 2 Jan 2026</th>`: play} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the calendar lacks %q:\n%s", want, page)
+		}
+	}
+	if strings.Contains(lead, "yearly") { // it was in April
+		t.Error("what began in April is in December to those who know when it was")
+	}
+	if n := strings.Count(play, `class="occasion`); n != 2 {
+		t.Errorf("%d occasions are in the weeks of those who play, want 2", n)
+	}
+}
+
 // TestOutward: whole hours that hold what is within them, and no more than need be.
 func TestOutward(t *testing.T) {
 	zones := []string{"UTC", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "America/St_Johns"}
@@ -356,9 +380,12 @@ func TestHours(t *testing.T) {
 	}
 	at := func(d, h, m int) time.Time { return time.Date(2026, 12, d, h, m, 0, 0, berlin) }
 	for want, span := range map[string][2]time.Time{
-		"between 10:00 and 16:00 CET":     {at(1, 10, 0), at(1, 16, 0)},
-		"between 00:00 and 24:00 CET":     {at(1, 0, 0), at(2, 0, 0)},
-		"between 22:00 and Wed 02:00 CET": {at(1, 22, 0), at(2, 2, 0)},
+		"between 15:00 and 19:00 CET, on a day from Tue 1 Dec to Mon 7 Dec 2026": {at(1, 15, 0), at(7, 19, 0)},
+		"between 22:00 and 02:00 CET, on a day from Tue 1 Dec to Mon 7 Dec 2026": {at(1, 22, 0), at(8, 2, 0)},
+		"at some time, on a day from Tue 1 Dec to Thu 31 Dec 2026":               {at(1, 0, 0), at(32, 0, 0)},
+		"between 10:00 and 16:00 CET":                                            {at(1, 10, 0), at(1, 16, 0)},
+		"between 00:00 and 24:00 CET":                                            {at(1, 0, 0), at(2, 0, 0)},
+		"between 22:00 and Wed 02:00 CET":                                        {at(1, 22, 0), at(2, 2, 0)},
 	} {
 		if got := web.HoursWords(span[0], span[1]); got != want {
 			t.Errorf("%q, want %q", got, want)

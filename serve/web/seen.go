@@ -92,8 +92,19 @@ type toldOccasion struct {
 	Runs      []*Run // that may be seen
 }
 
-// Hidden reports whether something of it is hidden from whoever looks.
-func (o *seenOccasion) Hidden() bool { return o.Told == nil }
+// Begins returns its moment, where whoever looks may know it, else when its hours open.
+func (o seenOccasion) Begins() time.Time {
+	if o.Vague() {
+		return o.Opens
+	}
+	return o.Told.Moment
+}
+
+// Vague reports whether its moment is not known to whoever looks.
+func (o seenOccasion) Vague() bool { return o.Told == nil || o.Told.Moment.IsZero() }
+
+// Days reports whether its hours are of several days, and it is not known on which it begins.
+func (o seenOccasion) Days() bool { return o.Vague() && o.Closes.Sub(o.Opens) > 25*time.Hour }
 
 // outward rounds a span of time outward to whole hours of the clock on the wall, so that neither the moment nor how long it takes shows in
 // where a blind one begins and ends.
@@ -108,13 +119,13 @@ func outward(from, to time.Time) (time.Time, time.Time) {
 	return down(from), up
 }
 
-// seenOccasions returns what somebody may see of occasions, in the order in which they open.
+// seenOccasions returns what somebody may see of occasions, in the order in which they begin, as far as they may know.
 func seenOccasions(all []Occasion, runs *past, role room.Role, now time.Time) []seenOccasion {
 	var out []seenOccasion
 	for i := range all {
 		out = append(out, seenOccasionOf(&all[i], runs, role, now))
 	}
-	slices.SortStableFunc(out, func(a, b seenOccasion) int { return cmp.Or(a.Opens.Compare(b.Opens), a.Closes.Compare(b.Closes)) })
+	slices.SortStableFunc(out, func(a, b seenOccasion) int { return cmp.Or(a.Begins().Compare(b.Begins()), a.Closes.Compare(b.Closes)) })
 	return out
 }
 

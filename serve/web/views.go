@@ -65,17 +65,34 @@ func spanWords(d time.Duration) string {
 	return report.Length(d)
 }
 
-// hoursWords prints a span of hours: "between 10:00 and 16:00 CET", with the day where it ends on another.
+// hoursWords prints the hours between two instants: "between 10:00 and 16:00 CET"; with the day where they end on another; and where they are
+// of several days, the first and the last of them.
 func hoursWords(from, to time.Time) string {
-	end := to.Format("15:04 MST")
-	switch y, m, d := from.Date(); {
+	y, m, d := from.Date()
+	midnight := func(days int) time.Time { return time.Date(y, m, d+days, 0, 0, 0, 0, from.Location()) }
+	first, last := clockOf(from), clockOf(to)
+	switch {
+	case to.After(midnight(1).Add(first)): // longer than a day by the clock on the wall
+		day := to
+		if last <= first { // the last window opened the day before
+			day = to.AddDate(0, 0, -1)
+		}
+		hours := "between " + from.Format("15:04") + " and " + to.Format("15:04 MST")
+		if last == first {
+			hours = "at some time"
+		}
+		return hours + ", on a day from " + from.Format("Mon 2 Jan") + " to " + day.Format("Mon 2 Jan 2006")
 	case sameDay(from, to):
-	case to.Hour() == 0 && to.Minute() == 0 && sameDay(to, time.Date(y, m, d+1, 0, 0, 0, 0, to.Location())):
-		end = "24:00" + to.Format(" MST")
-	default:
-		end = to.Format("Mon 15:04 MST")
+		return "between " + from.Format("15:04") + " and " + to.Format("15:04 MST")
+	case to.Equal(midnight(1)):
+		return "between " + from.Format("15:04") + " and 24:00" + to.Format(" MST")
 	}
-	return "between " + from.Format("15:04") + " and " + end
+	return "between " + from.Format("15:04") + " and " + to.Format("Mon 15:04 MST")
+}
+
+// clockOf returns what the clock on the wall shows, since midnight.
+func clockOf(t time.Time) time.Duration {
+	return time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute + time.Duration(t.Second())*time.Second
 }
 
 func sameDay(a, b time.Time) bool {
@@ -301,9 +318,8 @@ func (s *Site) calendar(v *visit) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := func(t time.Time) bool { d := dateOf(t); return !d.Before(p.From) && d.Before(p.Until) }
 	for _, o := range seenOccasions(all, runs, v.Role, v.at) {
-		if in(o.Opens) {
+		if p.has(&o) {
 			p.Occasions = append(p.Occasions, o)
 			p.Unreasoned = p.Unreasoned || o.Told != nil && o.Word == "skipped" && o.Told.Why == ""
 		}
@@ -317,6 +333,12 @@ func (s *Site) calendar(v *visit) (any, error) {
 	}
 	p.lay(today)
 	return p, nil
+}
+
+// has reports whether an occasion is in these weeks: it begins in them, or, where its moment is not known, may.
+func (p *calendarPage) has(o *seenOccasion) bool {
+	begins := dateOf(o.Begins())
+	return begins.Before(p.Until) && (!begins.Before(p.From) || o.Vague() && dateOf(o.Closes).After(p.From))
 }
 
 // dateOf returns the day that an instant's own zone shows, as midnight in UTC.
@@ -333,7 +355,7 @@ func (p *calendarPage) lay(today time.Time) {
 			date := p.From.AddDate(0, 0, 7*w+d)
 			cell := dayCell{Date: date, Today: date.Equal(today), Past: date.Before(today)}
 			for _, o := range p.Occasions {
-				if dateOf(o.Opens).Equal(date) {
+				if at := dateOf(o.Begins()); at.Equal(date) || w+d == 0 && at.Before(date) {
 					cell.Occasions = append(cell.Occasions, o)
 				}
 			}
