@@ -142,6 +142,7 @@ func clockWords(d time.Duration) string {
 // sheet is what a page's template sees.
 type sheet struct {
 	face
+	Up    string
 	frame *frame
 	Name  string
 	ID    string // of the last event that is in the page
@@ -171,7 +172,7 @@ func (s *Room) page(name string) http.HandlerFunc {
 		}
 		big := name == "screen"
 		f, _ := s.hub.look(sees(g, big))
-		s.show(w, http.StatusOK, name, sheet{face: face{View: f.view, Base: s.Base}, frame: f, Name: g.Name, ID: s.hub.id(f), Big: big,
+		s.show(w, http.StatusOK, name, sheet{face: face{View: f.view, Base: s.Base}, Up: s.Up, frame: f, Name: g.Name, ID: s.hub.id(f), Big: big,
 			Sizes: report.LiveSizes()})
 	}
 }

@@ -24,6 +24,7 @@ type Config struct {
 	// Gate lets people in where the room is a part of something larger, whose Guard every request has passed. nil is a gate of the room's own,
 	// made of what follows, as package gate describes it.
 	Gate    *gate.Gate
+	Up      string // the address of the pages that the room is a part of; "" is none
 	Door    *door.Door
 	Proxy   *Proxy
 	Hosts   []string
@@ -53,8 +54,8 @@ const (
 
 // Room serves one run. It is an http.Handler, safe for concurrent use; Follow must run meanwhile.
 type Room struct {
-	Run, Dir, Base string
-	Asker          room.Asker
+	Run, Dir, Base, Up string
+	Asker              room.Asker
 	*gate.Gate
 	hub      *hub
 	handler  http.Handler
@@ -75,7 +76,7 @@ func New(c Config) *Room {
 		g = gate.New(gate.Config{For: c.Run, Path: c.Base, Cookie: cookieOf(c.Base), Door: c.Door, Proxy: c.Proxy, Hosts: c.Hosts, Secure: c.Secure, Address: c.Address,
 			Recognise: Recognise, Audit: c.Audit, Say: c.Say})
 	}
-	s := &Room{Run: c.Run, Dir: c.Dir, Base: c.Base, Asker: c.Asker, Gate: g, hub: newHub(c.Dir, c.Base, g.Say), streams: streams{people: map[string]int{}},
+	s := &Room{Run: c.Run, Dir: c.Dir, Base: c.Base, Up: c.Up, Asker: c.Asker, Gate: g, hub: newHub(c.Dir, c.Base, g.Say), streams: streams{people: map[string]int{}},
 		asking: make(chan struct{}, mostAsked), people: &g.People, doors: &g.Doors, address: &g.Addresses, inside: &g.Inside, shelf: newShelf(c.Dir)}
 	s.hub.here = s.streams.here
 	mux := http.NewServeMux()

@@ -274,7 +274,7 @@ func TestRoomsBelow(t *testing.T) {
 	k.data.Open = []web.Room{{ID: "r7", Run: "20261202-140218-redis-fills", Scenario: "redis-fills", Blind: true, Handler: x}}
 	for _, role := range room.Roles() {
 		page := k.get(t, role, "/rooms/r7/")
-		if !strings.Contains(page, "some "+string(role)) || !strings.Contains(page, `href="/rooms/r7/room.css"`) || role != room.Facilitator && strings.Contains(page, "redis-fills") {
+		if !strings.Contains(page, "some "+string(role)) || !strings.Contains(page, `href="/rooms/r7/room.css"`) || !strings.Contains(page, `<a href="/">All pages</a>`) || role != room.Facilitator && strings.Contains(page, "redis-fills") {
 			t.Errorf("the room of %s: %s", role, page)
 		}
 	}

@@ -124,7 +124,7 @@ func (s *Site) Invite(name string, role room.Role) (string, error) { return s.Ga
 // OpenRoom returns the room of a run, whose record is or will be in a folder on disk: to be answered by Data.Rooms under this ID. Whoever
 // asks for it runs its Follow.
 func (s *Site) OpenRoom(id, run, dir string) *roomweb.Room {
-	c := roomweb.Config{Run: run, Dir: dir, Base: s.Gate.Path + "/rooms/" + id, Gate: s.Gate}
+	c := roomweb.Config{Run: run, Dir: dir, Base: s.Gate.Path + "/rooms/" + id, Up: s.Gate.Path + "/", Gate: s.Gate}
 	if s.Asker != nil {
 		c.Asker = s.Asker(dir)
 	}
