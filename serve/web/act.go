@@ -68,11 +68,11 @@ func (s *Site) halt(w http.ResponseWriter, r *http.Request) {
 	s.note(r, v.Guest, fmt.Sprintf("stopped all game days, because of %q", why))
 	if err != nil {
 		s.note(r, v.Guest, "stopping all game days: "+err.Error())
-		s.say(w, r, http.StatusBadGateway, gate.Message{Title: "Not everything was stopped", Back: true, Text: strings.TrimSpace("Not everything is known to have stopped: " + err.Error() + ". " + said +
-			" Say it again, or `gameday stop --all` on the machine.")})
+		s.say(w, r, http.StatusBadGateway, gate.Message{Title: "Not everything was stopped", Back: true, Text: strings.TrimSpace("Not everything is known to have stopped: " + err.Error() + ".\n" + said +
+			"\nSay it again, or `gameday stop --all` on the machine.")})
 		return
 	}
-	s.say(w, r, http.StatusOK, gate.Message{Title: "Stopped", Back: true, Text: strings.TrimSpace("Every game day was told to stop, and no new one begins until a facilitator lets them go on. " + said)})
+	s.say(w, r, http.StatusOK, gate.Message{Title: "Stopped", Back: true, Text: strings.TrimSpace("Every game day was told to stop, and no new one begins until a facilitator lets them go on.\n" + said)})
 }
 
 // lift lets game days go on.
@@ -97,7 +97,7 @@ func (s *Site) lift(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.note(r, v.Guest, fmt.Sprintf("let game days go on, because of %q", why))
-	s.say(w, r, http.StatusOK, gate.Message{Title: "Game days go on", Back: true, Text: strings.TrimSpace("Schedules begin game days again at their times. " + said)})
+	s.say(w, r, http.StatusOK, gate.Message{Title: "Game days go on", Back: true, Text: strings.TrimSpace("Schedules begin game days again at their times.\n" + said)})
 }
 
 func (s *Site) tooMuch(w http.ResponseWriter, r *http.Request) {
