@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -139,7 +141,8 @@ func everything(d *siterig.Data) [][2]string {
 	}
 	for _, r := range d.R.All {
 		folder := (&url.URL{Path: r.Folder}).EscapedPath()
-		out = append(out, [2]string{"GET", "/runs/" + folder}, [2]string{"GET", "/reports/" + folder}, [2]string{"GET", "/badge/" + url.PathEscape(r.Scenario) + ".svg"})
+		out = append(out, [2]string{"GET", "/runs/" + folder}, [2]string{"GET", "/reports/" + folder}, [2]string{"POST", "/reveal/" + folder},
+			[2]string{"GET", "/badge/" + url.PathEscape(r.Scenario) + ".svg"})
 	}
 	for _, l := range d.L {
 		name := url.PathEscape(l.Plan.Name)
@@ -296,4 +299,63 @@ func TestWhatIsHiddenChangesNothing(t *testing.T) {
 			t.Fatalf("what is hidden shows to %s:\n…%s\n…%s", role, a[max(0, n-300):min(len(a), n+100)], b[max(0, n-300):min(len(b), n+100)])
 		}
 	})
+}
+
+// TestReveal: a blind run that was killed is hidden for good, until a facilitator shows it to everybody; and one that may go on is not shown.
+func TestReveal(t *testing.T) {
+	d, f := siterig.Autumn(keptRecord(t)), &filler{salt: "a"}
+	killed, going := blindRun(f, siterig.Now.AddDate(0, 0, -2), false), blindRun(f, siterig.Now, true)
+	d.R.All = append(d.R.All, killed, going)
+	dir := record(t)
+	d.Dirs[killed.Folder], d.Dirs[going.Folder] = dir, t.TempDir()
+	d.O = append(d.O, occasion(f, siterig.Now.Truncate(24*time.Hour).AddDate(0, 0, -2).Add(9*time.Hour), web.Broken, killed.Folder))
+	k := rigged(t, d)
+	reveal := func(role room.Role, folder string) int {
+		return k.ask(role, http.MethodPost, "/reveal/"+folder, nil).Code
+	}
+	hidden := func() {
+		t.Helper()
+		for _, path := range []string{"/runs", "/calendar", "/"} {
+			if strings.Contains(k.get(t, room.Observer, path), killed.Scenario) {
+				t.Errorf("%s shows it to an observer", path)
+			}
+		}
+		if w := k.ask(room.Observer, http.MethodGet, "/runs/"+killed.Folder, nil); w.Code != http.StatusNotFound {
+			t.Errorf("its page is answered %d", w.Code)
+		}
+	}
+	if got := reveal(room.Facilitator, killed.Folder); got != http.StatusConflict { // its record was written just now
+		t.Errorf("one that may go on: %d", got)
+	}
+	hidden()
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, report.EventsFile), old, old); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		role   room.Role
+		folder string
+		want   int
+	}{{room.Responder, killed.Folder, http.StatusForbidden}, {room.Observer, killed.Folder, http.StatusForbidden}, {nobody, killed.Folder, http.StatusUnauthorized},
+		{room.Facilitator, going.Folder, http.StatusConflict}, {room.Facilitator, d.R.All[0].Folder, http.StatusConflict}, {room.Facilitator, "nothing", http.StatusConflict}} {
+		if got := reveal(x.role, x.folder); got != x.want {
+			t.Errorf("%s revealing %s: %d, want %d", x.role, x.folder, got, x.want)
+		}
+	}
+	hidden()
+	k.lines = nil
+	if !strings.Contains(k.get(t, room.Facilitator, "/runs/"+killed.Folder), "Reveal it to everybody") || reveal(room.Facilitator, killed.Folder) != http.StatusSeeOther {
+		t.Error("a facilitator cannot reveal it")
+	}
+	if len(k.lines) != 1 || !strings.Contains(k.lines[0], "revealed the run "+killed.Folder) {
+		t.Errorf("the audit log has %q", k.lines)
+	}
+	for path, want := range map[string]string{"/runs": killed.Scenario, "/runs/" + killed.Folder: killed.Scenario, "/calendar": "begun, and its end is not known"} {
+		if !strings.Contains(k.get(t, room.Observer, path), want) {
+			t.Errorf("%s lacks %q for an observer", path, want)
+		}
+	}
+	if strings.Contains(k.get(t, room.Facilitator, "/runs/"+killed.Folder), "Reveal it to everybody") {
+		t.Error("it can be revealed twice")
+	}
 }

@@ -117,6 +117,7 @@ type runPage struct {
 	Why    string // there is no card
 	Before *Run   // of the same scenario
 	After  *Run
+	Hidden bool // from those who play, until a facilitator reveals it
 }
 
 // card is what a page shows of a scorecard. It keeps nothing of the record.
@@ -156,7 +157,7 @@ func (s *Site) run(v *visit) (any, error) {
 	if r == nil {
 		return nil, errNothing
 	}
-	p := &runPage{Run: r}
+	p := &runPage{Run: r, Hidden: v.leads() && r.Revealable() && !s.revealed(r)}
 	i := slices.Index(all.all, r)
 	for j, x := range all.all {
 		switch {

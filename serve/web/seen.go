@@ -34,21 +34,17 @@ func (s *Site) past(ctx context.Context, role room.Role) (*past, error) {
 	if err != nil {
 		return nil, err
 	}
-	return seenRuns(runs, role), nil
-}
-
-func seenRuns(runs *Runs, role room.Role) *past {
 	out := &past{}
 	for i := range runs.All {
-		if mayKnow(&runs.All[i], role) {
-			out.all = append(out.all, &runs.All[i])
+		if r := &runs.All[i]; mayKnow(r, role) || r.Revealable() && s.revealed(r) {
+			out.all = append(out.all, r)
 		}
 	}
 	slices.SortFunc(out.all, func(a, b *Run) int { return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(a.Folder, b.Folder)) })
 	if role == room.Facilitator {
 		out.skipped = runs.Skipped
 	}
-	return out
+	return out, nil
 }
 
 // find returns a run by its folder, or nil.
@@ -141,8 +137,8 @@ func seenOccasionOf(o *Occasion, runs *past, role room.Role, now time.Time) seen
 			known = append(known, r)
 		}
 	}
-	// A blind one is told of when it has ended and all its runs are over; then nothing of it is a secret any more.
-	over := o.Fate == Done && len(known) == len(o.Runs) && len(known) > 0
+	// A blind one is told of when it has ended and all its runs are over, or were revealed; then nothing of it is a secret any more.
+	over := (o.Fate == Done || o.Fate == Broken) && len(known) == len(o.Runs) && len(known) > 0
 	if role == room.Facilitator || !o.Blind || over {
 		if out.Word, out.Tone = fateWord(o, now); role != room.Facilitator && o.Fate == Skipped && !o.Frozen && o.Opens.After(now) {
 			out.Word, out.Tone = "", "" // what will be in its way may be blind

@@ -69,6 +69,7 @@ func New(c Config) *Site {
 	handle("GET /runs", s.page("runs", s.runs))
 	handle("GET /runs/{run...}", s.page("run", s.run))
 	handle("GET /reports/{run...}", s.report)
+	handle("POST /reveal/{run...}", s.reveal)
 	handle("GET /trends", s.page("trends", s.trends))
 	handle("GET /fresh", s.page("fresh", s.fresh))
 	handle("GET /rehearsals", s.page("rehearsals", s.rehearsals))
