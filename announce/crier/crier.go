@@ -106,8 +106,9 @@ func Day(s *schedules.Schedule, o *schedules.Occasion) *announce.Day {
 const farthest = 200
 
 // Coming announces what is ahead, and not settled. It is asked again and again; what was announced is not announced again. When
-// something is announced depends on hours alone, and not on moments.
-func (c *Crier) Coming(all []*schedules.Schedule, state schedules.State, seed schedules.Seed) {
+// something is announced depends on hours alone, and not on moments. If the caller may have been called because a moment came, opened is false: then
+// those who may not know it hear nothing of hours that have opened.
+func (c *Crier) Coming(all []*schedules.Schedule, state schedules.State, seed schedules.Seed, opened bool) {
 	if c == nil {
 		return
 	}
@@ -127,6 +128,9 @@ func (c *Crier) Coming(all []*schedules.Schedule, state schedules.State, seed sc
 				continue
 			}
 			for _, x := range channels {
+				if !opened && s.Blind() && x.To != announce.Facilitators && !o.Opens().After(now) {
+					continue
+				}
 				d, wanted := x.Coming(Day(s, &o))
 				c.post(d, wanted && !d.NotBefore.After(now))
 			}

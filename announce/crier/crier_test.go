@@ -122,7 +122,7 @@ func play(t interface{ Fatal(...any) }, c *chat, cr *Crier, s *schedules.Schedul
 			continue
 		}
 		c.set(at)
-		cr.Coming([]*schedules.Schedule{s}, state, seed)
+		cr.Coming([]*schedules.Schedule{s}, state, seed, true)
 		d := schedules.Decide([]*schedules.Schedule{s}, state, seed, at)
 		for _, x := range d.Skip {
 			over, moment = at, x.Occasion.Moment
@@ -239,5 +239,26 @@ func TestOutage(t *testing.T) {
 	begun, ended := strings.Index(leads, "has begun"), strings.Index(leads, "passed")
 	if strings.Count(leads, "\n") != 2 || begun < 0 || ended < begun {
 		t.Errorf("they hear\n%s", leads)
+	}
+}
+
+// TestCalledAtTheMoment holds that one who is called when the moment has come does not tell everyone that there is a game day today: when that is heard would
+// tell the moment. Before the hours have opened it does.
+func TestCalledAtTheMoment(t *testing.T) {
+	s := weekly(t, schedules.AtRandom)
+	monday := time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
+	for _, early := range []bool{false, true} {
+		c := startChat(t)
+		cr := crierTo(t, c, t.TempDir(), nil)
+		o, _ := s.Next(monday, schedules.Seed("0123456789abcdef"))
+		if c.set(o.Moment); early {
+			c.set(o.Opens().Add(-time.Second))
+		}
+		cr.Coming([]*schedules.Schedule{s}, schedules.State{}, schedules.Seed("0123456789abcdef"), false)
+		cr.Flush(t.Context())
+		everyone, leads := c.heard("/everyone", monday.AddDate(0, 0, 8)), c.heard("/facilitators", monday.AddDate(0, 0, 8))
+		if (everyone != "") != early || leads == "" {
+			t.Errorf("called early %v everyone hears %q, and facilitators %q", early, everyone, leads)
+		}
 	}
 }

@@ -180,7 +180,7 @@ func (a *app) tellDue(c *crier.Crier, cal *scenarios.Calendar, folder *claims.Fo
 	if err != nil {
 		return usage("%w", err)
 	}
-	c.Coming(cal.Schedules, state, seed)
+	c.Coming(cal.Schedules, state, seed, true)
 	if err := c.Unfinished(cal.Schedules, folder, held); err != nil {
 		a.say("%v", err)
 	}

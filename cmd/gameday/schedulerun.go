@@ -198,9 +198,10 @@ func (r *scheduling) decide(ctx context.Context) (*claims.Held, time.Time, error
 	return nil, r.again(d.Wake, now), nil
 }
 
-// tell posts what is ahead, and what did not come to its end. It is delivered in the background.
+// tell posts what is ahead, and what did not come to its end. It is delivered in the background. Whoever does not wait may have been called because the moment has
+// come.
 func (r *scheduling) tell(state schedules.State) {
-	r.crier.Coming(r.calendar.Schedules, state, r.seed)
+	r.crier.Coming(r.calendar.Schedules, state, r.seed, !r.flags.noWait)
 	if err := r.crier.Unfinished(r.calendar.Schedules, r.folder, state.Held); err != nil {
 		r.say("%v", err)
 	}
