@@ -159,9 +159,10 @@ func (a *app) announceDue(f *announceFlags, cal *scenarios.Calendar) error {
 		record(r)
 		done = append(done, r)
 	}
-	if err := a.tellDue(c, cal, folder, seed, f.runs); err != nil {
+	if err := a.tellDue(c, cal, folder, seed); err != nil {
 		return err
 	}
+	a.tellStale(c, cal, f.runs)
 	ctx, stop := untilSignal()
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, tellLast)
@@ -170,8 +171,8 @@ func (a *app) announceDue(f *announceFlags, cal *scenarios.Calendar) error {
 	return a.printTold(done, next)
 }
 
-// tellDue posts what is ahead, what did not come to its end, and what has not passed for too long.
-func (a *app) tellDue(c *crier.Crier, cal *scenarios.Calendar, folder *claims.Folder, seed schedules.Seed, runs string) error {
+// tellDue posts what is ahead, and what did not come to its end.
+func (a *app) tellDue(c *crier.Crier, cal *scenarios.Calendar, folder *claims.Folder, seed schedules.Seed) error {
 	state, err := folder.State()
 	if err != nil {
 		return usage("%w", err)
@@ -184,7 +185,6 @@ func (a *app) tellDue(c *crier.Crier, cal *scenarios.Calendar, folder *claims.Fo
 	if err := c.Unfinished(cal.Schedules, folder, held); err != nil {
 		a.say("%v", err)
 	}
-	a.tellStale(c, cal, runs)
 	return nil
 }
 

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gameday/scenarios"
+	"gameday/schedules"
+	"gameday/schedules/claims"
+)
+
+// TestServedAnnouncements has a server's criers tell what is ahead, and, when they are told to look, what did not come to its end: each once, also after the calendar was
+// read again and after the server was started again.
+func TestServedAnnouncements(t *testing.T) {
+	posts := make(chan string, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		posts <- string(body)
+		fmt.Fprint(w, "ok")
+	}))
+	defer server.Close()
+	dir := t.TempDir()
+	t.Setenv("GAMEDAY_LEDGER", filepath.Join(dir, "ledger"))
+	t.Setenv("CHAT_URL", server.URL+"/"+channelToken)
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("tiny.hcl", `scenario "tiny" {
+  timeline {
+    baseline = "2s"
+    load     = "2s"
+    recovery = "1s"
+  }
+  traffic "nobody" {
+    request "get" { url = "http://127.0.0.1:9/" }
+    baseline { rate = 1 }
+  }
+  steady_state {
+    expect "is sent" {
+      that = sli.rate < 100
+      over = "1s"
+    }
+  }
+}
+`)
+	write("game-days.hcl", `time_zone = "UTC"
+notify "slack" "chat" { url_env = "CHAT_URL" }
+schedule "yearly" {
+  scenarios = ["tiny.hcl"]
+  every     = "12mo"
+  window {
+    from = "00:00"
+    to   = "24:00"
+  }
+}
+`)
+	load := func() *scenarios.Calendar {
+		t.Helper()
+		cal, f := scenarios.LoadCalendar(filepath.Join(dir, "game-days.hcl"), calendarOptions())
+		if cal == nil {
+			t.Fatal(f.Diags)
+		}
+		return cal
+	}
+	next := func(want string) {
+		t.Helper()
+		select {
+		case got := <-posts:
+			if !strings.Contains(got, want) {
+				t.Fatalf("people hear %s, want %q", got, want)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("nobody hears %q", want)
+		}
+	}
+	var said bytes.Buffer
+	state := filepath.Join(dir, "state")
+	c := (&app{errw: &said}).newCriers(state, filepath.Join(dir, "runs"), filepath.Join(dir, "audit.jsonl"))
+	c.use(load())
+	next("Game day on one of 365 days")
+	folder, err := claims.Open(filepath.Join(state, "game-days"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := folder.Claim(claims.Claim{Schedule: "yearly", Occasion: "2026-01-01", Outcome: schedules.Begun, At: time.Now(), By: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	// A copy of its file, which nobody has locked, is what the death of its holder leaves.
+	path := filepath.Join(folder.Dir(), "yearly@2026-01-01.json")
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = os.Remove(path)
+	}
+	if err == nil {
+		err = os.WriteFile(path, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.look("game-days")
+	c.look("another")
+	next("did not come to its end")
+	c.use(load())
+	c.Close()
+	again := (&app{errw: &said}).newCriers(state, filepath.Join(dir, "runs"), filepath.Join(dir, "audit.jsonl"))
+	again.use(load())
+	again.look("game-days")
+	again.Close()
+	select {
+	case got := <-posts:
+		t.Errorf("people hear again %s", got)
+	default:
+	}
+	if said.Len() > 0 {
+		t.Errorf("it says %s", said.String())
+	}
+}
