@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,6 +35,23 @@ func TestMain(m *testing.M) {
 			return announce.Outcome{}
 		})
 		os.Exit(1)
+	}
+	if dir := os.Getenv("TOLD_SENDS_FROM"); dir != "" {
+		f, err := Open(dir)
+		if err == nil {
+			_, _, err = f.Flush(context.Background(), func() time.Time { return start }, "one of many", all, func(ctx context.Context, d announce.Draft) announce.Outcome {
+				response, err := http.Post(os.Getenv("TOLD_SENDS_TO")+"/"+d.Key, "text/plain", nil)
+				if err != nil {
+					return announce.Outcome{Err: err}
+				}
+				response.Body.Close()
+				return announce.Outcome{Text: response.Status}
+			})
+		}
+		if err != nil {
+			panic(err)
+		}
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
@@ -328,5 +347,56 @@ func TestWatch(t *testing.T) {
 	post(t, g, d, true)
 	if said, _ := flush(t, g, start, takes); said != "" {
 		t.Errorf("where nobody knows of runs: %s", said)
+	}
+}
+
+// TestKilledAgainAndAgain kills the sender, with SIGKILL, at every other message: while the server has it and has not answered. One after the other goes on. Each
+// message is told; those that were under way when their sender died are told once more, and no other is told twice.
+func TestKilledAgainAndAgain(t *testing.T) {
+	const messages = 12
+	f := open(t)
+	for i := range messages {
+		post(t, f, draft(fmt.Sprintf("m%02d", i)), true)
+	}
+	var mu sync.Mutex
+	told := map[string]int{}
+	var sender *os.Process
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		key := strings.Trim(r.URL.Path, "/")
+		if told[key]++; told[key] == 1 && (key[2]-'0')%2 == 0 {
+			if err := sender.Kill(); err != nil {
+				t.Error(err)
+			}
+		}
+	}))
+	defer server.Close()
+	deaths := 0
+	for {
+		c := exec.Command(os.Args[0])
+		c.Env = append(os.Environ(), "TOLD_SENDS_FROM="+f.dir, "TOLD_SENDS_TO="+server.URL)
+		mu.Lock()
+		err := c.Start()
+		sender = c.Process
+		mu.Unlock()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Wait() == nil {
+			break
+		}
+		if deaths++; deaths > messages {
+			t.Fatal("it dies without being killed")
+		}
+	}
+	list, err := f.List()
+	if err != nil || len(list) != messages || deaths != messages/2 {
+		t.Fatalf("%d messages after %d deaths: %v", len(list), deaths, err)
+	}
+	for i, k := range list {
+		if want := 2 - i%2; k.Last().What != Delivered || told[k.Draft.Key] != want {
+			t.Errorf("%s is %q, told %d times, want %d", k.Draft.Key, k.Last().What, told[k.Draft.Key], want)
+		}
 	}
 }
