@@ -103,9 +103,7 @@ func (e *Engine) complain(c *calendar, text string) {
 func (e *Engine) reload(now time.Time) {
 	all := !now.Before(e.checked.Add(askEvery)) || now.Before(e.checked)
 	for _, c := range e.calendars {
-		info, err := os.Stat(c.file)
-		changed := err != nil || c.seen == nil || !info.ModTime().Equal(c.seen.ModTime()) || info.Size() != c.seen.Size() || !os.SameFile(info, c.seen)
-		if !all && (!changed || c.trouble != "" && err != nil) {
+		if !all && !c.edited() {
 			continue
 		}
 		switch err := e.load(c); {
@@ -122,6 +120,15 @@ func (e *Engine) reload(now time.Time) {
 	if all {
 		e.checked = now
 	}
+}
+
+// edited reports whether a calendar's file is another one than was last read.
+func (c *calendar) edited() bool {
+	info, err := os.Stat(c.file)
+	if err != nil || c.seen == nil {
+		return (err == nil) != (c.seen != nil)
+	}
+	return !info.ModTime().Equal(c.seen.ModTime()) || info.Size() != c.seen.Size() || !os.SameFile(info, c.seen)
 }
 
 // load reads a calendar's file, and takes what is in it if there is no mistake.

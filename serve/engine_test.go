@@ -68,14 +68,14 @@ func TestEdited(t *testing.T) {
 		}
 		r.file("days.hcl", "two")
 		time.Sleep(2 * time.Minute)
-		if begun, _ := r.counted(); begun["one"] > 9 || begun["two"] < 1 || !strings.Contains(r.says(), "counts again") || len(e.Troubles()) != 0 {
+		if begun, _ := r.counted(); begun["one"] != 8 || begun["two"] != 3 || !strings.Contains(r.says(), "counts again") || len(e.Troubles()) != 0 {
 			t.Errorf("mended: begun %v, troubles %v", begun, e.Troubles())
 		}
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)
-		if begun, _ := r.counted(); begun["two"] < 3 || strings.Count(r.says(), "no such file") != 1 {
+		if begun, _ := r.counted(); begun["two"] != 5 || strings.Count(r.says(), "no such file") != 1 {
 			t.Errorf("gone: begun %v", begun)
 		}
 		end()

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -107,6 +108,7 @@ type Config struct {
 // Bounds of the engine.
 const (
 	askEvery      = time.Minute            // a clock may be set, and a machine may sleep
+	filesEvery    = 2 * time.Second        // calendars' files may be edited
 	soonest       = 50 * time.Millisecond  // between two looks
 	decidingEvery = 200 * time.Millisecond // while a process decides
 	decidingSlow  = 2 * time.Second        // when it takes long: it asks sources
@@ -228,13 +230,21 @@ func (e *Engine) Run(ctx context.Context) {
 		beside.Go(func() { e.deriveAll(ctx) })
 	}
 	defer e.rooms.close()
+	files := time.NewTicker(filesEvery)
+	defer files.Stop()
 	for ctx.Err() == nil {
-		wait := e.look(ctx, time.Now())
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-e.news:
-		case <-timer.C:
+		timer := time.NewTimer(e.look(ctx, time.Now()))
+		for waiting := true; waiting; {
+			select {
+			case <-ctx.Done():
+				waiting = false
+			case <-e.news:
+				waiting = false
+			case <-timer.C:
+				waiting = false
+			case <-files.C:
+				waiting = !slices.ContainsFunc(e.calendars, (*calendar).edited)
+			}
 		}
 		timer.Stop()
 	}

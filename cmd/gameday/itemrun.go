@@ -59,6 +59,7 @@ func (a *app) runItem(x itemRun) (int, error) {
 		args = append(args, "--heal")
 	}
 	c := exec.Command(self, args...)
+	c.Args[0] = "gameday" // whatever name the file has
 	c.Stdin, c.Stdout, c.Stderr = x.in, x.out, x.errw
 	if x.held != nil {
 		c.ExtraFiles = []*os.File{x.held}

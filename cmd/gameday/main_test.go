@@ -339,7 +339,7 @@ func step(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(ts.Exec("bash", "-n", script))
 }
 
-// until waits for a file to hold a pattern: until runs/x/record.jsonl '"injected"'.
+// until waits for a file to hold a pattern, or for one of those that a pattern of files matches: until runs/x/record.jsonl '"injected"'.
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: until FILE PATTERN")
@@ -350,8 +350,12 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		if b, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && pattern.Match(b) {
-			return
+		files, err := filepath.Glob(ts.MkAbs(args[0]))
+		ts.Check(err)
+		for _, file := range files {
+			if b, err := os.ReadFile(file); err == nil && pattern.Match(b) {
+				return
+			}
 		}
 		select {
 		case <-poll.C:

@@ -54,20 +54,25 @@ Links and sessions are void when this ends. docs/room.md has more.
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return a.room(f, args) },
 	}
-	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8470", "where to serve it; beyond this machine only with TLS, or with --plain-http")
+	f.flags(c, "127.0.0.1:8470")
+	c.Flags().BoolVar(&f.attends, "attends", false, "serve a run that is about to begin, until the input ends")
+	_ = c.Flags().MarkHidden("attends") // the flag is there
+	return c
+}
+
+// flags are those of everything that is served to people.
+func (f *roomFlags) flags(c *cobra.Command, listen string) {
+	c.Flags().StringVar(&f.listen, "listen", listen, "where to serve it; beyond this machine only with TLS, or with --plain-http")
 	c.Flags().StringVar(&f.certificate, "certificate", "", "a file with the certificate for TLS, in PEM; with --key")
 	c.Flags().StringVar(&f.key, "key", "", "a file with its private key, in PEM")
 	c.Flags().StringVar(&f.address, "address", "", "how people reach it, if not by --listen: https://room.example.com")
 	c.Flags().StringVar(&f.audit, "audit", "", "file of the audit log (default: audit.jsonl beside the ledger)")
 	c.Flags().BoolVar(&f.plain, "plain-http", false, "serve others without TLS: whoever is on the way can read it, take links, and do what their owners may")
 	c.Flags().StringArrayVar(&f.invite, "invite", nil, "print a link for a person, as in ann=responder (may be given several times)")
-	c.Flags().BoolVar(&f.attends, "attends", false, "serve a run that is about to begin, until the input ends")
-	_ = c.Flags().MarkHidden("attends") // the flag is there
 	c.Flags().StringArrayVar(&f.proxyFrom, "proxy-from", nil, "believe a proxy at this address or network who people are, as in 10.1.2.3/32 (may be given several times)")
 	c.Flags().StringVar(&f.proxyUser, "proxy-user", "", "the header in which it says a person's name: X-Auth-Request-User")
 	c.Flags().StringVar(&f.proxyGroups, "proxy-groups", "", "the header in which it says their groups: X-Auth-Request-Groups")
 	c.Flags().StringArrayVar(&f.proxyRole, "proxy-role", nil, "what people of a group are, as in sre=responder (may be given several times)")
-	return c
 }
 
 // proxy reads what is said of a proxy; nil when nothing is.

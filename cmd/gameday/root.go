@@ -46,7 +46,7 @@ func root(out, errw io.Writer) *app {
 	a.cmd.AddCommand(a.steerCmds()...)
 	a.cmd.AddCommand(a.compareCmd(), a.regressCmd(), a.historyCmd(), a.trendsCmd(), a.freshCmd(), a.badgeCmd(), a.exportCmd(), a.scheduleCmd())
 	a.cmd.AddCommand(a.rehearseCmd(), a.signOffCmd(), a.verifyCmd())
-	a.cmd.AddCommand(a.roomCmd(), a.announceCmd())
+	a.cmd.AddCommand(a.roomCmd(), a.serveCmd(), a.announceCmd())
 	sayUse(a.cmd)
 	return a
 }

@@ -72,7 +72,11 @@ func calendarOptions() scenarios.Options {
 
 // calendar loads a calendar. Mistakes are printed, and end the program.
 func (a *app) calendar(path string) (*scenarios.Calendar, error) {
-	c, f := scenarios.LoadCalendar(path, calendarOptions())
+	return a.calendarBy(path, calendarOptions())
+}
+
+func (a *app) calendarBy(path string, o scenarios.Options) (*scenarios.Calendar, error) {
+	c, f := scenarios.LoadCalendar(path, o)
 	if err := a.complain([]*scenarios.File{f}, false); err != nil {
 		return nil, err
 	}
@@ -96,7 +100,11 @@ func (a *app) outdated(list []*schedules.Schedule, now time.Time) {
 
 // scheduleOf loads a calendar and picks a schedule.
 func (a *app) scheduleOf(path, name string) (*scenarios.Calendar, *schedules.Schedule, error) {
-	c, err := a.calendar(path)
+	return a.scheduleBy(path, name, calendarOptions())
+}
+
+func (a *app) scheduleBy(path, name string, o scenarios.Options) (*scenarios.Calendar, *schedules.Schedule, error) {
+	c, err := a.calendarBy(path, o)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -39,6 +39,8 @@ const (
 type scheduleFlags struct {
 	fence
 	state, runs, audit string
+	text               string // a file with the calendar's text, in place of what is in its own
+	asked              string // when somebody saw that something is due, and started this
 	heal, noWait       bool
 	asJSON             bool
 }
@@ -65,6 +67,10 @@ due in these hours.`,
 	c.Flags().BoolVar(&f.heal, "heal", false, "first revert faults that an earlier run left standing")
 	c.Flags().BoolVar(&f.noWait, "no-wait", false, "do what is due now, and do not wait for a moment that is still to come")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print what became of it as JSON on standard output; what the runs print goes to standard error")
+	c.Flags().StringVar(&f.text, "text", "", "take the calendar's text from this file, and of it this schedule alone")
+	c.Flags().StringVar(&f.asked, "asked", "", "decide for this time, if it was in the last minute: this was called then")
+	_ = c.Flags().MarkHidden("text") // the flags are there; gameday serve gives them
+	_ = c.Flags().MarkHidden("asked")
 	return c
 }
 
@@ -101,7 +107,15 @@ type scheduling struct {
 }
 
 func (a *app) scheduleRun(f *scheduleFlags, path, name string) error {
-	cal, s, err := a.scheduleOf(path, name)
+	o := calendarOptions()
+	if f.text != "" {
+		text, err := os.ReadFile(f.text)
+		if err != nil {
+			return usage("reading the calendar's text: %w", err)
+		}
+		o.Text, o.Schedule = text, name
+	}
+	cal, s, err := a.scheduleBy(path, name, o)
 	if err != nil {
 		return err
 	}
@@ -158,6 +172,19 @@ func (r *scheduling) wait(ctx context.Context) (*claims.Held, error) {
 	}
 }
 
+// askedLimit is for how long a process may take to come to decide, by whoever started it.
+const askedLimit = time.Minute
+
+// now returns the time to decide for. Runs may begin at whole seconds, and nobody is woken at one to the nanosecond, nor is a process
+// started in no time: the last second of a window, or the only one, would be missed.
+func (r *scheduling) now() time.Time {
+	now := time.Now().Truncate(time.Second)
+	if asked, err := time.Parse(time.RFC3339, r.flags.asked); err == nil && asked.Before(now) && now.Sub(asked) < askedLimit {
+		return asked
+	}
+	return now
+}
+
 // decide settles what is to be settled now. It returns the occasion that is begun, or when to decide again.
 func (r *scheduling) decide(ctx context.Context) (*claims.Held, time.Time, error) {
 	limited, cancel := context.WithTimeout(ctx, decideLimit)
@@ -174,8 +201,7 @@ func (r *scheduling) decide(ctx context.Context) (*claims.Held, time.Time, error
 	if state.Held, err = others(); err != nil {
 		return nil, time.Time{}, usage("%w; nothing was begun", err)
 	}
-	// Runs may begin at whole seconds, and nobody is woken at one to the nanosecond: the last of them, or the only one, would be missed.
-	now := time.Now().Truncate(time.Second)
+	now := r.now()
 	r.tell(state)
 	d := schedules.Decide([]*schedules.Schedule{r.schedule}, state, r.seed, now)
 	for _, x := range d.Skip {
@@ -236,19 +262,21 @@ func (r *scheduling) again(wake, now time.Time) time.Time {
 
 // others lists the runs in progress on this machine.
 func others() ([]schedules.Held, error) {
-	dir, err := faults.DefaultLedgerDir()
-	if err != nil {
-		return nil, err
-	}
-	running, err := conductor.Runs(conductor.RegistryDir(dir))
-	if err != nil {
-		return nil, err
-	}
+	running, err := inProgress()
 	var out []schedules.Held
 	for _, x := range running {
 		out = append(out, schedules.Held{What: fmt.Sprintf("run %s of %s", x.Run, x.By), Holds: conductor.HeldBy(x, schedules.ThisMachine)})
 	}
-	return out, nil
+	return out, err
+}
+
+// inProgress lists the runs in progress on this machine that are listed beside the ledger.
+func inProgress() ([]conductor.Running, error) {
+	dir, err := faults.DefaultLedgerDir()
+	if err != nil {
+		return nil, err
+	}
+	return conductor.Runs(conductor.RegistryDir(dir))
 }
 
 // claim fills a claim of an occasion.

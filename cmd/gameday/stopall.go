@@ -27,25 +27,33 @@ const stopPoll = 50 * time.Millisecond
 // errSilent says that a run is there and does not answer: it hangs.
 var errSilent = errors.New("the run does not answer")
 
-// stopAll stops every run and forbids new ones. The halt comes first: a run that begins meanwhile sees it. Where it cannot be
-// written, the runs are stopped all the same.
+// stopAll stops every run and forbids new ones, and prints what became of it.
 func (a *app) stopAll(why string) error {
+	text, err := a.stopEverything(audit.Me().String(), why)
+	fmt.Fprint(a.out, text)
+	return err
+}
+
+// stopEverything stops every run and forbids new ones, and returns what is good of what became of it, in lines. The halt comes first: a run
+// that begins meanwhile sees it. Where it cannot be written, the runs are stopped all the same.
+func (a *app) stopEverything(by, why string) (text string, err error) {
 	who := audit.Me()
-	h := &faults.Halt{By: who.String(), Host: who.Host, At: time.Now().UTC().Round(0), Why: why}
+	h := &faults.Halt{By: by, Host: who.Host, At: time.Now().UTC().Round(0), Why: why}
 	set, haltErr := setHalts(*h)
 	if set > 0 {
-		a.auditOne(audit.Line{What: audit.Halted, Why: why})
+		a.auditOne(audit.Line{What: audit.Halted, Why: saidBy(by, who, why)})
 	}
 	runs, listErr := running()
 	var left error
+	var good strings.Builder
 	for _, o := range stopRuns(runs, conductor.Request{Do: "stop", By: "stop --all by " + h.By, Why: why}) {
 		left = errors.Join(left, o.problem())
 		if o.problem() == nil {
-			fmt.Fprintln(a.out, o.good())
+			fmt.Fprintln(&good, o.good())
 		}
 	}
 	if haltErr == nil {
-		fmt.Fprintf(a.out, "game days are %s\n", h.Error())
+		fmt.Fprintf(&good, "game days are %s\n", h.Error())
 	} else {
 		effect := "new runs are not refused everywhere"
 		if set == 0 {
@@ -58,11 +66,19 @@ func (a *app) stopAll(why string) error {
 	}
 	switch all := errors.Join(left, haltErr, listErr); {
 	case left != nil:
-		return &codeError{code: exitResidue, err: all}
+		return good.String(), &codeError{code: exitResidue, err: all}
 	case all != nil:
-		return &codeError{code: exitInconclusive, err: all}
+		return good.String(), &codeError{code: exitInconclusive, err: all}
 	}
-	return nil
+	return good.String(), nil
+}
+
+// saidBy adds to a reason who gave it, where that is not whom the program works for.
+func saidBy(by string, who audit.Who, why string) string {
+	if by == who.String() {
+		return why
+	}
+	return strings.TrimSuffix("by "+by+": "+why, ": ")
 }
 
 // isRoot reports whether this process is root, and not only inside a user namespace.
@@ -207,13 +223,20 @@ func nameAll(all []faults.Standing) string {
 	return strings.Join(out, "; ")
 }
 
-// liftStop lets game days run again. A halt that cannot be lifted keeps none of the others.
+// liftStop lets game days run again, and prints what became of it.
 func (a *app) liftStop(why string) error {
+	text, err := a.liftEverything(audit.Me().String(), why)
+	fmt.Fprint(a.out, text)
+	return err
+}
+
+// liftEverything lets game days run again, and returns what became of it, in lines. A halt that cannot be lifted keeps none of the others.
+func (a *app) liftEverything(by, why string) (text string, err error) {
 	paths, err := halts()
 	if err != nil {
-		return err
+		return "", err
 	}
-	lifted := false
+	var done strings.Builder
 	var errs []error
 	for _, path := range paths {
 		h, err := faults.LiftHalt(path)
@@ -221,18 +244,17 @@ func (a *app) liftStop(why string) error {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("%w; it was %w", err, h))
 		case h != nil:
-			lifted = true
-			fmt.Fprintf(a.out, "lifted: game days were stopped by %s at %s\n", h.By, h.At.UTC().Format("2006-01-02 15:04:05 MST"))
+			fmt.Fprintf(&done, "lifted: game days were stopped by %s at %s\n", h.By, h.At.UTC().Format("2006-01-02 15:04:05 MST"))
 		}
 	}
-	if lifted {
-		a.auditOne(audit.Line{What: audit.Lifted, Why: why})
+	if done.Len() > 0 {
+		a.auditOne(audit.Line{What: audit.Lifted, Why: saidBy(by, audit.Me(), why)})
 	}
 	if err := errors.Join(errs...); err != nil {
-		return usage("%w", err)
+		return done.String(), usage("%w", err)
 	}
-	if !lifted {
-		fmt.Fprintln(a.out, "game days were not stopped")
+	if done.Len() == 0 {
+		done.WriteString("game days were not stopped\n")
 	}
-	return nil
+	return done.String(), nil
 }

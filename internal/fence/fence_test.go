@@ -96,7 +96,7 @@ var layers = []struct {
 	{"cmd/gameday-guard", []string{"faults/..."}},
 	{"cmd/gameday-kubernetes", []string{"faults/...", "loadgen/kubernetes"}},
 	{"cmd/gameday-k6", []string{"loadgen/k6/program", "programs"}},
-	{"cmd/gameday", []string{"announce/...", "conductor/...", "importer", "scenarios", "targets/...", "faults/...", "loadgen/...", "alarms/...", "responders/...", "report/...", "policy", "audit", "programs", "rehearsals/...", "room/...", "schedules/..."}},
+	{"cmd/gameday", []string{"announce/...", "conductor/...", "importer", "scenarios", "targets/...", "faults/...", "loadgen/...", "alarms/...", "responders/...", "report/...", "policy", "audit", "programs", "rehearsals/...", "room/...", "schedules/...", "serve/..."}},
 	{"deploy", nil},
 	{"examples/shop-containers", []string{"internal/dockerrig"}},
 	{"examples/...", nil},

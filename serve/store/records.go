@@ -41,7 +41,7 @@ func (s *Store) records(ctx context.Context, from Source) error {
 	dirs := map[string]string{}
 	look := func(dir string, other bool) {
 		folder := relative(from.Runs, dir)
-		if from.Going[dir] {
+		if from.Going[dir] || kept.Busy(dir) {
 			there[folder] = true
 			return
 		}
