@@ -205,3 +205,40 @@ func TestSlices(t *testing.T) {
 		}
 	}
 }
+
+// TestSecondTries gives a second chance to what was merely not known, and to nothing else.
+func TestSecondTries(t *testing.T) {
+	for name, tt := range map[string]struct {
+		world, outcomes string // of the items one, two and three
+		want            bool
+	}{
+		"as it was to be":               {good, "met met met", false},
+		"as it was to be, and bad":      {bad, "missed unknown met", false},
+		"not known in the good world":   {good, "met unknown met", true},
+		"not known what was to miss":    {bad, "unknown unknown met", true},
+		"not known what was to be met":  {bad, "missed unknown unknown", true},
+		"missed in the good world":      {good, "missed met met", false},
+		"missed, and more not known":    {good, "missed unknown met", false},
+		"met in the bad world":          {bad, "met unknown unknown", false},
+		"known, and was not to be":      {bad, "missed met met", false},
+		"missed beside what was to be":  {bad, "missed unknown missed", false},
+		"left out of the good world":    {good, "met met", false},
+		"nothing of the bad one at all": {bad, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := day{world: tt.world, ending: ending{Missed: []string{"one"}, Unknown: []string{"two"}}}
+			var items []item
+			for i, outcome := range strings.Fields(tt.outcomes) {
+				items = append(items, item{ID: []string{"one", "two", "three"}[i], Outcome: outcome})
+			}
+			d.card.Parts = []cardPart{{Items: items}}
+			if got := d.unsure(); got != tt.want {
+				t.Errorf("a second try: %v, want %v", got, tt.want)
+			}
+			d.card.Residue = true
+			if d.unsure() {
+				t.Error("a day that left something standing is run again")
+			}
+		})
+	}
+}
