@@ -274,6 +274,10 @@ func TestTwoAtBrowsers(t *testing.T) {
 	ann.until(has("part-pages", "page 7 (PaymentsDown)"))
 	ann.until(has("part-traffic", "1 of 1 arrivals"))
 	ann.until(`document.querySelector("#part-pages [data-began]").textContent !== ""`)
+	var clock string // runs from the moment on in which the page is told what time it is, and not from its next second
+	if err := ann.Eval(`source.dispatchEvent(new MessageEvent("now", {data: "3700", lastEventId: id})); document.querySelector("#part-pages [data-began]").textContent`, &clock); err != nil || !strings.HasPrefix(clock, "(6") {
+		t.Errorf("after an hour the clock of a page shows %s, %v", clock, err)
+	}
 	ann.until(`document.activeElement.id === "note" && document.activeElement.value === "half a sen"`)
 	ann.until(`!document.documentElement.innerHTML.includes("network_partition") && !document.documentElement.innerHTML.includes("checkout")`)
 	ann.run(`document.getElementById("note").form.requestSubmit()`)

@@ -21,7 +21,7 @@ function follow() {
     if (focus && by(focus)) by(focus).focus();
     clocks();
   });
-  source.addEventListener("now", e => { id = e.lastEventId; now = +e.data; at = performance.now(); });
+  source.addEventListener("now", e => { id = e.lastEventId; now = +e.data; at = performance.now(); clocks(); });
 }
 
 function clocks() {
