@@ -72,7 +72,7 @@ func remakeRoom(dir string) error {
 	}
 	for _, s := range roomShots {
 		data, err := d.shoot(s)
-		if err == nil && len(data) > most/2 { // else its colours are as they are
+		if err == nil && len(data) > 2*most/3 { // else its colours are as they are
 			data, err = smaller(data)
 		}
 		if err == nil && len(data) > most {
