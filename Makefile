@@ -137,6 +137,7 @@ fuzz:
 	$(GO) test ./schedules/ical -run '^$$' -fuzz FuzzRead -fuzztime 60s -fuzzminimizetime 20x
 	$(GO) test ./rehearsals/bundle -run '^$$' -fuzz FuzzRead -fuzztime 60s -fuzzminimizetime 20x
 	$(GO) test ./rehearsals/kept -run '^$$' -fuzz FuzzParseSignOffs -fuzztime 60s
+	for f in Requests Called; do $(GO) test ./room/web -run '^$$' -fuzz "^Fuzz$$f\$$" -fuzztime 60s -fuzzminimizetime 20x || exit 1; done
 	for f in HAR Postman OpenAPI Detect; do $(GO) test ./importer -run '^$$' -fuzz "^Fuzz$$f\$$" -fuzztime 60s -fuzzminimizetime 20x || exit 1; done
 
 clean:

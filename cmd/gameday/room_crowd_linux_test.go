@@ -355,7 +355,8 @@ func TestObserversOfARun(t *testing.T) {
 	if took < 5*time.Second {
 		t.Errorf("they looked on for %s, which is too short to measure", took)
 	}
-	if half(with) > half(without)+5*time.Millisecond {
-		t.Errorf("with observers half of the faults are more than %s late, without %s", half(with), half(without))
+	// What else runs on the machine makes some late, now in the one run and now in the other: of what the observers make late all would be.
+	if quarter := func(l []time.Duration) time.Duration { return l[len(l)/4] }; quarter(with) > quarter(without)+5*time.Millisecond {
+		t.Errorf("with observers three faults of four are more than %s late, without %s", quarter(with), quarter(without))
 	}
 }
