@@ -48,6 +48,7 @@ func TestControl(t *testing.T) {
 	}{
 		{"status", Request{Do: "status"}, "day runs as run-1", ""},
 		{"mark", Request{Do: "mark", Name: "customers told", By: "ann", Text: "by mail"}, `marked "customers told"`, ""},
+		{"mark with a file", Request{Do: "mark", Name: "evidence", By: "ann", File: &report.Attachment{Name: "a.png", Path: "evidence/7e.png", Size: 7}}, `marked "evidence"`, ""},
 		{"nameless mark", Request{Do: "mark", By: "ann"}, "", "needs a name"},
 		{"empty act", Request{Do: "act"}, "", "needs a verb"},
 		{"act without desk", Request{Do: "act", Act: &responders.Action{Verb: responders.DoAcknowledge, By: "ann"}}, "", "no paging desk"},
@@ -69,16 +70,25 @@ func TestControl(t *testing.T) {
 	defer r.rec.mu.Unlock()
 	var mark report.Mark
 	var stop report.Stop
+	var file *report.Attachment
 	for _, e := range *events {
 		switch e.Kind {
 		case report.Marked:
-			json.Unmarshal(e.Data, &mark)
+			var m report.Mark
+			if json.Unmarshal(e.Data, &m); m.Name == "evidence" {
+				file = m.File
+			} else {
+				mark = m
+			}
 		case report.StopAsked:
 			json.Unmarshal(e.Data, &stop)
 		}
 	}
 	if mark != (report.Mark{Name: "customers told", By: "ann", Text: "by mail"}) || stop != (report.Stop{By: "ann", Why: "enough"}) {
 		t.Errorf("recorded %+v, %+v", mark, stop)
+	}
+	if file == nil || *file != (report.Attachment{Name: "a.png", Path: "evidence/7e.png", Size: 7}) {
+		t.Errorf("recorded the file %+v", file)
 	}
 }
 

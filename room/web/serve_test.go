@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -222,6 +223,53 @@ func TestStrangersMakePlace(t *testing.T) {
 			t.Errorf("a stranger takes the place of somebody who is in, for %s", after)
 		}
 	})
+}
+
+// TestStrangersOverTLS: who is in is told from strangers also where connections are encrypted.
+func TestStrangersOverTLS(t *testing.T) {
+	certified := httptest.NewTLSServer(nil)
+	defer certified.Close()
+	raw, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, b := newRig(t, t.TempDir()), &bounded{Listener: raw, slots: make(chan struct{}, 3)}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- Serve(ctx, tls.NewListener(b, &tls.Config{Certificates: certified.TLS.Certificates, NextProtos: []string{"http/1.1"}}), k)
+	}()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	for n, role := range []room.Role{room.Observer, "nobody", room.Facilitator} {
+		own := certified.Client().Transport.(*http.Transport).Clone() // a connection of its own, which stays open
+		defer own.CloseIdleConnections()
+		client := http.Client{Transport: own}
+		q, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+raw.Addr().String()+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, ok := k.cookies[role]; ok {
+			q.AddCookie(&http.Cookie{Name: k.cookie(), Value: c})
+		}
+		r, err := client.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			t.Fatal(err)
+		}
+		_ = r.Body.Close()
+		b.mu.Lock()
+		if want := min(n, 1); b.strangers.Len() != want || len(b.slots) != n+1 {
+			t.Errorf("after the %s there are %d strangers of %d connections, want %d", role, b.strangers.Len(), len(b.slots), want)
+		}
+		b.mu.Unlock()
+	}
 }
 
 // TestBrokenConnectionsSayLittle: whoever breaks connections fills no log.
