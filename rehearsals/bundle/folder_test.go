@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -180,6 +181,9 @@ func TestOtherVersion(t *testing.T) {
 		return bytes.Replace(b, []byte("<footer>"), []byte("<footer class=\"new\">"), 1)
 	}}
 	judged := map[string]func([]byte) []byte{"reports/day/scorecard.json": func(b []byte) []byte { return bytes.Replace(b, []byte(`"low": `), []byte(`"low": 1`), 1) }}
+	over := map[string]func([]byte) []byte{ScorecardFile: func(b []byte) []byte {
+		return regexp.MustCompile(`"state": "[^"]+"`).ReplaceAll(b, []byte(`"state": "go"`))
+	}}
 	for name, x := range map[string]struct {
 		version  string
 		change   map[string]func([]byte) []byte
@@ -192,6 +196,7 @@ func TestOtherVersion(t *testing.T) {
 		"pages alone":               {"v1", page, "v2", 3, true, []string{" NOT CERTAIN ", "every judgement, over all and of 3 records, follows from the records, to the byte", "this is gameday v2, and v1 packed them", "reports/day/report.html: line "}},
 		"pages of the same version": {"v1", page, "v1", 1, true, []string{" CHANGED ", "what is packed is not what follows from the records"}},
 		"a judgement":               {"v1", judged, "v2", 3, false, []string{" NOT CERTAIN ", "this is gameday v2, and v1 packed them", "only the gameday that packed them can tell", "$.low"}},
+		"what it says over all":     {"v1", over, "v2", 3, false, []string{" NOT CERTAIN ", "says go, by the scorecard in it; no-go, as this gameday judges its records, when it was packed."}},
 		"a build without a version": {"development", page, "development", 3, true, []string{" NOT CERTAIN ", "one that calls itself so packed them, which need not be the same"}},
 		"sources not committed":     {"v1-3-gabc-dirty", page, "v1-3-gabc-dirty", 3, true, []string{" NOT CERTAIN "}},
 	} {

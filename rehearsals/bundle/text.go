@@ -44,7 +44,11 @@ func Text(w io.Writer, name string, r *Result) error {
 	}
 	list(&b, r.Differs)
 	row("signature", r.Signature.Text+".")
-	row("says", r.State.String()+", by its records, when it was packed.")
+	says := r.State.String() + ", by its records, when it was packed."
+	if r.Packed != nil && *r.Packed != r.State {
+		says = fmt.Sprintf("%s, by the scorecard in it; %s, as this gameday judges its records, when it was packed.", r.Packed, r.State)
+	}
+	row("says", says)
 	for _, why := range r.Why {
 		report.Paragraph(&b, "    –  ", report.PlainText(why))
 	}

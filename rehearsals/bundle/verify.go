@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -39,8 +40,10 @@ type Result struct {
 	Missing    []string  `json:"missing"`
 	// State is what the records say of the rehearsal, at the time at which it was packed.
 	State rehearsals.State `json:"state"`
-	Why   []string         `json:"why"`
-	Exit  int              `json:"exit_code"`
+	// Packed is what the scorecard in the bundle says; nil when it cannot be read.
+	Packed *rehearsals.State `json:"packed_state"`
+	Why    []string          `json:"why"`
+	Exit   int               `json:"exit_code"`
 }
 
 // OtherVersion reports whether the bundle was packed by another version than this one, or may have been: then reports may differ for that
@@ -294,6 +297,10 @@ func (d *derivation) scorecard() {
 	signed, broken := kept.ParseSignOffs(b)
 	if err != nil || broken > 0 {
 		d.differs(SignOffsFile, "", "%d lines cannot be read%s", broken, map[bool]string{true: fmt.Sprint(": ", err)}[err != nil])
+	}
+	var says struct{ State rehearsals.State }
+	if b, err := d.content(ScorecardFile, maxManifest); err == nil && json.Unmarshal(b, &says) == nil {
+		d.Packed = &says.State
 	}
 	card := rehearsals.Judge(r, d.shown, rehearsals.SignedBy(signed, r.Name), d.Made)
 	d.State, d.Why = card.State, card.Why
