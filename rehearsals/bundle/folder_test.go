@@ -150,32 +150,35 @@ func TestVerifyFolder(t *testing.T) {
 	}
 }
 
+// repacked packs what an archive has again, as of another version, with some files changed.
+func repacked(t *testing.T, a *Archive, version string, change map[string]func([]byte) []byte) []byte {
+	t.Helper()
+	m := *a.Manifest
+	m.Version = version
+	var sources []Source
+	for _, f := range a.Manifest.Files {
+		text, err := a.content(f.Path, maxArchive)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := change[f.Path]; c != nil {
+			text = c(text)
+		}
+		sources = append(sources, Source{Path: f.Path, Data: text})
+	}
+	var out bytes.Buffer
+	if err := Write(&out, &m, sources, nil); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
 // TestOtherVersion takes what another gameday packed for no more and no less than it is.
 func TestOtherVersion(t *testing.T) {
 	b := packed(t, contents(t), nil)
 	a, err := Read(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
-	}
-	again := func(version string, change map[string]func([]byte) []byte) []byte {
-		m := *a.Manifest
-		m.Version = version
-		var sources []Source
-		for _, f := range a.Manifest.Files {
-			text, err := a.content(f.Path, maxArchive)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if c := change[f.Path]; c != nil {
-				text = c(text)
-			}
-			sources = append(sources, Source{Path: f.Path, Data: text})
-		}
-		var out bytes.Buffer
-		if err := Write(&out, &m, sources, nil); err != nil {
-			t.Fatal(err)
-		}
-		return out.Bytes()
 	}
 	page := map[string]func([]byte) []byte{"reports/day/report.html": func(b []byte) []byte {
 		return bytes.Replace(b, []byte("<footer>"), []byte("<footer class=\"new\">"), 1)
@@ -201,7 +204,7 @@ func TestOtherVersion(t *testing.T) {
 		"sources not committed":     {"v1-3-gabc-dirty", page, "v1-3-gabc-dirty", 3, true, []string{" NOT CERTAIN "}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			z := again(x.version, x.change)
+			z := repacked(t, a, x.version, x.change)
 			r, err := Verify(t.Context(), bytes.NewReader(z), int64(len(z)), x.verifier, "")
 			if err != nil {
 				t.Fatal(err)

@@ -103,24 +103,7 @@ func TestSigned(t *testing.T) {
 	if _, err := Sign(t.Context(), filepath.Join(t.TempDir(), "none"), []byte("x")); err == nil || !strings.Contains(err.Error(), "signing the bundle with") {
 		t.Errorf("a key that is not there: %v", err)
 	}
-	for said, want := range map[string]string{
-		"kill -9 $$": "killed",
-		"echo >&2 'unknown option -- Y'; echo >&2 'usage: ssh-keygen [-q] [-a rounds]'; exit 1": "usage: ssh-keygen",
-	} { // of a program that dies, or is too old, nobody learns anything of the signature
-		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "ssh-keygen"), []byte("#!/bin/sh\n"+said+"\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		t.Setenv("PATH", dir)
-		a, err := Read(bytes.NewReader(byAnn), int64(len(byAnn)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := a.Signed(t.Context(), signers("ann@example.org "+annPublic))
-		if r := (&Result{Signature: s}); err != nil || s.Trust != Unlooked || !strings.Contains(s.Text, want) || r.exit() != 3 {
-			t.Errorf("%s: %v, it is %s, %q", said, err, s.Trust, s.Text)
-		}
-	}
+	brokenKeygens(t, byAnn, signers("ann@example.org "+annPublic))
 	t.Setenv("PATH", "")
 	a, err := Read(bytes.NewReader(byAnn), int64(len(byAnn)))
 	if err != nil {
@@ -132,6 +115,29 @@ func TestSigned(t *testing.T) {
 	}
 	if _, err := Sign(t.Context(), ann, []byte("x")); err == nil || !strings.Contains(err.Error(), "install OpenSSH") {
 		t.Errorf("signing without ssh-keygen: %v", err)
+	}
+}
+
+// brokenKeygens looks at a signature by programs that die, or are too old: nobody learns anything of it.
+func brokenKeygens(t *testing.T, signed []byte, allowed string) {
+	t.Helper()
+	for said, want := range map[string]string{
+		"kill -9 $$": "killed",
+		"echo >&2 'unknown option -- Y'; echo >&2 'usage: ssh-keygen [-q] [-a rounds]'; exit 1": "usage: ssh-keygen",
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "ssh-keygen"), []byte("#!/bin/sh\n"+said+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", dir)
+		a, err := Read(bytes.NewReader(signed), int64(len(signed)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := a.Signed(t.Context(), allowed)
+		if r := (&Result{Signature: s}); err != nil || s.Trust != Unlooked || !strings.Contains(s.Text, want) || r.exit() != 3 {
+			t.Errorf("%s: %v, it is %s, %q", said, err, s.Trust, s.Text)
+		}
 	}
 }
 
