@@ -10,8 +10,17 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"gameday/announce"
+	"gameday/internal/runrig"
+	"gameday/rehearsals"
+	"gameday/schedules"
+	"gameday/schedules/claims"
 )
 
 // channelToken is in every address that channel makes; no script may print it.
@@ -85,5 +94,56 @@ func leaks(t *testing.T, dir string) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestJudgement leaves blind scenarios that are still to be run out of what everyone is told of a rehearsal, and nothing out of what facilitators are.
+func TestJudgement(t *testing.T) {
+	step := func(name string, blind bool) rehearsals.Step {
+		return rehearsals.Step{Item: schedules.Item{Scenario: name, Blind: blind}}
+	}
+	what := &rehearsals.Rehearsal{Name: "launch", File: "launch.hcl", Steps: []rehearsals.Step{step("open", false), step("ran", true), step("runs", true), step("canary", true)}}
+	card := &rehearsals.Scorecard{State: rehearsals.NotYetKnown, Digest: "d", SignOffs: []rehearsals.SignOffSeen{{Role: "sre", Text: "nobody has signed"}, {Role: "shop", State: rehearsals.Go}},
+		Steps: []rehearsals.StepResult{
+			{Scenario: "open", Reasons: []rehearsals.Reason{{Text: "it was not run"}}},
+			{Scenario: "ran", Run: &rehearsals.Run{}, Reasons: []rehearsals.Reason{{Text: "it failed"}}},
+			{Scenario: "runs", Run: &rehearsals.Run{Running: true}, Reasons: []rehearsals.Reason{{Text: "it goes on"}}},
+			{Scenario: "canary", Reasons: []rehearsals.Reason{{Text: "it was not run"}}},
+		}}
+	for to, want := range map[announce.Audience]string{
+		announce.Everyone:     "open: it was not run; ran: it failed; sign-off of sre: nobody has signed",
+		announce.Facilitators: "open: it was not run; ran: it failed; runs: it goes on; canary: it was not run; sign-off of sre: nobody has signed",
+	} {
+		if got := strings.Join(judgement(what, card, to).Why, "; "); got != want {
+			t.Errorf("%s hear %q, want %q", to, got, want)
+		}
+	}
+}
+
+// TestResultOf tells of a record what its scorecard says, and of runs without one why there is none.
+func TestResultOf(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "rec")
+	if err := runrig.Write(dir, runrig.New(1).Run("rec", time.Date(2026, 12, 1, 10, 0, 0, 0, time.UTC), 1)); err != nil {
+		t.Fatal(err)
+	}
+	card, err := cardOf(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := resultOf(claims.Run{Scenario: "any", Record: dir})
+	if !r.Judged || r.Scenario != card.Scenario || r.Verdict != card.Verdict.String() || r.Low != card.Low || r.High != card.High || r.Coverage != card.Coverage || r.Record != dir || r.Left {
+		t.Errorf("of a record it tells %+v, and the scorecard says %s %s", r, card.VerdictWords(), card.ScoreWords())
+	}
+	gone := filepath.Join(t.TempDir(), "none")
+	for code, want := range map[int]announce.Result{
+		exitUsage:        {Scenario: "a", Why: "it was refused before it touched anything; the output of gameday says why"},
+		exitResidue:      {Scenario: "a", Why: "it was killed, or its record cannot be read", Left: true, Record: gone},
+		exitInconclusive: {Scenario: "a", Why: "there is no record in " + gone, Record: gone},
+	} {
+		got := resultOf(claims.Run{Scenario: "a", Record: gone, Code: code})
+		got.Host = ""
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(announce.Result{})); diff != "" {
+			t.Errorf("of a run that ended with %d: %s", code, diff)
+		}
 	}
 }
