@@ -106,7 +106,9 @@ func (a *app) serve(f *serveFlags, calendars []string) error {
 	people := gate.New(gate.Config{For: gate.Server, Door: door.New(), Proxy: proxy, Hosts: hostsOf(host, f.listen), Secure: strings.HasPrefix(prefix, "https:"),
 		Address: func(path string) string { return prefix + path }, Audit: func(line audit.Line) error { return log.Write(line) }, Say: say})
 	site := web.New(web.Config{Gate: people, FreshWithin: within, PublicBadges: f.badges, Say: say, Asker: func(dir string) room.Asker { return runAsker(dir) }})
-	engine, kept, err := a.engine(f, calendars, log, site)
+	tellers := a.newCriers(f.audit)
+	defer tellers.Close()
+	engine, kept, err := a.engine(f, calendars, log, site, tellers)
 	if err != nil {
 		return err
 	}
@@ -135,7 +137,7 @@ func (a *app) serve(f *serveFlags, calendars []string) error {
 }
 
 // engine makes the engine with its database. Both are closed by whoever asked.
-func (a *app) engine(f *serveFlags, calendars []string, log *audit.Log, site *web.Site) (*serve.Engine, *store.Store, error) {
+func (a *app) engine(f *serveFlags, calendars []string, log *audit.Log, site *web.Site, tellers *criers) (*serve.Engine, *store.Store, error) {
 	state, err := stateDir(f.state, "")
 	if err == nil {
 		state, err = filepath.Abs(state)
@@ -155,7 +157,8 @@ func (a *app) engine(f *serveFlags, calendars []string, log *audit.Log, site *we
 		return nil, nil, fmt.Errorf("finding gameday: %w", err)
 	}
 	say := func(text string) { a.say("%s", text) }
-	e, err := serve.New(serve.Config{Files: calendars, Runs: runs, State: state, Load: servedCalendar, Seed: seedOf, Running: servedRuns, Begin: serve.Program(self, f.args),
+	tellers.state, tellers.runs = state, runs
+	e, err := serve.New(serve.Config{Files: calendars, Runs: runs, State: state, Load: tellers.load, Tell: tellers.hear, Seed: seedOf, Running: servedRuns, Begin: serve.Program(self, f.args),
 		OpenRoom: func(id, run, dir string) serve.Opened { return site.OpenRoom(id, run, dir) },
 		Stop:     func(_ context.Context, by, why string) (string, error) { return a.stopEverything(by, why) },
 		Lift:     func(_ context.Context, by, why string) (string, error) { return a.liftEverything(by, why) },

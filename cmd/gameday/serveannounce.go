@@ -11,6 +11,7 @@ import (
 	"gameday/scenarios"
 	"gameday/schedules"
 	"gameday/schedules/claims"
+	"gameday/serve"
 )
 
 // How often a server looks what is to be told.
@@ -26,43 +27,63 @@ const (
 // nothing but Close.
 type criers struct {
 	app                *app
-	state, runs, audit string // folders, and the file of the audit log
+	state, runs, audit string // the folder below which calendars have theirs, that of the records, and the file of the audit log
 
 	mu      sync.Mutex
 	all     map[string]*servedCrier // by the calendar's name
-	running sync.WaitGroup          // also those of calendars as they were before
+	running sync.WaitGroup
 }
 
-// servedCrier tells the people of one calendar, as it was read at some time.
+// servedCrier tells the people of one calendar.
 type servedCrier struct {
-	calendar *scenarios.Calendar
+	calendar *scenarios.Calendar // as it was read last
 	poke     chan struct{}
 	stop     context.CancelFunc
 }
 
-// newCriers returns criers that tell nobody yet. state is the folder below which calendars have theirs.
-func (a *app) newCriers(state, runs, audit string) *criers {
-	return &criers{app: a, state: state, runs: runs, audit: audit, all: map[string]*servedCrier{}}
+// newCriers returns criers that tell nobody yet. Their folders must be set before a calendar is used.
+func (a *app) newCriers(audit string) *criers {
+	return &criers{app: a, audit: audit, all: map[string]*servedCrier{}}
 }
 
-// use has the people of a calendar told from now on. One of the same name that was used before is not any more.
+// load decodes a calendar, and has its people told from now on.
+func (c *criers) load(file string, text []byte) (*serve.Calendar, error) {
+	out, err := servedCalendar(file, text)
+	if err != nil {
+		return nil, err
+	}
+	if cal, ok := out.Own.(*scenarios.Calendar); ok {
+		c.use(cal)
+	}
+	return out, nil
+}
+
+// hear has somebody look when something has become of an occasion. That one is ahead is looked at every minute.
+func (c *criers) hear(e serve.Event) {
+	if e.What != serve.Coming {
+		c.look(e.Calendar.Name)
+	}
+}
+
+// use has the people of a calendar told from now on. It takes the place of one of the same name; calendars are read again and again.
 func (c *criers) use(cal *scenarios.Calendar) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old := c.all[cal.Name]; old != nil {
-		if old.calendar == cal {
-			return
-		}
-		old.stop()
-		delete(c.all, cal.Name)
-	}
-	if len(cal.Notify) == 0 {
+	if s := c.all[cal.Name]; s != nil {
+		s.calendar = cal
 		return
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &servedCrier{calendar: cal, poke: make(chan struct{}, 1), stop: stop}
 	c.all[cal.Name] = s
 	c.running.Go(func() { c.tell(ctx, s) })
+}
+
+// current returns a calendar as it was read last.
+func (c *criers) current(s *servedCrier) *scenarios.Calendar {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return s.calendar
 }
 
 // look has somebody look now: something has become of an occasion of a calendar.
@@ -96,17 +117,16 @@ func (c *criers) tell(ctx context.Context, s *servedCrier) {
 	var stale time.Time
 	trouble := ""
 	for ctx.Err() == nil {
-		next := time.Time{}
-		tells, err := c.due(s.calendar)
-		if err != nil {
-			if text := err.Error(); text != trouble { // once, and not every minute
-				c.app.say("people are not told of the game days of %s: %s", s.calendar.Name, text)
-				trouble = text
-			}
-		} else {
+		next, cal := time.Time{}, c.current(s)
+		tells, err := c.due(cal)
+		switch {
+		case err != nil && err.Error() != trouble: // once, and not every minute
+			trouble = err.Error()
+			c.app.say("people are not told of the game days of %s: %s", cal.Name, trouble)
+		case err == nil:
 			trouble = ""
 			if time.Since(stale) >= staleEvery {
-				c.app.tellStale(tells, s.calendar, c.runs)
+				c.app.tellStale(tells, cal, c.runs)
 				stale = time.Now()
 			}
 			next = tells.Flush(sending)
@@ -125,8 +145,11 @@ func (c *criers) tell(ctx context.Context, s *servedCrier) {
 	}
 }
 
-// due posts what is to be told of a calendar now, and returns who tells it.
+// due posts what is to be told of a calendar now, and returns who tells it; nil when it has nobody to tell.
 func (c *criers) due(cal *scenarios.Calendar) (*crier.Crier, error) {
+	if len(cal.Notify) == 0 {
+		return nil, nil
+	}
 	dir := filepath.Join(c.state, cal.Name)
 	folder, err := claims.Open(dir)
 	if err != nil {

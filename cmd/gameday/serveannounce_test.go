@@ -15,6 +15,7 @@ import (
 	"gameday/scenarios"
 	"gameday/schedules"
 	"gameday/schedules/claims"
+	"gameday/serve"
 )
 
 // TestServedAnnouncements has a server's criers tell what is ahead, and, when they are told to look, what did not come to its end: each once, also after the calendar was
@@ -89,7 +90,12 @@ schedule "yearly" {
 	}
 	var said bytes.Buffer
 	state := filepath.Join(dir, "state")
-	c := (&app{errw: &said}).newCriers(state, filepath.Join(dir, "runs"), filepath.Join(dir, "audit.jsonl"))
+	fresh := func() *criers {
+		c := (&app{errw: &said}).newCriers(filepath.Join(dir, "audit.jsonl"))
+		c.state, c.runs = state, filepath.Join(dir, "runs")
+		return c
+	}
+	c := fresh()
 	c.use(load())
 	next("Game day on one of 365 days")
 	folder, err := claims.Open(filepath.Join(state, "game-days"))
@@ -111,12 +117,12 @@ schedule "yearly" {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.look("game-days")
+	c.hear(serve.Event{What: serve.Ended, Calendar: &serve.Calendar{Name: "game-days"}})
 	c.look("another")
 	next("did not come to its end")
 	c.use(load())
 	c.Close()
-	again := (&app{errw: &said}).newCriers(state, filepath.Join(dir, "runs"), filepath.Join(dir, "audit.jsonl"))
+	again := fresh()
 	again.use(load())
 	again.look("game-days")
 	again.Close()
