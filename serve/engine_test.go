@@ -282,6 +282,47 @@ func TestRooms(t *testing.T) {
 	})
 }
 
+// TestRoomsSoon has a run begin and end between two looks at the calendars: its room is there within seconds, and so is its end.
+func TestRoomsSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.calendar("one", &schedules.Schedule{Name: "one", Items: item(time.Second), Cron: cron(t, "0 0 1 1 *"), Zone: time.UTC})
+		c := r.config(r.file("days.hcl", "one"))
+		c.OpenRoom = func(id, run, dir string) Opened {
+			return &fakeRoom{id: id, run: run, dir: dir, followed: make(chan struct{})}
+		}
+		dir := filepath.Join(c.Runs, "20000101-000000-x")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		on := []Running{{Run: "a", Scenario: "x", Dir: dir, At: time.Now()}}
+		var goes atomic.Bool
+		c.Running = func() ([]Running, error) {
+			if goes.Load() {
+				return on, nil
+			}
+			return nil, nil
+		}
+		e, end := r.serve(c)
+		defer end()
+		going := func() int {
+			synctest.Wait()
+			return len(e.seen().going)
+		}
+		time.Sleep(61 * time.Second)
+		for _, want := range []int{1, 0} {
+			goes.Store(want == 1)
+			time.Sleep(2 * filesEvery)
+			if n := going(); n != want {
+				t.Errorf("after %s %d runs are told of, want %d", 2*filesEvery, n, want)
+			}
+			if list, _ := e.Rooms(t.Context()); len(list) != 1 {
+				t.Errorf("rooms: %+v", list)
+			}
+		}
+	})
+}
+
 // TestAsked compares what pages are told of occasions with what happened.
 func TestAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

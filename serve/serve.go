@@ -108,7 +108,7 @@ type Config struct {
 // Bounds of the engine.
 const (
 	askEvery      = time.Minute            // a clock may be set, and a machine may sleep
-	filesEvery    = 2 * time.Second        // calendars' files may be edited
+	filesEvery    = 2 * time.Second        // calendars' files may be edited, and runs begin and end
 	soonest       = 50 * time.Millisecond  // between two looks
 	decidingEvery = 200 * time.Millisecond // while a process decides
 	decidingSlow  = 2 * time.Second        // when it takes long: it asks sources
@@ -243,11 +243,23 @@ func (e *Engine) Run(ctx context.Context) {
 			case <-timer.C:
 				waiting = false
 			case <-files.C:
-				waiting = !slices.ContainsFunc(e.calendars, (*calendar).edited)
+				waiting = !slices.ContainsFunc(e.calendars, (*calendar).edited) && !e.moved()
 			}
 		}
 		timer.Stop()
 	}
+}
+
+// moved reports whether other runs are in progress than at the last look, or one of them has its plan only now: they have rooms, and pages
+// tell of them, whoever began them.
+func (e *Engine) moved() bool {
+	running, err := e.Running()
+	if err != nil {
+		return false // the next look says so
+	}
+	before := e.seen().going
+	now := e.going(running)
+	return !slices.EqualFunc(now, before, func(a, b goingRun) bool { return a.folder == b.folder && a.planned == b.planned })
 }
 
 // wake has the engine look now.
