@@ -95,6 +95,11 @@ func middle(t *testing.T, blind bool, until time.Duration) string {
 			}
 		}
 		if len(events) == 0 {
+			sum := strings.Repeat("5e", 32)
+			for _, who := range []string{"ann (responder)", "fay (facilitator)"} {
+				g.add(until, report.Marked, report.Mark{Name: report.EvidenceMark, By: who, Text: "What the dashboard showed", File: &report.Attachment{
+					Name: "graph.png", Path: "evidence/" + sum + ".png", Size: 34112, SHA256: sum}})
+			}
 			return dir
 		}
 	}
@@ -398,6 +403,19 @@ func TestTheEndReveals(t *testing.T) {
 	g.add(time.Second, report.RunEnded, report.Ended{Reason: report.EndComplete})
 	if got := head(); got != "checkout|" {
 		t.Errorf("at the end: %s", got)
+	}
+}
+
+// TestPagesComeFirstOnAPhone: who is paged need not scroll past the traffic there to answer.
+func TestPagesComeFirstOnAPhone(t *testing.T) {
+	b, path := chromium(t), shown(t)["middle-responder"]
+	for name, first := range map[string]bool{"phone": true, "desk": false} {
+		var above bool
+		_, err := b.Open(path)
+		err = errors.Join(b.Show(screens[name]), err, b.Eval(`document.getElementById("h-pages").getBoundingClientRect().top < document.getElementById("h-traffic").getBoundingClientRect().top`, &above))
+		if err != nil || above != first {
+			t.Errorf("on a %s pages come before the traffic: %v, %v", name, above, err)
+		}
 	}
 }
 
