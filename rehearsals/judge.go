@@ -157,6 +157,14 @@ func Judge(r *Rehearsal, shown Shown, signed []SignOff, now time.Time) *Scorecar
 	return c
 }
 
+// Doubt keeps the scorecard from go for something that is about none of its scenarios: there is a record of which nobody can tell for what it
+// was made. why is a sentence without its full stop.
+func (c *Scorecard) Doubt(why string) {
+	c.State = c.State.Merge(NotYetKnown)
+	c.Why = append(c.Why, why+".")
+	c.Exit = c.ExitCode()
+}
+
 // reasons returns the reasons of one state over all, as sentences.
 func (c *Scorecard) reasons(want State) []string {
 	var out []string

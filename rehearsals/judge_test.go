@@ -252,6 +252,21 @@ func TestSince(t *testing.T) {
 	}
 }
 
+// TestDoubt keeps a scorecard from go, and takes nothing away from no-go.
+func TestDoubt(t *testing.T) {
+	r := &Rehearsal{Name: "launch", Steps: []Step{step("shop", "")}}
+	c := Judge(r, Shown{"shop": {pass("shop", hour)}}, nil, now)
+	c.Doubt("nobody knows")
+	if c.State != NotYetKnown || c.Exit != 3 || len(c.Why) != 1 || c.Why[0] != "nobody knows." {
+		t.Errorf("it is %s, exit code %d, for %q", c.State, c.Exit, c.Why)
+	}
+	c = Judge(r, Shown{"shop": {with(pass("shop", hour), func(r *Run) { r.Verdict = report.Failed })}}, nil, now)
+	c.Doubt("nobody knows")
+	if c.State != NoGo || c.Exit != 1 || len(c.Why) != 2 || c.Why[1] != "nobody knows." {
+		t.Errorf("it is %s, exit code %d, for %q", c.State, c.Exit, c.Why)
+	}
+}
+
 // TestNext takes what is not go, in its lanes.
 func TestNext(t *testing.T) {
 	r, shown := whole()

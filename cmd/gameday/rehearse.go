@@ -411,9 +411,6 @@ func (a *app) seen(runs string, what *rehearsals.Rehearsal, now time.Time) (*sig
 	if err != nil {
 		return nil, usage("%w", err)
 	}
-	for _, why := range found.Skipped {
-		a.say("left out, for nobody knows for what it was made: %s", why)
-	}
 	signed, broken, err := kept.SignOffs(runs)
 	if err != nil {
 		return nil, usage("%w", err)
@@ -424,6 +421,9 @@ func (a *app) seen(runs string, what *rehearsals.Rehearsal, now time.Time) (*sig
 	shown := found.Rehearsals[what.Name]
 	s := &sight{found: found, signed: rehearsals.SignedBy(signed, what.Name)}
 	s.card = rehearsals.Judge(what, shown, s.signed, now)
+	for _, why := range found.Skipped {
+		s.card.Doubt(why + ", so that the run may be of this rehearsal: mend it, or move the record away")
+	}
 	if with := rehearsals.Before(what, found.Rehearsals); with != "" {
 		s.card.Compared = rehearsals.Compare(with, shown, found.Rehearsals[with])
 		if s.card.Compared == nil && what.CompareWith != "" {

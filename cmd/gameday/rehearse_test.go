@@ -260,6 +260,23 @@ func TestRehearsalRefused(t *testing.T) {
 	unlock()
 }
 
+// TestRehearsalDoubt has a label that nobody can read: the run may be the newest of this rehearsal, and may have failed.
+func TestRehearsalDoubt(t *testing.T) {
+	r := newRehearsalRig(t)
+	r.ran("west-1", "shop", 0)
+	r.ran("west-1", "till", 0)
+	r.wants(0, "rehearse launch.hcl west-1 --show", "GO rehearsal west-1")
+	failed := r.ran("west-1", "till", 0.4)
+	r.write(filepath.Join(failed, kept.LabelFile), "{")
+	r.wants(3, "rehearse launch.hcl west-1 --show", "NOT YET KNOWN rehearsal west-1", "reading the label runs/"+filepath.Base(failed)+"/rehearsal.json", "may be of this rehearsal: mend it, or move the record away")
+	r.wants(3, "rehearse launch.hcl west-1 --show --json", `"state": "not yet known"`, `"exit_code": 3`)
+	r.wants(2, "rehearse launch.hcl west-1 --show --bundle launch.zip", "packing: reading the label runs/")
+	if err := os.Rename(failed, "elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	r.wants(0, "rehearse launch.hcl west-1 --show", "GO rehearsal west-1")
+}
+
 // TestPrefixed writes whole lines of several that print at once.
 func TestPrefixed(t *testing.T) {
 	r := &rehearsing{}
