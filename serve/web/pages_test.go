@@ -339,9 +339,12 @@ func TestLongOccasions(t *testing.T) {
 		{Schedule: "weekly", Scenarios: []string{"one"}, Blind: true, Opens: day.AddDate(0, 0, 5).Add(15 * time.Hour), Closes: day.AddDate(0, 0, 11).Add(19 * time.Hour), Moment: day.AddDate(0, 0, 8).Add(16 * time.Hour), Fate: web.Planned},
 		{Schedule: "yearly", Scenarios: []string{"two"}, Blind: true, Opens: day.AddDate(0, -11, 0), Closes: day.AddDate(0, 2, 0), Moment: day.AddDate(0, -8, 0), Fate: web.Done},
 	}}
+	late := web.Run{Entry: history.Entry{Folder: "a", Scenario: "three", Started: day.AddDate(0, 0, -1).Add(7 * time.Hour), End: report.EndComplete}, Over: true}
+	d.R.All = []web.Run{late}
+	d.O = append(d.O, web.Occasion{Schedule: "late", Scenarios: []string{"three"}, Opens: day.AddDate(0, -11, 0), Closes: day.AddDate(0, 1, 0), Moment: day.AddDate(0, -11, 0), Fate: web.Done, Runs: []string{"a"}})
 	k := rigged(t, d)
 	lead, play := k.get(t, room.Facilitator, "/calendar"), k.get(t, room.Observer, "/calendar")
-	for want, page := range map[string]string{`<th scope="row">Thu 10 Dec 2026</th>`: lead, "16:00:00 UTC": lead, `<th scope="row">Mon 7 Dec 2026</th>`: play,
+	for want, page := range map[string]string{`<th scope="row">Thu 10 Dec 2026</th>`: lead, "16:00:00 UTC": lead, `<th scope="row">Tue 1 Dec 2026</th>`: lead, "07:00:00 UTC": play, `<th scope="row">Mon 7 Dec 2026</th>`: play,
 		"on a day until Sun 13 Dec 2026": play, "between 15:00 and 19:00 UTC, on a day from Mon 7 Dec to Sun 13 Dec 2026": play, `<th scope="row">Fri 2 Jan 2026</th>`: play} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the calendar lacks %q:\n%s", want, page)
@@ -350,8 +353,8 @@ func TestLongOccasions(t *testing.T) {
 	if strings.Contains(lead, "yearly") { // it was in April
 		t.Error("what began in April is in December to those who know when it was")
 	}
-	if n := strings.Count(play, `class="occasion`); n != 2 {
-		t.Errorf("%d occasions are in the weeks of those who play, want 2", n)
+	if n := strings.Count(play, `class="occasion`); n != 3 {
+		t.Errorf("%d occasions are in the weeks of those who play, want 3", n)
 	}
 }
 

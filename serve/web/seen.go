@@ -147,6 +147,10 @@ func seenOccasionOf(o *Occasion, runs *past, role room.Role, now time.Time) seen
 		if !o.Moment.IsZero() {
 			t.Moment = o.Moment.In(zone)
 		}
+		if len(known) > 0 { // it may have begun late
+			first := slices.MinFunc(known, func(a, b *Run) int { return a.Started.Compare(b.Started) })
+			t.Moment = first.Started.In(zone)
+		}
 		if role == room.Facilitator || o.Frozen { // other reasons may name a blind run that is in the way
 			t.Why, t.Maybe = o.Why, o.Maybe
 		}

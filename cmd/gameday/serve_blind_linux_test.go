@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gameday/report"
+)
+
+// hushDay is a blind game day of some ten seconds that sends next to nothing to nobody.
+var hushDay = strings.Replace(strings.Replace(fmt.Sprintf(tinyDay, "quetzal"), "timeline {", "blind = true\n  timeline {", 1), `load     = "1s"`, `load     = "7s"`, 1)
+
+const hushCalendar = `time_zone = "UTC"
+schedule "quagga" {
+  scenarios = ["quokka.hcl"]
+  every     = "12mo"
+  window {
+    from = "00:00"
+    to   = "24:00"
+  }
+}
+rehearsal "launch" {
+  scenarios = ["quokka.hcl"]
+  sign_off  = ["sre"]
+}
+`
+
+// hushed are words of which none may come to those who play.
+var hushed = []string{"quetzal", "quagga", "quokka"}
+
+// TestServeBlind has a real server begin a blind game day, and all who may come in ask for every page while it goes on: those who play see
+// nothing of it, and all of it when it is over.
+func TestServeBlind(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.write("quokka.hcl", hushDay)
+	r.write("days.hcl", hushCalendar)
+	c := r.command("serve", "days.hcl", "--listen", "127.0.0.1:0", "--public-badges", "--fresh-within", "30d", "--invite", "fay=facilitator", "--invite", "ann=responder", "--invite", "olga=observer")
+	out, err := os.Create(filepath.Join(r.dir, "links"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	said := &bytes.Buffer{}
+	c.Stdout, c.Stderr = out, said
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := false
+	t.Cleanup(func() {
+		if !ended {
+			_ = c.Process.Kill()
+			_ = c.Wait()
+		}
+	})
+	links := regexp.MustCompile(`(\w+) +(http://[^/]+)/in/(\S+)`)
+	var found [][]string
+	r.awaits("three links", func() bool {
+		text, err := os.ReadFile(out.Name())
+		found = links.FindAllStringSubmatch(string(text), -1)
+		return err == nil && len(found) == 3
+	})
+	at, people := found[0][2], map[string]*http.Client{"nobody": http.DefaultClient}
+	for _, f := range found {
+		jar, err := cookiejar.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		people[f[1]] = &http.Client{Jar: jar, Timeout: 20 * time.Second}
+		if _, code := r.fetch(people[f[1]], at, "POST", "/in", url.Values{"token": {f[3]}}); code != http.StatusOK {
+			t.Fatalf("%s comes in: %d", f[1], code)
+		}
+	}
+	rounds, pace := 0, time.NewTicker(500*time.Millisecond) // else the server tells them to wait
+	defer pace.Stop()
+	for folder, over := "", false; !over; <-pace.C {
+		r.awaits("the record", func() bool { folder, over = r.newestRun(); return folder != "" })
+		told := map[string]string{}
+		for _, who := range []string{"ann", "olga", "nobody"} {
+			for _, path := range []string{"/", "/screen", "/calendar", "/calendar?week=-26", "/runs", "/runs/" + folder, "/reports/" + folder, "/trends", "/fresh", "/rehearsals", "/rehearsals/launch",
+				"/badge/x.svg", "/people", "/stop", "/healthz"} {
+				text, code := r.fetch(people[who], at, "GET", path, nil)
+				told[who+" "+path] = fmt.Sprint(code, " ", text)
+			}
+		}
+		if _, over = r.newestRun(); over {
+			break
+		}
+		rounds++
+		for what, text := range told {
+			for _, word := range hushed {
+				if i := strings.Index(text, word); i >= 0 {
+					t.Fatalf("%s tells of it while it goes on: …%s", what, text[max(0, i-200):min(len(text), i+60)])
+				}
+			}
+		}
+		if text, _ := r.fetch(people["fay"], at, "GET", "/rehearsals/launch", nil); !strings.Contains(text, "quetzal") {
+			t.Errorf("the facilitator is told nothing of it: %s", text)
+		}
+		if badge, _ := r.fetch(people["nobody"], at, "GET", "/badge/quetzal.svg", nil); !strings.Contains(badge, ">unknown</text>") {
+			t.Errorf("its badge says %s", badge)
+		}
+	}
+	if rounds < 2 {
+		t.Errorf("everything was asked for %d times while it went on: the test shows little", rounds)
+	}
+	for path, want := range map[string]string{"/runs": "quetzal", "/fresh": "quetzal", "/calendar": "quagga", "/rehearsals/launch": "a blind scenario"} {
+		r.awaits(path+" to tell of it when it is over", func() bool {
+			text, _ := r.fetch(people["olga"], at, "GET", path, nil)
+			return strings.Contains(text, want)
+		})
+	}
+	if badge, _ := r.fetch(people["nobody"], at, "GET", "/badge/quetzal.svg", nil); strings.Contains(badge, ">unknown</text>") {
+		t.Errorf("when it is over its badge says %s", badge)
+	}
+	err, ended = errors.Join(c.Process.Signal(os.Interrupt), c.Wait()), true
+	if err != nil {
+		t.Errorf("the server ends with %v: %s", err, said)
+	}
+}
+
+// awaits waits until something is so.
+func (r *brakeRig) awaits(what string, so func() bool) {
+	r.t.Helper()
+	poll, limit := time.NewTicker(50*time.Millisecond), time.After(2*time.Minute)
+	defer poll.Stop()
+	for !so() {
+		select {
+		case <-poll.C:
+		case <-limit:
+			r.t.Fatalf("waiting two minutes for %s", what)
+		}
+	}
+}
+
+// fetch asks a server for something.
+func (r *brakeRig) fetch(c *http.Client, at, method, path string, form url.Values) (string, int) {
+	r.t.Helper()
+	q, err := http.NewRequest(method, at+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if method == http.MethodPost {
+		q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	a, err := c.Do(q)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer a.Body.Close()
+	text, err := io.ReadAll(a.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(text), a.StatusCode
+}
+
+// newestRun returns the folder of a run whose record has begun, and whether it is over.
+func (r *brakeRig) newestRun() (folder string, over bool) {
+	dirs, _, err := report.Folders(filepath.Join(r.dir, "runs"))
+	if err != nil || len(dirs) == 0 {
+		return "", false
+	}
+	rec, err := report.Read(dirs[0])
+	if err != nil || len(rec.Events) == 0 {
+		return "", false
+	}
+	return filepath.Base(dirs[0]), slices.ContainsFunc(rec.Events, func(e report.Event) bool { return e.Kind == report.RunEnded })
+}
