@@ -168,7 +168,7 @@ type Draft struct {
 	// NotBefore is when it may be told, and Expires after which it is of no use any more; zero is at any time.
 	NotBefore time.Time `json:"not_before,omitzero"`
 	Expires   time.Time `json:"expires,omitzero"`
-	// Watch names a run, as Day.Run does: the message is told only when that has died before its end.
+	// Watch names a run, as Day.Run does: the message is told only when that is over, and who would have told of its end is gone.
 	Watch string `json:"watch,omitempty"`
 }
 

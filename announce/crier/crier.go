@@ -29,6 +29,8 @@ type Config struct {
 	Now func() time.Time
 	// Say tells the one who works here a sentence. Nil tells nobody.
 	Say func(text string)
+	// Result judges a run that a message watches, and that has ended without anybody being told. Nil judges none.
+	Result func(watch string) announce.Result
 	// Done is called with what became of each message, for the audit log. Nil is told nothing.
 	Done func(told.Report)
 }
@@ -274,7 +276,7 @@ func (c *Crier) Flush(ctx context.Context) (next time.Time) {
 		byID[x.ID()] = x
 	}
 	done, next, err := c.Box.Flush(ctx, c.Now, c.By, func(id string) bool { return byID[id] != nil }, func(ctx context.Context, d announce.Draft) announce.Outcome {
-		return c.Sender.Send(ctx, byID[d.Channel], &d.Message)
+		return c.Sender.Send(ctx, byID[d.Channel], c.message(byID[d.Channel], d))
 	})
 	for _, r := range done {
 		c.Done(r)
@@ -289,6 +291,22 @@ func (c *Crier) Flush(ctx context.Context) (next time.Time) {
 		c.Say(err.Error())
 	}
 	return next
+}
+
+// message returns what is told by a draft. Where it watches a run that has ended after all, that is how it ended.
+func (c *Crier) message(x *announce.Channel, d announce.Draft) *announce.Message {
+	if d.Watch == "" || c.Result == nil || c.Box.Fate == nil || c.Box.Fate(d.Watch) != told.FateEnded {
+		return &d.Message
+	}
+	r := c.Result(d.Watch)
+	ended, wanted := x.Ended(&announce.Day{Scenarios: []string{r.Scenario}, Run: d.Watch}, announce.End{At: c.Now(), Results: []announce.Result{r}})
+	if !wanted { // it asks for runs that did not end alone
+		m := d.Message
+		m.Title, m.Lines = "Game day "+r.Scenario+" has ended, and the gameday that would have told it was killed", []string{"look: gameday report " + r.Record}
+		return &m
+	}
+	ended.Message.Lines = append(ended.Message.Lines, "The gameday that would have told this was killed.")
+	return &ended.Message
 }
 
 // Words says what became of a message where people have to know: empty of one that was delivered.

@@ -262,3 +262,30 @@ func TestCalledAtTheMoment(t *testing.T) {
 		}
 	}
 }
+
+// TestEndedUnseen tells of a run by hand, whose teller was killed, how it ended if it ended after all, and that it did not otherwise.
+func TestEndedUnseen(t *testing.T) {
+	for fate, want := range map[told.Fate]string{told.FateGoesOn: "", told.FateUnknown: "", told.FateEnded: "checkout: FAILED, 40 of 100", told.FateDied: "did not come to its end"} {
+		c := startChat(t)
+		c.set(time.Date(2026, 12, 1, 10, 0, 0, 0, time.UTC))
+		cr := crierTo(t, c, t.TempDir(), nil)
+		cr.Box.Fate = func(string) told.Fate { return fate }
+		cr.Result = func(string) announce.Result {
+			return announce.Result{Scenario: "checkout", Judged: true, Verdict: "failed", Low: 40, High: 40, Coverage: 1}
+		}
+		began := c.clock()
+		cr.RunBegun(&announce.Day{Scenarios: []string{"checkout"}, Blind: true, Run: "here:/runs/checkout", Zone: time.UTC}, began)
+		cr.Flush(t.Context())
+		if heard := c.heard("/everyone", began.Add(time.Second)); heard != "" {
+			t.Errorf("when a blind one begins everyone hears %s", heard)
+		}
+		c.set(began.Add(time.Hour))
+		for range 2 {
+			cr.Flush(t.Context())
+		}
+		heard := c.heard("/everyone", began.Add(2*time.Hour))
+		if !strings.Contains(heard, want) || strings.Count(heard, "\n") != min(1, len(want)) {
+			t.Errorf("when its fate is %d everyone hears %q, want %q", fate, heard, want)
+		}
+	}
+}

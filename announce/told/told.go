@@ -70,7 +70,8 @@ type Folder struct {
 	settled sync.Map // names of files of which nothing more is to be done
 }
 
-// Fate is what became of a run.
+// Fate is what became of a run that a message watches. While it goes on, or nobody knows, the message is not sent. Whoever tells how it ended lets go of the message
+// by Drop; so one that has ended, and whose message is still there, has ended without anybody being told.
 type Fate int
 
 // The fates. Of a run on another machine nothing is known.
@@ -421,9 +422,6 @@ func (f *Folder) round(ctx context.Context, key string, now func() time.Time, by
 	}
 	if k.expired(now()) {
 		return settle(file, k, Line{What: Expired, By: by, Why: "it was to be told by " + k.Draft.Expires.UTC().Format(time.RFC3339)}, now)
-	}
-	if f.fate(k) == FateEnded {
-		return nil, appendLine(file, Line{At: now(), What: Expired, By: by, Why: "what it watches has ended"})
 	}
 	rounds := k.rounds()
 	if rounds >= mostRounds { // the last one died while it was at it

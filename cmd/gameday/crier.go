@@ -58,6 +58,7 @@ func (a *app) crierOf(box *told.Folder, channels []*announce.Channel, auditFile 
 		Box: box, Channels: channels, By: me.String(), Host: me.Host,
 		Sender: &deliver.Sender{Getenv: os.Getenv, Patience: tellPatience, Version: versionText()},
 		Say:    func(text string) { a.say("%s", text) },
+		Result: resultOfWatched,
 		Done:   func(r told.Report) { a.auditTold(auditFile, r) },
 	})
 }
@@ -82,6 +83,12 @@ func fateOf(watch string) told.Fate {
 		return told.FateEnded
 	}
 	return told.FateDied
+}
+
+// resultOfWatched returns what announcements tell of a run on this machine that has ended.
+func resultOfWatched(watch string) announce.Result {
+	dir := strings.TrimPrefix(watch, watched(""))
+	return resultOf(claims.Run{Scenario: filepath.Base(dir), Record: dir})
 }
 
 // auditTold keeps in the audit log what became of a message.
