@@ -94,6 +94,38 @@ func TestChannels(t *testing.T) {
 	}
 }
 
+// TestSecretsAreNotShown holds that a secret which stands in a calendar by mistake is not printed with what is said of it.
+func TestSecretsAreNotShown(t *testing.T) {
+	for _, line := range []string{`"slack" "a" {
+  url = "https://hooks.example.com/canary"
+}`, `"webhook" "a" {
+  url = "https://ann:canary@example.com/"
+}`, `"webhook" "a" {
+  url = "https://example.com/?token=canary"
+}`, `"webhook" "a" {
+  url = "http://example.com/canary"
+}`, `"teams" "a" {
+  url_env = "https://example.com/canary"
+}`, `"email" "a" {
+  server       = "smtp.example.com"
+  from         = "gameday@example.com"
+  recipients   = ["sre@example.com"]
+  username     = "gameday"
+  password_env = "canary!"
+}`, `"slack" "a" {
+  url_env = "A"
+  link    = "https://ann:canary@example.com/"
+}`} {
+		path := filepath.Join(t.TempDir(), "calendar.hcl")
+		if err := os.WriteFile(path, []byte("notify "+line+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if c, said := calendarComplaints(t, path); c != nil || strings.Contains(said, "canary") {
+			t.Errorf("of %s it says %s", line, said)
+		}
+	}
+}
+
 // TestAnnouncementsPage holds docs/announcements.md to every argument, event and kind of a notify block.
 func TestAnnouncementsPage(t *testing.T) {
 	page, err := os.ReadFile("../docs/announcements.md")
@@ -154,4 +186,40 @@ func TestExamplesOfAnnouncements(t *testing.T) {
 	if n < 2 {
 		t.Errorf("%d examples", n)
 	}
+}
+
+// FuzzChannels reads calendars of channels: whatever is in them, there is a complaint, or each channel has what it needs.
+func FuzzChannels(f *testing.F) {
+	files, err := filepath.Glob("testdata/notify/*/*.hcl")
+	if err != nil || len(files) < 3 {
+		f.Fatalf("%d calendars: %v", len(files), err)
+	}
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
+	f.Add("notify \"slack\" \"a\" {\n  url = \"https://hooks.example.com/canary\"\n}\n")
+	f.Add("notify \"webhook\" \"a\" {\n  url = \"https://ann:canary@example.com/\"\n}\n")
+	f.Add("notify \"teams\" \"a\" {\n  url_env = \"https://example.com/canary\"\n}\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		path := filepath.Join(t.TempDir(), "calendar.hcl")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Skip()
+		}
+		c, file := LoadCalendar(path, testOptions())
+		if (c == nil) != file.Diags.HasErrors() {
+			t.Fatalf("a calendar %v with %v", c, file.Diags)
+		}
+		if c == nil {
+			return
+		}
+		for _, x := range c.Notify {
+			if len(x.On) == 0 || x.Kind != announce.Email && !x.Address.Given() || x.Kind != announce.Webhook && x.Address.Text != "" {
+				t.Errorf("a channel without what it needs: %+v", x)
+			}
+		}
+	})
 }
