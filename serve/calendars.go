@@ -39,7 +39,6 @@ type calendar struct {
 	read     bool                 // all and state are what is on disk
 	unread   string               // why they are not
 	told     map[toldKey]toldMark // of which occasions what was told; nil before the first look
-	ahead    time.Time            // when it was last told what comes
 	deciding *child
 	failed   map[string]failure // schedules of which a process could not decide
 }

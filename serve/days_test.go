@@ -152,6 +152,10 @@ const soon = 10 * time.Second
 func TestDays(t *testing.T) {
 	for name, down := range map[string][]schedules.Span{"always there": nil, "ended and started again": away()} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if testing.Short() && down == nil {
+				t.Skip("the other one shows more")
+			}
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t)
 				all := subjects(t)

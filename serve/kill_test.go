@@ -185,6 +185,7 @@ func killChild(schedule, state, at string) error {
 // the end each was begun once or is settled as skipped, each that was begun has its record, and the database is whole and holds what is
 // derived anew.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	kills, p := 200, killPlan{Dir: t.TempDir(), Span: 75 * time.Second, Many: 180}
 	if testing.Short() {
 		kills, p.Span, p.Many = 20, 12*time.Second, 40

@@ -73,9 +73,6 @@ func (r *rig) config(files ...string) Config {
 			r.said = append(r.said, text)
 		},
 		Tell: func(v Event) {
-			if v.What == Coming {
-				return
-			}
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.told = append(r.told, fmt.Sprintf("%s %s %s", v.What, v.Kept.Schedule, v.Kept.Occasion))

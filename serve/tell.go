@@ -12,7 +12,6 @@ type What string
 
 // What happens.
 const (
-	Coming  What = "coming"  // its hours are near
 	Begun   What = "begun"   // somebody has begun it
 	Skipped What = "skipped" // it is settled that it will not begin
 	Ended   What = "ended"   // whoever began it is not at it any more: see Kept.End, which is nil when they were killed
@@ -20,25 +19,17 @@ const (
 
 // Event is something that happened with an occasion, whoever made it happen: this server, one before it, or a timer.
 //
-// Events come again: Coming every ten minutes for as long as it is to come, and at the start of a server what is in progress, and what was
-// settled or ended in the day before. Whoever must tell people of each thing once has to remember what was told, by calendar, schedule,
-// occasion and What.
+// Events come again: at the start of a server what is in progress, and what was settled or ended in the day before.
 type Event struct {
 	What     What
 	Calendar *Calendar
 	// Schedule is nil when the calendar has none of that name any more.
 	Schedule *schedules.Schedule
-	// Kept is what is kept of the occasion, and Planned what is planned of one that is Coming, as facilitators may know it.
-	Kept    claims.Kept
-	Planned schedules.Planned
+	Kept     claims.Kept
 }
 
-const (
-	tellAhead = 8 * 24 * time.Hour // how long before an occasion opens it is coming
-	tellMost  = 50                 // of each schedule
-	tellBack  = 24 * time.Hour     // what is told again at the start
-	tellEvery = 10 * time.Minute   // what comes
-)
+// tellBack is how long ago something may have happened to be told again at the start.
+const tellBack = 24 * time.Hour
 
 type toldKey struct{ schedule, occasion string }
 
@@ -69,16 +60,6 @@ func (e *Engine) tellAll(c *calendar, now time.Time) {
 		}
 	}
 	c.told = next
-	if now.Sub(c.ahead) < tellEvery && !now.Before(c.ahead) {
-		return
-	}
-	c.ahead = now
-	ahead := schedules.Coming{From: now, Until: now.Add(tellAhead), Count: tellMost}
-	for _, p := range schedules.Forecast(c.Schedules, ahead, c.state, c.seed, func(*schedules.Schedule) bool { return true }) {
-		if p.Why == "" {
-			e.Tell(Event{What: Coming, Calendar: c.Calendar, Schedule: p.Schedule, Planned: p})
-		}
-	}
 }
 
 // lastOf returns when something last became of an occasion.

@@ -59,11 +59,7 @@ func (c *criers) load(file string, text []byte) (*serve.Calendar, error) {
 }
 
 // hear has somebody look when something has become of an occasion. That one is ahead is looked at every minute.
-func (c *criers) hear(e serve.Event) {
-	if e.What != serve.Coming {
-		c.look(e.Calendar.Name)
-	}
-}
+func (c *criers) hear(e serve.Event) { c.look(e.Calendar.Name) }
 
 // use has the people of a calendar told from now on. It takes the place of one of the same name; calendars are read again and again.
 func (c *criers) use(cal *scenarios.Calendar) {
