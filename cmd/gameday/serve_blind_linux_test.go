@@ -83,7 +83,7 @@ func TestServeBlind(t *testing.T) {
 			t.Fatalf("%s comes in: %d", f[1], code)
 		}
 	}
-	rounds, pace := 0, time.NewTicker(500*time.Millisecond) // else the server tells them to wait
+	rounds, roomed, pace := 0, false, time.NewTicker(500*time.Millisecond) // else the server tells them to wait
 	defer pace.Stop()
 	for folder, over := "", false; !over; <-pace.C {
 		r.awaits("the record", func() bool { folder, over = r.newestRun(); return folder != "" })
@@ -99,7 +99,12 @@ func TestServeBlind(t *testing.T) {
 			break
 		}
 		rounds++
+		lead, _ := r.fetch(people["fay"], at, "GET", "/", nil)
+		roomed = roomed || strings.Contains(lead, `href="/rooms/`)
 		for what, text := range told {
+			if strings.Contains(text, "/rooms/") { // nobody was paged
+				t.Fatalf("%s tells that there is a room", what)
+			}
 			for _, word := range hushed {
 				if i := strings.Index(text, word); i >= 0 {
 					t.Fatalf("%s tells of it while it goes on: …%s", what, text[max(0, i-200):min(len(text), i+60)])
@@ -112,6 +117,9 @@ func TestServeBlind(t *testing.T) {
 		if badge, _ := r.fetch(people["nobody"], at, "GET", "/badge/quetzal.svg", nil); !strings.Contains(badge, ">unknown</text>") {
 			t.Errorf("its badge says %s", badge)
 		}
+	}
+	if !roomed {
+		t.Error("the facilitator saw no room while it went on")
 	}
 	if rounds < 2 {
 		t.Errorf("everything was asked for %d times while it went on: the test shows little", rounds)
