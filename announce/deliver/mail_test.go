@@ -115,12 +115,7 @@ func (l *letters) serve(conn net.Conn) {
 		verb, rest, _ := strings.Cut(line, " ")
 		switch strings.ToUpper(verb) {
 		case "EHLO", "HELO":
-			say("250-letters")
-			if !encrypted && !l.plain {
-				say("250-STARTTLS")
-			}
-			say("250-AUTH PLAIN LOGIN")
-			say("250 8BITMIME")
+			l.hello(say, encrypted)
 		case "STARTTLS":
 			say("220 go ahead")
 			conn = tls.Server(conn, l.config)
@@ -164,6 +159,16 @@ func (l *letters) serve(conn net.Conn) {
 			say("502 what?")
 		}
 	}
+}
+
+// hello says what it can do.
+func (l *letters) hello(say func(string, ...any), encrypted bool) {
+	say("250-letters")
+	if !encrypted && !l.plain {
+		say("250-STARTTLS")
+	}
+	say("250-AUTH PLAIN LOGIN")
+	say("250 8BITMIME")
 }
 
 // take reads a letter.

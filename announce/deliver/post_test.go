@@ -36,20 +36,23 @@ func toldMessage() *announce.Message {
 	return &announce.Message{ID: "0123456789abcdef01234567", Event: announce.Ended, Title: "Game day weekly passed", Lines: []string{"checkout: PASSED, 97 of 100"}}
 }
 
-// TestAnswers sends to servers that answer in every way that chats and what stands in front of them do.
-func TestAnswers(t *testing.T) {
+// answer is a way in which chats, and what stands in front of them, answer, and what becomes of a message then.
+type answer struct {
+	name   string
+	kind   announce.Kind
+	answer func(w http.ResponseWriter, r *http.Request, n int)
+	err    string // empty: it is taken
+	text   string
+	tries  int
+	final  bool
+	waits  []time.Duration
+	after  time.Duration
+}
+
+// answers are all ways.
+func answers() []answer {
 	const ok = "ok"
-	tests := []struct {
-		name   string
-		kind   announce.Kind
-		answer func(w http.ResponseWriter, r *http.Request, n int)
-		err    string // empty: it is taken
-		text   string
-		tries  int
-		final  bool
-		waits  []time.Duration
-		after  time.Duration
-	}{
+	return []answer{
 		{name: "slack says ok", kind: announce.Slack, answer: func(w http.ResponseWriter, _ *http.Request, _ int) { fmt.Fprint(w, ok) }, text: "200 OK", tries: 1},
 		{name: "mattermost says ok", kind: announce.Mattermost, answer: func(w http.ResponseWriter, _ *http.Request, _ int) { fmt.Fprint(w, ok+"\n") }, text: "200 OK", tries: 1},
 		{name: "a workflow accepts", kind: announce.Teams, answer: func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(http.StatusAccepted) }, text: "202 Accepted", tries: 1},
@@ -107,7 +110,11 @@ func TestAnswers(t *testing.T) {
 			}
 		}, err: `403 Forbidden: "xxxx`, tries: 1, final: true},
 	}
-	for _, tt := range tests {
+}
+
+// TestAnswers sends to servers that answer in every way.
+func TestAnswers(t *testing.T) {
+	for _, tt := range answers() {
 		t.Run(tt.name, func(t *testing.T) {
 			var n atomic.Int64
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
