@@ -145,6 +145,9 @@ func (e *Engine) settled(now *snapshot, calendar string, k claims.Kept) web.Occa
 	default:
 		o.Fate = web.Broken
 	}
+	if k.Outcome == schedules.Begun {
+		o.Moment = beganAt(&k)
+	}
 	if k.End != nil {
 		code := k.End.Code
 		o.Exit = &code
@@ -161,6 +164,14 @@ func (e *Engine) settled(now *snapshot, calendar string, k claims.Kept) web.Occa
 		o.Runs = runsOf(now, i, &k)
 	}
 	return o
+}
+
+// beganAt returns when an occasion was begun: at its moment, or when it was late, when it was claimed.
+func beganAt(k *claims.Kept) time.Time {
+	if k.Moment.IsZero() || k.At.Sub(k.Moment) > time.Minute {
+		return k.At
+	}
+	return k.Moment
 }
 
 // runsOf returns the folders of the runs in progress of an occasion: those of its scenarios that began since it was claimed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -103,12 +104,16 @@ func (a *app) serve(f *serveFlags, calendars []string) error {
 	if err != nil {
 		return err
 	}
-	people := gate.New(gate.Config{For: gate.Server, Door: door.New(), Proxy: proxy, Hosts: hostsOf(host, f.listen), Secure: strings.HasPrefix(prefix, "https:"),
+	state, err := f.stateFolder()
+	if err != nil {
+		return err
+	}
+	people := gate.New(gate.Config{For: gate.Server, Door: a.serverDoor(state), Cookie: "gameday-server-" + portOf(l.Addr()), Proxy: proxy, Hosts: hostsOf(host, f.listen), Secure: strings.HasPrefix(prefix, "https:"),
 		Address: func(path string) string { return prefix + path }, Audit: func(line audit.Line) error { return log.Write(line) }, Say: say})
 	site := web.New(web.Config{Gate: people, FreshWithin: within, PublicBadges: f.badges, Say: say, Asker: func(dir string) room.Asker { return runAsker(dir) }})
 	tellers := a.newCriers(f.audit)
 	defer tellers.Close()
-	engine, kept, err := a.engine(f, calendars, log, site, tellers)
+	engine, kept, err := a.engine(f, calendars, state, log, site, tellers)
 	if err != nil {
 		return err
 	}
@@ -137,14 +142,7 @@ func (a *app) serve(f *serveFlags, calendars []string) error {
 }
 
 // engine makes the engine with its database. Both are closed by whoever asked.
-func (a *app) engine(f *serveFlags, calendars []string, log *audit.Log, site *web.Site, tellers *criers) (*serve.Engine, *store.Store, error) {
-	state, err := stateDir(f.state, "")
-	if err == nil {
-		state, err = filepath.Abs(state)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
+func (a *app) engine(f *serveFlags, calendars []string, state string, log *audit.Log, site *web.Site, tellers *criers) (*serve.Engine, *store.Store, error) {
 	if err := os.MkdirAll(f.runs, 0o755); err != nil {
 		return nil, nil, usage("making the folder for the records: %w", err)
 	}
@@ -175,6 +173,37 @@ func (a *app) engine(f *serveFlags, calendars []string, log *audit.Log, site *we
 		return nil, nil, usage("%w", errors.Join(err, e.Close()))
 	}
 	return e, e.Store, nil
+}
+
+// stateFolder returns the folder below which calendars have theirs, by its absolute path.
+func (f *serveFlags) stateFolder() (string, error) {
+	dir, err := stateDir(f.state, "")
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(dir)
+}
+
+// serverDoor returns who may come in, as it is kept in a state folder. What cannot be read keeps no game day from running: it is set aside,
+// and people need new links.
+func (a *app) serverDoor(state string) *door.Door {
+	file := filepath.Join(serve.OwnDir(state), "door.json")
+	d, err := door.Open(file)
+	if err == nil {
+		return d
+	}
+	a.say("%v; it is set aside, and people need new links", err)
+	_ = os.Rename(file, file+".damaged")
+	if d, err = door.Open(file); err != nil {
+		return door.New()
+	}
+	return d
+}
+
+// portOf returns the port of an address: cookies know no ports, and two servers may share a host.
+func portOf(a net.Addr) string {
+	_, port, _ := net.SplitHostPort(a.String())
+	return port
 }
 
 // args are those of the process that decides about a schedule and runs what is due.

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -155,5 +160,89 @@ func (r *brakeRig) settled(many int, said *bytes.Buffer) []claims.Kept {
 			text, _ := json.Marshal(all)
 			r.t.Fatalf("what is settled after three minutes: %s\nthe server says %s", text, said)
 		}
+	}
+}
+
+// TestServeKeepsPeople kills a server in which somebody has come in: they are in the next one as well. Where it cannot be read who was in, it serves
+// all the same.
+func TestServeKeepsPeople(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.write("day.hcl", fmt.Sprintf(tinyDay, "day"))
+	r.write("days.hcl", "time_zone = \"UTC\"\nschedule \"rare\" {\n  scenarios = [\"day.hcl\"]\n  cron = \"0 0 29 2 *\"\n}\n")
+	start := func(listen string) (kill func(), link string) {
+		t.Helper()
+		c := r.command("serve", "days.hcl", "--listen", listen, "--invite", "fay=facilitator")
+		out, err := c.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Stderr = &r.out
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Process.Kill() })
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			if f := strings.Fields(lines.Text()); len(f) == 3 {
+				return func() { _, _ = c.Process.Kill(), c.Wait() }, f[2]
+			}
+		}
+		t.Fatalf("it prints no link, and says %s", &r.out)
+		return nil, ""
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fay := http.Client{Jar: jar, Timeout: 20 * time.Second}
+	in := func(base string) bool {
+		t.Helper()
+		answer, err := fay.Get(base + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode == http.StatusOK && bytes.Contains(text, []byte("fay")) && bytes.Contains(text, []byte("Stop everything"))
+	}
+	enter := func(link string) (base string) {
+		t.Helper()
+		base, token, ok := strings.Cut(link, "/in/")
+		if !ok {
+			t.Fatalf("%q is no link", link)
+		}
+		answer, err := fay.PostForm(base+"/in", url.Values{"token": {token}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		return base
+	}
+	kill, link := start("127.0.0.1:0")
+	base := enter(link)
+	if !in(base) {
+		t.Fatal("the link lets nobody in")
+	}
+	kill()
+	kill, _ = start(strings.TrimPrefix(base, "http://"))
+	if !in(base) {
+		t.Error("the next server knows nobody")
+	}
+	kill()
+	r.write("schedules/.serve/door.json", "{")
+	kill, link = start(strings.TrimPrefix(base, "http://"))
+	if in(base) {
+		t.Error("who was in is in, though nobody can read it")
+	}
+	if enter(link); !in(base) {
+		t.Error("the new link lets nobody in")
+	}
+	kill()
+	if text := r.out.String(); !strings.Contains(text, "it is set aside, and people need new links") {
+		t.Errorf("it says %s", text)
 	}
 }
