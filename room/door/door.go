@@ -54,10 +54,12 @@ type pass struct {
 // time.Now.
 type Door struct {
 	file string
+	say  func(string)
 
 	mu       sync.Mutex
 	links    map[string]pass // by digest of the token
 	sessions map[string]pass // by digest of the cookie
+	unkept   bool            // the file could not be written the last time
 }
 
 // kept is what is in the file.
@@ -69,10 +71,11 @@ type kept struct {
 // New returns a door that is forgotten with the process.
 func New() *Door { return &Door{links: map[string]pass{}, sessions: map[string]pass{}} }
 
-// Open returns a door that is kept in a file, which only its owner may read. The file may be missing.
-func Open(file string) (*Door, error) {
+// Open returns a door that is kept in a file, which only its owner may read. The file may be missing, and one process at a time may have
+// it. While it cannot be written, say is told once, and the file is taken away: people come in and are known until this process ends.
+func Open(file string, say func(string)) (*Door, error) {
 	d := New()
-	d.file = file
+	d.file, d.say = file, say
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return d, nil
@@ -257,16 +260,29 @@ func (d *Door) forget() {
 	}
 }
 
-// save writes the file anew: whole, or not at all. The lock is held.
-func (d *Door) save() (err error) {
+// save writes the file anew: whole, or not at all. Where it cannot be written, it is taken away: what is not on disk is void after a
+// restart, and what is there although it was used could be used again. The lock is held.
+func (d *Door) save() error {
 	if d.file == "" {
 		return nil
 	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("keeping who may come in: %w", err)
-		}
-	}()
+	err := d.write()
+	if err == nil {
+		d.unkept = false
+		return nil
+	}
+	if gone := os.Remove(d.file); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+		return fmt.Errorf("keeping who may come in: %w", errors.Join(err, gone))
+	}
+	if !d.unkept {
+		d.unkept = true
+		d.say(fmt.Sprintf("who may come in cannot be kept, so that a restart sends everybody away: %v", err))
+	}
+	return nil
+}
+
+// write writes the file anew.
+func (d *Door) write() error {
 	text, err := json.Marshal(kept{d.links, d.sessions})
 	if err != nil {
 		return err

@@ -84,7 +84,7 @@ func TestLinkIsUsedOnce(t *testing.T) {
 func TestDoorIsKept(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "door.json")
 	open := func() *Door {
-		d, err := Open(file)
+		d, err := Open(file, never(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,18 +128,24 @@ func TestDoorIsKept(t *testing.T) {
 		if err := os.WriteFile(file, []byte(damaged), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(file); (err == nil) != (damaged == "{}") {
+		if _, err := Open(file, never(t)); (err == nil) != (damaged == "{}") {
 			t.Errorf("a file with %q: %v", damaged, err)
 		}
 	}
 }
 
-// TestNothingIsGivenThatCannotBeKept: a link whose use is not on disk could be used again.
+func never(t *testing.T) func(string) {
+	return func(text string) { t.Errorf("it says %q", text) }
+}
+
+// TestNothingIsGivenThatCannotBeKept: a link whose use is not on disk could be used again, where the link is.
 func TestNothingIsGivenThatCannotBeKept(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "gone")
 	d := New()
 	token := link(t, d, ann, time.Hour)
-	d.file = filepath.Join(dir, "door.json")
+	d.file, d.say = filepath.Join(t.TempDir(), "door.json"), never(t)
+	if err := os.MkdirAll(filepath.Join(d.file, "full"), 0o755); err != nil { // can neither be written nor removed
+		t.Fatal(err)
+	}
 	if c, _, err := d.Enter(token, "r1", time.Hour); err == nil || c != "" {
 		t.Errorf("coming in: %q, %v", c, err)
 	}
@@ -149,9 +155,60 @@ func TestNothingIsGivenThatCannotBeKept(t *testing.T) {
 	if len(d.links) != 1 || len(d.sessions) != 0 {
 		t.Errorf("%d links and %d sessions are left", len(d.links), len(d.sessions))
 	}
-	d.file = ""
+	if err := os.RemoveAll(d.file); err != nil {
+		t.Fatal(err)
+	}
 	if _, _, err := d.Enter(token, "r1", time.Hour); err != nil {
 		t.Errorf("once it can be kept: %v", err)
+	}
+}
+
+// TestDoorWithoutADisk lets people in while nothing can be kept, says so once, and knows none of them after a restart: neither those who
+// came in nor a link that was used meanwhile.
+func TestDoorWithoutADisk(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	file := filepath.Join(dir, "door.json")
+	var said []string
+	open := func() *Door {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		d, err := Open(file, func(text string) { said = append(said, text) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	d := open()
+	before := link(t, d, ann, time.Hour)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range []string{before, link(t, d, ann, time.Hour)} {
+		cookie, _, err := d.Enter(token, "r1", time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g, err := d.Who(cookie, "r1"); err != nil || g != ann {
+			t.Errorf("who came in is %v, %v", g, err)
+		}
+		if _, _, err := d.Enter(token, "r1", time.Hour); !errors.Is(err, ErrUsed) {
+			t.Errorf("a link that was used is %v", err)
+		}
+	}
+	if len(said) != 1 || !strings.Contains(said[0], dir) {
+		t.Errorf("it said %q", said)
+	}
+	if _, _, err := open().Enter(before, "r1", time.Hour); !errors.Is(err, ErrUnknown) {
+		t.Errorf("after a restart a link that was used is %v", err)
+	}
+	link(t, d, ann, time.Hour) // there is a disk again
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	link(t, d, ann, time.Hour)
+	if len(said) != 2 {
+		t.Errorf("it said %q", said)
 	}
 }
 
