@@ -188,13 +188,14 @@ func (f *serveFlags) stateFolder() (string, error) {
 // and people need new links.
 func (a *app) serverDoor(state string) *door.Door {
 	file := filepath.Join(serve.OwnDir(state), "door.json")
-	d, err := door.Open(file)
+	say := func(text string) { a.say("%s", text) }
+	d, err := door.Open(file, say)
 	if err == nil {
 		return d
 	}
 	a.say("%v; it is set aside, and people need new links", err)
 	_ = os.Rename(file, file+".damaged")
-	if d, err = door.Open(file); err != nil {
+	if d, err = door.Open(file, say); err != nil {
 		return door.New()
 	}
 	return d
