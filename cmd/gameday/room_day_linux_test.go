@@ -198,11 +198,20 @@ func openDay(t *testing.T, scenario string) *day {
 	if testing.Short() {
 		t.Skip("it is a whole game day, with two browsers")
 	}
+	fay, ann := newSeat(t, "fay"), newSeat(t, "ann")
+	d, link := startDay(t, scenario)
+	d.fay, d.ann = fay, ann
+	d.fay.comeIn(link)
+	return d
+}
+
+// startDay starts the run with its room, and returns the link that it prints.
+func startDay(t *testing.T, scenario string) (d *day, link string) {
+	t.Helper()
 	if !canLab(t) {
 		t.Skip("this system forbids labs")
 	}
-	d := &day{brakeRig: newRig(t), all: roomEndpoints(t)}
-	d.fay, d.ann = newSeat(t, "fay"), newSeat(t, "ann")
+	d = &day{brakeRig: newRig(t), all: roomEndpoints(t)}
 	if err := os.WriteFile(filepath.Join(d.dir, "day.hcl"), []byte(scenario), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +232,6 @@ func openDay(t *testing.T, scenario string) *day {
 			d.cmd.Wait()
 		}
 	})
-	link := ""
 	for deadline := time.Now().Add(20 * time.Second); link == ""; time.Sleep(20 * time.Millisecond) {
 		b, err := os.ReadFile(d.said)
 		if link = roomLink.FindString(string(b)); err != nil || time.Now().After(deadline) {
@@ -231,8 +239,7 @@ func openDay(t *testing.T, scenario string) *day {
 		}
 	}
 	d.base, _, _ = strings.Cut(link, "/in/")
-	d.fay.comeIn(link)
-	return d
+	return d, link
 }
 
 // blindNow looks at everything that those who play can see and fetch in some moment. Who tries everything comes in for it and leaves then, for
