@@ -130,6 +130,10 @@ func (s *Room) attached(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusNotFound, "There is nothing here.")
 		return
 	}
+	if !s.people.Allow(person(g)) { // it is read twice, and may be large
+		s.tooMuch(w, r)
+		return
+	}
 	file, err := s.shelf.open(*found)
 	switch {
 	case errors.Is(err, errChanged):

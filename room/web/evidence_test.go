@@ -17,6 +17,7 @@ import (
 	"gameday/audit"
 	"gameday/report"
 	"gameday/room"
+	"gameday/room/door"
 )
 
 // bring attaches a file, with a text, as somebody of a role.
@@ -184,6 +185,21 @@ func TestEvidenceIsRefused(t *testing.T) {
 	}
 	if left := files(t, g.dir); len(left) != mostFiles {
 		t.Errorf("%d files are kept, want %d", len(left), mostFiles)
+	}
+}
+
+// TestFetchingWithoutEnd: a file is held to its sum each time, which nobody may have done as often as they like.
+func TestFetchingWithoutEnd(t *testing.T) {
+	k, _ := evidenceRig(t, false)
+	k.bring(room.Facilitator, "a.txt", "", []byte("what fay saw"))
+	k.reread()
+	*k.people = door.Rate{Burst: 5}
+	codes := map[int]int{}
+	for range 100 {
+		codes[k.ask(room.Observer, http.MethodGet, "/evidence/"+path.Base(k.hub.frames[room.Observer].view.Told.Evidence[0].File.Path), nil).Code]++
+	}
+	if codes[http.StatusOK] != 5 || codes[http.StatusTooManyRequests] != 95 {
+		t.Errorf("a hundred times the same file is answered %v", codes)
 	}
 }
 
