@@ -188,6 +188,20 @@ func TestEvidenceIsRefused(t *testing.T) {
 	}
 }
 
+// TestAFullShelfReadsNothing: what there is no place for is not written to the disk first.
+func TestAFullShelfReadsNothing(t *testing.T) {
+	s := newShelf(t.TempDir())
+	for n := range mostFiles {
+		if _, _, err := s.take(strings.NewReader(fmt.Sprint("file ", n)), "a.txt"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	more := strings.NewReader("one more")
+	if _, _, err := s.take(more, "a.txt"); !errors.Is(err, errFull) || more.Len() != len("one more") {
+		t.Errorf("beyond all that there is place for: %v, and %d bytes were read", err, len("one more")-more.Len())
+	}
+}
+
 // TestFetchingWithoutEnd: a file is held to its sum each time, which nobody may have done as often as they like.
 func TestFetchingWithoutEnd(t *testing.T) {
 	k, _ := evidenceRig(t, false)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -72,6 +73,9 @@ func (s *shelf) take(in io.Reader, name string) (a *report.Attachment, forget fu
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, nil, fmt.Errorf("keeping evidence: %w", err)
 	}
+	if n, sum, err := s.holds(dir); err != nil || n >= mostFiles || sum >= shelfLimit {
+		return nil, nil, cmp.Or(err, errFull)
+	}
 	part, err := os.CreateTemp(dir, partPrefix+"*") // 0600
 	if err != nil {
 		return nil, nil, fmt.Errorf("keeping evidence: %w", err)
@@ -126,23 +130,13 @@ func called(name string) string {
 func (s *shelf) place(dir, part, file string, size int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("keeping evidence: %w", err)
+	if _, err := os.Lstat(filepath.Join(dir, file)); err == nil {
+		s.uses[file]++
+		return nil
 	}
-	n, sum := 0, int64(0)
-	for _, e := range entries {
-		info, err := e.Info()
-		switch {
-		case err != nil: // it is gone
-		case e.Name() == file:
-			s.uses[file]++
-			return nil
-		case !strings.HasPrefix(e.Name(), partPrefix):
-			n, sum = n+1, sum+info.Size()
-		case time.Since(info.ModTime()) > abandoned: // by a room that was killed
-			_ = os.Remove(filepath.Join(dir, e.Name()))
-		}
+	n, sum, err := s.holds(dir)
+	if err != nil {
+		return err
 	}
 	if n >= mostFiles || sum+size > shelfLimit {
 		return errFull
@@ -153,6 +147,25 @@ func (s *shelf) place(dir, part, file string, size int64) error {
 	s.uses[file]++
 	s.added[file] = true
 	return syncDir(dir)
+}
+
+// holds returns how many files there are, and of how many bytes. It takes away what a room has left that was killed.
+func (s *shelf) holds(dir string) (n int, sum int64, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, 0, fmt.Errorf("keeping evidence: %w", err)
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		switch {
+		case err != nil: // it is gone
+		case !strings.HasPrefix(e.Name(), partPrefix):
+			n, sum = n+1, sum+info.Size()
+		case time.Since(info.ModTime()) > abandoned:
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+	return n, sum, nil
 }
 
 // syncDir has a folder's names on disk.
