@@ -14,6 +14,7 @@ import (
 
 	"gameday/internal/browser"
 	"gameday/internal/siterig"
+	"gameday/report"
 	"gameday/room"
 	roomweb "gameday/room/web"
 	"gameday/serve/web"
@@ -101,6 +102,9 @@ func chromium(t *testing.T) *browser.Browser {
 func TestPagesAreAccessible(t *testing.T) {
 	source, b := axe(t), chromium(t)
 	d := siterig.Autumn(record(t))
+	killed := d.R.All[0]
+	killed.Folder, killed.Blind, killed.Over, killed.End = "killed", true, false, report.EndInterrupted
+	d.R.All, d.Dirs["killed"] = append(d.R.All, killed), d.Dirs[d.R.All[0].Folder]
 	k := rigged(t, d)
 	quiet := rigged(t, &siterig.Data{Trouble: []web.Trouble{{Text: "The database cannot be written, so that what is shown may be old.", Detail: "no space left on device"}},
 		Halted: &web.Halt{By: "fay (facilitator)", Why: "a real incident", At: siterig.Now}})
@@ -112,7 +116,8 @@ func TestPagesAreAccessible(t *testing.T) {
 		as            room.Role
 	}{
 		{"now", at + "/", room.Facilitator}, {"now-responder", at + "/", room.Responder}, {"screen", at + "/screen", room.Observer}, {"calendar", at + "/calendar", room.Facilitator},
-		{"calendar-observer", at + "/calendar", room.Observer}, {"runs", at + "/runs", room.Facilitator}, {"run", at + "/runs/" + folder, room.Observer}, {"trends", at + "/trends", room.Facilitator},
+		{"calendar-observer", at + "/calendar", room.Observer}, {"runs", at + "/runs", room.Facilitator}, {"run", at + "/runs/" + folder, room.Observer}, {"killed", at + "/runs/killed", room.Facilitator},
+		{"trends", at + "/trends", room.Facilitator},
 		{"fresh", at + "/fresh", room.Observer}, {"rehearsals", at + "/rehearsals", room.Observer}, {"rehearsal", at + "/rehearsals/launch-eu-west-2", room.Responder},
 		{"people", at + "/people", room.Facilitator}, {"stop", at + "/stop", room.Facilitator}, {"nobody", at + "/", nobody}, {"nothing", at + "/nothing", room.Observer},
 		{"stopped", still + "/stop", room.Facilitator}, {"empty", still + "/", room.Observer}, {"empty-fresh", still + "/fresh", room.Observer},
