@@ -308,7 +308,10 @@ func (e *Engine) Rehearsals(ctx context.Context) ([]web.Rehearsal, error) {
 	out := []web.Rehearsal{}
 	for _, c := range now.calendars {
 		for _, r := range c.Rehearsals {
-			x := web.Rehearsal{Plan: r, Shown: shown[r.Name], Signed: rehearsals.SignedBy(signed, r.Name), Broken: broken + torn}
+			x := web.Rehearsal{Plan: r, Shown: shown[r.Name], Signed: rehearsals.SignedBy(signed, r.Name), Broken: broken}
+			if len(r.SignOff) > 0 {
+				x.Broken += torn
+			}
 			if x.Before = rehearsals.Before(r, shown); x.Before != "" {
 				x.Beside = shown[x.Before]
 			}

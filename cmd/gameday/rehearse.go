@@ -421,6 +421,9 @@ func (a *app) seen(runs string, what *rehearsals.Rehearsal, now time.Time) (*sig
 	shown := found.Rehearsals[what.Name]
 	s := &sight{found: found, signed: rehearsals.SignedBy(signed, what.Name)}
 	s.card = rehearsals.Judge(what, shown, s.signed, now)
+	if broken > 0 && len(what.SignOff) > 0 {
+		s.card.Doubt(fmt.Sprintf("%d line(s) of %s cannot be read, and may refuse to sign: mend them, or have them signed anew and take them out", broken, filepath.Join(runs, kept.SignOffsFile)))
+	}
 	for _, why := range found.Skipped {
 		s.card.Doubt(why + ", so that the run may be of this rehearsal: mend it, or move the record away")
 	}

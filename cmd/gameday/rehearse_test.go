@@ -275,6 +275,10 @@ func TestRehearsalDoubt(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.wants(0, "rehearse launch.hcl west-1 --show", "GO rehearsal west-1")
+	r.write(filepath.Join("runs", kept.SignOffsFile), "{\n")
+	r.wants(0, "rehearse launch.hcl west-1 --show", "GO rehearsal west-1") // nobody is asked to sign for it
+	r.write("launch.hcl", strings.Replace(regions, `region = "west-1" }`, "region = \"west-1\" }\n  sign_off = [\"sre\"]", 1))
+	r.wants(3, "rehearse launch.hcl west-1 --show", "NOT YET KNOWN rehearsal west-1", "1 line(s) of runs/sign-offs.jsonl cannot be read, and may refuse to sign")
 }
 
 // TestPrefixed writes whole lines of several that print at once.

@@ -112,7 +112,7 @@ type Rehearsal struct {
 	// Before names the rehearsal that it is shown beside, and Beside is what records show of that one; empty when there is none.
 	Before string
 	Beside rehearsals.Shown
-	// Broken counts what cannot be read: labels of records, lines of sign-offs. What they say may be what is missed here.
+	// Broken counts what cannot be read and may be of this rehearsal: labels of records, and lines of sign-offs if any are asked for.
 	Broken int
 }
 

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -276,7 +277,7 @@ type seenStep struct {
 // seenRehearsalOf judges a rehearsal by what somebody may see of it.
 func seenRehearsalOf(r *Rehearsal, runs *past, role room.Role, now time.Time) seenRehearsal {
 	if role == room.Facilitator {
-		c := rehearsals.Judge(r.Plan, r.Shown, r.Signed, now)
+		c := judged(r, r.Shown, now)
 		out := seenRehearsal{Name: c.Rehearsal, State: c.State, Why: c.Why, Require: c.Require, SignOffs: c.SignOffs, Digest: c.Digest, Residue: c.Residue, Broken: r.Broken}
 		for i := range c.Steps {
 			out.Steps = append(out.Steps, seenStep{c.Steps[i].Lane, &c.Steps[i]})
@@ -290,7 +291,7 @@ func seenRehearsalOf(r *Rehearsal, runs *past, role room.Role, now time.Time) se
 		blind = blind || s.Item.Blind
 		hidden[s.Name()] = s.Item.Blind && len(here[s.Name()]) == 0
 	}
-	c := rehearsals.Judge(r.Plan, here, r.Signed, now)
+	c := judged(r, here, now)
 	out := seenRehearsal{Name: c.Rehearsal, State: rehearsals.Go, Require: c.Require, Partly: blind}
 	for i, s := range c.Steps {
 		if hidden[s.Scenario] {
@@ -310,6 +311,15 @@ func seenRehearsalOf(r *Rehearsal, runs *past, role room.Role, now time.Time) se
 	}
 	out.State, out.Why, out.SignOffs, out.Digest, out.Residue, out.Broken = c.State, c.Why, c.SignOffs, c.Digest, c.Residue, r.Broken
 	return out
+}
+
+// judged judges a rehearsal by some of its runs. While something cannot be read it is never go: that may be a failure, or a refusal.
+func judged(r *Rehearsal, shown rehearsals.Shown, now time.Time) *rehearsals.Scorecard {
+	c := rehearsals.Judge(r.Plan, shown, r.Signed, now)
+	if r.Broken > 0 {
+		c.Doubt(fmt.Sprintf("Of %d record(s) or sign-off(s) nobody can tell for which rehearsal they are: mend them, or move them away", r.Broken))
+	}
+	return c
 }
 
 // open returns the runs of a rehearsal that somebody may know of.
