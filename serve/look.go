@@ -158,7 +158,7 @@ func (e *Engine) stillDeciding(c *calendar, p *child, due []string, now time.Tim
 		!slices.ContainsFunc(d.Skip, func(x schedules.Skip) bool { return x.Schedule.Name == p.schedule }) {
 		return false
 	}
-	why := fmt.Sprintf("schedule %s of %s is due, and the process that decides about it ended with %d: %s", p.schedule, c.Name, p.code, cmp.Or(lastLine(p.log), "it printed nothing"))
+	why := fmt.Sprintf("schedule %s of %s is due, and the process that decides about it ended with %d: %s", p.schedule, c.Name, p.code, cmp.Or(lastLine(p.log), "what it printed is not known"))
 	if c.failed[p.schedule].why != why {
 		e.Say(why)
 	}

@@ -21,7 +21,9 @@ const (
 //
 // Events come again: at the start of a server what is in progress, and what was settled or ended in the day before.
 type Event struct {
-	What     What
+	What What
+	// Again says that it may have been told before: it had happened when this server looked for the first time.
+	Again    bool
 	Calendar *Calendar
 	// Schedule is nil when the calendar has none of that name any more.
 	Schedule *schedules.Schedule
@@ -50,13 +52,13 @@ func (e *Engine) tellAll(c *calendar, now time.Time) {
 		} else if first && !k.Running && now.Sub(lastOf(&k)) > tellBack {
 			continue
 		} else if mark.begun && (!known || old.at != mark.at) {
-			e.tell(c, Begun, k)
+			e.tell(c, Begun, k, first)
 		}
 		switch {
 		case !mark.begun:
-			e.tell(c, Skipped, k)
+			e.tell(c, Skipped, k, first)
 		case !k.Running:
-			e.tell(c, Ended, k)
+			e.tell(c, Ended, k, first)
 		}
 	}
 	c.told = next
@@ -70,6 +72,6 @@ func lastOf(k *claims.Kept) time.Time {
 	return k.At
 }
 
-func (e *Engine) tell(c *calendar, what What, k claims.Kept) {
-	e.Tell(Event{What: what, Calendar: c.Calendar, Schedule: c.Schedule(k.Schedule), Kept: k})
+func (e *Engine) tell(c *calendar, what What, k claims.Kept, again bool) {
+	e.Tell(Event{What: what, Again: again, Calendar: c.Calendar, Schedule: c.Schedule(k.Schedule), Kept: k})
 }

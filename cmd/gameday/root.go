@@ -123,6 +123,7 @@ export exits 0 when everything was taken, and 2 otherwise. history and trends ex
 schedule run exits with the worst of its runs, in this order: 5, 1, 4, 2, 3, 0; and with 0 when it skips, or nothing is due.
 rehearse and sign-off exit 0 when it is go, 1 when it is no-go, 3 when that is not yet known, and 5 when a fault was left standing.
 announce exits 0 when everything that was due was taken, and 1 otherwise.
+serve exits 0 when it is told to end, and 2 when it cannot begin.
 verify exits 0 when a bundle is as it was packed, 1 when it is not, or not signed as asked, and 3 when that cannot be told.`,
 	}
 }

@@ -156,7 +156,7 @@ func (a *app) engine(f *serveFlags, calendars []string, state string, log *audit
 	}
 	say := func(text string) { a.say("%s", text) }
 	tellers.state, tellers.runs = state, runs
-	e, err := serve.New(serve.Config{Files: calendars, Runs: runs, State: state, Load: tellers.load, Tell: tellers.hear, Seed: seedOf, Running: servedRuns, Begin: serve.Program(self, f.args),
+	e, err := serve.New(serve.Config{Files: calendars, Runs: runs, State: state, Load: tellers.load, Tell: func(v serve.Event) { a.sayEvent(v); tellers.hear(v) }, Seed: seedOf, Running: servedRuns, Begin: serve.Program(self, f.args),
 		OpenRoom: func(id, run, dir string) serve.Opened { return site.OpenRoom(id, run, dir) },
 		Stop:     func(_ context.Context, by, why string) (string, error) { return a.stopEverything(by, why) },
 		Lift:     func(_ context.Context, by, why string) (string, error) { return a.liftEverything(by, why) },
@@ -173,6 +173,24 @@ func (a *app) engine(f *serveFlags, calendars []string, state string, log *audit
 		return nil, nil, usage("%w", errors.Join(err, e.Close()))
 	}
 	return e, e.Store, nil
+}
+
+// sayEvent says what has become of an occasion, to whoever looks after the server.
+func (a *app) sayEvent(v serve.Event) {
+	if v.Again {
+		return
+	}
+	of := fmt.Sprintf("%s of %s", v.Kept.Occasion, v.Kept.Schedule)
+	switch {
+	case v.What == serve.Begun:
+		a.say("began %s", of)
+	case v.What == serve.Skipped:
+		a.say("skipped %s: %s", of, v.Kept.Why)
+	case v.Kept.End == nil:
+		a.say("%s did not come to its end: whoever ran it was killed; `gameday revert` removes what it may have left", of)
+	default:
+		a.say("%s ended with exit code %d", of, v.Kept.End.Code)
+	}
 }
 
 // stateFolder returns the folder below which calendars have theirs, by its absolute path.
