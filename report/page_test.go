@@ -2,9 +2,7 @@ package report
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -15,60 +13,11 @@ import (
 
 	"gameday/clock"
 	"gameday/internal/browser"
+	"gameday/internal/browser/browsertest"
 )
-
-// needed skips a test that cannot have what it needs, and fails it in CI.
-func needed(t *testing.T, err error) {
-	t.Helper()
-	switch {
-	case err == nil:
-	case os.Getenv("CI") != "":
-		t.Fatal(err)
-	default:
-		t.Skip(err)
-	}
-}
-
-// axeSource returns axe-core, which tools/setup fetches and nothing of ours contains.
-func axeSource(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("GAMEDAY_AXE")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		needed(t, err)
-		dir = filepath.Join(cache, "gameday", "axe")
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "axe.min.js"))
-	if err != nil {
-		err = fmt.Errorf("no axe-core on this machine (tools/setup fetches it): %w", err)
-	}
-	needed(t, err)
-	return string(text)
-}
 
 // unfold opens everything that is folded away.
 const unfold = `document.querySelectorAll("details").forEach(d => d.open = true)`
-
-// open starts a browser for a test, which is none of the quick ones then.
-func open(t *testing.T) *browser.Browser {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("it starts a browser")
-	}
-	b, err := browser.Start(context.Background())
-	if errors.Is(err, browser.ErrMissing) {
-		needed(t, err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return b
-}
 
 // pages writes every page that the report makes, and returns where they are.
 func pages(t *testing.T) map[string]string {
@@ -104,7 +53,7 @@ func pages(t *testing.T) map[string]string {
 // TestPagesAreAccessible lets axe look at every page, on a desk and on a phone, in the light and in the dark, with
 // everything unfolded.
 func TestPagesAreAccessible(t *testing.T) {
-	axe, b := axeSource(t), open(t)
+	axe, b := browsertest.Axe(t), browsertest.Start(t)
 	const look = `(async () => {
 		const r = await axe.run(document, {resultTypes: ["violations"],
 			runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]});
@@ -146,7 +95,7 @@ func TestPagesAreAccessible(t *testing.T) {
 // TestPagesFit checks that no page is wider than its screen, from a small phone to a desk, and that none fetches
 // anything.
 func TestPagesFit(t *testing.T) {
-	b := open(t)
+	b := browsertest.Start(t)
 	for name, path := range pages(t) {
 		screens := []browser.Screen{{Width: 698, Height: 900, Print: true}} // A4 within its margins
 		for _, width := range []int{320, 360, 390, 560, 600, 860, 861, 961, 1280, 1920} {
@@ -186,7 +135,7 @@ func TestPagesFit(t *testing.T) {
 // TestPageByKeyboard goes through the page with the keyboard alone: what is reached shows that it is, and what is folded
 // away opens.
 func TestPageByKeyboard(t *testing.T) {
-	b := open(t)
+	b := browsertest.Start(t)
 	if err := b.Show(browser.Screen{Width: 1280, Height: 900}); err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +187,7 @@ func TestPageByKeyboard(t *testing.T) {
 // TestPageOnPaper checks that everything that is folded away is unfolded on paper, that it is black on white even for
 // who reads in the dark, and that nothing moves for who asked for less motion.
 func TestPageOnPaper(t *testing.T) {
-	b := open(t)
+	b := browsertest.Start(t)
 	path := pages(t)["failed"]
 	look := func(s browser.Screen) (seen struct {
 		Folded            int

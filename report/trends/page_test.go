@@ -1,50 +1,20 @@
 package trends
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"gameday/internal/browser"
+	"gameday/internal/browser/browsertest"
 	"gameday/report/history"
 )
-
-// needed skips a test that lacks something, but fails it in CI.
-func needed(t *testing.T, err error) {
-	t.Helper()
-	switch {
-	case err == nil:
-	case os.Getenv("CI") != "":
-		t.Fatal(err)
-	default:
-		t.Skip(err)
-	}
-}
 
 // TestPageIsAccessible lets axe look at the page, on a desk and on a phone, in the light and in the dark, and checks that
 // nothing is fetched and that it is no wider than the screen.
 func TestPageIsAccessible(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it starts a browser")
-	}
-	dir := os.Getenv("GAMEDAY_AXE")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		needed(t, err)
-		dir = filepath.Join(cache, "gameday", "axe")
-	}
-	axe, err := os.ReadFile(filepath.Join(dir, "axe.min.js")) // tools/setup fetches it
-	needed(t, err)
-	b, err := browser.Start(context.Background())
-	if errors.Is(err, browser.ErrMissing) {
-		needed(t, err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
+	axe, b := browsertest.Axe(t), browsertest.Start(t)
 	runs, skipped, err := history.List(month(t), history.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -14,59 +14,13 @@ import (
 	"time"
 
 	"gameday/internal/browser"
+	"gameday/internal/browser/browsertest"
 	"gameday/internal/simrun"
 	"gameday/report"
 	"gameday/responders"
 	"gameday/room"
 	"gameday/room/door"
 )
-
-// needed skips a test that cannot have what it needs, and fails it in CI.
-func needed(t *testing.T, err error) {
-	t.Helper()
-	switch {
-	case err == nil:
-	case os.Getenv("CI") != "":
-		t.Fatal(err)
-	default:
-		t.Skip(err)
-	}
-}
-
-// axe returns axe-core, which tools/setup fetches.
-func axe(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("GAMEDAY_AXE")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		needed(t, err)
-		dir = filepath.Join(cache, "gameday", "axe")
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "axe.min.js"))
-	needed(t, err)
-	return string(text)
-}
-
-// chromium starts a browser for a test, which is none of the quick ones then.
-func chromium(t *testing.T) *browser.Browser {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("it starts a browser")
-	}
-	b, err := browser.StartLoopback(context.Background())
-	if errors.Is(err, browser.ErrMissing) {
-		needed(t, err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return b
-}
 
 // middle writes the record of a simulated game day up to some moment of it.
 func middle(t *testing.T, blind bool, until time.Duration) string {
@@ -148,7 +102,7 @@ var screens = map[string]browser.Screen{"desk": {Width: 1280, Height: 800, Still
 // TestPagesAreAccessible lets axe look at every page on every screen, in the light and in the dark, and checks that nothing sticks out
 // to the side. GAMEDAY_PICTURES names a folder for pictures of them.
 func TestPagesAreAccessible(t *testing.T) {
-	source, b := axe(t), chromium(t)
+	source, b := browsertest.Axe(t), browsertest.StartLoopback(t)
 	for name, path := range shown(t) {
 		for on, screen := range screens {
 			for _, dark := range []bool{false, true} {
@@ -238,7 +192,7 @@ func has(id, text string) string {
 // TestTwoAtBrowsers has a facilitator and a responder in two browsers at a blind run: what changes comes to both without a reload, keys
 // and forms ask the run, what is typed stays while the page changes, and all is shown at the end.
 func TestTwoAtBrowsers(t *testing.T) {
-	fay, ann := seat{t, chromium(t)}, seat{t, chromium(t)}
+	fay, ann := seat{t, browsertest.StartLoopback(t)}, seat{t, browsertest.StartLoopback(t)}
 	g := &grow{t: t, dir: t.TempDir()}
 	g.plan(small(true))
 	start := time.Now()
@@ -408,7 +362,7 @@ func TestTheEndReveals(t *testing.T) {
 
 // TestPagesComeFirstOnAPhone: who is paged need not scroll past the traffic there to answer.
 func TestPagesComeFirstOnAPhone(t *testing.T) {
-	b, path := chromium(t), shown(t)["middle-responder"]
+	b, path := browsertest.StartLoopback(t), shown(t)["middle-responder"]
 	for name, first := range map[string]bool{"phone": true, "desk": false} {
 		var above bool
 		_, err := b.Open(path)

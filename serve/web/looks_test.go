@@ -13,38 +13,13 @@ import (
 	"testing"
 
 	"gameday/internal/browser"
+	"gameday/internal/browser/browsertest"
 	"gameday/internal/siterig"
 	"gameday/report"
 	"gameday/room"
 	roomweb "gameday/room/web"
 	"gameday/serve/web"
 )
-
-// needed skips a test that cannot have what it needs, and fails it in CI.
-func needed(t *testing.T, err error) {
-	t.Helper()
-	switch {
-	case err == nil:
-	case os.Getenv("CI") != "":
-		t.Fatal(err)
-	default:
-		t.Skip(err)
-	}
-}
-
-// axe returns axe-core, which tools/setup fetches.
-func axe(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("GAMEDAY_AXE")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		needed(t, err)
-		dir = filepath.Join(cache, "gameday", "axe")
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "axe.min.js"))
-	needed(t, err)
-	return string(text)
-}
 
 // screens are a desk, a wall and a phone.
 var screens = map[string]browser.Screen{"desk": {Width: 1280, Height: 800, Still: true}, "wall": {Width: 1920, Height: 1080, Still: true},
@@ -76,31 +51,10 @@ func (k *rig) serving(t *testing.T, as *atomic.Value) string {
 	return "http://" + l.Addr().String()
 }
 
-// chromium starts a browser for a test, which is none of the quick ones then.
-func chromium(t *testing.T) *browser.Browser {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("it starts a browser")
-	}
-	b, err := browser.StartLoopback(context.Background())
-	if errors.Is(err, browser.ErrMissing) {
-		needed(t, err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return b
-}
-
 // TestPagesAreAccessible lets axe look at every page on every screen, in the light and in the dark, and checks that nothing sticks out
 // to the side and that nothing is refused by the pages' own policy. GAMEDAY_PICTURES names a folder for pictures of them.
 func TestPagesAreAccessible(t *testing.T) {
-	source, b := axe(t), chromium(t)
+	source, b := browsertest.Axe(t), browsertest.StartLoopback(t)
 	d := siterig.Autumn(record(t))
 	killed := d.R.All[0]
 	killed.Folder, killed.Blind, killed.Over, killed.End = "killed", true, false, report.EndInterrupted
@@ -172,7 +126,7 @@ func picture(t *testing.T, b *browser.Browser, path string) {
 
 // TestReportLooksAsItIs: the report keeps its own style under the policy of its box, runs nothing, and takes no style of the pages'.
 func TestReportLooksAsItIs(t *testing.T) {
-	b := chromium(t)
+	b := browsertest.StartLoopback(t)
 	d := siterig.Autumn(record(t))
 	k := rigged(t, d)
 	var role atomic.Value
@@ -208,7 +162,7 @@ func TestWithoutJavaScript(t *testing.T) {
 
 // TestStartPageIsLive: what is on comes to a page that is open, what somebody is at stays, and a server that is gone is said to be.
 func TestStartPageIsLive(t *testing.T) {
-	b := chromium(t)
+	b := browsertest.StartLoopback(t)
 	quiet, busy := rigged(t, &siterig.Data{}), rigged(t, siterig.Autumn(t.TempDir()))
 	busy.data.Trouble = []web.Trouble{{Text: "The database cannot be written."}}
 	var now atomic.Pointer[rig]
@@ -255,7 +209,7 @@ func TestStartPageIsLive(t *testing.T) {
 
 // TestByKeyboard: the first key leads past the navigation, and every page's way to the next is a link or a button.
 func TestByKeyboard(t *testing.T) {
-	b := chromium(t)
+	b := browsertest.StartLoopback(t)
 	k := rigged(t, siterig.Autumn(t.TempDir()))
 	var role atomic.Value
 	role.Store(room.Facilitator)
