@@ -28,7 +28,7 @@ func (r *scheduling) items(held *claims.Held) (int, error) {
 				break
 			}
 		}
-		run, err := r.item(item)
+		run, err := r.item(item, held)
 		if err != nil {
 			runErr = err
 			end.Code = worse(end.Code, exitUsage)
@@ -92,10 +92,11 @@ func worse(a, b int) int {
 	return a
 }
 
-// item runs one scenario in a process of its own, which is this program. Signals go on to it.
-func (r *scheduling) item(item schedules.Item) (claims.Run, error) {
+// item runs one scenario in a process of its own, which is this program. Signals go on to it. The occasion is in progress for as long as
+// that process lives, also when this one is killed.
+func (r *scheduling) item(item schedules.Item, held *claims.Held) (claims.Run, error) {
 	out := claims.Run{Scenario: item.Scenario, Record: recordIn(r.flags.runs, item.Scenario, time.Now())}
-	x := itemRun{item: item, record: out.Record, fence: r.flags.fence, audit: r.flags.audit, heal: r.flags.heal, in: os.Stdin, out: r.app.out, errw: os.Stderr}
+	x := itemRun{item: item, record: out.Record, fence: r.flags.fence, audit: r.flags.audit, heal: r.flags.heal, in: os.Stdin, out: r.app.out, errw: os.Stderr, held: held.File()}
 	if r.flags.asJSON {
 		x.out = os.Stderr
 	}

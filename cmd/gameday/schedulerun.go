@@ -30,6 +30,8 @@ const (
 	early = 2 * time.Minute
 	// decideLimit bounds how long one waits for others that decide in the same folder.
 	decideLimit = 10 * time.Minute
+	// askLimit bounds for how long is asked whether an occasion may begin.
+	askLimit = 10 * time.Minute
 )
 
 // scheduleFlags are the flags of `gameday schedule run`.
@@ -208,12 +210,15 @@ func (r *scheduling) decide(ctx context.Context) (*claims.Held, time.Time, error
 	}
 	var held *claims.Held
 	for _, x := range d.Start {
-		if held, err = r.begin(limited, x, now); err != nil {
+		if held, err = r.begin(ctx, x, now); err != nil {
 			return nil, time.Time{}, err
 		}
 	}
 	if err := r.folder.Since(d.Through); err != nil {
-		return nil, time.Time{}, usage("%w", err)
+		if held == nil {
+			return nil, time.Time{}, usage("%w", err)
+		}
+		r.say("%v; what is begun is claimed, and goes on", err)
 	}
 	if held != nil || len(d.Start) > 0 {
 		return held, time.Time{}, nil
@@ -303,9 +308,14 @@ func (r *scheduling) skip(o schedules.Occasion, why string, now time.Time) error
 
 // begin claims an occasion that is due, unless something that only asking tells stands against it.
 func (r *scheduling) begin(ctx context.Context, x schedules.Start, now time.Time) (*claims.Held, error) {
-	why, err := r.against(ctx, now)
+	asking, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	why, err := r.against(asking, now)
 	if err != nil {
 		return nil, err
+	}
+	if ctx.Err() != nil { // what was not answered then says nothing
+		return nil, usage("stopped while it was asked whether %s of %s may begin; nothing was begun", x.Occasion.ID, r.schedule.Name)
 	}
 	if why != "" {
 		return nil, r.skip(x.Occasion, why, now)

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"gameday/schedules"
 	"gameday/schedules/claims"
 )
 
@@ -48,5 +50,34 @@ func TestLastSecond(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestStoppedWhileAsking is stopped while it is asked whether an occasion may begin: that nobody answered in time says nothing, and another
+// call begins it.
+func TestStoppedWhileAsking(t *testing.T) {
+	newRehearsalRig(t)
+	zone := time.UTC
+	folder, err := claims.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := root(io.Discard, io.Discard)
+	run := &scheduling{app: a, flags: &scheduleFlags{}, schedule: &schedules.Schedule{Name: "night", Zone: zone}, folder: folder, seed: []byte("0123456789abcdef")}
+	due := schedules.Start{Schedule: run.schedule, Occasion: schedules.Occasion{ID: "2026-12-01T00:00", Moment: time.Now()}}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if held, err := run.begin(ctx, due, time.Now()); held != nil || err == nil || !strings.Contains(err.Error(), "nothing was begun") {
+		t.Errorf("begun %v, %v", held != nil, err)
+	}
+	if state, err := folder.State(); err != nil || len(state.Settled) != 0 {
+		t.Errorf("settled: %+v, %v", state.Settled, err)
+	}
+	held, err := run.begin(t.Context(), due, time.Now())
+	if held == nil || err != nil {
+		t.Fatalf("called again: begun %v, %v", held != nil, err)
+	}
+	if err := held.Close(claims.End{}); err != nil {
+		t.Error(err)
 	}
 }

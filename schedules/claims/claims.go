@@ -197,16 +197,36 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Close lets go of an occasion, and keeps how it ended beside its claim.
+// File is the claim's file, locked. Whoever is given it as well, as a run that outlives this process, keeps the occasion in progress.
+func (h *Held) File() *os.File { return h.file }
+
+// How long Close waits for space on a full disk. Without its end an occasion looks as if whoever began it had been killed.
+const (
+	endPatience = 3 * time.Minute
+	endEvery    = 5 * time.Second
+)
+
+// Close lets go of an occasion, and keeps how it ended beside its claim. On a full disk it waits for some minutes until there is space.
 func (h *Held) Close(e End) error {
 	data, err := json.MarshalIndent(e, "", "  ")
 	if err == nil {
-		err = h.folder.replace(strings.TrimSuffix(name(h.claim.Schedule, h.claim.Occasion), ".json")+".end", append(data, '\n'))
+		file := strings.TrimSuffix(name(h.claim.Schedule, h.claim.Occasion), ".json") + ".end"
+		err = patiently(func() error { return h.folder.replace(file, append(data, '\n')) })
 	}
 	if err = errors.Join(err, h.file.Close()); err != nil {
 		return fmt.Errorf("keeping how %s of %s ended: %w", h.claim.Occasion, h.claim.Schedule, err)
 	}
 	return nil
+}
+
+// patiently tries what finds no space again for a while.
+func patiently(try func() error) error {
+	for until := time.Now().Add(endPatience); ; time.Sleep(endEvery) {
+		err := try()
+		if full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT); !full || time.Now().After(until) {
+			return err
+		}
+	}
 }
 
 // replace writes a file anew: whole, or not at all.

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -215,4 +217,30 @@ func TestLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	again()
+}
+
+// TestFullDisk waits for space, for a while, and for nothing else.
+func TestFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, x := range map[string]struct {
+			err  error
+			good int // the try that finds space
+			want int
+		}{
+			"space after a minute": {fmt.Errorf("writing: %w", syscall.ENOSPC), 13, 13},
+			"never any space":      {syscall.EDQUOT, 1000, 38},
+			"another trouble":      {syscall.EIO, 1000, 1},
+		} {
+			tries := 0
+			err := patiently(func() error {
+				if tries++; tries == x.good {
+					return nil
+				}
+				return x.err
+			})
+			if tries != x.want || (err == nil) != (tries == x.good) {
+				t.Errorf("%s: %d tries, %v", name, tries, err)
+			}
+		}
+	})
 }

@@ -95,7 +95,7 @@ func (r *Reader) read(e fs.DirEntry) (one remembered, final bool, err error) {
 	text, err := os.ReadFile(strings.TrimSuffix(path, ".json") + ".end")
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return one, !one.kept.Running, nil
+		return one, false, nil // a network's file system may say so for a while yet
 	case err == nil:
 		one.kept.End = &End{}
 		err = json.Unmarshal(text, one.kept.End)

@@ -125,3 +125,29 @@ func BenchmarkReader(b *testing.B) {
 		}
 	}
 }
+
+// TestLateEnd: how an occasion ended may come to be seen after its lock was let go of, on a network's file system.
+func TestLateEnd(t *testing.T) {
+	f := open(t)
+	r := f.Reader()
+	held, err := f.Claim(Claim{Schedule: "weekly", Occasion: "2026-12-01T10:00", Outcome: schedules.Begun})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := held.Close(End{Code: 1}); err != nil {
+		t.Fatal(err)
+	}
+	end := filepath.Join(f.Dir(), "weekly@2026-12-01T1000.end")
+	if err := os.Rename(end, end+".later"); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := r.Read(); err != nil || len(got) != 1 || got[0].End != nil {
+		t.Fatalf("without its end: %+v, %v", got, err)
+	}
+	if err := os.Rename(end+".later", end); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := r.Read(); err != nil || len(got) != 1 || got[0].End == nil || got[0].End.Code != 1 {
+		t.Errorf("with its end: %+v, %v", got, err)
+	}
+}
