@@ -40,8 +40,8 @@ func (a *app) stopEverything(by, why string) (text string, err error) {
 	who := audit.Me()
 	h := &faults.Halt{By: by, Host: who.Host, At: time.Now().UTC().Round(0), Why: why}
 	set, haltErr := setHalts(*h)
-	if set > 0 {
-		a.auditOne(audit.Line{What: audit.Halted, Why: saidBy(by, who, why)})
+	if set > 0 { // afterwards: a disk that hangs holds no stop
+		defer a.auditOne(audit.Line{What: audit.Halted, Why: saidBy(by, who, why)})
 	}
 	runs, listErr := running()
 	var left error

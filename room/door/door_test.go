@@ -3,6 +3,7 @@ package door
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -259,5 +260,20 @@ func TestAddress(t *testing.T) {
 		if got := Address(remote); got != want {
 			t.Errorf("%q is counted as %q, want %q", remote, got, want)
 		}
+	}
+}
+
+// TestLeaveOfNobody: a stranger who says to leave has nothing written to the disk.
+func TestLeaveOfNobody(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "door.json")
+	d, err := Open(file, never(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Leave("no cookie of ours"); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file is there: %v", err)
 	}
 }

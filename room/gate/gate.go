@@ -176,7 +176,11 @@ var ErrNobody = errors.New("nobody said who this is")
 // Who returns who asks.
 func (g *Gate) Who(r *http.Request) (door.Guest, error) {
 	if g.proxied(r) && len(r.Header.Values(g.Proxy.User)) > 0 {
-		return g.Proxy.guest(r, g.For)
+		who, err := g.Proxy.guest(r, g.For)
+		if err == nil {
+			g.Recognise(r.Context())
+		}
+		return who, err
 	}
 	c, err := r.Cookie(g.Cookie)
 	if err != nil {
