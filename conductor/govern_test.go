@@ -2,6 +2,7 @@ package conductor
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -219,6 +220,28 @@ func TestRegistry(t *testing.T) {
 	same(t, "runs", ids(), []string{})
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left in the folder: %v, %v", left, err)
+	}
+}
+
+// TestRegistryUnread has an entry that cannot be opened: the others are listed, and it is said that there may be more.
+func TestRegistryUnread(t *testing.T) {
+	dir, err := os.MkdirTemp("", "gd") // a socket's address is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	release, err := Register(dir, Running{Run: "a", Dir: "/rec/a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	l, err := net.Listen("unix", filepath.Join(dir, "b.json")) // root may open any file, and nobody opens a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if runs, err := Runs(dir); len(runs) != 1 || runs[0].Run != "a" || err == nil || !strings.Contains(err.Error(), "b.json") {
+		t.Errorf("%+v, %v", runs, err)
 	}
 }
 

@@ -85,7 +85,7 @@ func Register(dir string, e Running) (release func(), err error) {
 		return nil, fmt.Errorf("listing the run: %w", err)
 	}
 	name := filepath.Join(dir, e.Run+".json")
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX) // whoever looks at it has its lock for a moment
 	if err == nil {
 		_, err = f.Write(append(data, '\n'))
 	}
@@ -101,7 +101,8 @@ func Register(dir string, e Running) (release func(), err error) {
 	}, nil
 }
 
-// Runs lists the runs in progress, the oldest first, and takes away what dead ones left. No folder means no runs.
+// Runs lists the runs in progress, the oldest first, and takes away what dead ones left. No folder means no runs. With an error those are
+// returned that could be read.
 func Runs(dir string) ([]Running, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -111,11 +112,16 @@ func Runs(dir string) ([]Running, error) {
 		return nil, fmt.Errorf("looking for runs: %w", err)
 	}
 	var out []Running
+	var unread error
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ELOOP) {
+			continue // it ended while we looked, or is none of ours
+		}
 		if err != nil {
-			continue // it ended while we looked
+			unread = errors.Join(unread, fmt.Errorf("looking for runs: %w", err))
+			continue
 		}
 		if r, alive := look(f, e.Name()); alive {
 			out = append(out, r)
@@ -125,7 +131,7 @@ func Runs(dir string) ([]Running, error) {
 		f.Close()
 	}
 	slices.SortFunc(out, func(a, b Running) int { return cmp.Or(a.At.Compare(b.At), strings.Compare(a.Run, b.Run)) })
-	return out, nil
+	return out, unread
 }
 
 // look reads an entry whose run holds its lock.
@@ -143,6 +149,9 @@ func look(f *os.File, name string) (Running, bool) {
 // old reports whether a file that no run holds is one that a dead run left, and not one just being made.
 func old(f *os.File) bool {
 	info, err := f.Stat()
+	if err == nil && !strings.HasSuffix(info.Name(), ".json") && time.Since(info.ModTime()) < time.Minute {
+		return false // its run is about to lock it
+	}
 	locked := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
-	return err == nil && info.Mode().IsRegular() && !locked && (strings.HasSuffix(info.Name(), ".json") || time.Since(info.ModTime()) > time.Minute)
+	return err == nil && info.Mode().IsRegular() && !locked
 }

@@ -323,6 +323,49 @@ func TestRoomsSoon(t *testing.T) {
 	})
 }
 
+// TestRoomsUnlisted has nobody know for a while which runs go on: they go on, and their rooms stay open for as long after their end as ever.
+func TestRoomsUnlisted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.calendar("one", &schedules.Schedule{Name: "one", Items: item(time.Second), Cron: cron(t, "0 0 1 1 *"), Zone: time.UTC})
+		c := r.config(r.file("days.hcl", "one"))
+		c.OpenRoom = func(id, run, dir string) Opened {
+			return &fakeRoom{id: id, run: run, dir: dir, followed: make(chan struct{})}
+		}
+		dir := filepath.Join(c.Runs, "20000101-000000-x")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		on := []Running{{Run: "a", Scenario: "x", Dir: dir, At: time.Now()}}
+		const goes, unknown, over = 0, 1, 2
+		var now atomic.Int32
+		c.Running = func() ([]Running, error) {
+			switch now.Load() {
+			case unknown:
+				return nil, errors.New("the list is gone")
+			case over:
+				return nil, nil
+			}
+			return on, nil
+		}
+		e, end := r.serve(c)
+		defer end()
+		time.Sleep(2 * time.Minute)
+		now.Store(unknown)
+		time.Sleep(40 * time.Minute)
+		if n := len(e.seen().going); n != 1 {
+			t.Errorf("while nobody can tell %d runs go on, want the one of before", n)
+		}
+		now.Store(goes)
+		time.Sleep(2 * time.Minute)
+		now.Store(over)
+		time.Sleep(2 * time.Minute)
+		if list, _ := e.Rooms(t.Context()); len(list) != 1 {
+			t.Errorf("two minutes after the end: %+v", list)
+		}
+	})
+}
+
 // TestAsked compares what pages are told of occasions with what happened.
 func TestAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

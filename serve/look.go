@@ -55,8 +55,11 @@ func (e *Engine) look(ctx context.Context, now time.Time) time.Duration {
 		}
 		e.tellAll(c, now)
 	}
-	going := e.going(running)
-	e.rooms.keep(ctx, e, going, now)
+	going := e.seen().going // while nobody can tell, as before
+	if err == nil {
+		going = e.going(running)
+		e.rooms.keep(ctx, e, going, now)
+	}
 	e.publish(now, going, append(troubles, e.ownTroubles()...))
 	return max(soonest, next.Sub(now))
 }

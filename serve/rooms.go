@@ -51,6 +51,7 @@ func (r *rooms) keep(ctx context.Context, e *Engine, going []goingRun, now time.
 	for folder, o := range r.open {
 		switch {
 		case on[folder]:
+			o.closes = time.Time{} // for a moment it was not to be seen
 			continue
 		case o.closes.IsZero():
 			o.closes = now.Add(roomStays)
