@@ -108,18 +108,19 @@ func (a *app) serve(f *serveFlags, calendars []string) error {
 	if err != nil {
 		return err
 	}
-	people := gate.New(gate.Config{For: gate.Server, Door: a.serverDoor(state), Cookie: "gameday-server-" + portOf(l.Addr()), Proxy: proxy, Hosts: hostsOf(host, f.listen), Secure: strings.HasPrefix(prefix, "https:"),
-		Address: func(path string) string { return prefix + path }, Audit: func(line audit.Line) error { return log.Write(line) }, Say: say})
-	site := web.New(web.Config{Gate: people, FreshWithin: within, PublicBadges: f.badges, Say: say, Asker: func(dir string) room.Asker { return runAsker(dir) }})
 	tellers := a.newCriers(f.audit)
 	defer tellers.Close()
-	engine, kept, err := a.engine(f, calendars, state, log, site, tellers)
+	var site *web.Site
+	engine, kept, err := a.engine(f, calendars, state, log, func(id, run, dir string) serve.Opened { return site.OpenRoom(id, run, dir) }, tellers)
 	if err != nil {
 		return err
 	}
 	defer kept.Close()
 	defer engine.Close()
-	site.Data = engine
+	// Only whoever has the state folder reads who may come in: what another one kept meanwhile would come back.
+	people := gate.New(gate.Config{For: gate.Server, Door: a.serverDoor(state), Cookie: "gameday-server-" + portOf(l.Addr()), Proxy: proxy, Hosts: hostsOf(host, f.listen), Secure: strings.HasPrefix(prefix, "https:"),
+		Address: func(path string) string { return prefix + path }, Audit: func(line audit.Line) error { return log.Write(line) }, Say: say})
+	site = web.New(web.Config{Data: engine, Gate: people, FreshWithin: within, PublicBadges: f.badges, Say: say, Asker: func(dir string) room.Asker { return runAsker(dir) }})
 	for _, g := range guests {
 		link, err := site.Invite(g.Name, g.Role)
 		if err != nil {
@@ -142,7 +143,7 @@ func (a *app) serve(f *serveFlags, calendars []string) error {
 }
 
 // engine makes the engine with its database. Both are closed by whoever asked.
-func (a *app) engine(f *serveFlags, calendars []string, state string, log *audit.Log, site *web.Site, tellers *criers) (*serve.Engine, *store.Store, error) {
+func (a *app) engine(f *serveFlags, calendars []string, state string, log *audit.Log, openRoom func(id, run, dir string) serve.Opened, tellers *criers) (*serve.Engine, *store.Store, error) {
 	if err := os.MkdirAll(f.runs, 0o755); err != nil {
 		return nil, nil, usage("making the folder for the records: %w", err)
 	}
@@ -157,7 +158,7 @@ func (a *app) engine(f *serveFlags, calendars []string, state string, log *audit
 	say := func(text string) { a.say("%s", text) }
 	tellers.state, tellers.runs = state, runs
 	e, err := serve.New(serve.Config{Files: calendars, Runs: runs, State: state, Load: tellers.load, Tell: func(v serve.Event) { a.sayEvent(v); tellers.hear(v) }, Seed: seedOf, Running: servedRuns, Begin: serve.Program(self, f.args),
-		OpenRoom: func(id, run, dir string) serve.Opened { return site.OpenRoom(id, run, dir) },
+		OpenRoom: openRoom,
 		Stop:     func(_ context.Context, by, why string) (string, error) { return a.stopEverything(by, why) },
 		Lift:     func(_ context.Context, by, why string) (string, error) { return a.liftEverything(by, why) },
 		Halt:     servedHalt, Audit: func(line audit.Line) error { return log.Write(line) }, Say: say})
