@@ -58,6 +58,9 @@ type Skip struct {
 	Schedule *Schedule
 	Occasion Occasion
 	Why      string
+	// Unseen says that its random moment had passed when the schedule was first seen. So it is for as long as State.Since has nothing of the
+	// schedule: whoever keeps since when it is seen settles this first.
+	Unseen bool
 }
 
 // Decision is what to do at an instant.
@@ -129,7 +132,7 @@ func (d *deciding) wake(t time.Time) {
 }
 
 func (d *deciding) skip(s *Schedule, o Occasion, why string) {
-	d.out.Skip = append(d.out.Skip, Skip{s, o, why})
+	d.out.Skip = append(d.out.Skip, Skip{Schedule: s, Occasion: o, Why: why})
 }
 
 // schedule goes through the occasions of one schedule: those that passed, the one that is open, and the next one.
@@ -165,7 +168,7 @@ func (d *deciding) schedule(index int, s *Schedule) {
 			}
 			continue
 		case !known && unseen(s, &o, d.now):
-			d.skip(s, o, unseenText(&o, s.Zone))
+			d.out.Skip = append(d.out.Skip, Skip{s, o, unseenText(&o, s.Zone), true})
 		default:
 			d.open(index, s, o)
 		}

@@ -91,13 +91,13 @@ func (e *Engine) readState(c *calendar) {
 // decide sees what is due, and has a process decide about it: about one schedule of a calendar at a time, so that of two which are in each
 // other's way the first is settled before the second is looked at. It returns when to look again.
 func (e *Engine) decide(ctx context.Context, c *calendar, running []Running, now time.Time) time.Time {
-	e.firstSeen(ctx, c, now)
 	state := c.state
 	for _, r := range running {
 		state.Held = append(state.Held, schedules.Held{What: fmt.Sprintf("run %s of %s", r.Run, r.By), Holds: r.Holds})
 	}
 	whole := now.Truncate(time.Second) // runs may begin at whole seconds, and nobody is woken at one to the nanosecond
 	d := schedules.Decide(c.Schedules, state, c.seed, whole)
+	e.firstSeen(ctx, c, d.Skip, whole)
 	var due []string
 	for _, x := range d.Start {
 		due = append(due, x.Schedule.Name)
@@ -188,12 +188,14 @@ func lastLine(path string) string {
 }
 
 // firstSeen keeps since when schedules are decided about that nobody has seen before: else what is missed while nobody is there would never
-// be known to be.
-func (e *Engine) firstSeen(ctx context.Context, c *calendar, now time.Time) {
+// be known to be. One whose moment has passed unseen is left to the process that settles that: whoever finds it in the list as known would
+// begin it.
+func (e *Engine) firstSeen(ctx context.Context, c *calendar, skips []schedules.Skip, now time.Time) {
 	fresh := func() map[string]time.Time {
 		out := map[string]time.Time{}
 		for _, s := range c.Schedules {
-			if _, known := c.state.Since[s.Name]; !known {
+			unseen := slices.ContainsFunc(skips, func(x schedules.Skip) bool { return x.Schedule == s && x.Unseen })
+			if _, known := c.state.Since[s.Name]; !known && !unseen {
 				out[s.Name] = now
 			}
 		}
