@@ -320,6 +320,14 @@ func (r *scheduling) begin(ctx context.Context, x schedules.Start, now time.Time
 	if why != "" {
 		return nil, r.skip(x.Occasion, why, now)
 	}
+	why, unlock, err := r.beside(ctx)
+	if err != nil {
+		return nil, usage("%w; nothing was begun", err)
+	}
+	defer unlock()
+	if why != "" {
+		return nil, r.skip(x.Occasion, why, now)
+	}
 	c := r.claim(x.Occasion, now)
 	c.Outcome, c.MadeUp = schedules.Begun, x.MadeUp
 	held, err := r.folder.Claim(c)

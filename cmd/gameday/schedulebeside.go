@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// besideLimit bounds how long one waits for those who begin something of other calendars: they look what goes on, and claim.
+const besideLimit = time.Minute
+
+// unknownBeside is why an occasion is skipped when nobody can tell what other calendars have in progress. The rest is for whoever looks after
+// it: it may name what is blind.
+const unknownBeside = "nobody can tell what other calendars of the state folder have in progress"
+
+// beside lets nobody else begin anything of the calendars in the same state folder until unlock is called, and returns why a schedule must not
+// begin beside what they have in progress; empty when it may.
+func (r *scheduling) beside(ctx context.Context) (why string, unlock func(), err error) {
+	limited, cancel := context.WithTimeout(ctx, besideLimit)
+	defer cancel()
+	if unlock, err = r.folder.LockBeside(limited); err != nil {
+		return "", nil, err
+	}
+	holds := r.schedule.Holds()
+	if len(holds) == 0 {
+		return "", unlock, nil
+	}
+	going, err := r.folder.Beside()
+	for _, g := range going {
+		if h, ok := g.Holding(holds); ok {
+			return fmt.Sprintf("schedule %q of %s, %s, is in progress and holds %s", g.Schedule, g.Calendar, g.Occasion, h), unlock, nil
+		}
+	}
+	if err != nil {
+		r.say("%v; until it is mended or moved out of the state folder, what may be in each other's way is skipped", err)
+		return unknownBeside, unlock, nil
+	}
+	return "", unlock, nil
+}
