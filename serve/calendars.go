@@ -38,6 +38,7 @@ type calendar struct {
 	state    schedules.State
 	read     bool                 // all and state are what is on disk
 	unread   string               // why they are not
+	ahead    string               // what is dated later than now
 	told     map[toldKey]toldMark // of which occasions what was told; nil before the first look
 	deciding *child
 	failed   map[string]failure // schedules of which a process could not decide

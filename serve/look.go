@@ -35,6 +35,7 @@ type failure struct {
 
 // look is one look at everything. It returns how long to wait until the next.
 func (e *Engine) look(ctx context.Context, now time.Time) time.Duration {
+	e.clock.look(e, now)
 	e.reload(now)
 	running, err := e.Running()
 	var troubles []web.Trouble
@@ -50,6 +51,7 @@ func (e *Engine) look(ctx context.Context, now time.Time) time.Duration {
 		if !c.read {
 			continue
 		}
+		e.seeAhead(c, now)
 		if err == nil {
 			next = earlier(next, e.decide(ctx, c, running, now))
 		}
@@ -91,6 +93,9 @@ func (e *Engine) readState(c *calendar) {
 // decide sees what is due, and has a process decide about it: about one schedule of a calendar at a time, so that of two which are in each
 // other's way the first is settled before the second is looked at. It returns when to look again.
 func (e *Engine) decide(ctx context.Context, c *calendar, running []Running, now time.Time) time.Time {
+	if wait := e.clock.wait(); wait > 0 {
+		return now.Add(wait)
+	}
 	state := c.state
 	for _, r := range running {
 		state.Held = append(state.Held, schedules.Held{What: fmt.Sprintf("run %s of %s", r.Run, r.By), Holds: r.Holds})
@@ -354,7 +359,7 @@ func (e *Engine) ownTroubles() []web.Trouble {
 			out = append(out, web.Trouble{Text: "Something is due and cannot be begun.", Detail: c.failed[name].why})
 		}
 	}
-	return out
+	return append(out, e.clockTroubles()...)
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -124,6 +124,7 @@ type Engine struct {
 	lock      *os.File
 	calendars []*calendar
 	checked   time.Time // when the calendars were last read
+	clock     clock
 	rooms     rooms
 	news      chan struct{} // there is a reason to look now
 	derive    chan struct{} // there is something new for the store
@@ -184,6 +185,7 @@ func New(c Config) (*Engine, error) {
 		c.Audit = func(audit.Line) error { return nil }
 	}
 	e := &Engine{Config: c, news: make(chan struct{}, 1), derive: make(chan struct{}, 1), others: map[string]*claims.Reader{}, leaving: map[string]goingRun{}}
+	e.clock.began = time.Now()
 	e.rooms.open = map[string]*openRoom{}
 	if err := e.take(); err != nil {
 		return nil, err
