@@ -17,8 +17,8 @@ const mostLogs = 200
 
 // Program returns a Config.Begin that runs a program, with the arguments of each call. The process gets a session of its own and nothing of
 // this one's: no terminal, no pipe, no file that is open here. So neither this process's death nor a signal to its group reaches it.
-func Program(path string, args func(Call) []string) func(Call) (func() int, error) {
-	return func(c Call) (func() int, error) {
+func Program(path string, args func(Call) []string) func(Call) (int, func() int, error) {
+	return func(c Call) (int, func() int, error) {
 		cmd := exec.Command(path, args(c)...)
 		cmd.Args[0] = "gameday" // whatever name the file has
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -29,9 +29,9 @@ func Program(path string, args func(Call) []string) func(Call) (func() int, erro
 			}
 		}
 		if err := cmd.Start(); err != nil {
-			return nil, fmt.Errorf("starting %s: %w", path, err)
+			return 0, nil, fmt.Errorf("starting %s: %w", path, err)
 		}
-		return func() int {
+		return cmd.Process.Pid, func() int {
 			var exit *exec.ExitError
 			if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
 				return -1

@@ -21,8 +21,10 @@ import (
 // child is a process that decides about a schedule, or runs what it decided.
 type child struct {
 	schedule string
+	pid      int
 	log      string
 	began    time.Time
+	long     string        // what was said of it when it had been deciding for long
 	ended    chan struct{} // closed at its end
 	code     int           // when it has ended
 }
@@ -116,6 +118,7 @@ func (e *Engine) decide(ctx context.Context, c *calendar, running []Running, now
 	}
 	if p := c.deciding; p != nil {
 		if e.stillDeciding(c, p, due, now) {
+			e.sayLong(c, p, now)
 			return earlier(next, now.Add(patience(now.Sub(p.began))))
 		}
 		c.deciding = nil
@@ -237,7 +240,7 @@ func (e *Engine) call(c *calendar, schedule string, now time.Time) bool {
 	if c.kept {
 		call.Text = c.copy
 	}
-	wait, err := e.Begin(call)
+	pid, wait, err := e.Begin(call)
 	if err != nil {
 		why := fmt.Sprintf("schedule %s of %s is due, and no process can be started for it: %v", schedule, c.Name, err)
 		if c.failed[schedule].why != why {
@@ -246,7 +249,7 @@ func (e *Engine) call(c *calendar, schedule string, now time.Time) bool {
 		c.failed[schedule] = failure{now.Add(tryAgain), why}
 		return false
 	}
-	c.deciding = p
+	p.pid, c.deciding = pid, p
 	go func() {
 		p.code = wait()
 		close(p.ended)
@@ -359,7 +362,7 @@ func (e *Engine) ownTroubles() []web.Trouble {
 			out = append(out, web.Trouble{Text: "Something is due and cannot be begun.", Detail: c.failed[name].why})
 		}
 	}
-	return append(out, e.clockTroubles()...)
+	return slices.Concat(out, e.longTroubles(), e.clockTroubles())
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -88,8 +88,8 @@ type Config struct {
 	Seed func(dir string) (schedules.Seed, error)
 	// Running lists the runs in progress on this machine.
 	Running func() ([]Running, error)
-	// Begin starts a process for a call, which outlives this one. wait waits for its end and returns its exit code.
-	Begin func(Call) (wait func() int, err error)
+	// Begin starts a process for a call, which outlives this one, and returns its id. wait waits for its end and returns its exit code.
+	Begin func(Call) (pid int, wait func() int, err error)
 	// Store is where pages look things up; nil keeps nothing.
 	Store *store.Store
 	// OpenRoom opens the room of a run: run is its record's folder below Runs. Nil opens none.

@@ -1,0 +1,48 @@
+package serve
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gameday/schedules"
+)
+
+// TestLong has a process hang before it decides: it is said once, with its id and its log, and stands on the pages until it has decided; of a blind
+// schedule no page tells.
+func TestLong(t *testing.T) {
+	for name, blind := range map[string]bool{"blind": true, "open": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				defer r.children.Wait()
+				s := &schedules.Schedule{Name: "daily", Items: item(time.Minute), Every: every(t, "1d"), Zone: time.UTC, Window: &schedules.Window{From: 0, To: clock(2, 0)}}
+				s.Items[0].Blind = blind
+				r.calendar("one", s, minutely(t, "beside", time.Second))
+				r.starts = 9*time.Minute + 10*time.Second
+				c := r.config(r.file("days.hcl", "one"))
+				e, end := r.serve(c)
+				defer end()
+				time.Sleep(119 * time.Second)
+				if text := r.says(); text != "" || len(e.Troubles()) != 0 {
+					t.Errorf("after two minutes it says %q, troubles %+v", text, e.Troubles())
+				}
+				time.Sleep(6 * time.Minute)
+				text := r.says()
+				if strings.Count(text, "schedule daily of days is due, and process 4711 has been deciding about it since 2000-01-01T00:00:00Z") != 1 || strings.Count(text, "\n") != 0 ||
+					!strings.Contains(text, r.calls[0].Log) || !strings.HasSuffix(text, "kill 4711") || len(r.calls) != 1 {
+					t.Errorf("it says %q, and %d processes were started", text, len(r.calls))
+				}
+				all := e.Troubles()
+				if told := len(all) == 1 && all[0].Detail == text && !strings.Contains(all[0].Text, "daily"); told == blind || blind && len(all) != 0 {
+					t.Errorf("troubles: %+v", all)
+				}
+				time.Sleep(2 * time.Minute)
+				if begun, _ := r.counted(); begun["daily"] != 1 || len(e.Troubles()) != 0 {
+					t.Errorf("when it has decided, begun %v, troubles %+v", begun, e.Troubles())
+				}
+			})
+		})
+	}
+}
