@@ -349,6 +349,7 @@ func (e *Engine) Troubles() []web.Trouble {
 			out = append(out, web.Trouble{Text: "The database cannot be written, so what these pages show is kept in memory.", Detail: why})
 		}
 	}
+	out = append(out, e.derivingTroubles()...)
 	if unsynced != "" {
 		out = append(out, web.Trouble{Text: "What is new cannot be read, so what these pages show may be old.", Detail: unsynced})
 	}

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"gameday/schedules/claims"
 	"gameday/serve/store"
+	"gameday/serve/web"
 )
 
 // deriveAll has the store derive what is new: when something was begun or has ended, and every minute, for others write records too.
@@ -55,7 +57,7 @@ func (e *Engine) Derive(ctx context.Context) error {
 			from.Occasions[c.Name] = c.kept
 		}
 	}
-	err := e.Store.Sync(ctx, from)
+	err := e.sync(ctx, from)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.unsynced = ""; err != nil {
@@ -64,6 +66,47 @@ func (e *Engine) Derive(ctx context.Context) error {
 	}
 	for _, folder := range left { // those that came back since are not in it
 		delete(e.leaving, folder)
+	}
+	return nil
+}
+
+// derivingLong is for how long the store may derive before it is said: it may read thousands of records, or hang.
+const derivingLong = time.Minute
+
+// sync has the store derive what is new, and says when that takes long.
+func (e *Engine) sync(ctx context.Context, from store.Source) error {
+	begin := time.Now()
+	set := func(t time.Time) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.deriving = t
+	}
+	set(begin)
+	defer set(time.Time{})
+	long := time.AfterFunc(derivingLong, func() {
+		e.Say(fmt.Sprintf("records are being read since %s, and the pages do not show all of them before the end", begin.UTC().Format(time.RFC3339)))
+	})
+	defer long.Stop()
+	return e.Store.Sync(ctx, from)
+}
+
+// derivingTroubles say that pages may show a part of what there is, or what was.
+func (e *Engine) derivingTroubles() []web.Trouble {
+	if e.Store == nil {
+		return nil
+	}
+	e.mu.Lock()
+	since := e.deriving
+	e.mu.Unlock()
+	detail := ""
+	if !since.IsZero() {
+		detail = "They are being read since " + since.UTC().Format(time.RFC3339) + "."
+	}
+	switch {
+	case !e.Store.Whole():
+		return []web.Trouble{{Text: "The records are still being read, so these pages do not show all of them.", Detail: detail}}
+	case !since.IsZero() && time.Since(since) > derivingLong:
+		return []web.Trouble{{Text: "Reading what is new takes long, so what these pages show may be old.", Detail: detail}}
 	}
 	return nil
 }

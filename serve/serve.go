@@ -136,6 +136,7 @@ type Engine struct {
 	now      snapshot
 	leaving  map[string]goingRun // runs that are over, and that the store has not derived yet, by folder
 	unsynced string              // why the store could not derive what is new
+	deriving time.Time           // since when it derives; zero when it does not
 }
 
 // snapshot is what the last look saw.

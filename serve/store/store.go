@@ -83,6 +83,7 @@ type Store struct {
 	spare   bool // it is one in memory, for the file cannot be written
 	trouble string
 
+	whole   atomic.Bool // all was derived since it was opened or made anew
 	damaged atomic.Bool // somebody who read has seen it
 	known   known       // of Sync alone
 }
@@ -133,6 +134,10 @@ func (s *Store) Trouble() string {
 	defer s.mu.RUnlock()
 	return s.trouble
 }
+
+// Whole reports whether all that there is was derived at least once since the database was opened, made anew or given up for one in memory.
+// Until then it may tell of a part alone.
+func (s *Store) Whole() bool { return s.whole.Load() }
 
 // use lends the database that is in use.
 func (s *Store) use(do func(db *sql.DB) error) error {
@@ -338,8 +343,10 @@ func (s *Store) memory(ctx context.Context, from *sql.DB, why error) (*sql.DB, e
 	if from != nil {
 		_ = transfer(ctx, from, db) // what cannot be read is derived again
 	}
+	if s.trouble == "" { // else it never went back to the file for good
+		s.Say(fmt.Sprintf("the database %s cannot be written, and what the pages show is kept in memory until it can be: %v", s.Path, why))
+	}
 	s.trouble = why.Error()
-	s.Say(fmt.Sprintf("the database %s cannot be written, and what the pages show is kept in memory until it can be: %v", s.Path, why))
 	return db, nil
 }
 

@@ -60,8 +60,11 @@ func (s *Store) Sync(ctx context.Context, from Source) error {
 	}
 	err := s.sync(ctx, from)
 	switch {
-	case err == nil, ctx.Err() != nil:
+	case ctx.Err() != nil:
 		return ctx.Err()
+	case err == nil:
+		s.caughtUp()
+		return nil
 	case damage(err):
 		s.damaged.Store(true)
 		if err := s.mend(ctx); err != nil {
@@ -74,10 +77,25 @@ func (s *Store) Sync(ctx context.Context, from Source) error {
 	default:
 		return err
 	}
-	return s.sync(ctx, from)
+	if err := s.sync(ctx, from); err != nil {
+		return err
+	}
+	s.caughtUp()
+	return nil
 }
 
-// mend makes a damaged database anew, and goes back to the file when it can be written again.
+// caughtUp notes that the database has all that there is. The file can be written again once it has what memory had.
+func (s *Store) caughtUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.whole.Store(true)
+	if !s.spare && s.trouble != "" {
+		s.trouble = ""
+		s.Say(fmt.Sprintf("the database %s can be written again", s.Path))
+	}
+}
+
+// mend makes a damaged database anew, and goes back to the file when it can be written again: see caughtUp.
 func (s *Store) mend(ctx context.Context) error {
 	if !s.damaged.Load() && !s.spare {
 		return nil
@@ -104,9 +122,8 @@ func (s *Store) mend(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_ = s.db.Close() // it is in memory
-	s.db, s.spare, s.trouble = db, false, ""
+	s.db, s.spare = db, false
 	s.damaged.Store(false)
-	s.Say(fmt.Sprintf("the database %s can be written again", s.Path))
 	return s.recall(ctx)
 }
 
@@ -140,6 +157,7 @@ func (s *Store) toMemory(ctx context.Context, why error) error {
 
 // recall reads what there is already, so that Sync derives the rest. What another version of gameday derived is derived again.
 func (s *Store) recall(ctx context.Context) error {
+	s.whole.Store(false)
 	s.known = known{records: map[string]string{}, occasions: map[occasionKey]occasionMark{}}
 	var version string
 	err := s.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'version'").Scan(&version)

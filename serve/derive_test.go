@@ -1,0 +1,70 @@
+package serve
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// slowly is a context that takes a while to be asked.
+type slowly struct{ context.Context }
+
+func (s slowly) Err() error {
+	time.Sleep(2 * time.Minute)
+	return s.Context.Err()
+}
+
+// TestPart has pages say that they show a part for as long as not all was derived, and that they may be old when deriving takes long.
+func TestPart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.calendar("one", never(t))
+		c := r.config(r.file("days.hcl", "one"))
+		c.Store = aStore(t)
+		if err := os.WriteFile(c.Runs, nil, 0o600); err != nil { // no folder: nothing can be derived
+			t.Fatal(err)
+		}
+		e, end := r.serve(c)
+		defer end()
+		time.Sleep(90 * time.Second)
+		part := func() (n int) {
+			for _, x := range e.Troubles() {
+				if strings.Contains(x.Text, "do not show all of them") {
+					n++
+				}
+			}
+			return n
+		}
+		if part() != 1 || len(e.Troubles()) != 2 {
+			t.Errorf("before anything was derived: %+v", e.Troubles())
+		}
+		if err := os.Remove(c.Runs); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(90 * time.Second)
+		if len(e.Troubles()) != 0 {
+			t.Errorf("when all was derived: %+v", e.Troubles())
+		}
+		end() // it would derive beside
+		r.says()
+		done := make(chan error)
+		go func() { done <- e.Derive(slowly{t.Context()}) }()
+		time.Sleep(30 * time.Second)
+		if text := r.says(); text != "" || len(e.Troubles()) != 0 {
+			t.Errorf("after half a minute it says %q, troubles %+v", text, e.Troubles())
+		}
+		time.Sleep(time.Minute)
+		if text, all := r.says(), e.Troubles(); !strings.Contains(text, "records are being read since") || len(all) != 1 || !strings.Contains(all[0].Text, "may be old") {
+			t.Errorf("after more than a minute it says %q, troubles %+v", text, all)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if len(e.Troubles()) != 0 {
+			t.Errorf("when it has been derived: %+v", e.Troubles())
+		}
+	})
+}
