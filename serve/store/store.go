@@ -85,6 +85,7 @@ type Store struct {
 
 	whole   atomic.Bool // all was derived since it was opened or made anew
 	damaged atomic.Bool // somebody who read has seen it
+	opened  os.FileInfo // the file that is open; of Sync alone
 	known   known       // of Sync alone
 }
 
@@ -295,6 +296,9 @@ func (s *Store) file(ctx context.Context) (*sql.DB, error) {
 	if err == nil {
 		err = probe(ctx, db)
 	}
+	if err == nil {
+		s.opened, err = os.Stat(s.Path)
+	}
 	if err != nil {
 		if db != nil {
 			err = errors.Join(err, db.Close())
@@ -302,6 +306,13 @@ func (s *Store) file(ctx context.Context) (*sql.DB, error) {
 		return nil, err
 	}
 	return db, nil
+}
+
+// gone reports whether the file that is open is not there any more, or another one is in its place: what is written to it then nobody finds, and
+// connections that are opened from now on are to something else.
+func (s *Store) gone() bool {
+	info, err := os.Stat(s.Path)
+	return errors.Is(err, os.ErrNotExist) || err == nil && !os.SameFile(info, s.opened)
 }
 
 // create makes the tables: all of them, or none.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -97,14 +98,20 @@ func (s *Store) caughtUp() {
 
 // mend makes a damaged database anew, and goes back to the file when it can be written again: see caughtUp.
 func (s *Store) mend(ctx context.Context) error {
-	if !s.damaged.Load() && !s.spare {
+	gone := !s.spare && s.gone()
+	if !s.damaged.Load() && !s.spare && !gone {
 		return nil
 	}
-	if s.damaged.Load() && !s.spare {
+	if !s.spare {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		_ = s.db.Close() // what it says of a damaged file matters to nobody
-		db, err := s.damagedFile(ctx)
+		_ = s.db.Close() // what it says of a damaged file, or of one that is gone, matters to nobody
+		open := s.damagedFile
+		if gone {
+			s.Say(fmt.Sprintf("the database %s was removed or replaced while it was in use; what is not in it now is derived anew from the records", s.Path))
+			open = s.fileInPlace
+		}
+		db, err := open(ctx)
 		if err != nil {
 			if db, err = s.memory(ctx, nil, err); err != nil {
 				return err
@@ -125,6 +132,16 @@ func (s *Store) mend(ctx context.Context) error {
 	s.db, s.spare = db, false
 	s.damaged.Store(false)
 	return s.recall(ctx)
+}
+
+// fileInPlace opens the file that is in the place of the one that was open. What that one left beside it would be taken for its own.
+func (s *Store) fileInPlace(ctx context.Context) (*sql.DB, error) {
+	for _, p := range sidecars(s.Path) {
+		if err := os.Remove(p); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return s.file(ctx)
 }
 
 // damagedFile makes a file anew that was seen to be damaged, also when a quick look finds nothing.
