@@ -169,7 +169,7 @@ func (a *app) engine(f *serveFlags, calendars []string, state string, log *audit
 	if file == "" {
 		file = filepath.Join(serve.OwnDir(state), "serve.db")
 	}
-	e.Store, err = store.Open(context.Background(), store.Options{Path: file, Version: versionText(), Remember: release(), Anew: f.rebuild, Say: say})
+	e.Store, err = store.Open(context.Background(), store.Options{Path: file, Version: versionText(), Remember: release(), From: "runs " + runs + ", state " + state, Anew: f.rebuild, Say: say})
 	if err != nil {
 		return nil, nil, usage("%w", errors.Join(err, e.Close()))
 	}

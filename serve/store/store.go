@@ -65,6 +65,9 @@ type Options struct {
 	Version string
 	// Remember is what history.Options.Version is: empty to remember nothing beside records.
 	Remember string
+	// From names what it is derived from: the folders, by absolute paths. It binds the file: that is for one Store at a time, and what was derived
+	// from something else is thrown away, which is said. Empty binds nothing.
+	From string
 	// Anew throws away what there is.
 	Anew bool
 	// Say tells the operator what was done with the file, a sentence each; nil tells nobody.
@@ -86,6 +89,7 @@ type Store struct {
 	whole   atomic.Bool // all was derived since it was opened or made anew
 	damaged atomic.Bool // somebody who read has seen it
 	opened  os.FileInfo // the file that is open; of Sync alone
+	lock    *os.File    // of the file; nil when nothing is bound, or it could not be taken yet
 	known   known       // of Sync alone
 }
 
@@ -98,35 +102,56 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{Options: o}
 	if o.Anew {
-		if err := check(ctx, o.Path); errors.Is(err, ErrForeign) {
-			return nil, fmt.Errorf("opening %s: %w; name another file", o.Path, err)
-		}
-		if err := remove(o.Path); err != nil {
-			return nil, fmt.Errorf("making %s anew: %w", o.Path, err)
+		if err := s.discard(ctx); err != nil {
+			return nil, errors.Join(err, s.unlock())
 		}
 	}
 	db, err := s.file(ctx)
 	switch {
-	case errors.Is(err, ErrForeign):
-		return nil, fmt.Errorf("opening %s: %w; name another file", o.Path, err)
+	case errors.Is(err, ErrForeign), errors.Is(err, ErrTaken):
+		return nil, errors.Join(fmt.Errorf("opening %s: %w; name another file", o.Path, err), s.unlock())
 	case err != nil:
 		if db, err = s.memory(ctx, nil, err); err != nil {
-			return nil, err
+			return nil, errors.Join(err, s.unlock())
 		}
 		s.spare = true
 	}
 	s.db = db
 	if err := s.recall(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, db.Close(), s.unlock())
 	}
 	return s, nil
+}
+
+// discard throws away what there is.
+func (s *Store) discard(ctx context.Context) error {
+	err := check(ctx, s.Path)
+	if !errors.Is(err, ErrForeign) {
+		err = s.own() // where there is no folder yet there is nothing to own
+	}
+	if errors.Is(err, ErrForeign) || errors.Is(err, ErrTaken) {
+		return fmt.Errorf("opening %s: %w; name another file", s.Path, err)
+	}
+	if err := remove(s.Path); err != nil {
+		return fmt.Errorf("making %s anew: %w", s.Path, err)
+	}
+	return nil
 }
 
 // Close closes the database. What was written is in it.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.db.Close()
+	return errors.Join(s.db.Close(), s.unlock())
+}
+
+func (s *Store) unlock() error {
+	if s.lock == nil {
+		return nil
+	}
+	l := s.lock
+	s.lock = nil
+	return l.Close()
 }
 
 // Trouble says why the file cannot be written; empty when it can be. Meanwhile everything is derived as always, and kept in memory.
@@ -269,7 +294,13 @@ func (s *Store) file(ctx context.Context) (*sql.DB, error) {
 	if err := os.MkdirAll(filepath.Dir(s.Path), 0o700); err != nil {
 		return nil, fmt.Errorf("making the database's folder: %w", err)
 	}
+	if err := s.own(); err != nil {
+		return nil, err
+	}
 	err := check(ctx, s.Path)
+	if err == nil {
+		err = s.fromSame(ctx)
+	}
 	empty := errors.Is(err, errEmpty)
 	switch {
 	case err == nil, empty:
@@ -280,7 +311,7 @@ func (s *Store) file(ctx context.Context) (*sql.DB, error) {
 		}
 		s.Say(fmt.Sprintf("the database %s cannot be read (%v); it is set aside as %s and made anew from the records", s.Path, err, filepath.Base(aside)))
 		empty = true
-	case errors.Is(err, errOther):
+	case errors.Is(err, errOther), errors.Is(err, errElsewhere):
 		if e := remove(s.Path); e != nil {
 			return nil, e
 		}
@@ -291,7 +322,7 @@ func (s *Store) file(ctx context.Context) (*sql.DB, error) {
 	}
 	db, err := connect(s.Path, true)
 	if err == nil && empty {
-		err = create(ctx, db)
+		err = create(ctx, db, s.From)
 	}
 	if err == nil {
 		err = probe(ctx, db)
@@ -315,8 +346,8 @@ func (s *Store) gone() bool {
 	return errors.Is(err, os.ErrNotExist) || err == nil && !os.SameFile(info, s.opened)
 }
 
-// create makes the tables: all of them, or none.
-func create(ctx context.Context, db *sql.DB) error {
+// create makes the tables, and writes what they will be derived from: all of it, or nothing.
+func create(ctx context.Context, db *sql.DB, from string) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("making the database: %w", err)
@@ -324,6 +355,11 @@ func create(ctx context.Context, db *sql.DB) error {
 	defer tx.Rollback()
 	if _, err := tx.ExecContext(ctx, tables+fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, tablesVersion)); err != nil {
 		return fmt.Errorf("making the database: %w", err)
+	}
+	if from != "" {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES (?, ?)", sourceName, from); err != nil {
+			return fmt.Errorf("making the database: %w", err)
+		}
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("making the database: %w", err)
@@ -348,7 +384,7 @@ func (s *Store) memory(ctx context.Context, from *sql.DB, why error) (*sql.DB, e
 	}
 	db.SetMaxOpenConns(1) // each connection would have a database of its own
 	db.SetMaxIdleConns(1)
-	if err := create(ctx, db); err != nil {
+	if err := create(ctx, db, ""); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	if from != nil {
