@@ -75,7 +75,8 @@ func TestBlind(t *testing.T) {
 				"skipped": func() (Draft, bool) {
 					return c.NotHeld(d, canary+" holds scen"+canary, false, d.Moment)
 				},
-				"missed": func() (Draft, bool) { return c.NotHeld(d, canary, true, d.Moment) },
+				"missed":   func() (Draft, bool) { return c.NotHeld(d, canary, true, d.Moment) },
+				"collided": func() (Draft, bool) { return c.Collided(d, canary, d.Moment) },
 			} {
 				draft, told := x()
 				if (what == "begun" || what == "late") && told {
@@ -117,6 +118,26 @@ func sorted(lines []string) string {
 		}
 	}
 	return strings.Join(out, "\n")
+}
+
+// TestCollided holds that of a day that something else keeps from taking place, people hear the same whatever that is, and not before its hours have
+// closed; facilitators hear why, at once.
+func TestCollided(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := genDay(t)
+		d.Blind = rapid.Bool().Draw(t, "blind")
+		d.Schedule, d.Occasion, d.Scenarios = "weekly", "x", []string{"checkout"}
+		at := momentIn(t, d, "moment")
+		all, leads := &Channel{Kind: Slack, Name: "all", On: Events, To: Everyone}, &Channel{Kind: Slack, Name: "leads", On: Events, To: Facilitators}
+		one, told := all.Collided(d, canary, at)
+		two, _ := all.Collided(d, "another", momentIn(t, d, "another moment"))
+		if text := everything(t, one); !told || strings.Contains(text, canary) || text != everything(t, two) || one.NotBefore.Before(d.closes()) {
+			t.Fatalf("people hear %v %s, not before %s", told, text, one.NotBefore)
+		}
+		if known, told := leads.Collided(d, canary, at); !told || !strings.Contains(known.Message.Text(), canary) || !known.NotBefore.IsZero() {
+			t.Fatalf("facilitators hear %v %+v", told, known)
+		}
+	})
 }
 
 // TestFacilitators holds that facilitators are told all of it.

@@ -143,14 +143,27 @@ func (c *Channel) NotHeld(d *Day, why string, missed bool, at time.Time) (Draft,
 		out.NotBefore, out.Expires = d.closes(), d.closes().Add(3*24*time.Hour)
 		return out, true
 	}
-	m := Message{Event: event, Title: "Game day " + d.name() + " " + verb, Facts: d.facts(false), Link: c.Link, Lines: []string{why}}
-	m.Facts.Why = why
+	m := Message{Event: event, Title: "Game day " + d.name() + " " + verb, Facts: d.facts(false), Link: c.Link}
+	if why != "" {
+		m.Lines, m.Facts.Why = []string{why}, why
+	}
 	if len(d.Hours) > 0 {
 		m.Lines = append(m.Lines, "It was planned "+hoursText(d.Hours, d.Open, d.Zone)+".")
 	}
 	out := c.draft(m, d.about()...)
 	out.Expires = at.Add(3 * 24 * time.Hour)
 	return out, true
+}
+
+// Collided says that a day is skipped because something else held what it would hold. That may be a blind one, which has just begun or goes on. So
+// only facilitators hear it at once and with the reason, whether or not the day itself is blind; others hear that it was skipped when its hours have closed.
+func (c *Channel) Collided(d *Day, why string, at time.Time) (Draft, bool) {
+	if c.To == Facilitators || d.hidden(c) {
+		return c.NotHeld(d, why, false, at)
+	}
+	out, wanted := c.NotHeld(d, "", false, at)
+	out.NotBefore, out.Expires = d.closes(), d.closes().Add(3*24*time.Hour)
+	return out, wanted
 }
 
 // Result is what came of one scenario. Low, High and Coverage are those of its scorecard; Judged is false when there is none, and

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -291,6 +292,18 @@ func (d *deciding) choose() {
 	})
 }
 
+// What stands in the reason of each skip for the sake of something else, between that and what it holds.
+const (
+	goesOnAndHolds      = " is in progress and holds "
+	beginsFirstAndHolds = " begins first and holds "
+)
+
+// Collision reports whether the reason of a skip is that something else holds what the occasion would hold. Such a reason names the other
+// one, which may be blind and go on.
+func Collision(why string) bool {
+	return strings.Contains(why, goesOnAndHolds) || strings.Contains(why, beginsFirstAndHolds)
+}
+
 // against returns what stands against beginning a schedule now, or nothing.
 func (d *deciding) against(s *Schedule) string {
 	holds := s.Holds()
@@ -302,17 +315,17 @@ func (d *deciding) against(s *Schedule) string {
 			return fmt.Sprintf("the run of %s is still in progress", x.ID)
 		}
 		if h, ok := common(holds, x.Holds); ok {
-			return fmt.Sprintf("schedule %q, %s, is in progress and holds %s", x.Schedule, x.ID, h)
+			return fmt.Sprintf("schedule %q, %s,"+goesOnAndHolds+"%s", x.Schedule, x.ID, h)
 		}
 	}
 	for _, x := range d.out.Start {
 		if h, ok := common(holds, x.Schedule.Holds()); ok {
-			return fmt.Sprintf("schedule %q, %s, begins first and holds %s", x.Schedule.Name, x.Occasion.ID, h)
+			return fmt.Sprintf("schedule %q, %s,"+beginsFirstAndHolds+"%s", x.Schedule.Name, x.Occasion.ID, h)
 		}
 	}
 	for _, x := range d.state.Held {
 		if h, ok := common(holds, x.Holds); ok {
-			return fmt.Sprintf("%s is in progress and holds %s", x.What, h)
+			return fmt.Sprintf("%s"+goesOnAndHolds+"%s", x.What, h)
 		}
 	}
 	return ""

@@ -159,6 +159,10 @@ func (c *Crier) NotHeld(s *schedules.Schedule, o *schedules.Occasion, why string
 		return
 	}
 	for _, x := range c.of(s.Name) {
+		if schedules.Collision(why) {
+			c.post(x.Collided(Day(s, o), why, c.Now()))
+			continue
+		}
 		c.post(x.NotHeld(Day(s, o), why, missed, c.Now()))
 	}
 }

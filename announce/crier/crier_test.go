@@ -200,6 +200,32 @@ func TestSkippedIsToldLate(t *testing.T) {
 	}
 }
 
+// TestCollisionTellsNothing skips a game day that is not blind because one holds its scenario that may be. Everyone hears that it was skipped when its hours have
+// closed, and never why: that would tell that the other one goes on. Facilitators hear it all at once.
+func TestCollisionTellsNothing(t *testing.T) {
+	for _, why := range []string{`schedule "payments-blind", 2026-12-01, is in progress and holds scenario payments`,
+		`schedule "payments-blind", 2026-12-01, begins first and holds this machine`, "run 20261201-payments of ann is in progress and holds this machine"} {
+		c := startChat(t)
+		s := weekly(t, schedules.AtStart)
+		s.Items[0].Blind = false
+		o, _ := s.Next(time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC), nil)
+		c.set(o.Moment)
+		cr := crierTo(t, c, t.TempDir(), nil)
+		cr.NotHeld(s, &o, why, false)
+		for _, at := range []time.Time{o.Moment, o.Closes().Add(-time.Second), o.Closes()} {
+			c.set(at)
+			cr.Flush(t.Context())
+		}
+		before, all := c.heard("/everyone", o.Closes()), c.heard("/everyone", o.Closes().AddDate(0, 0, 1))
+		if before != "" || !strings.Contains(all, "Game day canary-weekly is skipped") || strings.Contains(all, "payments") || strings.Contains(all, "holds") {
+			t.Errorf("before its hours close everyone hears %q, and in all %q", before, all)
+		}
+		if leads := c.heard("/facilitators", o.Moment.Add(time.Second)); !strings.Contains(leads, "payments") {
+			t.Errorf("facilitators hear at once %s", leads)
+		}
+	}
+}
+
 // TestEndIsTold tells everyone how a blind game day ended once it is over.
 func TestEndIsTold(t *testing.T) {
 	c := startChat(t)
