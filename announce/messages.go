@@ -351,8 +351,9 @@ func verdictText(e End) string {
 	}
 }
 
-// Unfinished says that the process that ran a day died before its end. It is told when that is seen, by whoever comes next. Of a run by hand it is made when that
-// begins, and watches it.
+// Unfinished says that the process that ran a day died before its end. It is told when that is seen, by whoever comes next. Its run may go on by itself: those from
+// whom it is hidden hear it when its hours have closed. Of a run by hand it is made when that begins, and watches it. The host is where it was begun, empty if
+// nobody knows.
 func (c *Channel) Unfinished(d *Day, began time.Time, by, host string) (Draft, bool) {
 	if !c.wants(Unfinished, Ended) {
 		return Draft{}, false
@@ -361,6 +362,9 @@ func (c *Channel) Unfinished(d *Day, began time.Time, by, host string) (Draft, b
 	if zone == nil {
 		zone = time.UTC
 	}
+	if host == "" {
+		host = "the machine on which it was begun"
+	}
 	m := Message{Event: Unfinished, Title: "Game day " + d.name() + " did not come to its end", Facts: d.facts(false), Link: c.Link}
 	m.Lines = []string{
 		"It was begun on " + began.In(zone).Format("Monday 2 January 2006 at 15:04 MST") + " by " + by + ", and gameday was killed before it was over.",
@@ -368,8 +372,16 @@ func (c *Channel) Unfinished(d *Day, began time.Time, by, host string) (Draft, b
 		"Run `gameday revert` on " + host + ": it reverts what is left, and says so.",
 	}
 	out := c.draft(m, d.about()...)
-	if out.Watch = d.Run; d.Run != "" {
-		out.NotBefore, out.Expires = began.Add(firstLook), began.Add(30*24*time.Hour)
+	switch {
+	case d.Run != "":
+		out.Watch, out.NotBefore, out.Expires = d.Run, began.Add(firstLook), began.Add(30*24*time.Hour)
+	case d.hidden(c):
+		if out.NotBefore = d.closes(); out.NotBefore.IsZero() { // a claim without hours
+			out.NotBefore = began.Add(24 * time.Hour)
+		}
+		out.Expires = out.NotBefore.Add(3 * 24 * time.Hour)
+	default:
+		out.Expires = began.Add(6 * 24 * time.Hour)
 	}
 	return out, true
 }

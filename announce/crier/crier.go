@@ -209,11 +209,10 @@ func (c *Crier) RunEnded(d *announce.Day, began time.Time, e announce.End) {
 
 // Unfinished says of occasions that whoever had begun them died. held is what runs in progress hold on this machine: a run may go on
 // when whoever began it is dead.
-func (c *Crier) Unfinished(all []*schedules.Schedule, folder *claims.Folder, held []schedules.Held) error {
+func (c *Crier) Unfinished(all []*schedules.Schedule, list []claims.Claim, held []schedules.Held) {
 	if c == nil {
-		return nil
+		return
 	}
-	list, err := folder.Unfinished()
 	for _, x := range list {
 		if c.Now().Sub(x.At) > longAgo || goesOn(x, held) {
 			continue
@@ -222,16 +221,16 @@ func (c *Crier) Unfinished(all []*schedules.Schedule, folder *claims.Folder, hel
 			if s.Name != x.Schedule {
 				continue
 			}
-			d := &announce.Day{Schedule: x.Schedule, Occasion: x.Occasion, Zone: s.Zone, Open: s.Window == nil, Hours: []announce.Span{{From: x.Opens, To: x.Closes}}}
+			d := &announce.Day{Schedule: x.Schedule, Occasion: x.Occasion, Blind: s.Blind(), Zone: s.Zone, Open: s.Window == nil,
+				Hours: []announce.Span{{From: x.Opens, To: x.Closes}}}
 			for _, i := range s.Items {
 				d.Scenarios = append(d.Scenarios, i.Scenario)
 			}
 			for _, ch := range c.of(s.Name) {
-				c.post(ch.Unfinished(d, x.At, x.By, c.Host))
+				c.post(ch.Unfinished(d, x.At, x.By, x.Host))
 			}
 		}
 	}
-	return err
 }
 
 // goesOn reports whether a run in progress holds what a claim has for itself: a scenario of that name.

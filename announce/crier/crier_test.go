@@ -18,6 +18,7 @@ import (
 	"gameday/announce/deliver"
 	"gameday/announce/told"
 	"gameday/schedules"
+	"gameday/schedules/claims"
 )
 
 // chat plays a chat, and keeps what was posted to which path at what time of a simulated clock.
@@ -222,6 +223,33 @@ func TestCollisionTellsNothing(t *testing.T) {
 		}
 		if leads := c.heard("/facilitators", o.Moment.Add(time.Second)); !strings.Contains(leads, "payments") {
 			t.Errorf("facilitators hear at once %s", leads)
+		}
+	}
+}
+
+// TestUnfinished tells that whoever had begun a game day died, and names the machine where it was begun. Of a blind one, whose run may go on, everyone hears that when
+// its hours have closed.
+func TestUnfinished(t *testing.T) {
+	for host, where := range map[string]string{"there": "Run `gameday revert` on there:", "": "Run `gameday revert` on the machine on which it was begun:"} {
+		for _, blind := range []bool{false, true} {
+			c := startChat(t)
+			s := weekly(t, schedules.AtStart)
+			s.Items[0].Blind = blind
+			o, _ := s.Next(time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC), nil)
+			died := claims.Claim{Schedule: s.Name, Occasion: o.ID, Outcome: schedules.Begun, At: o.Moment, By: "ann", Host: host, Opens: o.Opens(), Closes: o.Closes()}
+			cr := crierTo(t, c, t.TempDir(), nil)
+			for _, at := range []time.Time{o.Moment, o.Closes().Add(-time.Second), o.Closes()} {
+				c.set(at)
+				cr.Unfinished([]*schedules.Schedule{s}, []claims.Claim{died}, nil)
+				cr.Flush(t.Context())
+			}
+			before, all := c.heard("/everyone", o.Closes()), c.heard("/everyone", o.Closes().AddDate(0, 0, 1))
+			if (before == "") != blind || !strings.Contains(all, "did not come to its end") || !strings.Contains(all, where) || strings.Count(all, "\n") != 1 {
+				t.Errorf("blind %v, begun on %q: before its hours close everyone hears %q, and in all %q", blind, host, before, all)
+			}
+			if leads := c.heard("/facilitators", o.Moment.Add(time.Second)); !strings.Contains(leads, where) {
+				t.Errorf("facilitators hear at once %s", leads)
+			}
 		}
 	}
 }

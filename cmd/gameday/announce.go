@@ -182,9 +182,11 @@ func (a *app) tellDue(c *crier.Crier, cal *scenarios.Calendar, folder *claims.Fo
 		return usage("%w", err)
 	}
 	c.Coming(cal.Schedules, state, seed, true)
-	if err := c.Unfinished(cal.Schedules, folder, held); err != nil {
+	list, err := folder.Unfinished()
+	if err != nil {
 		a.say("%v", err)
 	}
+	c.Unfinished(cal.Schedules, list, held)
 	return nil
 }
 

@@ -230,9 +230,11 @@ func (r *scheduling) decide(ctx context.Context) (*claims.Held, time.Time, error
 // come.
 func (r *scheduling) tell(state schedules.State) {
 	r.crier.Coming(r.calendar.Schedules, state, r.seed, !r.flags.noWait)
-	if err := r.crier.Unfinished(r.calendar.Schedules, r.folder, state.Held); err != nil {
+	list, err := r.folder.Unfinished()
+	if err != nil {
 		r.say("%v", err)
 	}
+	r.crier.Unfinished(r.calendar.Schedules, list, state.Held)
 }
 
 // again returns until when to wait: for a moment in the hours that are open now, or open in a moment.
@@ -285,7 +287,8 @@ func inProgress() ([]conductor.Running, error) {
 func (r *scheduling) claim(o schedules.Occasion, now time.Time) claims.Claim {
 	sum := sha256.Sum256(r.seed)
 	return claims.Claim{Schedule: r.schedule.Name, Occasion: o.ID, At: now.UTC().Round(0), By: audit.Me().String(), Moment: o.Moment, Seed: hex.EncodeToString(sum[:8]),
-		Opens: o.Opens(), Closes: o.Closes(), Holds: r.schedule.Holds()}
+		Opens: o.Opens(), Closes: o.Closes(), Holds: r.schedule.Holds(),
+		Host: audit.Me().Host}
 }
 
 // skip settles an occasion as skipped, and says so.

@@ -33,7 +33,8 @@ type Claim struct {
 	Outcome  schedules.Outcome `json:"outcome"`
 	Why      string            `json:"why,omitempty"` // of one that was skipped
 	At       time.Time         `json:"at"`
-	By       string            `json:"by,omitempty"` // who claimed it
+	By       string            `json:"by,omitempty"`   // who claimed it
+	Host     string            `json:"host,omitempty"` // on which machine; empty where an older gameday claimed it
 	// Moment is what was drawn or given, and Seed the beginning of the SHA-256 of the seed that it was drawn from.
 	Moment time.Time `json:"moment,omitzero"`
 	Seed   string    `json:"seed,omitempty"`
