@@ -115,6 +115,9 @@ func LoadCalendar(path string, o Options) (*Calendar, *File) {
 	d := &calendarDecoding{loader: l, opts: o, out: &Calendar{File: path}, frozen: map[string]*ical.Calendar{}}
 	d.load(path)
 	sources := l.snippets()
+	for name, f := range sources {
+		sources[name] = maskNotify(f, name)
+	}
 	maps.Copy(sources, d.sources)
 	l.file.Sources = sources
 	l.file.Diags = tidy(l.diags)

@@ -260,9 +260,12 @@ func (d *calendarDecoding) secretAt(b *notifyBlock, f secretFields) announce.Sec
 		n++
 	}
 	if f.fileValue != nil {
-		if *f.fileValue == "" {
+		switch {
+		case *f.fileValue == "":
 			d.errorf(attrRange(b.Body, f.file, b.DefRange), "No file", "%s is the path of a file that holds the secret.", f.file)
-		} else {
+		case strings.Contains(*f.fileValue, "://"):
+			d.errorf(b.DefRange, "An address in the place of a path", "%s is the path of a file that holds the secret; the secret itself does not belong into this file.", f.file)
+		default:
 			out.File = d.path(*f.fileValue)
 		}
 		n++

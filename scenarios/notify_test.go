@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl/v2"
 
 	"gameday/announce"
 )
@@ -115,6 +116,35 @@ func TestSecretsAreNotShown(t *testing.T) {
 }`, `"slack" "a" {
   url_env = "A"
   link    = "https://ann:canary@example.com/"
+}`, `"slack" "a" {
+  url_file = "https://hooks.example.com/canary"
+}`, `"email" "a" {
+  server        = "smtp.example.com"
+  from          = "gameday@example.com"
+  recipients    = ["sre@example.com"]
+  username      = "gameday"
+  password_file = "smtp://canary"
+}`, `"slack" "a" { url = "https://hooks.example.com/canary" }`, `"slack" "a" { url_file = "https://hooks.example.com/canary" }`, `"slack" "a" {
+  adress = "https://hooks.example.com/canary"
+}`, `"email" "a" { password = "canary" }`, `"slack" "a" {
+  url_env = https://hooks.example.com/canary
+}`, `"slack" "a" {
+  url_env = canary
+}`, `"slack" "a" {
+  url "https://hooks.example.com/canary"
+}`, `"slack" "a" {
+  url_env = "https://hooks.example.com/canary
+  on      = ["ended"]
+}`, `"slack" "a" { url_env = "https://hooks.example.com/canary`, `"slack" "a" {
+  on = ["endet"] # canary
+  url_env = "A"
+}`, `"slack" "a" {
+  url_file = "canary"
+  url_env  = "A"
+}`, `"slack" "a" {
+  secret {
+    url = "https://hooks.example.com/canary"
+  }
 }`} {
 		path := filepath.Join(t.TempDir(), "calendar.hcl")
 		if err := os.WriteFile(path, []byte("notify "+line+"\n"), 0o600); err != nil {
@@ -123,6 +153,15 @@ func TestSecretsAreNotShown(t *testing.T) {
 		if c, said := calendarComplaints(t, path); c != nil || strings.Contains(said, "canary") {
 			t.Errorf("of %s it says %s", line, said)
 		}
+	}
+}
+
+// TestMaskKeepsPlaces holds that what is masked is a notify block's, that all else stays, and where it is.
+func TestMaskKeepsPlaces(t *testing.T) {
+	text := "notify \"slack\" \"a\" {\n  on = [\n    \"endet\",\n    \"begun\"\n  ]\n  url_env = \"CÄNARY\" # why\n  to = \"x\"\n}\nschedule \"weekly\" { # notify\n  every = \"1w\"\n}\n"
+	want := "notify \"slack\" \"a\" {\n  on = [\n    \"endet\",\n    \"begun\"\n  ]\n  url_env = \"*******\" *****\n  to = \"x\"\n}\nschedule \"weekly\" { # notify\n  every = \"1w\"\n}\n"
+	if got := string(maskNotify(&hcl.File{Bytes: []byte(text)}, "x.hcl").Bytes); got != want {
+		t.Errorf("it shows\n%s\nwant\n%s", got, want)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"slices"
@@ -113,7 +114,7 @@ func (s *Sender) Missing(c *announce.Channel) []string {
 		if !secret.Given() {
 			continue
 		}
-		text, err := s.resolve(secret)
+		text, err := s.resolve(secret, argument(c, what))
 		switch {
 		case err != nil:
 			out = append(out, err.Error())
@@ -142,8 +143,28 @@ func place(s announce.Secret) string {
 // maxSecret bounds a file with a secret.
 const maxSecret = 64 << 10
 
-// resolve reads a secret. The error names its place.
-func (s *Sender) resolve(x announce.Secret) (string, error) {
+// argument returns the argument of a notify block that names the file of a channel's address or secret.
+func argument(c *announce.Channel, what string) string {
+	switch {
+	case what == "address":
+		return "url_file"
+	case c.Kind == announce.Email:
+		return "password_file"
+	}
+	return "secret_file"
+}
+
+// reading words that the file of a secret cannot be read, without what stands in the place of its path: that may be the secret itself.
+func reading(argument string, err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	return fmt.Errorf("reading the file that %s names: %w", argument, err)
+}
+
+// resolve reads a secret. The error names its place: the variable, or the argument that names the file.
+func (s *Sender) resolve(x announce.Secret, argument string) (string, error) {
 	switch {
 	case x.Env != "":
 		v := ""
@@ -157,12 +178,12 @@ func (s *Sender) resolve(x announce.Secret) (string, error) {
 	case x.File != "":
 		f, err := os.Open(x.File)
 		if err != nil {
-			return "", fmt.Errorf("reading a secret: %w", err)
+			return "", reading(argument, err)
 		}
 		defer f.Close()
 		b, err := io.ReadAll(io.LimitReader(f, maxSecret))
 		if err != nil {
-			return "", fmt.Errorf("reading a secret: %w", err)
+			return "", reading(argument, err)
 		}
 		if v := strings.TrimSpace(string(b)); v != "" {
 			return v, nil
@@ -183,10 +204,10 @@ type keys struct {
 func (s *Sender) secrets(c *announce.Channel) (*keys, error) {
 	k := &keys{}
 	var err error
-	if k.address, err = s.resolve(c.Address); err != nil {
+	if k.address, err = s.resolve(c.Address, argument(c, "address")); err != nil {
 		return nil, err
 	}
-	if k.secret, err = s.resolve(c.Secret); err != nil {
+	if k.secret, err = s.resolve(c.Secret, argument(c, "secret")); err != nil {
 		return nil, err
 	}
 	if k.secret != "" {

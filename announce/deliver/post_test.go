@@ -242,6 +242,9 @@ func TestMissing(t *testing.T) {
 		{announce.Channel{Kind: announce.Slack, Address: announce.Secret{Env: "JUNK"}}, "is not an address"},
 		{announce.Channel{Kind: announce.Webhook, Address: announce.Secret{Text: "https://example.com/"}, Secret: announce.Secret{File: file}}, "is empty"},
 		{announce.Channel{Kind: announce.Email, Secret: announce.Secret{File: filepath.Join(dir, "none")}}, "no such file"},
+		{announce.Channel{Kind: announce.Email, Secret: announce.Secret{File: filepath.Join(dir, "s3cr3t")}}, "reading the file that password_file names: no such file"},
+		{announce.Channel{Kind: announce.Webhook, Address: announce.Secret{Text: "https://example.com/"}, Secret: announce.Secret{File: filepath.Join(dir, "s3cr3t")}}, "reading the file that secret_file names: no such file"},
+		{announce.Channel{Kind: announce.Slack, Address: announce.Secret{File: filepath.Join(dir, "s3cr3t")}}, "reading the file that url_file names: no such file"},
 		{announce.Channel{Kind: announce.Email, CAFile: file}, "has no certificate in PEM"},
 	} {
 		got := strings.Join(s.Missing(&tt.c), "; ")
