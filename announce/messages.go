@@ -418,8 +418,12 @@ func (c *Channel) Rehearsed(j Judgement) (Draft, bool) {
 		}
 		m.Lines = append(m.Lines, "– "+why)
 	}
-	if j.State == "not yet known" && len(j.Why) == 0 {
+	switch {
+	case len(j.Why) > 0:
+	case j.State == "not yet known":
 		m.Lines = append(m.Lines, "Something is not run yet, or cannot be told.")
+	case j.State == "no-go":
+		m.Lines = append(m.Lines, "What speaks against it only facilitators are told.")
 	}
 	m.Lines = append(m.Lines, "look: "+j.Command)
 	return c.draft(m, j.Rehearsal, j.State, j.Digest, strings.Join(j.Why, "\x01")), true

@@ -250,7 +250,8 @@ func (a *app) printTold(done []told.Report, next time.Time) error {
 	return nil
 }
 
-// judgement returns what an audience may know of a rehearsal: of blind scenarios that are still to be run, nothing.
+// judgement returns what an audience may know of a rehearsal: everyone hears no reason that is about a blind scenario, for one that is not go is to be run,
+// or run again, and of who signed no more than the role: what they said, and what was run since, may name one.
 func judgement(what *rehearsals.Rehearsal, card *rehearsals.Scorecard, to announce.Audience) announce.Judgement {
 	j := announce.Judgement{Rehearsal: what.Name, State: card.State.String(), Residue: card.Residue, Digest: card.Digest,
 		Command: fmt.Sprintf("gameday rehearse %s %s --show (on %s)", what.File, what.Name, audit.Me().Host)}
@@ -260,7 +261,7 @@ func judgement(what *rehearsals.Rehearsal, card *rehearsals.Scorecard, to announ
 	}
 	for i := range card.Steps {
 		s := &card.Steps[i]
-		if to != announce.Facilitators && blind[s.Scenario] && (s.Run == nil || s.Run.Running) {
+		if to != announce.Facilitators && blind[s.Scenario] && s.State != rehearsals.Go {
 			continue
 		}
 		for _, r := range s.Reasons {
@@ -268,7 +269,11 @@ func judgement(what *rehearsals.Rehearsal, card *rehearsals.Scorecard, to announ
 		}
 	}
 	for _, s := range card.SignOffs {
-		if s.State != rehearsals.Go {
+		switch {
+		case s.State == rehearsals.Go:
+		case to != announce.Facilitators && s.Last != nil:
+			j.Why = append(j.Why, "sign-off of "+s.Role+": "+s.State.String())
+		default:
 			j.Why = append(j.Why, "sign-off of "+s.Role+": "+s.Text)
 		}
 	}

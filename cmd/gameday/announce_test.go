@@ -97,13 +97,15 @@ func leaks(t *testing.T, dir string) {
 	}
 }
 
-// TestJudgement leaves blind scenarios that are still to be run out of what everyone is told of a rehearsal, and nothing out of what facilitators are.
+// TestJudgement leaves blind scenarios that are to be run, or run again, out of what everyone is told of a rehearsal, with what people said who signed, and nothing out of
+// what facilitators are.
 func TestJudgement(t *testing.T) {
 	step := func(name string, blind bool) rehearsals.Step {
 		return rehearsals.Step{Item: schedules.Item{Scenario: name, Blind: blind}}
 	}
 	what := &rehearsals.Rehearsal{Name: "launch", File: "launch.hcl", Steps: []rehearsals.Step{step("open", false), step("ran", true), step("runs", true), step("canary", true)}}
-	card := &rehearsals.Scorecard{State: rehearsals.NotYetKnown, Digest: "d", SignOffs: []rehearsals.SignOffSeen{{Role: "sre", Text: "nobody has signed"}, {Role: "shop", State: rehearsals.Go}},
+	card := &rehearsals.Scorecard{State: rehearsals.NotYetKnown, Digest: "d", SignOffs: []rehearsals.SignOffSeen{{Role: "sre", Text: "nobody has signed"}, {Role: "shop", State: rehearsals.Go},
+		{Role: "ops", State: rehearsals.NoGo, Text: "ann refused: canary is slow", Last: &rehearsals.SignOff{}}, {Role: "desk", Text: "what was signed for has changed since: canary was run after that", Last: &rehearsals.SignOff{}}},
 		Steps: []rehearsals.StepResult{
 			{Scenario: "open", Reasons: []rehearsals.Reason{{Text: "it was not run"}}},
 			{Scenario: "ran", Run: &rehearsals.Run{}, Reasons: []rehearsals.Reason{{Text: "it failed"}}},
@@ -111,8 +113,9 @@ func TestJudgement(t *testing.T) {
 			{Scenario: "canary", Reasons: []rehearsals.Reason{{Text: "it was not run"}}},
 		}}
 	for to, want := range map[announce.Audience]string{
-		announce.Everyone:     "open: it was not run; ran: it failed; sign-off of sre: nobody has signed",
-		announce.Facilitators: "open: it was not run; ran: it failed; runs: it goes on; canary: it was not run; sign-off of sre: nobody has signed",
+		announce.Everyone: "open: it was not run; sign-off of sre: nobody has signed; sign-off of ops: no-go; sign-off of desk: not yet known",
+		announce.Facilitators: "open: it was not run; ran: it failed; runs: it goes on; canary: it was not run; sign-off of sre: nobody has signed; " +
+			"sign-off of ops: ann refused: canary is slow; sign-off of desk: what was signed for has changed since: canary was run after that",
 	} {
 		if got := strings.Join(judgement(what, card, to).Why, "; "); got != want {
 			t.Errorf("%s hear %q, want %q", to, got, want)
