@@ -108,7 +108,8 @@ func Day(s *schedules.Schedule, o *schedules.Occasion) *announce.Day {
 const farthest = 200
 
 // Coming announces what is ahead, and not settled. It is asked again and again; what was announced is not announced again. When
-// something is announced depends on hours alone, and not on moments. If the caller may have been called because a moment came, opened is false: then
+// something is announced depends on hours alone, and not on moments: those who may not know of a blind one hear its hours also when it has begun or was skipped, for
+// that they do not would tell it. If the caller may have been called because a moment came, opened is false: then
 // those who may not know it hear nothing of hours that have opened.
 func (c *Crier) Coming(all []*schedules.Schedule, state schedules.State, seed schedules.Seed, opened bool) {
 	if c == nil {
@@ -126,11 +127,13 @@ func (c *Crier) Coming(all []*schedules.Schedule, state schedules.State, seed sc
 			if n++; o.Opens().After(now.Add(ahead)) || n > farthest {
 				break
 			}
-			if o.Why != "" || slices.ContainsFunc(state.Settled, func(x schedules.Settled) bool { return x.Schedule == s.Name && x.ID == o.ID }) {
+			if o.Why != "" {
 				continue
 			}
+			settled := slices.ContainsFunc(state.Settled, func(x schedules.Settled) bool { return x.Schedule == s.Name && x.ID == o.ID })
 			for _, x := range channels {
-				if !opened && s.Blind() && x.To != announce.Facilitators && !o.Opens().After(now) {
+				hidden := s.Blind() && x.To != announce.Facilitators
+				if !hidden && settled || hidden && !opened && !o.Opens().After(now) {
 					continue
 				}
 				d, wanted := x.Coming(Day(s, &o))

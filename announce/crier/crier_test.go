@@ -317,6 +317,31 @@ func TestCalledAtTheMoment(t *testing.T) {
 	}
 }
 
+// TestSettledIsComing looks for the first time in the hours of a blind game day, before its moment and after it: everyone hears the same.
+func TestSettledIsComing(t *testing.T) {
+	s := weekly(t, schedules.AtStart)
+	o, _ := s.Next(time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC), nil)
+	heard := func(settled []schedules.Settled, blind bool) (everyone, leads string) {
+		c := startChat(t)
+		s.Items[0].Blind = blind
+		cr := crierTo(t, c, t.TempDir(), nil)
+		c.set(o.Opens().Add(time.Hour))
+		cr.Coming([]*schedules.Schedule{s}, schedules.State{Settled: settled}, nil, true)
+		cr.Flush(t.Context())
+		return c.heard("/everyone", o.Closes()), c.heard("/facilitators", o.Closes())
+	}
+	none, _ := heard(nil, true)
+	for _, outcome := range []schedules.Outcome{schedules.Begun, schedules.Skipped} {
+		settled := []schedules.Settled{{Schedule: s.Name, ID: o.ID, Outcome: outcome, At: o.Moment}}
+		if all, leads := heard(settled, true); all != none || !strings.Contains(all, "Game day on") || leads != "" {
+			t.Errorf("of one that is %s everyone hears %q, of one that is not %q; facilitators hear %q", outcome, all, none, leads)
+		}
+		if all, leads := heard(settled, false); all != "" || leads != "" {
+			t.Errorf("of one that is %s and not blind people hear %q and %q", outcome, all, leads)
+		}
+	}
+}
+
 // TestEndedUnseen tells of a run by hand, whose teller was killed, how it ended if it ended after all, and that it did not otherwise.
 func TestEndedUnseen(t *testing.T) {
 	for fate, want := range map[told.Fate]string{told.FateGoesOn: "", told.FateUnknown: "", told.FateEnded: "checkout: FAILED, 40 of 100", told.FateDied: "did not come to its end"} {
