@@ -170,6 +170,8 @@ type Draft struct {
 	Expires   time.Time `json:"expires,omitzero"`
 	// Watch names a run, as Day.Run does: the message is told only when that is over, and who would have told of its end is gone.
 	Watch string `json:"watch,omitempty"`
+	// Unless is the key of another message: where that is kept, this one is of no use.
+	Unless string `json:"unless,omitempty"`
 }
 
 // draft makes a message one for a channel. What is told is known by about; a blind one must not have more in it than what is said.

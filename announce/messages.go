@@ -322,6 +322,9 @@ func (c *Channel) Ended(d *Day, e End) (Draft, bool) {
 	return out, true
 }
 
+// endedKey is the key of the message that tells the channel how a day ended.
+func (c *Channel) endedKey(d *Day) string { return c.draft(Message{Event: Ended}, d.about()...).Key }
+
 // verdictText words what came of all results together.
 func verdictText(e End) string {
 	passed, judged := 0, 0
@@ -372,6 +375,7 @@ func (c *Channel) Unfinished(d *Day, began time.Time, by, host string) (Draft, b
 		"Run `gameday revert` on " + host + ": it reverts what is left, and says so.",
 	}
 	out := c.draft(m, d.about()...)
+	out.Unless = c.endedKey(d)
 	switch {
 	case d.Run != "":
 		out.Watch, out.NotBefore, out.Expires = d.Run, began.Add(firstLook), began.Add(30*24*time.Hour)

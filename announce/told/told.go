@@ -131,14 +131,26 @@ type first struct {
 	announce.Draft
 }
 
-// Post writes down a message that is to be told, unless it is there already; fresh says that it was not. When it returns, the
+// kept reports whether there is a message of a key.
+func (f *Folder) kept(key string) bool {
+	name, err := fileOf(key)
+	if err == nil {
+		_, err = os.Stat(filepath.Join(f.dir, name))
+	}
+	return err == nil
+}
+
+// needless reports whether a message is of no use because of another one that is kept.
+func (f *Folder) needless(d announce.Draft) bool { return d.Unless != "" && f.kept(d.Unless) }
+
+// Post writes down a message that is to be told, unless it is there already or of no use; fresh says that it is. When it returns, the
 // message is on disk.
 func (f *Folder) Post(d announce.Draft, now time.Time) (fresh bool, err error) {
 	name, err := fileOf(d.Key)
 	if err != nil {
 		return false, err
 	}
-	if _, err := os.Stat(filepath.Join(f.dir, name)); err == nil {
+	if f.kept(d.Key) || f.needless(d) {
 		return false, nil
 	}
 	data, err := json.Marshal(first{now.UTC().Round(0), d})
@@ -419,6 +431,9 @@ func (f *Folder) round(ctx context.Context, key string, now func() time.Time, by
 	}
 	if due, _ := k.due(now(), true); !due {
 		return nil, nil
+	}
+	if f.needless(k.Draft) {
+		return nil, appendLine(file, Line{At: now(), What: Expired, By: by, Why: "how it ended is told"})
 	}
 	if k.expired(now()) {
 		return settle(file, k, Line{What: Expired, By: by, Why: "it was to be told by " + k.Draft.Expires.UTC().Format(time.RFC3339)}, now)

@@ -135,6 +135,22 @@ func TestOnce(t *testing.T) {
 	}
 }
 
+// TestNeedless tells nothing of which another message makes that it is of no use, whenever that one comes.
+func TestNeedless(t *testing.T) {
+	f := open(t)
+	late, early := draft("late"), draft("early")
+	late.Unless, early.Unless = "ended", "ended"
+	post(t, f, early, true)
+	post(t, f, draft("ended"), true)
+	post(t, f, late, false)
+	if said, _ := flush(t, f, start, takes); said != "ended delivered" {
+		t.Errorf("it says %q", said)
+	}
+	if k, err := read(filepath.Join(f.dir, "early.jsonl")); err != nil || k.Last().What != Expired {
+		t.Errorf("%+v, %v", k, err)
+	}
+}
+
 // TestRounds tries again after longer and longer pauses, as long as it is of use, and then says that it has given up.
 func TestRounds(t *testing.T) {
 	f := open(t)

@@ -159,7 +159,7 @@ func (a *app) announceDue(f *announceFlags, cal *scenarios.Calendar) error {
 		record(r)
 		done = append(done, r)
 	}
-	if err := a.tellDue(c, cal, folder, seed); err != nil {
+	if err := a.tellDue(c, cal, folder.Reader(), seed); err != nil {
 		return err
 	}
 	a.tellStale(c, cal, f.runs)
@@ -171,9 +171,9 @@ func (a *app) announceDue(f *announceFlags, cal *scenarios.Calendar) error {
 	return a.printTold(done, next)
 }
 
-// tellDue posts what is ahead, and what did not come to its end.
-func (a *app) tellDue(c *crier.Crier, cal *scenarios.Calendar, folder *claims.Folder, seed schedules.Seed) error {
-	state, err := folder.State()
+// tellDue posts what is ahead, what did not come to its end, and what was skipped without anybody being told.
+func (a *app) tellDue(c *crier.Crier, cal *scenarios.Calendar, reader *claims.Reader, seed schedules.Seed) error {
+	kept, state, err := reader.Read()
 	if err != nil {
 		return usage("%w", err)
 	}
@@ -182,11 +182,8 @@ func (a *app) tellDue(c *crier.Crier, cal *scenarios.Calendar, folder *claims.Fo
 		return usage("%w", err)
 	}
 	c.Coming(cal.Schedules, state, seed, true)
-	list, err := folder.Unfinished()
-	if err != nil {
-		a.say("%v", err)
-	}
-	c.Unfinished(cal.Schedules, list, held)
+	c.Unfinished(cal.Schedules, claims.Died(kept), held)
+	c.Recall(cal.Schedules, kept, seed)
 	return nil
 }
 

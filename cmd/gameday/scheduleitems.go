@@ -45,8 +45,9 @@ func (r *scheduling) items(held *claims.Held) (int, error) {
 	}
 	end.At = time.Now().UTC().Round(0)
 	r.out.Runs = end.Runs
-	err := errors.Join(runErr, held.Close(end))
+	// What is told stands before what is kept: whoever comes after a kill between the two tells the end, and not that there was none.
 	r.ended(end, runErr)
+	err := errors.Join(runErr, held.Close(end))
 	return end.Code, err
 }
 

@@ -229,6 +229,9 @@ func (r *scheduling) decide(ctx context.Context) (*claims.Held, time.Time, error
 // tell posts what is ahead, and what did not come to its end. It is delivered in the background. Whoever does not wait may have been called because the moment has
 // come.
 func (r *scheduling) tell(state schedules.State) {
+	if r.crier == nil {
+		return
+	}
 	r.crier.Coming(r.calendar.Schedules, state, r.seed, !r.flags.noWait)
 	list, err := r.folder.Unfinished()
 	if err != nil {

@@ -3,14 +3,65 @@ package main
 import (
 	"context"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"gameday/announce"
+	"gameday/announce/crier"
+	"gameday/announce/told"
 	"gameday/schedules"
 	"gameday/schedules/claims"
 )
+
+// TestEndIsPostedFirst posts how an occasion ended before that is kept, so that whoever comes after a kill between the two, or after a disk that took no more, does not
+// tell that it had no end.
+func TestEndIsPostedFirst(t *testing.T) {
+	for _, full := range []bool{false, true} {
+		folder, err := claims.Open(filepath.Join(t.TempDir(), "state"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		box, err := told.Open(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now().UTC()
+		s := &schedules.Schedule{Name: "weekly", Zone: time.UTC}
+		o := schedules.Occasion{ID: "x", Windows: []schedules.Span{{From: now, To: now.Add(time.Hour)}}}
+		c := claims.Claim{Schedule: s.Name, Occasion: o.ID, Outcome: schedules.Begun, At: now, Opens: o.Opens(), Closes: o.Closes()}
+		held, err := folder.Claim(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := false
+		cr := crier.New(crier.Config{Box: box, Channels: []*announce.Channel{{Kind: announce.Slack, Name: "a", On: announce.Events}}, Now: func() time.Time {
+			_, err := os.Stat(filepath.Join(folder.Dir(), "weekly@x.end"))
+			kept = kept || err == nil
+			return now
+		}})
+		if full {
+			if err := os.RemoveAll(folder.Dir()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := &scheduling{app: root(io.Discard, io.Discard), flags: &scheduleFlags{}, schedule: s, folder: folder, crier: cr, begun: o}
+		if _, err := r.items(held); (err != nil) != full {
+			t.Errorf("full %v: %v", full, err)
+		}
+		posted, err := box.List()
+		if err != nil || len(posted) != 1 || posted[0].Draft.Message.Event != announce.Ended || kept {
+			t.Errorf("full %v: posted %+v, %v; kept before that %v", full, posted, err, kept)
+		}
+		cr.Unfinished([]*schedules.Schedule{s}, []claims.Claim{c}, nil)
+		if posted, err := box.List(); err != nil || len(posted) != 1 {
+			t.Errorf("full %v: and then %+v, %v", full, posted, err)
+		}
+	}
+}
 
 // TestLastSecond calls for a schedule whose window is just as long as its scenario a moment after the window has opened: it is begun, and so
 // is one whose last second has come.

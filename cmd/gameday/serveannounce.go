@@ -160,5 +160,5 @@ func (c *criers) due(cal *scenarios.Calendar) (*crier.Crier, error) {
 		return nil, err
 	}
 	tells := c.app.crierOf(box, cal.Notify, c.audit)
-	return tells, c.app.tellDue(tells, cal, folder, seed)
+	return tells, c.app.tellDue(tells, cal, folder.Reader(), seed)
 }

@@ -107,6 +107,17 @@ func (r *Reader) read(e fs.DirEntry) (one remembered, final bool, err error) {
 	return one, !one.kept.Running, nil
 }
 
+// Died returns the claims of occasions that were begun, that nobody is at any more, and of which nobody kept how they ended, as Folder.Unfinished does.
+func Died(all []Kept) []Claim {
+	var out []Claim
+	for i := range all {
+		if k := &all[i]; k.Outcome == schedules.Begun && !k.Running && k.End == nil && k.Unread == "" {
+			out = append(out, k.Claim)
+		}
+	}
+	return out
+}
+
 // isClaim reports whether a file's name is one of a claim.
 func isClaim(name string) bool {
 	return !strings.HasPrefix(name, ".") && strings.HasSuffix(name, ".json") && strings.Contains(name, "@")

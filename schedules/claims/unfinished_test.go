@@ -38,6 +38,10 @@ func TestUnfinished(t *testing.T) {
 	if err := died.file.Close(); err != nil { // as the death of its process does
 		t.Fatal(err)
 	}
+	all, _, err := f.Reader().Read()
+	if dead := Died(all); err != nil || len(dead) != 1 || dead[0].Occasion != "2026-11-22T10:00" {
+		t.Errorf("of all that is kept, there died %v, %v", dead, err)
+	}
 	list, err := f.Unfinished()
 	if err != nil || len(list) != 1 || list[0].Occasion != "2026-11-22T10:00" || list[0].By != "ann" {
 		t.Errorf("%v, %v", list, err)
