@@ -40,6 +40,9 @@ type Crier struct {
 	Config
 	kick chan struct{}
 
+	held     sync.Mutex
+	watching map[string]*told.Watching // by its message's key: of runs whose end is to be told here
+
 	mu      sync.Mutex // one flushes at a time
 	started bool
 	stop    context.CancelFunc
@@ -60,7 +63,7 @@ func New(c Config) *Crier {
 	if c.Done == nil {
 		c.Done = func(told.Report) {}
 	}
-	return &Crier{Config: c, kick: make(chan struct{}, 1)}
+	return &Crier{Config: c, kick: make(chan struct{}, 1), watching: map[string]*told.Watching{}}
 }
 
 // of returns the channels of some scope, beside those of the whole calendar.
@@ -229,21 +232,49 @@ func (c *Crier) RunBegun(d *announce.Day, at time.Time) {
 	}
 	for _, x := range c.of("") {
 		c.post(x.Begun(d, at, ""))
-		c.post(x.Unfinished(d, at, c.By, c.Host))
+		if d, wanted := x.Unfinished(d, at, c.By, c.Host); wanted {
+			c.watch(d)
+		}
 	}
 }
 
-// RunEnded says how a run by hand ended that began at an instant.
+// watch keeps a message that others tell when this process dies.
+func (c *Crier) watch(d announce.Draft) {
+	w, err := c.Box.Watch(d, c.Now())
+	if err != nil {
+		c.Say(d.Channel + " will not be told if this is killed: " + err.Error())
+	}
+	if w != nil {
+		c.held.Lock()
+		c.watching[d.Key] = w
+		c.held.Unlock()
+	}
+}
+
+// RunEnded says how a run by hand ended that began at an instant, of which RunBegun was told here.
 func (c *Crier) RunEnded(d *announce.Day, began time.Time, e announce.End) {
 	if c == nil {
 		return
 	}
 	c.end(d, "", e)
 	for _, x := range c.of("") {
-		if watch, posted := x.Unfinished(d, began, c.By, c.Host); posted {
-			if err := c.Box.Drop(watch.Key, "it has ended", c.By, c.Now()); err != nil {
-				c.Say(err.Error())
-			}
+		watch, wanted := x.Unfinished(d, began, c.By, c.Host)
+		if !wanted {
+			continue
+		}
+		c.held.Lock()
+		w := c.watching[watch.Key]
+		delete(c.watching, watch.Key)
+		c.held.Unlock()
+		const why = "it has ended"
+		var err error
+		if w != nil {
+			err = w.Drop(why, c.By, c.Now())
+		} else {
+			err = c.Box.Drop(watch.Key, why, c.By, c.Now())
+		}
+		if err != nil {
+			c.Say(err.Error())
 		}
 	}
 }

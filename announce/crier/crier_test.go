@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -397,18 +399,81 @@ func TestSettledIsComing(t *testing.T) {
 	}
 }
 
+// letGo takes every lock off a folder's messages, as the death of whoever holds them does: copies take their places.
+func letGo(t *testing.T, dir string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d messages: %v", len(files), err)
+	}
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err == nil {
+			err = os.Remove(path)
+		}
+		if err == nil {
+			err = os.WriteFile(path, text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestEndIsToldByItsTeller has others look again and again while a run by hand ends, and until whoever ran it has told that: it is told once, and nobody says that they
+// were killed. If they die after the first of two channels, the other one hears it from whoever comes next.
+func TestEndIsToldByItsTeller(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		c := startChat(t)
+		began := time.Date(2026, 12, 1, 10, 0, 0, 0, time.UTC)
+		c.set(began)
+		dir := t.TempDir()
+		teller, other := crierTo(t, c, dir, nil), crierTo(t, c, dir, nil)
+		other.Box.Fate = func(string) told.Fate { return told.FateEnded }
+		other.Result = func(string) announce.Result {
+			return announce.Result{Scenario: "checkout", Judged: true, Verdict: "passed"}
+		}
+		day := &announce.Day{Scenarios: []string{"checkout"}, Run: "here:/runs/checkout", Zone: time.UTC}
+		teller.RunBegun(day, began)
+		c.set(began.Add(time.Hour))
+		other.Flush(t.Context())
+		if heard := c.heard("/everyone", began.Add(2*time.Hour)); strings.Contains(heard, "killed") || strings.Count(heard, "\n") != 1 {
+			t.Errorf("while whoever ran it is at its end, everyone hears %q", heard)
+		}
+		end := announce.End{At: c.clock(), Results: []announce.Result{{Scenario: "checkout", Judged: true, Verdict: "passed"}}}
+		if dies {
+			teller.Channels = teller.Channels[:1]
+			teller.end(day, "", end)
+			letGo(t, dir)
+		} else {
+			teller.RunEnded(day, began, end)
+		}
+		for range 2 {
+			other.Flush(t.Context())
+		}
+		everyone, leads := c.heard("/everyone", began.Add(2*time.Hour)), c.heard("/facilitators", began.Add(2*time.Hour))
+		for path, heard := range map[string]string{"everyone": everyone, "facilitators": leads} {
+			if killed := dies && path == "facilitators"; strings.Contains(heard, "was killed") != killed || strings.Count(heard, "passed") == 0 || strings.Count(heard, "\n") != 2 {
+				t.Errorf("dies %v: %s hear %q", dies, path, heard)
+			}
+		}
+	}
+}
+
 // TestEndedUnseen tells of a run by hand, whose teller was killed, how it ended if it ended after all, and that it did not otherwise.
 func TestEndedUnseen(t *testing.T) {
 	for fate, want := range map[told.Fate]string{told.FateGoesOn: "", told.FateUnknown: "", told.FateEnded: "checkout: FAILED, 40 of 100", told.FateDied: "did not come to its end"} {
 		c := startChat(t)
 		c.set(time.Date(2026, 12, 1, 10, 0, 0, 0, time.UTC))
-		cr := crierTo(t, c, t.TempDir(), nil)
+		dir := t.TempDir()
+		cr := crierTo(t, c, dir, nil)
 		cr.Box.Fate = func(string) told.Fate { return fate }
 		cr.Result = func(string) announce.Result {
 			return announce.Result{Scenario: "checkout", Judged: true, Verdict: "failed", Low: 40, High: 40, Coverage: 1}
 		}
 		began := c.clock()
 		cr.RunBegun(&announce.Day{Scenarios: []string{"checkout"}, Blind: true, Run: "here:/runs/checkout", Zone: time.UTC}, began)
+		letGo(t, dir)
 		cr.Flush(t.Context())
 		if heard := c.heard("/everyone", began.Add(time.Second)); heard != "" {
 			t.Errorf("when a blind one begins everyone hears %s", heard)

@@ -70,53 +70,6 @@ type Folder struct {
 	settled sync.Map // names of files of which nothing more is to be done
 }
 
-// Fate is what became of a run that a message watches. While it goes on, or nobody knows, the message is not sent. Whoever tells how it ended lets go of the message
-// by Drop; so one that has ended, and whose message is still there, has ended without anybody being told.
-type Fate int
-
-// The fates. Of a run on another machine nothing is known.
-const (
-	FateUnknown Fate = iota
-	FateGoesOn
-	FateEnded
-	FateDied
-)
-
-// fate returns what became of what a message watches. One that watches nothing is told as any other.
-func (f *Folder) fate(k *Kept) Fate {
-	switch {
-	case k.Draft.Watch == "":
-		return FateDied
-	case f.Fate == nil:
-		return FateUnknown
-	}
-	return f.Fate(k.Draft.Watch)
-}
-
-// Drop lets go of a message that is of no use any more, if it is there and not settled.
-func (f *Folder) Drop(key, why, by string, now time.Time) error {
-	name, err := fileOf(key)
-	if err != nil {
-		return err
-	}
-	file, err := os.OpenFile(filepath.Join(f.dir, name), os.O_RDWR|os.O_APPEND, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("letting go of an announcement: %w", err)
-	}
-	defer file.Close()
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return fmt.Errorf("letting go of an announcement: locking %s: %w", file.Name(), err)
-	}
-	k, err := decode(file)
-	if err != nil || k.Last().Settled() {
-		return err
-	}
-	return appendLine(file, Line{At: now, What: Expired, By: by, Why: why})
-}
-
 // Open returns a folder, which it makes if need be. Only its user may read it: what facilitators are told is in it.
 func Open(dir string) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -146,24 +99,34 @@ func (f *Folder) needless(d announce.Draft) bool { return d.Unless != "" && f.ke
 // Post writes down a message that is to be told, unless it is there already or of no use; fresh says that it is. When it returns, the
 // message is on disk.
 func (f *Folder) Post(d announce.Draft, now time.Time) (fresh bool, err error) {
-	name, err := fileOf(d.Key)
-	if err != nil {
+	file, err := f.post(d, now)
+	if file == nil {
 		return false, err
 	}
+	return true, file.Close()
+}
+
+// post keeps a message, and returns its file, open and locked; nil when it is there already or of no use.
+func (f *Folder) post(d announce.Draft, now time.Time) (*os.File, error) {
+	name, err := fileOf(d.Key)
+	if err != nil {
+		return nil, err
+	}
 	if f.kept(d.Key) || f.needless(d) {
-		return false, nil
+		return nil, nil
 	}
 	data, err := json.Marshal(first{now.UTC().Round(0), d})
 	if err != nil {
-		return false, fmt.Errorf("keeping an announcement: %w", err)
+		return nil, fmt.Errorf("keeping an announcement: %w", err)
 	}
-	switch err := f.create(name, append(data, '\n')); {
+	file, err := f.create(name, append(data, '\n'))
+	switch {
 	case errors.Is(err, fs.ErrExist):
-		return false, nil
+		return nil, nil
 	case err != nil:
-		return false, fmt.Errorf("keeping an announcement: %w", err)
+		return nil, fmt.Errorf("keeping an announcement: %w", err)
 	}
-	return true, nil
+	return file, nil
 }
 
 // fileOf returns the name of a message's file.
@@ -176,20 +139,33 @@ func fileOf(key string) (string, error) {
 	return key + ".jsonl", nil
 }
 
-// create makes a file that must not be there, with its whole content: a link to one that is on disk already.
-func (f *Folder) create(name string, data []byte) error {
+// create makes a file that must not be there, with its whole content, and returns it open and locked: a link to one that is on disk already.
+func (f *Folder) create(name string, data []byte) (*os.File, error) {
 	draft, err := os.CreateTemp(f.dir, ".draft-*")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer os.Remove(draft.Name())
-	_, err = draft.Write(data)
-	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
-		return err
+	if err = syscall.Flock(int(draft.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
+		_, err = draft.Write(data)
 	}
-	if err := os.Link(draft.Name(), filepath.Join(f.dir, name)); err != nil {
-		return err
+	if err == nil {
+		err = draft.Sync()
 	}
+	if err == nil {
+		err = os.Link(draft.Name(), filepath.Join(f.dir, name))
+	}
+	if err == nil {
+		err = f.sync()
+	}
+	if err != nil {
+		draft.Close()
+		return nil, err
+	}
+	return draft, nil
+}
+
+func (f *Folder) sync() error {
 	d, err := os.Open(f.dir)
 	if err != nil {
 		return err

@@ -366,6 +366,39 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// TestWatching keeps a message from everybody as long as whoever would tell its end lives, whatever became of its run.
+func TestWatching(t *testing.T) {
+	f := open(t)
+	f.Fate = func(string) Fate { return FateEnded }
+	watch := func(key string) *Watching {
+		t.Helper()
+		d := draft(key)
+		d.Watch = key
+		w, err := f.Watch(d, start)
+		if err != nil || w == nil {
+			t.Fatalf("watching %s: %v %v", key, w, err)
+		}
+		return w
+	}
+	dropped, died := watch("dropped"), watch("died")
+	again := draft("died")
+	if w, err := f.Watch(again, start); w != nil || err != nil {
+		t.Errorf("watched twice: %v, %v", w, err)
+	}
+	if said, _ := flush(t, f, start, takes); said != "" {
+		t.Errorf("while whoever tells it lives, it is told: %s", said)
+	}
+	if err := errors.Join(dropped.Drop("it has ended", "ann", start), died.file.Close()); err != nil { // as the death of its process does
+		t.Fatal(err)
+	}
+	if said, _ := flush(t, f, start, takes); said != "died delivered" {
+		t.Errorf("then it says %q", said)
+	}
+	if k, err := read(filepath.Join(f.dir, "dropped.jsonl")); err != nil || k.Last().What != Expired || k.Last().By != "ann" {
+		t.Errorf("%+v, %v", k, err)
+	}
+}
+
 // TestKilledAgainAndAgain kills the sender, with SIGKILL, at every other message: while the server has it and has not answered. One after the other goes on. Each
 // message is told; those that were under way when their sender died are told once more, and no other is told twice.
 func TestKilledAgainAndAgain(t *testing.T) {
