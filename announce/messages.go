@@ -3,6 +3,7 @@ package announce
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -401,9 +402,12 @@ type Judgement struct {
 	Residue   bool
 	Digest    string // of what was judged
 	Command   string // that shows all of it
+	At        time.Time
+	// Again counts how often the same was told before, with something else between.
+	Again int
 }
 
-// Rehearsed says what a rehearsal has come to. The same judgement of the same runs is told once.
+// Rehearsed says what a rehearsal has come to. The same judgement of the same runs has the same key, unless it is told again.
 func (c *Channel) Rehearsed(j Judgement) (Draft, bool) {
 	if !c.wants(Rehearsal) && !(j.Residue && c.wants(Residue)) {
 		return Draft{}, false
@@ -430,7 +434,15 @@ func (c *Channel) Rehearsed(j Judgement) (Draft, bool) {
 		m.Lines = append(m.Lines, "What speaks against it only facilitators are told.")
 	}
 	m.Lines = append(m.Lines, "look: "+j.Command)
-	return c.draft(m, j.Rehearsal, j.State, j.Digest, strings.Join(j.Why, "\x01")), true
+	about := []string{j.Rehearsal, j.State, j.Digest, strings.Join(j.Why, "\x01")}
+	if j.Again > 0 {
+		about = append(about, strconv.Itoa(j.Again))
+	}
+	out := c.draft(m, about...)
+	if !j.At.IsZero() {
+		out.Expires = j.At.Add(3 * 24 * time.Hour)
+	}
+	return out, true
 }
 
 // Age is how long ago a scenario last passed.

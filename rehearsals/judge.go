@@ -165,6 +165,12 @@ func (c *Scorecard) Doubt(why string) {
 	c.Exit = c.ExitCode()
 }
 
+// Beside returns the reasons that are about none of its scenarios and no sign-off, as sentences.
+func (c *Scorecard) Beside() []string {
+	about := append(c.reasons(NoGo), c.reasons(NotYetKnown)...)
+	return slices.DeleteFunc(slices.Clone(c.Why), func(why string) bool { return slices.Contains(about, why) })
+}
+
 // reasons returns the reasons of one state over all, as sentences.
 func (c *Scorecard) reasons(want State) []string {
 	var out []string

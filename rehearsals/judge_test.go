@@ -394,3 +394,18 @@ func TestFingerprint(t *testing.T) {
 		}
 	}
 }
+
+// TestBeside tells apart the reasons that are about no scenario and no sign-off: those of scenarios that are no part of it any more, and doubts.
+func TestBeside(t *testing.T) {
+	r := &Rehearsal{Name: "launch", Steps: []Step{step("shop", "")}, SignOff: []string{"sre"}}
+	left := with(pass("gone", hour), func(r *Run) { r.Residue = true })
+	c := Judge(r, Shown{"gone": {left}}, nil, now)
+	c.Doubt("the record x cannot be read")
+	got := c.Beside()
+	if len(got) != 2 || !strings.HasPrefix(got[0], "gone, which is no scenario of this rehearsal any more") || got[1] != "the record x cannot be read." || len(c.Why) != 4 {
+		t.Errorf("beside its scenarios there are %q of %q", got, c.Why)
+	}
+	if fine := Judge(r, Shown{"shop": {pass("shop", hour)}}, nil, now).Beside(); len(fine) != 0 {
+		t.Errorf("beside its scenarios there are %q", fine)
+	}
+}

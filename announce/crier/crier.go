@@ -312,13 +312,44 @@ func goesOn(x claims.Claim, held []schedules.Held) bool {
 	})
 }
 
-// Rehearsed says what a rehearsal has come to; judged makes the judgement that an audience may know.
+// Rehearsed says what a rehearsal has come to; judged makes the judgement that an audience may know. A channel whose newest message of the rehearsal says the same is
+// not told again. One that heard something else since then is: people hold what they heard last.
 func (c *Crier) Rehearsed(scope string, judged func(announce.Audience) announce.Judgement) {
 	if c == nil {
 		return
 	}
+	list, err := c.Box.List()
+	if err != nil {
+		c.Say(err.Error())
+	}
 	for _, x := range c.of(scope) {
-		c.post(x.Rehearsed(judged(x.To)))
+		c.post(judgedAnew(x, judged(x.To), list))
+	}
+}
+
+// judgedAnew returns what a channel is told of a judgement, unless the newest of what it was told of the rehearsal is the same.
+func judgedAnew(x *announce.Channel, j announce.Judgement, list []told.Kept) (announce.Draft, bool) {
+	var newest *told.Kept
+	keys := map[string]bool{}
+	for i := range list {
+		k := &list[i]
+		if facts := k.Draft.Message.Facts; k.Draft.Channel != x.ID() || facts == nil || facts.Rehearsal != j.Rehearsal {
+			continue
+		}
+		keys[k.Draft.Key] = true
+		if newest == nil || k.Posted.After(newest.Posted) {
+			newest = k
+		}
+	}
+	for {
+		d, wanted := x.Rehearsed(j)
+		if !wanted || newest != nil && newest.Draft.Key == d.Key {
+			return d, false
+		}
+		if !keys[d.Key] {
+			return d, true
+		}
+		j.Again++
 	}
 }
 

@@ -250,7 +250,7 @@ func (a *app) printTold(done []told.Report, next time.Time) error {
 // judgement returns what an audience may know of a rehearsal: everyone hears no reason that is about a blind scenario, for one that is not go is to be run,
 // or run again, and of who signed no more than the role: what they said, and what was run since, may name one.
 func judgement(what *rehearsals.Rehearsal, card *rehearsals.Scorecard, to announce.Audience) announce.Judgement {
-	j := announce.Judgement{Rehearsal: what.Name, State: card.State.String(), Residue: card.Residue, Digest: card.Digest,
+	j := announce.Judgement{Rehearsal: what.Name, State: card.State.String(), Residue: card.Residue, Digest: card.Digest, At: card.Now,
 		Command: fmt.Sprintf("gameday rehearse %s %s --show (on %s)", what.File, what.Name, audit.Me().Host)}
 	blind := map[string]bool{}
 	for _, s := range what.Steps {
@@ -273,6 +273,13 @@ func judgement(what *rehearsals.Rehearsal, card *rehearsals.Scorecard, to announ
 		default:
 			j.Why = append(j.Why, "sign-off of "+s.Role+": "+s.Text)
 		}
+	}
+	beside := card.Beside()
+	if to != announce.Facilitators && len(beside) > 0 { // a record may be one of a blind scenario
+		beside = []string{"there is something about none of its scenarios, of which only facilitators are told more."}
+	}
+	for _, why := range beside {
+		j.Why = append(j.Why, strings.TrimSuffix(why, "."))
 	}
 	return j
 }

@@ -112,10 +112,11 @@ func TestJudgement(t *testing.T) {
 			{Scenario: "runs", Run: &rehearsals.Run{Running: true}, Reasons: []rehearsals.Reason{{Text: "it goes on"}}},
 			{Scenario: "canary", Reasons: []rehearsals.Reason{{Text: "it was not run"}}},
 		}}
+	card.Doubt("the record 20261201-canary cannot be read")
 	for to, want := range map[announce.Audience]string{
-		announce.Everyone: "open: it was not run; sign-off of sre: nobody has signed; sign-off of ops: no-go; sign-off of desk: not yet known",
+		announce.Everyone: "open: it was not run; sign-off of sre: nobody has signed; sign-off of ops: no-go; sign-off of desk: not yet known; there is something about none of its scenarios, of which only facilitators are told more",
 		announce.Facilitators: "open: it was not run; ran: it failed; runs: it goes on; canary: it was not run; sign-off of sre: nobody has signed; " +
-			"sign-off of ops: ann refused: canary is slow; sign-off of desk: what was signed for has changed since: canary was run after that",
+			"sign-off of ops: ann refused: canary is slow; sign-off of desk: what was signed for has changed since: canary was run after that; the record 20261201-canary cannot be read",
 	} {
 		if got := strings.Join(judgement(what, card, to).Why, "; "); got != want {
 			t.Errorf("%s hear %q, want %q", to, got, want)
