@@ -187,11 +187,11 @@ func (a *app) loadNotify(f *runFlags) error {
 }
 
 // tellRun tells people of a run by hand whose record is in a folder: that it begins, once its record does, and how it ended. It is called by the outer part of a
-// run, which has a network; the function that it returns is called when the run is over.
-func (a *app) tellRun(f *runFlags, s *scenarios.Scenario, dir string) (over func()) {
+// run, which has a network; the function that it returns is called when the run is over, with the error that it ended with.
+func (a *app) tellRun(f *runFlags, s *scenarios.Scenario, dir string) (over func(error)) {
 	c := f.notify.crier
 	if c == nil {
-		return func() {}
+		return func(error) {}
 	}
 	day := &announce.Day{Scenarios: []string{s.Name}, Blind: s.Blind, Run: watched(dir), Zone: time.Local}
 	c.Start()
@@ -212,10 +212,14 @@ func (a *app) tellRun(f *runFlags, s *scenarios.Scenario, dir string) (over func
 			}
 		}
 	}()
-	return func() {
+	return func(err error) {
 		close(stop)
 		if begun := <-seen; begun {
-			c.RunEnded(day, began, announce.End{At: time.Now(), Results: []announce.Result{resultOf(claims.Run{Scenario: s.Name, Record: dir})}})
+			x := claims.Run{Scenario: s.Name, Record: dir}
+			if err != nil {
+				x.Code = asCode(err).code
+			}
+			c.RunEnded(day, began, announce.End{At: time.Now(), Results: []announce.Result{resultOf(x)}})
 		}
 		ctx, cancel := untilSignal()
 		defer cancel()

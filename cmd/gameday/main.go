@@ -65,12 +65,18 @@ func run(args []string) int {
 	if err == nil {
 		return 0
 	}
-	var code *codeError
-	if !errors.As(err, &code) {
-		code = &codeError{code: exitUsage, err: err}
-	}
+	code := asCode(err)
 	if text := code.Error(); text != "" {
 		fmt.Fprintf(os.Stderr, "gameday: %s\n", text)
 	}
 	return code.code
+}
+
+// asCode returns an error with the exit code that it ends the program with.
+func asCode(err error) *codeError {
+	var code *codeError
+	if !errors.As(err, &code) {
+		code = &codeError{code: exitUsage, err: err}
+	}
+	return code
 }

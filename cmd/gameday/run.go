@@ -131,10 +131,12 @@ func (a *app) run(f *runFlags, path string) error {
 		}
 	}
 	if !isInside { // else whoever has started the lab has opened it
-		defer a.tellRun(f, s, dir)()
+		over := a.tellRun(f, s, dir)
+		defer func() { over(err) }()
 		defer a.openRoom(f, dir)()
 	}
-	return a.conduct(f, ad, file, s, dir, inside)
+	err = a.conduct(f, ad, file, s, dir, inside)
+	return err
 }
 
 // enterLab starts the same command again inside the lab's namespaces.
@@ -169,14 +171,15 @@ func (a *app) enterLab(f *runFlags, s *scenarios.Scenario) error {
 	if f.copy.begun != nil {
 		defer f.copy.listen()()
 	}
-	defer a.tellRun(f, s, dir)()
+	over := a.tellRun(f, s, dir)
+	defer func() { over(err) }()
 	defer a.openRoom(f, dir)()
 	left := false
 	code, err := lab.Enter(lab.EnterOptions{Notice: notice, Ended: func() { left = a.afterLab(machine.Dir()) }})
 	err = a.labEnd(f, dir, code, err)
 	f.copy.finish(a)
 	if err = f.copy.outcome(err); left {
-		return labResidue(err)
+		err = labResidue(err)
 	}
 	return err
 }
