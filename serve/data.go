@@ -215,7 +215,7 @@ func unsettled(c *calendarNow, now, from, to time.Time, done map[occasionKey]boo
 		}
 		done[key] = true
 		o := occasionOf(p.Schedule, &p.Occasion)
-		o.Fate, o.Why, o.Maybe, o.Late = web.Planned, p.Why, p.Maybe, p.Late
+		o.Fate, o.Forecast, o.Why, o.Maybe, o.Late = web.Planned, true, p.Why, p.Maybe, p.Late
 		if p.Why != "" {
 			o.Fate = web.Skipped
 			if len(p.Occasion.Starts) > 0 && strings.HasPrefix(p.Why, "missed") {

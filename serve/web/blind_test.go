@@ -235,7 +235,7 @@ func TestWhatIsHiddenChangesNothing(t *testing.T) {
 	asked := everything(some)
 	rapid.Check(t, func(t *rapid.T) {
 		var told [2]map[room.Role]string
-		change := rapid.IntRange(0, 1<<10-1).Draw(t, "changes")
+		change := rapid.IntRange(0, 1<<11-1).Draw(t, "changes")
 		for i := range told {
 			d := siterig.Autumn(dir)
 			// What there is in both: an occasion and a rehearsal that are blind, and a run that was killed or is not there yet.
@@ -280,7 +280,12 @@ func TestWhatIsHiddenChangesNothing(t *testing.T) {
 				good.Entry.End = report.EndComplete
 				d.R.All = append(d.R.All, good)
 			}
-			d.O, d.L = append(d.O, o, past), append(d.L, l)
+			open := web.Occasion{Schedule: "open", Scenarios: []string{"open"}, Opens: day.Add(9 * time.Hour), Closes: day.Add(18 * time.Hour), Zone: time.UTC, Moment: day.Add(16 * time.Hour),
+				Fate: web.Planned, Forecast: true}
+			if on(8) { // what is hidden will be in its way
+				open.Fate, open.Why, open.Maybe = web.Skipped, f.word(), []string{f.word()}
+			}
+			d.O, d.L = append(d.O, o, past, open), append(d.L, l)
 			k := rigged(t, d)
 			told[i] = map[room.Role]string{}
 			for _, role := range blindRoles {

@@ -16,7 +16,8 @@ import (
 // answers, also in later versions, does not come to a page that is not a facilitator's.
 //
 // Of a blind run that is not over others see nothing at all: not its name, not its result, not that it is there. What happens hidden from
-// them changes no page of theirs.
+// them changes no page of theirs, but for one thing that cannot be hidden: an occasion that is not blind, and does not begin at its moment,
+// is skipped, and they see that. What was in its way they are not told, and that something will be they are not told before.
 
 // mayKnow reports whether somebody may know of a run.
 func mayKnow(r *Run, role room.Role) bool {
@@ -131,6 +132,11 @@ func seenOccasionOf(o *Occasion, runs *past, role room.Role, now time.Time) seen
 	if zone == nil {
 		zone = time.UTC
 	}
+	if role != room.Facilitator && o.Fate == Skipped && !o.Frozen && (o.Forecast || o.Opens.After(now)) {
+		planned := *o // what will be in its way may be blind, and may have begun
+		planned.Fate = Planned
+		o = &planned
+	}
 	out := seenOccasion{Opens: o.Opens.In(zone), Closes: o.Closes.In(zone)}
 	var known []*Run
 	for _, folder := range o.Runs {
@@ -141,9 +147,7 @@ func seenOccasionOf(o *Occasion, runs *past, role room.Role, now time.Time) seen
 	// A blind one is told of when it has ended and all its runs are over, or were revealed; then nothing of it is a secret any more.
 	over := (o.Fate == Done || o.Fate == Broken) && len(known) == len(o.Runs) && len(known) > 0
 	if role == room.Facilitator || !o.Blind || over {
-		if out.Word, out.Tone = fateWord(o, now); role != room.Facilitator && o.Fate == Skipped && !o.Frozen && o.Opens.After(now) {
-			out.Word, out.Tone = "", "" // what will be in its way may be blind
-		}
+		out.Word, out.Tone = fateWord(o, now)
 		t := &toldOccasion{Schedule: o.Schedule, Scenarios: o.Scenarios, Blind: o.Blind, Late: o.Late, Runs: known}
 		if !o.Moment.IsZero() {
 			t.Moment = o.Moment.In(zone)
@@ -179,7 +183,7 @@ func fateWord(o *Occasion, now time.Time) (word, tone string) {
 		}
 		return "", ""
 	case Skipped:
-		if o.Opens.After(now) {
+		if o.Forecast || o.Opens.After(now) {
 			return "will be skipped", ""
 		}
 		return "skipped", ""

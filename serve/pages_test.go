@@ -1,0 +1,114 @@
+package serve
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gameday/room"
+	"gameday/room/door"
+	"gameday/room/gate"
+	"gameday/schedules"
+	"gameday/serve/web"
+)
+
+// madeAt is the time that a page was made at.
+var madeAt = regexp.MustCompile(`As of [^.]*\.`)
+
+// observed returns what an observer is answered on the pages of an engine, but for the time that they were made at.
+func observed(t testing.TB, e *Engine) func(path string) (status int, text string) {
+	t.Helper()
+	g := gate.New(gate.Config{For: gate.Server, Door: door.New()})
+	site := web.New(web.Config{Data: e, Gate: g})
+	token, err := g.Door.Link(door.Guest{Name: "ann", Role: room.Observer, Run: gate.Server}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie, _, err := g.Door.Enter(token, gate.Server, 48*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(path string) (int, string) {
+		r := httptest.NewRequest(http.MethodGet, "http://localhost"+path, nil)
+		r.AddCookie(&http.Cookie{Name: g.Cookie, Value: cookie})
+		w := httptest.NewRecorder()
+		site.ServeHTTP(w, r)
+		return w.Code, madeAt.ReplaceAllString(w.Body.String(), "")
+	}
+}
+
+// midday is a schedule that comes each day at a random moment between 10:00 and 16:00, and holds the shop for an hour.
+func midday(t testing.TB, name string) *schedules.Schedule {
+	return &schedules.Schedule{Name: name, Items: item(time.Hour, "shop"), Every: every(t, "1d"), Zone: time.UTC, Moment: schedules.AtRandom,
+		Window: &schedules.Window{From: clock(10, 0), To: clock(16, 0)}}
+}
+
+// TestInTheWayOfAnother has a blind schedule begin within its hours, and be in the way of one that is not blind: until the moment of that one
+// no page of an observer's tells, neither by a forecast beforehand nor by its going away.
+func TestInTheWayOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.children.Wait()
+		seed := schedules.Seed("a seed of the tests")
+		moment := func(s *schedules.Schedule) time.Time {
+			o, ok := s.Next(time.Now(), seed)
+			if !ok {
+				t.Fatal("it never comes")
+			}
+			return o.Moment
+		}
+		surprise := midday(t, "surprise")
+		surprise.Items[0].Blind = true
+		begins := moment(surprise)
+		var open *schedules.Schedule
+		for n := 0; open == nil; n++ {
+			if n > 1000 {
+				t.Fatal("no name draws a moment at which the blind one goes on")
+			}
+			if s := midday(t, fmt.Sprint("open-", n)); moment(s).Sub(begins) > 10*time.Minute && moment(s).Sub(begins) < 50*time.Minute {
+				open = s
+			}
+		}
+		until := moment(open)
+		r.calendar("both", surprise, open)
+		c := r.config(r.file("days.hcl", "both"))
+		c.Store = aStore(t)
+		e, end := r.serve(c)
+		defer end()
+		ask := observed(t, e)
+		time.Sleep(10*time.Hour + 90*time.Second)
+		all, err := e.Occasions(t.Context(), time.Now(), time.Now().Add(time.Hour))
+		if err != nil || len(all) != 2 || !all[0].Forecast || !all[1].Forecast {
+			t.Fatalf("%v: %+v", err, all)
+		}
+		for _, o := range all {
+			if want := map[string]web.Fate{"surprise": web.Planned, open.Name: web.Skipped}[o.Schedule]; o.Fate != want {
+				t.Errorf("a facilitator is told that %s is %s, want %s", o.Schedule, o.Fate, want)
+			}
+		}
+		first := map[string]string{}
+		looks := 0
+		for ; time.Now().Before(until); time.Sleep(time.Minute) {
+			looks++
+			for _, path := range []string{"/", "/calendar"} {
+				status, text := ask(path)
+				if status != http.StatusOK {
+					t.Fatal(path, status, text)
+				}
+				if first[path] == "" {
+					first[path] = text
+				}
+				if text != first[path] {
+					t.Fatalf("%s shows at %s that a blind game day has begun at %s:\n%s\nand before it was\n%s", path, time.Now(), begins, text, first[path])
+				}
+			}
+		}
+		if begun, _ := r.counted(); begun["surprise"] != 1 || looks < 10 {
+			t.Errorf("begun %v in %d looks: the test shows little", begun, looks)
+		}
+	})
+}
