@@ -359,7 +359,8 @@ func (e *Engine) ownTroubles() []web.Trouble {
 			out = append(out, web.Trouble{Text: text, Detail: c.trouble})
 		}
 		for _, name := range sortedKeys(c.failed) {
-			out = append(out, web.Trouble{Text: "Something is due and cannot be begun.", Detail: c.failed[name].why})
+			s := c.Schedule(name)
+			out = append(out, web.Trouble{Text: "Something is due and cannot be begun.", Detail: c.failed[name].why, Blind: s == nil || s.Blind()})
 		}
 	}
 	return slices.Concat(out, e.longTroubles(), e.clockTroubles())

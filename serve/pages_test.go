@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,4 +112,39 @@ func TestInTheWayOfAnother(t *testing.T) {
 			t.Errorf("begun %v in %d looks: the test shows little", begun, looks)
 		}
 	})
+}
+
+// TestUndecidedBlind has a blind game day that comes due and cannot be begun: facilitators are told, and neither those who play nor whatever
+// watches the server learns of the moment by it. Of one that is not blind everybody learns.
+func TestUndecidedBlind(t *testing.T) {
+	for name, blind := range map[string]bool{"blind": true, "open": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				defer r.children.Wait()
+				s := midday(t, "midday")
+				s.Items[0].Blind = blind
+				r.calendar("one", s)
+				r.code = 2
+				c := r.config(r.file("days.hcl", "one"))
+				c.Store = aStore(t)
+				e, end := r.serve(c)
+				defer end()
+				ask := observed(t, e)
+				o, ok := s.Next(time.Now(), schedules.Seed("a seed of the tests"))
+				if !ok {
+					t.Fatal("it never comes")
+				}
+				time.Sleep(time.Until(o.Moment) + 90*time.Second)
+				if all := e.Troubles(); len(all) != 1 || all[0].Blind != blind {
+					t.Errorf("a facilitator is told %+v", all)
+				}
+				_, page := ask("/")
+				health, _ := ask("/healthz")
+				if told := strings.Contains(page, "Something is due"); told == blind || (health == http.StatusOK) != blind {
+					t.Errorf("an observer is told of it: %v; and the server's health is answered %d", told, health)
+				}
+			})
+		})
+	}
 }

@@ -121,7 +121,7 @@ func hidden(d *siterig.Data, f *filler) {
 	d.Open = append(d.Open, closed, told)
 	halt := filled[web.Halt](f)
 	d.Halted = &halt
-	d.Trouble = append(d.Trouble, web.Trouble{Text: "The database cannot be written.", Detail: f.word()})
+	d.Trouble = append(d.Trouble, web.Trouble{Text: "The database cannot be written.", Detail: f.word()}, web.Trouble{Text: f.word(), Detail: f.word(), Blind: true})
 	step := filled[rehearsals.Step](f)
 	step.Item.Blind = true
 	plan := &rehearsals.Rehearsal{Name: "launch-blind", File: f.word(), SignOff: []string{"sre"}, Steps: []rehearsals.Step{step, {Item: schedules.Item{Scenario: "open"}}}}
@@ -284,6 +284,9 @@ func TestWhatIsHiddenChangesNothing(t *testing.T) {
 				Fate: web.Planned, Forecast: true}
 			if on(8) { // what is hidden will be in its way
 				open.Fate, open.Why, open.Maybe = web.Skipped, f.word(), []string{f.word()}
+			}
+			if on(9) {
+				d.Trouble = append(d.Trouble, web.Trouble{Text: f.word(), Detail: f.word(), Blind: true})
 			}
 			d.O, d.L = append(d.O, o, past, open), append(d.L, l)
 			k := rigged(t, d)

@@ -142,6 +142,8 @@ type Halt struct {
 type Trouble struct {
 	Text   string // for everybody, and tells nothing of runs: "The database cannot be written, so what is shown may be old."
 	Detail string // for facilitators
+	// Blind says that it is of a blind schedule, and would tell its moment: it is for facilitators alone, and the server counts as well.
+	Blind bool
 }
 
 // ErrChanged says that what somebody wanted to sign for is not what there is now.

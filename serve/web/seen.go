@@ -248,6 +248,9 @@ func seenTroubles(all []Trouble, role room.Role) []Trouble {
 	var out []Trouble
 	for _, t := range all {
 		if role != room.Facilitator {
+			if t.Blind {
+				continue
+			}
 			t.Detail = ""
 		}
 		out = append(out, t)

@@ -305,10 +305,10 @@ func (s *Site) room(w http.ResponseWriter, r *http.Request) {
 	s.refuse(w, r, http.StatusNotFound, "There is no such room, or it is closed by now: what was in it is among the runs.")
 }
 
-// health says to whatever watches the server whether it serves, and nothing of what.
+// health says to whatever watches the server whether it serves, and nothing of what. What facilitators alone may know does not count.
 func (s *Site) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if n := len(s.Data.Troubles()); n > 0 {
+	if len(seenTroubles(s.Data.Troubles(), room.Observer)) > 0 {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintln(w, "in trouble")
 		return
