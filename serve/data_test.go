@@ -154,6 +154,18 @@ func TestSignedOnPages(t *testing.T) {
 		if signed, _, err := kept.SignOffs(c.Runs); err != nil || len(signed) != 1 || signed[0].As == "" || signed[0].Showed != rehearsals.NotYetKnown {
 			t.Errorf("on disk: %+v %v", signed, err)
 		}
+		// A label that cannot be read is no part of what is signed for, but while there is one the page says go to nobody.
+		torn := filepath.Join(c.Runs, "torn")
+		recorded(t, torn, nil)
+		if err := os.WriteFile(filepath.Join(torn, kept.LabelFile), []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.SignOff(t.Context(), sign); err != nil {
+			t.Fatal(err)
+		}
+		if signed, _, err := kept.SignOffs(c.Runs); err != nil || len(signed) != 2 || signed[1].Showed != rehearsals.NotYetKnown {
+			t.Errorf("signed while something cannot be read: %+v %v", signed, err)
+		}
 		for folder, good := range map[string]bool{"one": true, "below/one": true, "../one": false, "/etc": false, "": false, ".": false} {
 			if _, err := e.Dir(folder); (err == nil) != good {
 				t.Errorf("the folder %q: %v", folder, err)

@@ -284,7 +284,7 @@ type seenStep struct {
 // seenRehearsalOf judges a rehearsal by what somebody may see of it.
 func seenRehearsalOf(r *Rehearsal, runs *past, role room.Role, now time.Time) seenRehearsal {
 	if role == room.Facilitator {
-		c := judged(r, r.Shown, now)
+		c := r.Judge(now)
 		out := seenRehearsal{Name: c.Rehearsal, State: c.State, Why: c.Why, Require: c.Require, SignOffs: c.SignOffs, Digest: c.Digest, Residue: c.Residue, Broken: r.Broken}
 		for i := range c.Steps {
 			out.Steps = append(out.Steps, seenStep{c.Steps[i].Lane, &c.Steps[i]})
@@ -319,6 +319,9 @@ func seenRehearsalOf(r *Rehearsal, runs *past, role room.Role, now time.Time) se
 	out.State, out.Why, out.SignOffs, out.Digest, out.Residue, out.Broken = c.State, c.Why, c.SignOffs, c.Digest, c.Residue, r.Broken
 	return out
 }
+
+// Judge judges a rehearsal by all that is known of it, as its page shows it to facilitators: whoever signs has seen this.
+func (r *Rehearsal) Judge(now time.Time) *rehearsals.Scorecard { return judged(r, r.Shown, now) }
 
 // judged judges a rehearsal by some of its runs. While something cannot be read it is never go: that may be a failure, or a refusal.
 func judged(r *Rehearsal, shown rehearsals.Shown, now time.Time) *rehearsals.Scorecard {
