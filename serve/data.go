@@ -308,12 +308,9 @@ func (e *Engine) Rehearsals(ctx context.Context) ([]web.Rehearsal, error) {
 	out := []web.Rehearsal{}
 	for _, c := range now.calendars {
 		for _, r := range c.Rehearsals {
-			x := web.Rehearsal{Plan: r, Shown: shown[r.Name], Signed: rehearsals.SignedBy(signed, r.Name), Broken: broken}
+			x := web.Rehearsal{Plan: r, Shown: shown[r.Name], All: shown, Signed: rehearsals.SignedBy(signed, r.Name), Broken: broken}
 			if len(r.SignOff) > 0 {
 				x.Broken += torn
-			}
-			if x.Before = rehearsals.Before(r, shown); x.Before != "" {
-				x.Beside = shown[x.Before]
 			}
 			out = append(out, x)
 		}

@@ -4,12 +4,16 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"gameday/rehearsals"
+	"gameday/rehearsals/kept"
+	"gameday/report"
 	"gameday/room"
 	"gameday/room/door"
 	"gameday/room/gate"
@@ -147,4 +151,44 @@ func TestUndecidedBlind(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestBesideWhatIsKnown compares a rehearsal, for an observer, with the last one that they may know of, while a blind run for another one is hidden.
+func TestBesideWhatIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		plan := &rehearsals.Rehearsal{Name: "west", File: "days.hcl", StopOn: rehearsals.DefaultStops,
+			Steps: []rehearsals.Step{{Item: schedules.Item{File: "shop.hcl", Scenario: "shop"}, Fingerprint: "f"}}}
+		r.calendars["one"] = func(file string) *Calendar {
+			return &Calendar{Name: "days", File: file, Schedules: []*schedules.Schedule{never(t)}, Rehearsals: []*rehearsals.Rehearsal{plan}}
+		}
+		c := r.config(r.file("days.hcl", "one"))
+		c.Store = aStore(t)
+		run := func(rehearsal string, change func(*report.Record)) {
+			t.Helper()
+			dir := filepath.Join(c.Runs, rehearsal)
+			recorded(t, dir, change)
+			if err := kept.WriteLabel(dir, kept.Label{Rehearsal: rehearsal, Scenario: "shop", Fingerprint: "f", At: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+		}
+		run("east", nil)
+		run("west", nil)
+		e, end := r.serve(c)
+		defer end()
+		ask := observed(t, e)
+		time.Sleep(90 * time.Second)
+		if _, page := ask("/rehearsals/west"); !strings.Contains(page, "Beside east") {
+			t.Fatalf("it is beside no other:\n%s", page)
+		}
+		run("north", func(rec *report.Record) { rec.Plan.Blind, rec.Events = true, rec.Events[:4] })
+		all, err := e.Rehearsals(t.Context())
+		if err != nil || len(all) != 1 || len(all[0].All["north"]["shop"]) != 1 {
+			t.Fatalf("%v: %+v", err, all)
+		}
+		if _, page := ask("/rehearsals/west"); !strings.Contains(page, "Beside east") {
+			t.Errorf("a blind run that is hidden changes what it is beside:\n%s", page)
+		}
+	})
 }

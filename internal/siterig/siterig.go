@@ -266,8 +266,9 @@ func (a *autumn) launch() {
 	before := shown("eu-west-1", 4, all)
 	all["one-zone-lost"], all["queue-fills"] = report.Failed, report.Inconclusive
 	delete(all, "replica-lags")
-	two := web.Rehearsal{Plan: plan("launch-eu-west-2"), Shown: shown("eu-west-2", 27, all), Before: "launch-eu-west-1", Beside: before}
+	regions := map[string]rehearsals.Shown{"launch-eu-west-1": before, "launch-eu-west-2": shown("eu-west-2", 27, all)}
+	two := web.Rehearsal{Plan: plan("launch-eu-west-2"), Shown: regions["launch-eu-west-2"], All: regions}
 	digest := rehearsals.Judge(two.Plan, two.Shown, nil, Now).Digest
 	two.Signed = []rehearsals.SignOff{{Rehearsal: "launch-eu-west-2", Role: "checkout", By: "ann", At: Now.Add(-4 * time.Hour), Saw: digest, Refused: true, Why: "the zone's alarm must fire first"}}
-	a.L = []web.Rehearsal{two, {Plan: plan("launch-eu-west-1"), Shown: before}}
+	a.L = []web.Rehearsal{two, {Plan: plan("launch-eu-west-1"), Shown: before, All: map[string]rehearsals.Shown{"launch-eu-west-1": before}}}
 }

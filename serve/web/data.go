@@ -106,14 +106,13 @@ type Occasion struct {
 	Exit *int
 }
 
-// Rehearsal is what must go well before something launches, and what records show of it. Who is asked to judge it is the page.
+// Rehearsal is what must go well before something launches, and what records show of it. The page judges it.
 type Rehearsal struct {
 	Plan   *rehearsals.Rehearsal
 	Shown  rehearsals.Shown     // Run.Record is a Run.Folder of Runs
 	Signed []rehearsals.SignOff // of this rehearsal, in their order
-	// Before names the rehearsal that it is shown beside, and Beside is what records show of that one; empty when there is none.
-	Before string
-	Beside rehearsals.Shown
+	// All is what records show of every rehearsal, by name: beside which of them it is shown depends on what somebody may know.
+	All map[string]rehearsals.Shown
 	// Broken counts what cannot be read and may be of this rehearsal: labels of records, and lines of sign-offs if any are asked for.
 	Broken int
 }

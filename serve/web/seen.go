@@ -27,6 +27,7 @@ func mayKnow(r *Run, role room.Role) bool {
 // past is what somebody may see of the runs.
 type past struct {
 	all     []*Run // the newest first
+	by      map[string]*Run
 	skipped []history.Skipped
 }
 
@@ -36,10 +37,10 @@ func (s *Site) past(ctx context.Context, role room.Role) (*past, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &past{}
+	out := &past{by: make(map[string]*Run, len(runs.All))}
 	for i := range runs.All {
 		if r := &runs.All[i]; mayKnow(r, role) || r.Revealable() && s.revealed(r) {
-			out.all = append(out.all, r)
+			out.all, out.by[r.Folder] = append(out.all, r), r
 		}
 	}
 	slices.SortFunc(out.all, func(a, b *Run) int { return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(a.Folder, b.Folder)) })
@@ -50,13 +51,7 @@ func (s *Site) past(ctx context.Context, role room.Role) (*past, error) {
 }
 
 // find returns a run by its folder, or nil.
-func (p *past) find(folder string) *Run {
-	i := slices.IndexFunc(p.all, func(r *Run) bool { return r.Folder == folder })
-	if i < 0 {
-		return nil
-	}
-	return p.all[i]
-}
+func (p *past) find(folder string) *Run { return p.by[folder] }
 
 // ended returns what figures are made of: runs that do not go on, of one scenario or, with none named, of all.
 func (p *past) ended(scenario string) []history.Entry {
@@ -289,7 +284,7 @@ func seenRehearsalOf(r *Rehearsal, runs *past, role room.Role, now time.Time) se
 		for i := range c.Steps {
 			out.Steps = append(out.Steps, seenStep{c.Steps[i].Lane, &c.Steps[i]})
 		}
-		out.Compared = compared(r.Before, r.Shown, r.Beside)
+		out.Compared = compared(r.Plan, r.Shown, r.All)
 		return out
 	}
 	here := open(r.Shown, runs)
@@ -311,7 +306,11 @@ func seenRehearsalOf(r *Rehearsal, runs *past, role room.Role, now time.Time) se
 		}
 		out.Residue = out.Residue || s.Run != nil && s.Run.Residue
 	}
-	out.Compared = compared(r.Before, here, open(r.Beside, runs))
+	others := make(map[string]rehearsals.Shown, len(r.All))
+	for name, shown := range r.All {
+		others[name] = open(shown, runs)
+	}
+	out.Compared = compared(r.Plan, here, others)
 	if blind {
 		out.State, out.Roles = out.State.Merge(rehearsals.NotYetKnown), r.Plan.SignOff
 		return out
@@ -345,9 +344,11 @@ func open(all rehearsals.Shown, runs *past) rehearsals.Shown {
 	return out
 }
 
-func compared(before string, here, there rehearsals.Shown) *rehearsals.Comparison {
-	if before == "" || len(there) == 0 {
+// compared compares a rehearsal with the one before it, of all those whose runs somebody may know of.
+func compared(plan *rehearsals.Rehearsal, here rehearsals.Shown, all map[string]rehearsals.Shown) *rehearsals.Comparison {
+	before := rehearsals.Before(plan, all)
+	if before == "" || len(all[before]) == 0 {
 		return nil
 	}
-	return rehearsals.Compare(before, here, there)
+	return rehearsals.Compare(before, here, all[before])
 }
