@@ -127,7 +127,7 @@ func (e *Engine) settled(now *snapshot, calendar string, k claims.Kept) web.Occa
 	i := slices.IndexFunc(now.calendars, func(c calendarNow) bool { return c.Name == calendar })
 	if i >= 0 {
 		if s := now.calendars[i].Schedule(k.Schedule); s != nil {
-			o.Zone, o.Blind, o.Scenarios = s.Zone, s.Blind(), names(s)
+			o.Zone, o.Blind, o.Scenarios = s.Zone, k.Blind || s.Blind(), names(s)
 		}
 	}
 	switch {

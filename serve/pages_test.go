@@ -192,3 +192,38 @@ func TestBesideWhatIsKnown(t *testing.T) {
 		}
 	})
 }
+
+// TestWasBlind takes the blindness out of a calendar while a blind game day goes on: that one stays hidden, and what comes next is told of.
+func TestWasBlind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.children.Wait()
+		blind, open := midday(t, "midday"), midday(t, "midday")
+		blind.Items[0].Blind = true
+		r.calendar("blind", blind)
+		r.calendar("open", open)
+		c := r.config(r.file("days.hcl", "blind"))
+		c.Store = aStore(t)
+		o, ok := blind.Next(time.Now(), schedules.Seed("a seed of the tests"))
+		if !ok {
+			t.Fatal("it never comes")
+		}
+		e, end := r.serve(c)
+		defer end()
+		time.Sleep(time.Until(o.Moment) + 90*time.Second)
+		r.file("days.hcl", "open")
+		for _, fate := range []web.Fate{web.Going, web.Done} {
+			time.Sleep(5 * time.Minute)
+			all, err := e.Occasions(t.Context(), o.Opens(), o.Closes().Add(24*time.Hour))
+			if err != nil || len(all) != 2 {
+				t.Fatalf("%v: %+v", err, all)
+			}
+			for _, x := range all {
+				if now := x.ID == o.ID; x.Blind != now || now && x.Fate != fate {
+					t.Errorf("%s is %s, and blind: %v", x.ID, x.Fate, x.Blind)
+				}
+			}
+			time.Sleep(time.Hour)
+		}
+	})
+}

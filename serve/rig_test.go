@@ -146,7 +146,7 @@ func decideOnce(s *schedules.Schedule, dir string, now time.Time) (held *claims.
 		return nil, "", err
 	}
 	claim := func(o schedules.Occasion) claims.Claim {
-		return claims.Claim{Schedule: s.Name, Occasion: o.ID, At: now.UTC().Round(0), Moment: o.Moment, Opens: o.Opens(), Closes: o.Closes(), Holds: s.Holds()}
+		return claims.Claim{Schedule: s.Name, Occasion: o.ID, At: now.UTC().Round(0), Moment: o.Moment, Opens: o.Opens(), Closes: o.Closes(), Holds: s.Holds(), Blind: s.Blind()}
 	}
 	d := schedules.Decide([]*schedules.Schedule{s}, state, schedules.Seed("a seed of the tests"), now)
 	for _, x := range d.Skip {

@@ -290,8 +290,7 @@ func inProgress() ([]conductor.Running, error) {
 func (r *scheduling) claim(o schedules.Occasion, now time.Time) claims.Claim {
 	sum := sha256.Sum256(r.seed)
 	return claims.Claim{Schedule: r.schedule.Name, Occasion: o.ID, At: now.UTC().Round(0), By: audit.Me().String(), Moment: o.Moment, Seed: hex.EncodeToString(sum[:8]),
-		Opens: o.Opens(), Closes: o.Closes(), Holds: r.schedule.Holds(),
-		Host: audit.Me().Host}
+		Opens: o.Opens(), Closes: o.Closes(), Holds: r.schedule.Holds(), Blind: r.schedule.Blind(), Host: audit.Me().Host}
 }
 
 // skip settles an occasion as skipped, and says so.

@@ -42,6 +42,9 @@ type Claim struct {
 	Closes time.Time `json:"closes,omitzero"`
 	MadeUp int       `json:"made_up,omitempty"` // how many missed occasions it makes up for
 	Holds  []string  `json:"holds,omitempty"`
+	// Blind says that the schedule was blind when this was claimed, whatever its calendar says since. Of claims that older versions made it
+	// is not known.
+	Blind bool `json:"blind,omitempty"`
 }
 
 // End is how an occasion that was begun ended.
