@@ -1,10 +1,10 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -12,11 +12,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"sync"
+	"strings"
 
 	"gameday/clock"
 	"gameday/report"
 	"gameday/report/history"
+	"gameday/room/gate"
 )
 
 // Limits of what is shown of runs.
@@ -26,6 +27,7 @@ const (
 	mostRecord  = 128 << 20 // bytes of a record that is judged for a page
 	mostPage    = 32 << 20  // bytes of a report
 	cardsKept   = 64
+	pagesKept   = mostPage // bytes of reports that were made for pages, of all together
 	lostShown   = 12
 )
 
@@ -181,35 +183,6 @@ func (s *Site) run(v *visit) (any, error) {
 	return p, nil
 }
 
-// cards keeps some of what was judged, for what it was judged by.
-type cards struct {
-	mu    sync.Mutex
-	kept  map[string]*card
-	order []string // the oldest first
-}
-
-func (c *cards) get(key string) *card {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.kept[key]
-}
-
-func (c *cards) put(key string, x *card) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.kept == nil {
-		c.kept = map[string]*card{}
-	}
-	if c.kept[key] == nil {
-		c.order = append(c.order, key)
-	}
-	c.kept[key] = x
-	for len(c.order) > cardsKept {
-		delete(c.kept, c.order[0])
-		c.order = c.order[1:]
-	}
-}
-
 // stamp tells one state of a record from another, and refuses those that are too long.
 func stamp(dir string) (string, error) {
 	text := dir
@@ -226,19 +199,34 @@ func stamp(dir string) (string, error) {
 	return text, nil
 }
 
-// score judges a record, when there is a place.
-func (s *Site) score(ctx context.Context, dir string) (*report.Scorecard, error) {
+// judgedBy returns what is made of a record, from what is kept if it is of the record as it is now. It is made when there is a place; whoever
+// waited for one while somebody else made the same has that.
+func judgedBy[T any](ctx context.Context, s *Site, kept *shelf[T], dir string, from func(*report.Scorecard) (T, int, error)) (out T, err error) {
+	key, err := stamp(dir)
+	if err != nil {
+		return out, err
+	}
+	if out, ok := kept.get(key); ok {
+		return out, nil
+	}
 	select {
 	case s.reading <- struct{}{}:
 		defer func() { <-s.reading }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return out, ctx.Err()
+	}
+	if out, ok := kept.get(key); ok {
+		return out, nil
 	}
 	rec, err := report.Read(dir)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	return report.Score(rec), nil
+	out, size, err := from(report.Score(rec))
+	if err == nil {
+		kept.put(key, out, size)
+	}
+	return out, err
 }
 
 func (s *Site) card(ctx context.Context, folder string) (*card, error) {
@@ -246,20 +234,7 @@ func (s *Site) card(ctx context.Context, folder string) (*card, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := stamp(dir)
-	if err != nil {
-		return nil, err
-	}
-	if c := s.cards.get(key); c != nil {
-		return c, nil
-	}
-	sc, err := s.score(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	c := cardOf(sc)
-	s.cards.put(key, c)
-	return c, nil
+	return judgedBy(ctx, s, &s.cards, dir, func(sc *report.Scorecard) (*card, int, error) { return cardOf(sc), 1, nil })
 }
 
 func cardOf(sc *report.Scorecard) *card {
@@ -308,7 +283,14 @@ func (s *Site) report(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusNotFound, nothingHere)
 		return
 	}
-	text, err := s.pageOf(r.Context(), run.Folder)
+	if !s.Gate.People.Allow(gate.Person(v.Guest)) { // it may be large, and may have to be made
+		s.tooMuch(w, r)
+		return
+	}
+	dir, err := s.Data.Dir(run.Folder)
+	if err == nil {
+		err = s.sendReport(w, r, dir)
+	}
 	if err != nil {
 		s.Say("a report could not be shown: " + err.Error())
 		why := "The report could not be made."
@@ -316,58 +298,72 @@ func (s *Site) report(w http.ResponseWriter, r *http.Request) {
 			why += " " + err.Error()
 		}
 		s.refuse(w, r, http.StatusServiceUnavailable, why)
-		return
 	}
-	w.Header().Set("Content-Security-Policy", reportPolicy)
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(text)
+}
+
+// sendReport sends the report of a record. With an error nothing was sent.
+func (s *Site) sendReport(w http.ResponseWriter, r *http.Request, dir string) error {
+	var from io.Reader
+	var size int64
+	if file, n, err := keptPage(dir); err == nil {
+		defer file.Close()
+		from, size = file, n // of which no more is in memory than is being sent
+	} else {
+		text, err := judgedBy(r.Context(), s, &s.made, dir, pageOf)
+		if err != nil {
+			return err
+		}
+		from, size = strings.NewReader(text), int64(len(text))
+	}
+	h := w.Header()
+	h.Set("Content-Security-Policy", reportPolicy)
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.FormatInt(size, 10))
+	_, _ = io.CopyN(w, from, size) // whoever asked may have gone
+	return nil
+}
+
+// pageOf makes a report, and tells how long it is.
+func pageOf(sc *report.Scorecard) (string, int, error) {
+	var b strings.Builder
+	if err := report.HTML(&b, sc); err != nil {
+		return "", 0, err
+	}
+	if b.Len() > mostPage {
+		return "", 0, fmt.Errorf("it has %d MB, and up to %d are shown; `gameday report` writes it", b.Len()>>20, mostPage>>20)
+	}
+	return b.String(), b.Len(), nil
 }
 
 // reportFile is the name of the report that `gameday run` keeps in a record.
 const reportFile = "report.html"
 
-// pageOf returns the report of a record.
-func (s *Site) pageOf(ctx context.Context, folder string) ([]byte, error) {
-	dir, err := s.Data.Dir(folder)
-	if err != nil {
-		return nil, err
-	}
-	if text, err := keptPage(dir); err == nil {
-		return text, nil
-	}
-	if _, err := stamp(dir); err != nil {
-		return nil, err
-	}
-	sc, err := s.score(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	if err := report.HTML(&b, sc); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
-}
-
 var errStale = errors.New("the report is older than its record, or no report")
 
-// keptPage returns the report that is kept in a record, which no link leads out of, if it is not older than the record.
-func keptPage(dir string) ([]byte, error) {
+// keptPage opens the report that is kept in a record, which no link leads out of, if it is not older than the record.
+func keptPage(dir string) (*os.File, int64, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer root.Close()
-	page, err := root.Lstat(reportFile)
-	if err != nil {
-		return nil, err
-	}
 	events, err := root.Stat(report.EventsFile)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
+	}
+	page, err := root.Lstat(reportFile)
+	if err != nil {
+		return nil, 0, err
 	}
 	if !page.Mode().IsRegular() || page.Size() > mostPage || page.ModTime().Before(events.ModTime()) {
-		return nil, errStale
+		return nil, 0, errStale
 	}
-	return root.ReadFile(reportFile)
+	file, err := root.Open(reportFile)
+	if err != nil {
+		return nil, 0, err
+	}
+	if info, err := file.Stat(); err != nil || !os.SameFile(info, page) || info.Size() != page.Size() {
+		return nil, 0, errors.Join(errStale, err, file.Close())
+	}
+	return file, page.Size(), nil
 }

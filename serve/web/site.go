@@ -45,7 +45,8 @@ type Site struct {
 	handler  http.Handler
 	patterns []string      // all that is served
 	reading  chan struct{} // a place for each record that is read at once
-	cards    cards
+	cards    shelf[*card]
+	made     shelf[string] // reports
 }
 
 // New returns the pages. Data may be set afterwards, before anything is served.
@@ -57,7 +58,7 @@ func New(c Config) *Site {
 		c.Now = time.Now
 	}
 	c.Gate.Recognise = roomweb.Recognise
-	s := &Site{Config: c, reading: make(chan struct{}, mostReading)}
+	s := &Site{Config: c, reading: make(chan struct{}, mostReading), cards: shelf[*card]{most: cardsKept}, made: shelf[string]{most: pagesKept}}
 	mux := http.NewServeMux()
 	handle := func(pattern string, h http.HandlerFunc) {
 		s.patterns = append(s.patterns, pattern)

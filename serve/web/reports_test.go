@@ -1,0 +1,111 @@
+package web_test
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"gameday/internal/siterig"
+	"gameday/report"
+	"gameday/room"
+	"gameday/serve/web"
+)
+
+// TestReportsAskedTooOften: nobody may ask for reports without end.
+func TestReportsAskedTooOften(t *testing.T) {
+	k := rigged(t, siterig.Autumn(keptRecord(t)))
+	k.Gate.People.Burst, k.Gate.People.Second = 3, 0
+	path := "/reports/" + k.data.R.All[0].Folder
+	for n, want := range []int{http.StatusOK, http.StatusOK, http.StatusOK, http.StatusTooManyRequests} {
+		if w := k.ask(room.Observer, http.MethodGet, path, nil); w.Code != want {
+			t.Errorf("asked for the %d. time it is answered %d, want %d", n+1, w.Code, want)
+		}
+	}
+	if w := k.ask(room.Responder, http.MethodGet, path, nil); w.Code != http.StatusOK {
+		t.Errorf("somebody else is answered %d", w.Code)
+	}
+}
+
+// nowhere takes an answer and keeps nothing of it but how long it was.
+type nowhere struct {
+	header http.Header
+	size   int
+}
+
+func (n *nowhere) Header() http.Header { return n.header }
+func (n *nowhere) WriteHeader(int)     {}
+func (n *nowhere) Write(p []byte) (int, error) {
+	n.size += len(p)
+	return len(p), nil
+}
+
+// TestLargeReport sends a report that is kept, as large as there may be one, without taking it into memory.
+func TestLargeReport(t *testing.T) {
+	dir := keptRecord(t)
+	const size = 32 << 20
+	if err := os.Truncate(filepath.Join(dir, "report.html"), size); err != nil {
+		t.Fatal(err)
+	}
+	k := rigged(t, siterig.Autumn(dir))
+	r := httptest.NewRequest(http.MethodGet, "http://localhost/reports/"+k.data.R.All[0].Folder, nil)
+	r.AddCookie(&http.Cookie{Name: k.Gate.Cookie, Value: k.cookies[room.Observer]})
+	w := &nowhere{header: http.Header{}}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	k.ServeHTTP(w, r)
+	runtime.ReadMemStats(&after)
+	if w.size != size || w.header.Get("Content-Length") != "33554432" {
+		t.Errorf("it is answered with %d bytes, %v", w.size, w.header)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > 4<<20 {
+		t.Errorf("sending it took %d MB of memory", took>>20)
+	}
+}
+
+// TestReportIsMadeOnce makes a report of a record that is newer than its own once, and again when the record has changed.
+func TestReportIsMadeOnce(t *testing.T) {
+	dir := record(t)
+	k := rigged(t, siterig.Autumn(dir))
+	path := "/reports/" + k.data.R.All[0].Folder
+	made := k.get(t, room.Observer, path)
+	events := filepath.Join(dir, report.EventsFile)
+	info, err := os.Stat(events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nothing can be made of this, and nothing tells that it has changed.
+	spoilt := bytes.Repeat([]byte("}"), int(info.Size()))
+	if err := errors.Join(os.WriteFile(events, spoilt, 0o600), os.Chtimes(events, info.ModTime(), info.ModTime())); err != nil {
+		t.Fatal(err)
+	}
+	if again := k.get(t, room.Responder, path); again != made {
+		t.Errorf("it was made again: %.60q", again)
+	}
+	if err := os.WriteFile(events, append(spoilt, '}'), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if w := k.ask(room.Observer, http.MethodGet, path, nil); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("of a record that has changed the old report is shown: %d", w.Code)
+	}
+}
+
+// TestShelf keeps the newest, up to a size.
+func TestShelf(t *testing.T) {
+	s := web.NewShelf(10)
+	for _, x := range []struct {
+		key  string
+		size int
+	}{{"a", 4}, {"b", 4}, {"a", 4}, {"c", 4}, {"large", 11}, {"d", 1}} {
+		s.Put(x.key, x.size)
+	}
+	for key, want := range map[string]bool{"a": false, "b": true, "c": true, "d": true, "large": false} {
+		if got := s.Has(key); got != want {
+			t.Errorf("%s is kept: %v, want %v", key, got, want)
+		}
+	}
+}
