@@ -23,8 +23,27 @@ type Record struct {
 	Over  bool // the record has the run's end
 }
 
-// Records returns what all records tell, the newest first, and the folders that tell nothing.
+// recorded is what all records told in a state of the store.
+type recorded struct {
+	state   uint64
+	all     []Record
+	skipped []history.Skipped
+}
+
+// Records returns what all records tell, the newest first, and the folders that tell nothing. It is shared by all who ask: nobody changes it.
 func (s *Store) Records(ctx context.Context) (all []Record, skipped []history.Skipped, err error) {
+	state := s.state.Load() // before anything is read
+	if r := s.recent.Load(); r != nil && r.state == state {
+		return r.all, r.skipped, nil
+	}
+	all, skipped, err = s.readRecords(ctx)
+	if err == nil {
+		s.recent.Store(&recorded{state, all, skipped})
+	}
+	return all, skipped, err
+}
+
+func (s *Store) readRecords(ctx context.Context) (all []Record, skipped []history.Skipped, err error) {
 	err = s.use(func(db *sql.DB) error {
 		rows, err := db.QueryContext(ctx, "SELECT folder, over, blind, entry, why FROM records ORDER BY started DESC, folder")
 		if err != nil {

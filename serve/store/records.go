@@ -165,6 +165,7 @@ func (s *Store) forget(ctx context.Context, folders []string) error {
 	if len(folders) == 0 {
 		return nil
 	}
+	defer s.state.Add(1)
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		for _, f := range folders {
 			if _, err := tx.ExecContext(ctx, "DELETE FROM records WHERE folder = ?", f); err != nil {
@@ -184,6 +185,7 @@ func (s *Store) forget(ctx context.Context, folders []string) error {
 
 // put writes rows of records.
 func (s *Store) put(ctx context.Context, rows []row) error {
+	defer s.state.Add(1)
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		for i := range rows {
 			if err := rows[i].insert(ctx, tx); err != nil {

@@ -91,6 +91,9 @@ type Store struct {
 	opened  os.FileInfo // the file that is open; of Sync alone
 	lock    *os.File    // of the file; nil when nothing is bound, or it could not be taken yet
 	known   known       // of Sync alone
+
+	state  atomic.Uint64            // changes when the records that are kept may have
+	recent atomic.Pointer[recorded] // what they told last
 }
 
 // Open opens the database, and makes it if there is none. One that is damaged is set aside, one with other tables is made anew; both are

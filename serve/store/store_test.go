@@ -461,3 +461,40 @@ func TestReadersBeside(t *testing.T) {
 		}
 	}
 }
+
+// TestRecordsAreDecodedOnce: whoever asks again has what was read before, until a record is there that was not, or is gone, or another
+// database is used.
+func TestRecordsAreDecodedOnce(t *testing.T) {
+	runs := folder(t)
+	from := Source{Runs: runs}
+	path := filepath.Join(t.TempDir(), "serve.db")
+	s, _ := opened(t, Options{Path: path})
+	synced(t, s, from)
+	ask := func() []Record {
+		t.Helper()
+		all, _, err := s.Records(t.Context())
+		remaining(t, err)
+		return all
+	}
+	first := ask()
+	synced(t, s, from)
+	if again := ask(); &again[0] != &first[0] {
+		t.Error("they were read again, though nothing has changed")
+	}
+	write(t, filepath.Join(runs, "new"), "shop", began, nil)
+	synced(t, s, from)
+	if more := ask(); len(more) != len(first)+1 {
+		t.Errorf("with one more there are %d, and were %d", len(more), len(first))
+	}
+	remaining(t, os.RemoveAll(filepath.Join(runs, "new")))
+	synced(t, s, from)
+	second := ask()
+	if len(second) != len(first) {
+		t.Errorf("with it gone there are %d, and were %d", len(second), len(first))
+	}
+	s.damaged.Store(true) // as somebody who read has seen
+	synced(t, s, from)
+	if third := ask(); len(third) != len(first) || &third[0] == &second[0] {
+		t.Errorf("of the database that was made anew there are %d", len(third))
+	}
+}

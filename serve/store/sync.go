@@ -175,6 +175,7 @@ func (s *Store) toMemory(ctx context.Context, why error) error {
 // recall reads what there is already, so that Sync derives the rest. What another version of gameday derived is derived again.
 func (s *Store) recall(ctx context.Context) error {
 	s.whole.Store(false)
+	s.state.Add(1)
 	s.known = known{records: map[string]string{}, occasions: map[occasionKey]occasionMark{}}
 	var version string
 	err := s.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'version'").Scan(&version)

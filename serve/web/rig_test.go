@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -58,7 +59,12 @@ func rigged(t fataler, data *siterig.Data) *rig {
 
 // ask asks for something as somebody of a role, or as nobody.
 func (k *rig) ask(role room.Role, method, path string, form url.Values) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, "http://localhost"+path, strings.NewReader(form.Encode()))
+	return k.askWithin(context.Background(), role, method, path, form)
+}
+
+// askWithin asks as long as a context lasts.
+func (k *rig) askWithin(ctx context.Context, role room.Role, method, path string, form url.Values) *httptest.ResponseRecorder {
+	r := httptest.NewRequestWithContext(ctx, method, "http://localhost"+path, strings.NewReader(form.Encode()))
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -69,18 +70,18 @@ func New(c Config) *Site {
 	handle("GET /calendar", s.page("calendar", s.calendar))
 	handle("GET /runs", s.page("runs", s.runs))
 	handle("GET /runs/{run...}", s.page("run", s.run))
-	handle("GET /reports/{run...}", s.report)
-	handle("POST /reveal/{run...}", s.reveal)
+	handle("GET /reports/{run...}", limited(s.report))
+	handle("POST /reveal/{run...}", limited(s.reveal))
 	handle("GET /trends", s.page("trends", s.trends))
 	handle("GET /fresh", s.page("fresh", s.fresh))
 	handle("GET /rehearsals", s.page("rehearsals", s.rehearsals))
 	handle("GET /rehearsals/{name}", s.page("rehearsal", s.rehearsal))
-	handle("POST /rehearsals/{name}/sign", s.sign)
+	handle("POST /rehearsals/{name}/sign", limited(s.sign))
 	handle("GET /people", s.page("people", s.people))
 	handle("GET /stop", s.page("stop", s.stopPage))
 	handle("POST /stop", s.halt)
 	handle("POST /lift", s.lift)
-	handle("GET /badge/{file}", s.badge)
+	handle("GET /badge/{file}", limited(s.badge))
 	handle("/rooms/{id}/{rest...}", s.room)
 	handle("GET /healthz", s.health)
 	handle("GET /site.css", static("text/css; charset=utf-8", styleText()))
@@ -207,7 +208,7 @@ var titles = map[string]string{"now": "Now", "screen": "Big screen", "calendar":
 
 // page serves a page to those who have come in. What it shows is made by a function, with what the visitor may see and nothing else.
 func (s *Site) page(name string, build func(*visit) (any, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+	return limited(func(w http.ResponseWriter, r *http.Request) {
 		v, ok := s.come(w, r)
 		if !ok {
 			return
@@ -226,6 +227,15 @@ func (s *Site) page(name string, build func(*visit) (any, error)) http.HandlerFu
 			return
 		}
 		s.show(w, http.StatusOK, name, s.sheet(v, name, body))
+	})
+}
+
+// limited bounds how long what somebody asks may wait for Data.
+func limited(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), askLimit)
+		defer cancel()
+		next(w, r.WithContext(ctx))
 	}
 }
 
