@@ -353,6 +353,19 @@ func (e *Engine) Troubles() []web.Trouble {
 	return out
 }
 
+// Scheduled returns the scenarios of all schedules.
+func (e *Engine) Scheduled() []web.Scheduled {
+	var out []web.Scheduled
+	for _, c := range e.seen().calendars {
+		for _, s := range c.Schedules {
+			for _, name := range names(s) {
+				out = append(out, web.Scheduled{Scenario: name, Blind: s.Blind()})
+			}
+		}
+	}
+	return out
+}
+
 // Calendars returns the calendars as the last look found them.
 func (e *Engine) Calendars() []*Calendar {
 	var out []*Calendar

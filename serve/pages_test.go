@@ -95,6 +95,9 @@ func TestInTheWayOfAnother(t *testing.T) {
 				t.Errorf("a facilitator is told that %s is %s, want %s", o.Schedule, o.Fate, want)
 			}
 		}
+		if got := e.Scheduled(); len(got) != 2 || got[0] != (web.Scheduled{Scenario: "x", Blind: true}) || got[1] != (web.Scheduled{Scenario: "x"}) {
+			t.Errorf("scenarios in schedules: %+v", got)
+		}
 		first := map[string]string{}
 		looks := 0
 		for ; time.Now().Before(until); time.Sleep(time.Minute) {

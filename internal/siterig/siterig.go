@@ -27,6 +27,7 @@ type Data struct {
 	Open     []web.Room
 	Halted   *web.Halt
 	Trouble  []web.Trouble
+	Plans    []web.Scheduled
 	Dirs     map[string]string // by folder
 	Err      error             // of every question
 	Reply    string            // to what it is asked to do
@@ -67,6 +68,9 @@ func (d *Data) Halt(context.Context) (*web.Halt, error) { return d.Halted, d.Err
 
 // Troubles returns Trouble.
 func (d *Data) Troubles() []web.Trouble { return d.Trouble }
+
+// Scheduled returns Plans.
+func (d *Data) Scheduled() []web.Scheduled { return d.Plans }
 
 // Dir returns the folder of a record.
 func (d *Data) Dir(folder string) (string, error) {

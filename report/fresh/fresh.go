@@ -53,7 +53,9 @@ type Run struct {
 // a record of them.
 type Ask struct {
 	Scenarios, Services []string
-	Limit               time.Duration // 0 is not asked
+	// Planned are scenarios that are told of beside what is asked for, for they should be run: also those of which there is no record.
+	Planned []string
+	Limit   time.Duration // 0 is not asked
 }
 
 // Of makes the board of runs, whatever their order.
@@ -68,7 +70,7 @@ func Of(runs []history.Entry, skipped []history.Skipped, ask Ask, now time.Time)
 	}
 	all := len(ask.Scenarios)+len(ask.Services) == 0
 	scenarios, services := map[string]*Row{}, map[string]*Row{}
-	for _, name := range ask.Scenarios {
+	for _, name := range slices.Concat(ask.Scenarios, ask.Planned) {
 		scenarios[name] = &Row{Name: name}
 	}
 	for _, name := range ask.Services {

@@ -56,6 +56,8 @@ func TestOf(t *testing.T) {
 	}{
 		{"everything", Ask{Limit: 30 * aDay}, "checkout 40ns, edge 30ns fresh, over 30ns, residue never, search-box 29ns fresh, torn never, unclear never", "ledger 40ns, payments 29ns fresh", 6},
 		{"without a limit", Ask{Scenarios: []string{"checkout"}}, "checkout 40ns", "", 0},
+		{"everything, and what is planned", Ask{Planned: []string{"edge", "new"}, Limit: 30 * aDay}, "checkout 40ns, edge 30ns fresh, new never, over 30ns, residue never, search-box 29ns fresh, torn never, unclear never",
+			"ledger 40ns, payments 29ns fresh", 7},
 		{"one that is", Ask{Scenarios: []string{"search-box"}, Limit: 30 * aDay}, "search-box 29ns fresh", "", 0},
 		{"one that nobody has a record of", Ask{Scenarios: []string{"search-box", "none"}, Limit: 30 * aDay}, "none never, search-box 29ns fresh", "", 1},
 		{"services", Ask{Services: []string{"payments", "dns"}, Limit: 30 * aDay}, "", "dns never, payments 29ns fresh", 1},

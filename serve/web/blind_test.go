@@ -122,6 +122,7 @@ func hidden(d *siterig.Data, f *filler) {
 	halt := filled[web.Halt](f)
 	d.Halted = &halt
 	d.Trouble = append(d.Trouble, web.Trouble{Text: "The database cannot be written.", Detail: f.word()}, web.Trouble{Text: f.word(), Detail: f.word(), Blind: true})
+	d.Plans = append(d.Plans, web.Scheduled{Scenario: f.word(), Blind: true})
 	step := filled[rehearsals.Step](f)
 	step.Item.Blind = true
 	plan := &rehearsals.Rehearsal{Name: "launch-blind", File: f.word(), SignOff: []string{"sre"}, Steps: []rehearsals.Step{step, {Item: schedules.Item{Scenario: "open"}}}}
@@ -270,6 +271,7 @@ func TestWhatIsHiddenChangesNothing(t *testing.T) {
 			}
 			if on(5) {
 				d.R.Skipped = append(d.R.Skipped, filled[history.Skipped](f))
+				d.Plans = append(d.Plans, web.Scheduled{Scenario: f.word(), Blind: true})
 			}
 			if on(6) {
 				o.Fate = web.Missed

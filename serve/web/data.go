@@ -36,6 +36,8 @@ type Data interface {
 	Halt(ctx context.Context) (*Halt, error)
 	// Troubles returns what is wrong with the server itself now, the worst first.
 	Troubles() []Trouble
+	// Scheduled returns the scenarios that the calendars' schedules run, in any order, and each as often as it is in one.
+	Scheduled() []Scheduled
 
 	// Dir returns the folder on disk of the record of a run, by Run.Folder.
 	Dir(folder string) (string, error)
@@ -104,6 +106,12 @@ type Occasion struct {
 	// Runs are the folders of its runs' records, once there are any, and Exit the worst of their exit codes; nil when that is not known.
 	Runs []string
 	Exit *int
+}
+
+// Scheduled is a scenario that a schedule runs.
+type Scheduled struct {
+	Scenario string
+	Blind    bool // as the schedule's occasions are
 }
 
 // Rehearsal is what must go well before something launches, and what records show of it. The page judges it.

@@ -142,6 +142,43 @@ func TestNothingIsKnown(t *testing.T) {
 	}
 }
 
+// TestNotEverythingIsFresh: what is in a schedule and was never run is not fresh, and what nobody can read may have what is missed.
+func TestNotEverythingIsFresh(t *testing.T) {
+	d := &siterig.Data{}
+	d.R.All = []web.Run{{Entry: history.Entry{Folder: "a", Run: "a", Scenario: "dns-gone", Started: siterig.Now.Add(-time.Hour), End: report.EndComplete, Verdict: report.Passed}, Over: true}}
+	for _, tt := range []struct {
+		plans     []web.Scheduled
+		skipped   []history.Skipped
+		role      room.Role
+		path      string
+		has, lack []string
+	}{
+		{nil, nil, room.Observer, "/fresh", []string{"Everything passed within 30 days"}, nil},
+		{nil, nil, room.Facilitator, "/", []string{"All 1 scenarios and services passed within 30 days"}, []string{"cannot be read"}},
+		{[]web.Scheduled{{Scenario: "dns-gone"}}, nil, room.Observer, "/fresh", []string{"Everything passed within 30 days"}, nil},
+		{[]web.Scheduled{{Scenario: "never-ran"}}, nil, room.Observer, "/fresh", []string{"1 of what was ever run, or is in a schedule, did not pass", "never-ran", "never passed"}, []string{"Everything passed"}},
+		{[]web.Scheduled{{Scenario: "never-ran"}}, nil, room.Observer, "/", []string{"never-ran", "never passed"}, []string{"services passed within"}},
+		{[]web.Scheduled{{Scenario: "never-ran", Blind: true}}, nil, room.Facilitator, "/fresh", []string{"never-ran", "never passed"}, []string{"Everything passed"}},
+		{[]web.Scheduled{{Scenario: "never-ran", Blind: true}}, nil, room.Observer, "/fresh", []string{"Everything passed within 30 days"}, []string{"never-ran"}},
+		{nil, []history.Skipped{{Folder: "torn", Why: "half"}}, room.Facilitator, "/fresh", []string{"Everything of which there is something to read passed within 30 days", "torn"}, []string{"Everything passed"}},
+		{nil, []history.Skipped{{Folder: "torn", Why: "half"}}, room.Facilitator, "/", []string{"1 folder</a> of records cannot be read", "of which there is something to read passed"}, nil},
+		{nil, []history.Skipped{{Folder: "torn", Why: "half"}}, room.Observer, "/fresh", []string{"Everything passed within 30 days"}, []string{"torn"}},
+	} {
+		d.Plans, d.R.Skipped = tt.plans, tt.skipped
+		page := rigged(t, d).get(t, tt.role, tt.path)
+		for _, want := range tt.has {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s of %s, with %v and %v, lacks %q", tt.path, tt.role, tt.plans, tt.skipped, want)
+			}
+		}
+		for _, not := range tt.lack {
+			if strings.Contains(page, not) {
+				t.Errorf("%s of %s, with %v and %v, has %q", tt.path, tt.role, tt.plans, tt.skipped, not)
+			}
+		}
+	}
+}
+
 // TestWhoMayDoWhat asks for everything that changes something as everybody.
 func TestWhoMayDoWhat(t *testing.T) {
 	k := rigged(t, siterig.Autumn(record(t)))

@@ -253,6 +253,17 @@ func seenTroubles(all []Trouble, role room.Role) []Trouble {
 	return out
 }
 
+// seenScheduled names the scenarios of which somebody may know that schedules run them.
+func seenScheduled(all []Scheduled, role room.Role) []string {
+	var out []string
+	for _, x := range all {
+		if x.Scenario != "" && (role == room.Facilitator || !x.Blind) {
+			out = append(out, x.Scenario)
+		}
+	}
+	return out
+}
+
 // seenRehearsal is what somebody may see of a rehearsal.
 type seenRehearsal struct {
 	Name  string

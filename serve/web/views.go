@@ -165,6 +165,7 @@ type nowPage struct {
 	Stale  []staleRow
 	More   int // that are stale and not shown
 	Of     int // scenarios and services that there are
+	Unread int // folders that tell nothing
 	Last   []*Run
 	Known  struct{ Rooms, Coming, Runs bool }
 	Launch []seenRehearsal
@@ -206,7 +207,8 @@ func (s *Site) now(v *visit) (any, error) {
 			p.Coming = append(p.Coming, o)
 		}
 	}
-	board := fresh.Of(runs.ended(""), nil, fresh.Ask{Limit: s.FreshWithin}, v.at)
+	board := s.board(v, runs)
+	p.Unread = len(board.Skipped)
 	p.Of = len(board.Scenarios) + len(board.Services)
 	for _, part := range []struct {
 		kind string
@@ -252,12 +254,17 @@ type freshPage struct {
 	Stale int
 }
 
+// board tells of all that was run, and of what schedules should have.
+func (s *Site) board(v *visit, runs *past) *fresh.Board {
+	return fresh.Of(runs.ended(""), runs.skipped, fresh.Ask{Planned: seenScheduled(s.Data.Scheduled(), v.Role), Limit: s.FreshWithin}, v.at)
+}
+
 func (s *Site) fresh(v *visit) (any, error) {
 	runs, err := s.past(v.Context(), v.Role)
 	if err != nil {
 		return nil, err
 	}
-	b := fresh.Of(runs.ended(""), runs.skipped, fresh.Ask{Limit: s.FreshWithin}, v.at)
+	b := s.board(v, runs)
 	return freshPage{b, b.Stale()}, nil
 }
 
