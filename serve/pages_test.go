@@ -230,3 +230,28 @@ func TestWasBlind(t *testing.T) {
 		}
 	})
 }
+
+// TestHoursAreToldToTheirEnd has the hours of a blind schedule end at twenty past, which nobody who plays is told: it goes from their start
+// page at the full hour.
+func TestHoursAreToldToTheirEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.children.Wait()
+		s := midday(t, "midday")
+		s.Items[0].Blind, s.Window.To = true, clock(16, 20)
+		r.calendar("one", s)
+		c := r.config(r.file("days.hcl", "one"))
+		c.Store = aStore(t)
+		e, end := r.serve(c)
+		defer end()
+		ask := observed(t, e)
+		time.Sleep(16*time.Hour + 90*time.Second)
+		for _, want := range []bool{true, true, true, false} { // at 16:01, 16:22, 16:43 and 17:04
+			_, page := ask("/")
+			if there := strings.Contains(page, "<b>Sat 1 Jan 2000</b> game day between 10:00 and 17:00 UTC"); there != want {
+				t.Errorf("at %s it is there: %v\n%s", time.Now().Format("15:04"), there, page)
+			}
+			time.Sleep(21 * time.Minute)
+		}
+	})
+}

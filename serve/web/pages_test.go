@@ -395,6 +395,23 @@ func TestLongOccasions(t *testing.T) {
 	}
 }
 
+// TestEndsOutward: the start page has a blind occasion until the hours end that are told, and one that is not until its own do.
+func TestEndsOutward(t *testing.T) {
+	at := func(h, m int) time.Time { return time.Date(2026, 12, 2, h, m, 0, 0, time.UTC) }
+	for closes, want := range map[time.Time]bool{at(13, 50): false, at(14, 10): true, at(14, 40): true} { // it is 14:20
+		for _, blind := range []bool{true, false} {
+			d := &siterig.Data{O: []web.Occasion{{Schedule: "surprise", Blind: blind, Opens: at(10, 30), Closes: closes, Zone: time.UTC, Fate: web.Missed}}}
+			if !blind {
+				d.O[0].Fate, want = web.Planned, closes.After(siterig.Now)
+			}
+			page := rigged(t, d).get(t, room.Observer, "/")
+			if there := strings.Contains(page, "between 10:"); there != want {
+				t.Errorf("closing at %s, and blind %v: it is there: %v", closes.Format("15:04"), blind, there)
+			}
+		}
+	}
+}
+
 // TestOutward: whole hours that hold what is within them, and no more than need be.
 func TestOutward(t *testing.T) {
 	zones := []string{"UTC", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "America/St_Johns"}

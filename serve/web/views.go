@@ -198,7 +198,8 @@ func (s *Site) now(v *visit) (any, error) {
 			p.Last = append(p.Last, r)
 		}
 	}
-	all, err := s.Data.Occasions(v.Context(), v.at, v.at.AddDate(0, 0, comingDays))
+	// The hours of a blind one that has ended may be told for up to an hour longer, for they are rounded: it does not go before.
+	all, err := s.Data.Occasions(v.Context(), v.at.Add(-time.Hour), v.at.AddDate(0, 0, comingDays))
 	if p.Known.Coming = err == nil; err != nil {
 		v.missing("What comes next", err)
 	}
