@@ -200,7 +200,6 @@ func (s *Site) sign(w http.ResponseWriter, r *http.Request) {
 	status, text := http.StatusBadRequest, ""
 	switch {
 	case v.Role == room.Observer:
-		s.note(r, v.Guest, "was kept from signing for rehearsal "+plan.Plan.Name)
 		status, text = http.StatusForbidden, "That is not for you to do: you are "+string(v.Role)+"."
 	case seen.Digest == "":
 		status, text = http.StatusForbidden, "A part of this rehearsal is hidden from you, and nobody signs for what they have not seen. A facilitator can."
@@ -213,18 +212,22 @@ func (s *Site) sign(w http.ResponseWriter, r *http.Request) {
 	case saw != seen.Digest:
 		status, text = http.StatusConflict, changedText
 	}
-	if text != "" {
+	unsigned := func(status int, text string) {
+		s.note(r, v.Guest, "was kept from signing for rehearsal "+plan.Plan.Name+": "+text)
 		s.refuse(w, r, status, text)
+	}
+	if text != "" {
+		unsigned(status, text)
 		return
 	}
 	signed := rehearsals.SignOff{Rehearsal: plan.Plan.Name, Role: role, By: v.Name, As: room.Signed(v.Name, v.Role), At: v.at.UTC().Round(0), Saw: saw, Showed: seen.State, Refused: refused, Why: why}
 	switch err := s.Data.SignOff(context.WithoutCancel(r.Context()), signed); {
 	case errors.Is(err, ErrChanged):
-		s.refuse(w, r, http.StatusConflict, changedText)
+		unsigned(http.StatusConflict, changedText)
 		return
 	case err != nil:
 		s.Say("keeping a sign-off: " + err.Error())
-		s.refuse(w, r, http.StatusServiceUnavailable, "It could not be kept, so nothing was signed. Tell whoever runs this server.")
+		unsigned(http.StatusServiceUnavailable, "It could not be kept, so nothing was signed. Tell whoever runs this server.")
 		return
 	}
 	http.Redirect(w, r, s.Gate.Path+"/rehearsals/"+string(pathOf(plan.Plan.Name)), http.StatusSeeOther)

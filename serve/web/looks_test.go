@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"gameday/internal/browser"
 	"gameday/internal/browser/browsertest"
@@ -146,6 +147,33 @@ func TestReportLooksAsItIs(t *testing.T) {
 	}
 }
 
+// TestOnlyTheMinuteIsNew: when a page was made is not within what its script compares. Without the script the browser loads it anew.
+func TestOnlyTheMinuteIsNew(t *testing.T) {
+	for _, path := range []string{"/", "/screen"} {
+		k := rigged(t, &siterig.Data{})
+		before := k.get(t, room.Observer, path)
+		k.Now = func() time.Time { return siterig.Now.Add(time.Minute) }
+		after := k.get(t, room.Observer, path)
+		live := func(page string) string {
+			_, page, _ = strings.Cut(page, `<div id="live">`)
+			page, _, found := strings.Cut(page, `<p class="key" id="link">As of `)
+			if !found {
+				t.Errorf("%s does not say when it was made", path)
+			}
+			return page
+		}
+		if live(before) != live(after) || before == after {
+			t.Errorf("a minute later %s is\n%s", path, after)
+		}
+		if strings.Count(live(before), "<div") != strings.Count(live(before), "</div>")-1 {
+			t.Errorf("the minute of %s is within what is compared", path)
+		}
+		if !strings.Contains(before, `<noscript><meta http-equiv="refresh"`) {
+			t.Errorf("%s stays as it was loaded where there is no JavaScript", path)
+		}
+	}
+}
+
 // TestWithoutJavaScript: what can be pressed is in forms, and each posts to an address that is served.
 func TestWithoutJavaScript(t *testing.T) {
 	k := rigged(t, siterig.Autumn(record(t)))
@@ -165,6 +193,8 @@ func TestStartPageIsLive(t *testing.T) {
 	b := browsertest.StartLoopback(t)
 	quiet, busy := rigged(t, &siterig.Data{}), rigged(t, siterig.Autumn(t.TempDir()))
 	busy.data.Trouble = []web.Trouble{{Text: "The database cannot be written."}}
+	var minutes atomic.Int64
+	quiet.Now = func() time.Time { return siterig.Now.Add(time.Duration(minutes.Load()) * time.Minute) }
 	var now atomic.Pointer[rig]
 	now.Store(quiet)
 	l := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -189,6 +219,16 @@ func TestStartPageIsLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	says("No room is open that you may know of")
+	// A minute later nothing is new but the minute, and nothing that could be read out anew is put in the place of what there is.
+	if err := b.Eval(`document.querySelector("#live h1").dataset.same = "1"`, nil); err != nil {
+		t.Fatal(err)
+	}
+	minutes.Store(1)
+	says("As of 2026-12-02 14:21 UTC.")
+	var same string
+	if err := b.Eval(`document.querySelector("#live h1").dataset.same || ""`, &same); err != nil || same != "1" {
+		t.Errorf("%v: the page is all new though only the minute is", err)
+	}
 	now.Store(busy)
 	says("The room of a game day")
 	says("The database cannot be written.")

@@ -215,6 +215,45 @@ func TestWhoMayDoWhat(t *testing.T) {
 	}
 }
 
+// TestKeptFromIsAudited: what somebody is kept from is a line of the audit log, with who it was and why.
+func TestKeptFromIsAudited(t *testing.T) {
+	d := siterig.Autumn(record(t))
+	k := rigged(t, d)
+	digest := rehearsals.Judge(d.L[0].Plan, d.L[0].Shown, nil, siterig.Now).Digest
+	sign := "/rehearsals/launch-eu-west-2/sign"
+	for _, tt := range []struct {
+		role         room.Role
+		method, path string
+		form         url.Values
+		want         string
+	}{
+		{room.Observer, http.MethodGet, "/stop", nil, "was kept from the page /stop"},
+		{room.Responder, http.MethodGet, "/people", nil, "was kept from the page /people"},
+		{room.Observer, http.MethodPost, "/stop", nil, "was kept from: stopping all game days"},
+		{room.Observer, http.MethodPost, sign, url.Values{"as": {"sre"}, "saw": {digest}}, "was kept from signing for rehearsal launch-eu-west-2: That is not for you"},
+		{room.Responder, http.MethodPost, sign, url.Values{"as": {"sre"}, "saw": {"x"}}, "was kept from signing for rehearsal launch-eu-west-2: What was seen is not what there is now"},
+		{room.Facilitator, http.MethodPost, sign, url.Values{"as": {"nobody"}, "saw": {digest}}, "was kept from signing for rehearsal launch-eu-west-2: Say for which role"},
+		{room.Facilitator, http.MethodPost, "/reveal/x", nil, `was kept from revealing "x"`},
+	} {
+		k.lines = nil
+		k.ask(tt.role, tt.method, tt.path, tt.form)
+		if len(k.lines) != 1 || !strings.Contains(k.lines[0], "some "+string(tt.role)) || !strings.Contains(k.lines[0], tt.want) {
+			t.Errorf("%s %s by %s is in the audit log as %q, want %q", tt.method, tt.path, tt.role, k.lines, tt.want)
+		}
+	}
+	k.Gate.People.Burst, k.Gate.People.Second = 0, 0
+	k.lines = nil
+	if w := k.ask(room.Observer, http.MethodGet, "/stop", nil); w.Code != http.StatusForbidden || len(k.lines) != 0 {
+		t.Errorf("somebody who asks too much is answered %d, and fills the audit log with %q", w.Code, k.lines)
+	}
+	k.data.ReplyErr = web.ErrChanged
+	k.Gate.People.Burst = 1e6
+	k.ask(room.Facilitator, http.MethodPost, sign, url.Values{"as": {"sre"}, "saw": {digest}})
+	if len(k.lines) != 1 || !strings.Contains(k.lines[0], "What was seen is not what there is now") {
+		t.Errorf("what changed in the last moment is in the audit log as %q", k.lines)
+	}
+}
+
 // TestStoppingIsNeverHeldUp: neither by what one may ask, nor by a text that cannot be read.
 func TestStoppingIsNeverHeldUp(t *testing.T) {
 	k := rigged(t, &siterig.Data{})

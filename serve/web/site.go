@@ -218,6 +218,9 @@ func (s *Site) page(name string, build func(*visit) (any, error)) http.HandlerFu
 		}
 		body, err := build(v)
 		if no, ok := err.(*refusal); ok {
+			if no.status == http.StatusForbidden && s.Gate.People.Allow(gate.Person(v.Guest)) {
+				s.note(r, v.Guest, "was kept from the page /"+name)
+			}
 			s.refuse(w, r, no.status, no.text)
 			return
 		}
