@@ -14,8 +14,8 @@ const (
 	aheadBy   = 5 * time.Minute  // what is dated later than that was dated by another clock: those of two machines differ a little
 )
 
-// clock is what the engine has seen of the machine's clock. It is for one goroutine.
-type clock struct {
+// machineClock is what the engine has seen of the machine's clock. It is for one goroutine.
+type machineClock struct {
 	began  time.Time     // with a monotonic reading
 	wall   time.Time     // of the last look; zero before the first
 	passed time.Duration // from began to the last look, whatever was done to the clock
@@ -24,7 +24,7 @@ type clock struct {
 }
 
 // look compares the time that a look goes by with what has passed since the last one.
-func (c *clock) look(e *Engine, now time.Time) {
+func (c *machineClock) look(e *Engine, now time.Time) {
 	wall, passed := now.Round(0), time.Since(c.began) // the first by the clock alone
 	by := wall.Sub(c.wall) - (passed - c.passed)
 	if !c.wall.IsZero() && by.Abs() > jumpOf {
@@ -36,7 +36,7 @@ func (c *clock) look(e *Engine, now time.Time) {
 }
 
 // wait returns for how long nothing is to be begun, because the clock has jumped; 0 when it may be.
-func (c *clock) wait() time.Duration {
+func (c *machineClock) wait() time.Duration {
 	if c.jumped == 0 {
 		return 0
 	}

@@ -124,7 +124,7 @@ type Engine struct {
 	lock      *os.File
 	calendars []*calendar
 	checked   time.Time // when the calendars were last read
-	clock     clock
+	clock     machineClock
 	rooms     rooms
 	news      chan struct{} // there is a reason to look now
 	derive    chan struct{} // there is something new for the store
