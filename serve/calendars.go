@@ -177,6 +177,7 @@ func (e *Engine) adopt(c *calendar, cal *Calendar) error {
 		return err
 	}
 	c.seed, c.Calendar = seed, cal
+	e.Adopted(cal)
 	return nil
 }
 

@@ -84,6 +84,10 @@ type Config struct {
 	Runs, State string
 	// Load decodes a calendar of a text that was read from a file.
 	Load func(file string, text []byte) (*Calendar, error)
+	// Adopted is told of each calendar that the engine takes from now on, again each time that it is read: one of the same File takes the place of
+	// what that said before, under whatever name. What has a mistake, or the name of another one, it is not told of. It must not wait for anything.
+	// Nil is told nothing.
+	Adopted func(*Calendar)
 	// Seed returns the seed of a calendar with its state in a folder.
 	Seed func(dir string) (schedules.Seed, error)
 	// Running lists the runs in progress on this machine.
@@ -181,6 +185,9 @@ func New(c Config) (*Engine, error) {
 	}
 	if c.Tell == nil {
 		c.Tell = func(Event) {}
+	}
+	if c.Adopted == nil {
+		c.Adopted = func(*Calendar) {}
 	}
 	if c.Audit == nil {
 		c.Audit = func(audit.Line) error { return nil }

@@ -30,7 +30,7 @@ type criers struct {
 	state, runs, audit string // the folder below which calendars have theirs, that of the records, and the file of the audit log
 
 	mu      sync.Mutex
-	all     map[string]*servedCrier // by the calendar's name
+	all     map[string]*servedCrier // by the calendar's file
 	running sync.WaitGroup
 }
 
@@ -46,32 +46,31 @@ func (a *app) newCriers(audit string) *criers {
 	return &criers{app: a, audit: audit, all: map[string]*servedCrier{}}
 }
 
-// load decodes a calendar, and has its people told from now on.
-func (c *criers) load(file string, text []byte) (*serve.Calendar, error) {
-	out, err := servedCalendar(file, text)
-	if err != nil {
-		return nil, err
-	}
-	if cal, ok := out.Own.(*scenarios.Calendar); ok {
+// adopted has the people of a calendar told from now on.
+func (c *criers) adopted(served *serve.Calendar) {
+	if cal, ok := served.Own.(*scenarios.Calendar); ok {
 		c.use(cal)
 	}
-	return out, nil
 }
 
 // hear has somebody look when something has become of an occasion. That one is ahead is looked at every minute.
 func (c *criers) hear(e serve.Event) { c.look(e.Calendar.Name) }
 
-// use has the people of a calendar told from now on. It takes the place of one of the same name; calendars are read again and again.
+// use has the people of a calendar told from now on. It takes the place of one of the same file; calendars are read again and again. Under another
+// name it has other game days, and those who were told of the old ones hear no more of them.
 func (c *criers) use(cal *scenarios.Calendar) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s := c.all[cal.Name]; s != nil {
-		s.calendar = cal
-		return
+	if s := c.all[cal.File]; s != nil {
+		if s.calendar.Name == cal.Name {
+			s.calendar = cal
+			return
+		}
+		s.stop()
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &servedCrier{calendar: cal, poke: make(chan struct{}, 1), stop: stop}
-	c.all[cal.Name] = s
+	c.all[cal.File] = s
 	c.running.Go(func() { c.tell(ctx, s) })
 }
 
@@ -86,7 +85,10 @@ func (c *criers) current(s *servedCrier) *scenarios.Calendar {
 func (c *criers) look(calendar string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s := c.all[calendar]; s != nil {
+	for _, s := range c.all {
+		if s.calendar.Name != calendar {
+			continue
+		}
 		select {
 		case s.poke <- struct{}{}:
 		default:
@@ -97,9 +99,9 @@ func (c *criers) look(calendar string) {
 // Close ends it all. What is being sent is broken off soon, and left to whoever comes next.
 func (c *criers) Close() {
 	c.mu.Lock()
-	for name, s := range c.all {
+	for file, s := range c.all {
 		s.stop()
-		delete(c.all, name)
+		delete(c.all, file)
 	}
 	c.mu.Unlock()
 	c.running.Wait()
