@@ -33,7 +33,7 @@ type row struct {
 // records derives the rows of records that are new or have changed, and removes those of records that are gone.
 func (s *Store) records(ctx context.Context, from Source) error {
 	folders, foreign, err := report.Folders(from.Runs)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && (!errors.Is(err, fs.ErrNotExist) || len(s.known.records) > 0) { // a disk that is not there has not lost its records
 		return fmt.Errorf("deriving the history: %w", err)
 	}
 	there := map[string]bool{}
