@@ -18,11 +18,12 @@ func TestGone(t *testing.T) {
 		"removed":                os.Remove,
 		"removed, nothing stays": remove,
 		"another one": func(path string) error {
+			none := filepath.Join(t.TempDir(), "none")
 			s, err := Open(t.Context(), Options{Path: path + ".other", Version: "1"})
 			if err != nil {
 				return err
 			}
-			return errors.Join(s.Sync(t.Context(), Source{Runs: filepath.Join(path, "none")}), s.Close(), os.Rename(path+".other", path))
+			return errors.Join(s.Sync(t.Context(), Source{Runs: none}), s.Close(), os.Rename(path+".other", path))
 		},
 		"an empty one": func(path string) error { return errors.Join(os.Remove(path), os.WriteFile(path, nil, 0o600)) },
 	} {
