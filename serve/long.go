@@ -23,15 +23,13 @@ func (e *Engine) sayLong(c *calendar, p *child, now time.Time) {
 	e.Say(p.long)
 }
 
-// longTroubles are the processes that have been deciding for long. Of a blind schedule they would tell the moment: that is on standard error
-// alone.
+// longTroubles are the processes that have been deciding for long.
 func (e *Engine) longTroubles() []web.Trouble {
 	var out []web.Trouble
 	for _, c := range e.calendars {
 		if p := c.deciding; p != nil && p.long != "" {
-			if s := c.Schedule(p.schedule); s != nil && !s.Blind() {
-				out = append(out, web.Trouble{Text: "Something is due, and it takes long to decide whether it may begin.", Detail: p.long})
-			}
+			s := c.Schedule(p.schedule)
+			out = append(out, web.Trouble{Text: "Something is due, and it takes long to decide whether it may begin.", Detail: p.long, Blind: s == nil || s.Blind()})
 		}
 	}
 	return out
