@@ -3,7 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
+
+	"gameday/audit"
+	"gameday/schedules"
 )
 
 // besideLimit bounds how long one waits for those who begin something of other calendars: they look what goes on, and claim.
@@ -25,9 +29,15 @@ func (r *scheduling) beside(ctx context.Context) (why string, unlock func(), err
 	if len(holds) == 0 {
 		return "", unlock, nil
 	}
+	here := audit.Me().Host
+	elsewhere := slices.DeleteFunc(slices.Clone(holds), func(h string) bool { return h == schedules.ThisMachine })
 	going, err := r.folder.Beside()
 	for _, g := range going {
-		if h, ok := g.Holding(holds); ok {
+		names := holds
+		if g.Host != "" && g.Host != here { // its own machine is another one
+			names = elsewhere
+		}
+		if h, ok := g.Holding(names); ok {
 			return fmt.Sprintf("schedule %q of %s, %s, is in progress and holds %s", g.Schedule, g.Calendar, g.Occasion, h), unlock, nil
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gameday/audit"
 	"gameday/schedules"
 	"gameday/schedules/claims"
 )
@@ -26,17 +27,22 @@ func TestOtherCalendars(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Items[0].Holds = append(s.Items[0].Holds, schedules.ThisMachine) // as when its faults land here
 	for name, x := range map[string]struct {
 		holds   []string
 		damaged bool // the other's claim cannot be read
 		over    bool // the other is not at it any more
+		host    string
 		why     string
 	}{
-		"holds the same":               {s.Holds(), false, false, `schedule "other" of days, 1, is in progress and holds ` + s.Holds()[0]},
-		"holds something else":         {[]string{"host elsewhere"}, false, false, ""},
-		"held the same":                {s.Holds(), false, true, ""},
-		"what it holds cannot be read": {nil, true, false, unknownBeside},
-		"what it held cannot be read":  {nil, true, true, ""},
+		"holds the same":              {holds: s.Holds(), why: `schedule "other" of days, 1, is in progress and holds ` + s.Holds()[0]},
+		"holds something else":        {holds: []string{"host elsewhere"}},
+		"held the same":               {holds: s.Holds(), over: true},
+		"holds this machine":          {holds: []string{schedules.ThisMachine}, host: audit.Me().Host, why: `schedule "other" of days, 1, is in progress and holds this machine`},
+		"holds another machine":       {holds: []string{schedules.ThisMachine}, host: audit.Me().Host + "-2"},
+		"holds the same elsewhere":    {holds: s.Holds(), host: audit.Me().Host + "-2", why: `schedule "other" of days, 1, is in progress and holds scenario drill`},
+		"what it holds is not read":   {damaged: true, why: unknownBeside},
+		"what it held cannot be read": {damaged: true, over: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			state := t.TempDir()
@@ -63,7 +69,7 @@ func TestOtherCalendars(t *testing.T) {
 					}
 					return
 				}
-				held, err := other.Claim(claims.Claim{Schedule: "other", Occasion: "1", Outcome: schedules.Begun, Holds: x.holds})
+				held, err := other.Claim(claims.Claim{Schedule: "other", Occasion: "1", Outcome: schedules.Begun, Host: x.host, Holds: x.holds})
 				if err != nil {
 					t.Fatal(err)
 				}
