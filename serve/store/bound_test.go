@@ -39,7 +39,7 @@ func TestBound(t *testing.T) {
 	s, _ = opened(t, Options{Path: path + ".old"}) // of a gameday that wrote nothing of it
 	synced(t, s, Source{Runs: runs})
 	remaining(t, errors.Join(s.Close(), os.Rename(path+".old", path)))
-	s, said = opened(t, there)
+	_, said = opened(t, there)
 	if text := strings.Join(*said, "\n"); len(*said) != 1 || !strings.Contains(text, "or by an older gameday") {
 		t.Errorf("from nobody knows what: it says %q", text)
 	}
