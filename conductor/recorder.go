@@ -47,6 +47,24 @@ func lockRecord(f *os.File) error {
 	return nil
 }
 
+// Writing reports whether somebody on this machine writes the record in a folder: its run goes on, or something is being added to it. The death of whoever does ends
+// that. An error is fs.ErrNotExist where there is no record; another one says that it cannot be told.
+func Writing(dir string) (bool, error) {
+	f, err := os.Open(filepath.Join(dir, report.EventsFile))
+	if err != nil {
+		return false, fmt.Errorf("looking whether a record is being written: %w", err)
+	}
+	defer f.Close()
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking whether a record is being written: %w", err)
+	}
+	return false, nil
+}
+
 // now returns this machine's time as the record counts it: wall time at the start, advanced by the monotonic clock, so
 // that a wall clock that jumps does not bend the record.
 func (r *recorder) now() time.Time { return r.start.Add(time.Since(r.start)) }

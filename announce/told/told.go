@@ -366,8 +366,10 @@ func (f *Folder) queues(now time.Time, mine func(string) bool) (out map[string][
 			continue
 		}
 		due, at := k.due(now, false)
-		if fate := f.fate(k); due && !k.expired(now) && (fate == FateUnknown || fate == FateGoesOn) {
-			continue
+		if due && !k.expired(now) {
+			if fate := f.fate(k); fate == FateUnknown || fate == FateGoesOn {
+				continue
+			}
 		}
 		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
 			next = at

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"gameday/announce/deliver"
 	"gameday/announce/told"
 	"gameday/audit"
+	"gameday/conductor"
 	"gameday/report"
 	"gameday/scenarios"
 	"gameday/schedules/claims"
@@ -66,20 +68,23 @@ func (a *app) crierOf(box *told.Folder, channels []*announce.Channel, auditFile 
 // watched names a run on this machine by its record's folder.
 func watched(dir string) string { return audit.Me().Host + ":" + dir }
 
-// fateOf says what became of a run on this machine.
+// fateOf says what became of a run on this machine. It goes on as long as its record is locked, whatever is in that and whether or not it answers. There was a record
+// when it was first watched: one that is gone, or cannot be read, has nobody any more who tells how it ended.
 func fateOf(watch string) told.Fate {
 	dir, here := strings.CutPrefix(watch, watched(""))
-	switch {
-	case !here || !recorded(dir):
+	if !here {
 		return told.FateUnknown
-	case goesOn(dir):
-		return told.FateGoesOn
 	}
-	rec, err := report.Read(dir)
+	writing, err := conductor.Writing(dir)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return told.FateDied
+	case writing, err != nil && goesOn(dir):
+		return told.FateGoesOn
 	case err != nil:
 		return told.FateUnknown
-	case report.NewTimeline(rec).Ended != nil:
+	}
+	if rec, err := report.Read(dir); err == nil && report.NewTimeline(rec).Ended != nil {
 		return told.FateEnded
 	}
 	return told.FateDied
