@@ -42,6 +42,7 @@ type Crier struct {
 
 	held     sync.Mutex
 	watching map[string]*told.Watching // by its message's key: of runs whose end is to be told here
+	unready  map[string]string         // by its ID: why a channel cannot be told from here, of which something is due
 
 	mu      sync.Mutex // one flushes at a time
 	started bool
@@ -63,7 +64,9 @@ func New(c Config) *Crier {
 	if c.Done == nil {
 		c.Done = func(told.Report) {}
 	}
-	return &Crier{Config: c, kick: make(chan struct{}, 1), watching: map[string]*told.Watching{}}
+	out := &Crier{Config: c, kick: make(chan struct{}, 1), watching: map[string]*told.Watching{}, unready: map[string]string{}}
+	c.Box.Ready = out.ready
+	return out
 }
 
 // of returns the channels of some scope, beside those of the whole calendar.

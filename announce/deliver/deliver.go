@@ -42,9 +42,13 @@ type Sender struct {
 // Send tells one message to one channel. It ends when the server has taken it, when another try would not help, or when patience or
 // ctx ends.
 func (s *Sender) Send(ctx context.Context, c *announce.Channel, m *announce.Message) announce.Outcome {
+	// Whoever comes next may have what is missing here, or what is in its place.
+	if missing := s.Missing(c); len(missing) > 0 {
+		return announce.Outcome{Err: errors.New(strings.Join(missing, "; "))}
+	}
 	secrets, err := s.secrets(c)
 	if err != nil {
-		return announce.Outcome{Err: err} // whoever comes next may have what is missing here
+		return announce.Outcome{Err: err}
 	}
 	try := s.post
 	if c.Kind == announce.Email {
@@ -107,7 +111,7 @@ func (s *Sender) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Missing says what of a channel's secrets is not there, each in a clause without the secret; none when all is.
+// Missing says what of a channel's secrets and certificates is not there, or is none, each in a clause without the secret; none when all is.
 func (s *Sender) Missing(c *announce.Channel) []string {
 	var out []string
 	for what, secret := range map[string]announce.Secret{"address": c.Address, "secret": c.Secret} {

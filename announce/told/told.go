@@ -65,6 +65,9 @@ func (l Line) Settled() bool { return l.What == Delivered || l.What == GivenUp |
 type Folder struct {
 	// Fate says what became of a run that a message watches; nil knows of none.
 	Fate func(watch string) Fate
+	// Ready says whether a channel can be told from here; nil is always. Messages of one that cannot are left as they are, to others. It may be called by several
+	// goroutines at once.
+	Ready func(channel string) bool
 
 	dir     string
 	settled sync.Map // names of files of which nothing more is to be done
@@ -415,6 +418,9 @@ func (f *Folder) round(ctx context.Context, key string, now func() time.Time, by
 	}
 	if k.expired(now()) {
 		return settle(file, k, Line{What: Expired, By: by, Why: "it was to be told by " + k.Draft.Expires.UTC().Format(time.RFC3339)}, now)
+	}
+	if f.Ready != nil && !f.Ready(k.Draft.Channel) {
+		return nil, nil
 	}
 	rounds := k.rounds()
 	if rounds >= mostRounds { // the last one died while it was at it

@@ -366,6 +366,31 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// TestNotReady leaves what cannot be told from here as it is, however often somebody looks who cannot, to whoever can. What is of no use any more is let go of.
+func TestNotReady(t *testing.T) {
+	f := open(t)
+	post(t, f, draft("a"), true)
+	old := draft("old")
+	old.Expires = start.Add(time.Hour)
+	post(t, f, old, true)
+	f.Ready = func(channel string) bool { return channel != "slack.sre" }
+	for i := range 2 * mostRounds {
+		if said, _ := flush(t, f, start.Add(time.Duration(i)*time.Minute), fails); said != "" {
+			t.Fatalf("it says %q", said)
+		}
+	}
+	if said, _ := flush(t, f, start.Add(2*time.Hour), takes); said != "old expired" {
+		t.Errorf("it says %q", said)
+	}
+	if k, err := read(filepath.Join(f.dir, "a.jsonl")); err != nil || len(k.Lines) != 0 {
+		t.Errorf("%+v, %v", k, err)
+	}
+	f.Ready = nil
+	if said, _ := flush(t, f, start.Add(3*time.Hour), takes); said != "a delivered" {
+		t.Errorf("whoever can tell it says %q", said)
+	}
+}
+
 // TestWatching keeps a message from everybody as long as whoever would tell its end lives, whatever became of its run.
 func TestWatching(t *testing.T) {
 	f := open(t)

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -168,7 +170,7 @@ func (a *app) announceDue(f *announceFlags, cal *scenarios.Calendar) error {
 	ctx, cancel := context.WithTimeout(ctx, tellLast)
 	defer cancel()
 	next := c.Flush(ctx)
-	return a.printTold(done, next)
+	return a.printTold(done, c.Unready(), next)
 }
 
 // tellDue posts what is ahead, what did not come to its end, and what was skipped without anybody being told.
@@ -218,9 +220,14 @@ func (a *app) tellStale(c *crier.Crier, cal *scenarios.Calendar, runs string) {
 	}
 }
 
-// printTold prints what became of what was due.
-func (a *app) printTold(done []told.Report, next time.Time) error {
-	failed := false
+// printTold prints what became of what was due, and which channels could not be told from here.
+func (a *app) printTold(done []told.Report, left map[string]string, next time.Time) error {
+	failed := len(left) > 0
+	for _, id := range slices.Sorted(maps.Keys(left)) {
+		if _, err := fmt.Fprintf(a.out, "left  %s  %s\n", id, left[id]); err != nil {
+			return err
+		}
+	}
 	for _, r := range done {
 		text := r.Line.What
 		if r.Line.What == told.Delivered {
@@ -232,7 +239,7 @@ func (a *app) printTold(done []told.Report, next time.Time) error {
 			return err
 		}
 	}
-	if len(done) == 0 {
+	if len(done)+len(left) == 0 {
 		until := ""
 		if !next.IsZero() {
 			until = "; the next is at " + next.Local().Format("2006-01-02 15:04:05 MST")
