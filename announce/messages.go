@@ -167,6 +167,26 @@ func (c *Channel) Collided(d *Day, why string, at time.Time) (Draft, bool) {
 	return out, wanted
 }
 
+// MissedMany says that several occasions of a schedule were missed, as was seen at one instant. The day's hours go from the begin of the first of them to the end of
+// the last. Those from whom it is hidden hear that when they have closed.
+func (c *Channel) MissedMany(d *Day, n int, at time.Time) (Draft, bool) {
+	if !c.wants(Missed) {
+		return Draft{}, false
+	}
+	planned := hoursText(d.Hours, false, d.Zone)
+	if d.hidden(c) {
+		out := c.draft(Message{Event: Skipped, Title: "Game days planned " + planned + " did not take place", Facts: d.facts(true)}, d.hiddenAbout()...)
+		out.NotBefore, out.Expires = d.closes(), d.closes().Add(3*24*time.Hour)
+		return out, true
+	}
+	m := Message{Event: Missed, Title: fmt.Sprintf("Game day %s was missed %d times", d.name(), n), Facts: d.facts(false), Link: c.Link}
+	m.Facts.Why = "nobody was there to begin it"
+	m.Lines = []string{m.Facts.Why, "It was planned " + planned + "."}
+	out := c.draft(m, d.Schedule, "times", at.UTC().Format(time.RFC3339Nano))
+	out.Expires = at.Add(3 * 24 * time.Hour)
+	return out, true
+}
+
 // Result is what came of one scenario. Low, High and Coverage are those of its scorecard; Judged is false when there is none, and
 // Why says why.
 type Result struct {
@@ -465,10 +485,13 @@ func (c *Channel) TooOld(a Age, now time.Time) (Draft, bool) {
 	if !a.Passed.IsZero() {
 		since = a.Passed.UTC().Format(time.RFC3339)
 	}
+	expires := now.Add(3 * 24 * time.Hour)
 	if a.Blind && c.To != Facilitators {
 		m.Title = "A game day has not passed for too long"
 		m.Lines = []string{strings.ToUpper(limit[:1]) + limit[1:] + "."}
-		return c.draft(m, "blind", since), true
+		out := c.draft(m, "blind", since)
+		out.Expires = expires
+		return out, true
 	}
 	m.Facts = &Facts{Scenarios: []string{a.Scenario}}
 	m.Title = a.Scenario + " has never passed"
@@ -479,7 +502,9 @@ func (c *Channel) TooOld(a Age, now time.Time) (Draft, bool) {
 	if a.Unread > 0 {
 		m.Lines = append(m.Lines, plural(a.Unread, "record")+" cannot be read, and may tell otherwise.")
 	}
-	return c.draft(m, a.Scenario, since), true
+	out := c.draft(m, a.Scenario, since)
+	out.Expires = expires
+	return out, true
 }
 
 // Try is the message by which somebody tries a channel.

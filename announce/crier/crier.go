@@ -45,6 +45,7 @@ type Crier struct {
 	unready  map[string]string         // by its ID: why a channel cannot be told from here, of which something is due
 
 	mu      sync.Mutex // one flushes at a time
+	trouble string     // what the last one could not read
 	started bool
 	stop    context.CancelFunc
 	gone    chan struct{}
@@ -174,44 +175,6 @@ func (c *Crier) NotHeld(s *schedules.Schedule, o *schedules.Occasion, why string
 		}
 		c.post(x.NotHeld(Day(s, o), why, missed, c.Now()))
 	}
-}
-
-// mostRecalled bounds of how many skips of one schedule Recall tells, the newest: a channel that is new has heard of none.
-const mostRecalled = 20
-
-// Recall says that occasions were skipped or missed, by their claims: whoever made those may have died before they told it. What is told is not told again. Of one whose
-// hours are not what they were when it was claimed it says nothing.
-func (c *Crier) Recall(all []*schedules.Schedule, kept []claims.Kept, seed schedules.Seed) {
-	if c == nil {
-		return
-	}
-	for _, s := range all {
-		var list []*claims.Claim
-		for i := range kept {
-			if x := &kept[i].Claim; x.Schedule == s.Name && x.Outcome == schedules.Skipped && c.Now().Sub(x.At) <= longAgo {
-				list = append(list, x)
-			}
-		}
-		slices.SortStableFunc(list, func(a, b *claims.Claim) int { return a.Opens.Compare(b.Opens) })
-		for _, x := range list[max(0, len(list)-mostRecalled):] {
-			if o := occasion(s, x, seed); o != nil {
-				c.NotHeld(s, o, x.Why, strings.HasPrefix(x.Why, schedules.MissedWhy))
-			}
-		}
-	}
-}
-
-// occasion returns what was claimed, or nil when it has other hours now.
-func occasion(s *schedules.Schedule, x *claims.Claim, seed schedules.Seed) *schedules.Occasion {
-	for o := range s.Upcoming(x.Opens.Add(-time.Second), seed) {
-		switch {
-		case o.ID == x.Occasion && o.Opens().Equal(x.Opens) && o.Closes().Equal(x.Closes):
-			return &o
-		case o.Opens().After(x.Opens):
-			return nil
-		}
-	}
-	return nil
 }
 
 // Ended says how an occasion ended.
@@ -396,8 +359,12 @@ func (c *Crier) Flush(ctx context.Context) (next time.Time) {
 			next = r.Line.Next
 		}
 	}
-	if err != nil {
-		c.Say(err.Error())
+	switch {
+	case err == nil:
+		c.trouble = ""
+	case err.Error() != c.trouble: // once, and not each time
+		c.trouble = err.Error()
+		c.Say(c.trouble)
 	}
 	return next
 }

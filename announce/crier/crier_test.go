@@ -240,7 +240,7 @@ func TestRecall(t *testing.T) {
 		moved, begun := skipped, skipped
 		moved.Occasion, moved.Closes, begun.Outcome = "2026-11-30", o.Closes().Add(time.Hour), schedules.Begun
 		cr := crierTo(t, c, t.TempDir(), nil)
-		for _, at := range []time.Time{o.Moment, o.Closes(), o.Closes().Add(time.Hour)} {
+		for _, at := range []time.Time{o.Moment.Add(recallAfter), o.Closes(), o.Closes().Add(time.Hour)} {
 			c.set(at)
 			cr.Recall([]*schedules.Schedule{s}, []claims.Kept{moved, begun, skipped}, nil)
 			cr.Flush(t.Context())
@@ -252,7 +252,7 @@ func TestRecall(t *testing.T) {
 				t.Errorf("blind %v: at %s they hear %q", blind, path, all)
 			}
 		}
-		if leads := c.heard("/facilitators", o.Moment.Add(time.Second)); !strings.Contains(leads, "an incident is open") {
+		if leads := c.heard("/facilitators", o.Moment.Add(recallAfter+time.Second)); !strings.Contains(leads, "an incident is open") {
 			t.Errorf("facilitators hear %q", leads)
 		}
 		late, other := startChat(t), o.Moment.Add(longAgo+time.Second)

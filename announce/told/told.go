@@ -129,6 +129,7 @@ func (f *Folder) post(d announce.Draft, now time.Time) (*os.File, error) {
 	case err != nil:
 		return nil, fmt.Errorf("keeping an announcement: %w", err)
 	}
+	f.settled.Delete(name) // of one that somebody took away
 	return file, nil
 }
 

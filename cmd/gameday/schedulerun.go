@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gameday/announce"
 	"gameday/announce/crier"
 	"gameday/audit"
 	"gameday/conductor"
@@ -103,6 +104,7 @@ type scheduling struct {
 	out      became
 	crier    *crier.Crier
 	begun    schedules.Occasion
+	missed   []schedules.Skip // what was missed, of which nobody was told yet
 }
 
 func (a *app) scheduleRun(f *scheduleFlags, path, name string) error {
@@ -203,6 +205,7 @@ func (r *scheduling) decide(ctx context.Context) (*claims.Held, time.Time, error
 	now := r.now()
 	r.tell(state)
 	d := schedules.Decide([]*schedules.Schedule{r.schedule}, state, r.seed, now)
+	defer r.tellMissed(now) // what is due does not wait for it
 	for _, x := range d.Skip {
 		if err := r.skip(x.Occasion, x.Why, now); err != nil {
 			return nil, time.Time{}, err
@@ -300,7 +303,11 @@ func (r *scheduling) skip(o schedules.Occasion, why string, now time.Time) error
 	if _, err := r.folder.Claim(c); err != nil && !errors.Is(err, claims.ErrClaimed) {
 		return usage("%w", err)
 	}
-	r.crier.NotHeld(r.schedule, &o, why, strings.HasPrefix(why, schedules.MissedWhy))
+	if strings.HasPrefix(why, schedules.MissedWhy) {
+		r.missed = append(r.missed, schedules.Skip{Schedule: r.schedule, Occasion: o, Why: why})
+	} else {
+		r.crier.NotHeld(r.schedule, &o, why, false)
+	}
 	if r.out.Outcome != "" {
 		r.out.Skipped = append(r.out.Skipped, becameSkips{r.out.Occasion, r.out.Why})
 	}
@@ -309,6 +316,25 @@ func (r *scheduling) skip(o schedules.Occasion, why string, now time.Time) error
 		fmt.Fprintf(r.app.out, "skipped %s of %s: %s\n", o.ID, r.schedule.Name, why)
 	}
 	return nil
+}
+
+// tellMissed posts what was missed, as was seen at an instant: in one message, for of a schedule that comes every minute that may be much.
+func (r *scheduling) tellMissed(now time.Time) {
+	list := r.missed
+	r.missed = nil
+	switch len(list) {
+	case 0:
+	case 1:
+		r.crier.NotHeld(r.schedule, &list[0].Occasion, list[0].Why, true)
+	default:
+		hours := announce.Span{From: list[0].Occasion.Opens()}
+		for _, x := range list {
+			if to := x.Occasion.Closes(); to.After(hours.To) {
+				hours.To = to
+			}
+		}
+		r.crier.Missed(r.schedule, len(list), hours, now)
+	}
 }
 
 // begin claims an occasion that is due, unless something that only asking tells stands against it.

@@ -63,6 +63,40 @@ func TestEndIsPostedFirst(t *testing.T) {
 	}
 }
 
+// TestMissedIsToldAfterwards posts one message of all that was missed, and not before what is due was begun.
+func TestMissedIsToldAfterwards(t *testing.T) {
+	folder, err := claims.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := told.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC().Truncate(time.Second)
+	cr := crier.New(crier.Config{Box: box, Channels: []*announce.Channel{{Kind: announce.Slack, Name: "a", On: announce.Events}}})
+	r := &scheduling{app: root(io.Discard, io.Discard), flags: &scheduleFlags{}, schedule: &schedules.Schedule{Name: "often", Zone: time.UTC}, folder: folder, crier: cr}
+	for i := range 5 {
+		from := now.Add(time.Duration(i-5) * time.Minute)
+		o := schedules.Occasion{ID: from.Format("2006-01-02T15:04"), Windows: []schedules.Span{{From: from, To: from.Add(time.Minute)}}}
+		if err := r.skip(o, schedules.MissedWhy+"nobody was there", now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if posted, err := box.List(); err != nil || len(posted) != 0 {
+		t.Errorf("before what is due was begun: %+v, %v", posted, err)
+	}
+	r.tellMissed(now)
+	posted, err := box.List()
+	if err != nil || len(posted) != 1 || posted[0].Draft.Message.Title != "Game day often was missed 5 times" {
+		t.Errorf("%+v, %v", posted, err)
+	}
+	kept, _, err := folder.Reader().Read()
+	if err != nil || len(kept) != 5 {
+		t.Fatalf("%d claims, %v", len(kept), err)
+	}
+}
+
 // TestLastSecond calls for a schedule whose window is just as long as its scenario a moment after the window has opened: it is begun, and so
 // is one whose last second has come.
 func TestLastSecond(t *testing.T) {

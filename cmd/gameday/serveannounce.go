@@ -39,6 +39,10 @@ type servedCrier struct {
 	calendar *scenarios.Calendar // as it was read last
 	poke     chan struct{}
 	stop     context.CancelFunc
+
+	// What was read once is not read again, and what was said once is not said again. Only whoever tells uses them.
+	tells  *crier.Crier
+	reader *claims.Reader
 }
 
 // newCriers returns criers that tell nobody yet. Their folders must be set before a calendar is used.
@@ -116,7 +120,7 @@ func (c *criers) tell(ctx context.Context, s *servedCrier) {
 	trouble := ""
 	for ctx.Err() == nil {
 		next, cal := time.Time{}, c.current(s)
-		tells, err := c.due(cal)
+		tells, err := c.due(s, cal)
 		switch {
 		case err != nil && err.Error() != trouble: // once, and not every minute
 			trouble = err.Error()
@@ -144,7 +148,7 @@ func (c *criers) tell(ctx context.Context, s *servedCrier) {
 }
 
 // due posts what is to be told of a calendar now, and returns who tells it; nil when it has nobody to tell.
-func (c *criers) due(cal *scenarios.Calendar) (*crier.Crier, error) {
+func (c *criers) due(s *servedCrier, cal *scenarios.Calendar) (*crier.Crier, error) {
 	if len(cal.Notify) == 0 {
 		return nil, nil
 	}
@@ -161,6 +165,9 @@ func (c *criers) due(cal *scenarios.Calendar) (*crier.Crier, error) {
 	if err != nil {
 		return nil, err
 	}
-	tells := c.app.crierOf(box, cal.Notify, c.audit)
-	return tells, c.app.tellDue(tells, cal, folder.Reader(), seed)
+	if s.tells == nil {
+		s.tells, s.reader = c.app.crierOf(box, cal.Notify, c.audit), folder.Reader()
+	}
+	s.tells.Channels = cal.Notify
+	return s.tells, c.app.tellDue(s.tells, cal, s.reader, seed)
 }

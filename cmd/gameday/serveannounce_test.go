@@ -12,11 +12,44 @@ import (
 	"testing"
 	"time"
 
+	"gameday/announce"
 	"gameday/scenarios"
 	"gameday/schedules"
 	"gameday/schedules/claims"
 	"gameday/serve"
 )
+
+// TestServedSaysOnce looks again and again, as a server does every minute: what cannot be read is said once, and what has become of occasions is not read from the
+// beginning each time.
+func TestServedSaysOnce(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("GAMEDAY_LEDGER", filepath.Join(dir, "ledger"))
+	var said bytes.Buffer
+	c := (&app{errw: &said}).newCriers(filepath.Join(dir, "audit.jsonl"))
+	c.state = filepath.Join(dir, "state")
+	cal := &scenarios.Calendar{Name: "game-days", Notify: []*announce.Channel{{Kind: announce.Slack, Name: "a", On: announce.Events, Address: announce.Secret{Env: "NOT_SET"}}}}
+	s := &servedCrier{calendar: cal}
+	var first *claims.Reader
+	for i := range 3 {
+		tells, err := c.due(s, cal)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			first = s.reader
+			if err := os.WriteFile(filepath.Join(announcementsDir(filepath.Join(c.state, cal.Name)), "torn.jsonl"), []byte("{\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tells.Flush(t.Context())
+		if s.reader != first {
+			t.Error("it reads from the beginning")
+		}
+	}
+	if n := strings.Count(said.String(), "torn.jsonl has no message"); n != 1 {
+		t.Errorf("it says %d times: %s", n, said.String())
+	}
+}
 
 // TestServedAnnouncements has a server's criers tell what is ahead, and, when they are told to look, what did not come to its end: each once, also after the calendar was
 // read again and after the server was started again.
