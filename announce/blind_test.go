@@ -134,6 +134,10 @@ func TestCollided(t *testing.T) {
 		if text := everything(t, one); !told || strings.Contains(text, canary) || text != everything(t, two) || one.NotBefore.Before(d.closes()) {
 			t.Fatalf("people hear %v %s, not before %s", told, text, one.NotBefore)
 		}
+		late := d.closes().Add(time.Duration(rapid.IntRange(1, 100).Draw(t, "hours late")) * time.Hour)
+		if madeUp, told := all.Collided(d, canary, late); !told || strings.Contains(everything(t, madeUp), canary) || madeUp.NotBefore.Before(late.Add(24*time.Hour)) {
+			t.Fatalf("of one that was to be made up for at %s, people hear %v %+v", late, told, madeUp)
+		}
 		if known, told := leads.Collided(d, canary, at); !told || !strings.Contains(known.Message.Text(), canary) || !known.NotBefore.IsZero() {
 			t.Fatalf("facilitators hear %v %+v", told, known)
 		}

@@ -157,13 +157,17 @@ func (c *Channel) NotHeld(d *Day, why string, missed bool, at time.Time) (Draft,
 }
 
 // Collided says that a day is skipped because something else held what it would hold. That may be a blind one, which has just begun or goes on. So
-// only facilitators hear it at once and with the reason, whether or not the day itself is blind; others hear that it was skipped when its hours have closed.
+// only facilitators hear it at once and with the reason, whether or not the day itself is blind; others hear that it was skipped when its hours have closed, or, of one
+// that was to be made up for after them, a day later.
 func (c *Channel) Collided(d *Day, why string, at time.Time) (Draft, bool) {
-	if c.To == Facilitators || d.hidden(c) {
+	if c.To == Facilitators {
 		return c.NotHeld(d, why, false, at)
 	}
 	out, wanted := c.NotHeld(d, "", false, at)
-	out.NotBefore, out.Expires = d.closes(), d.closes().Add(3*24*time.Hour)
+	if out.NotBefore = d.closes(); at.After(out.NotBefore) {
+		out.NotBefore = at.Add(24 * time.Hour)
+	}
+	out.Expires = out.NotBefore.Add(3 * 24 * time.Hour)
 	return out, wanted
 }
 
@@ -401,7 +405,7 @@ func (c *Channel) Unfinished(d *Day, began time.Time, by, host string) (Draft, b
 	case d.Run != "":
 		out.Watch, out.NotBefore, out.Expires = d.Run, began.Add(firstLook), began.Add(30*24*time.Hour)
 	case d.hidden(c):
-		if out.NotBefore = d.closes(); out.NotBefore.IsZero() { // a claim without hours
+		if out.NotBefore = d.closes(); began.After(out.NotBefore) { // it made up for a missed one, or there are no hours in its claim
 			out.NotBefore = began.Add(24 * time.Hour)
 		}
 		out.Expires = out.NotBefore.Add(3 * 24 * time.Hour)
