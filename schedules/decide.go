@@ -292,16 +292,16 @@ func (d *deciding) choose() {
 	})
 }
 
-// What stands in the reason of each skip for the sake of something else, between that and what it holds.
+// What stands in the reason of each skip for the sake of something else, between that and what it holds: Collision goes by it.
 const (
-	goesOnAndHolds      = " is in progress and holds "
+	GoesOnAndHolds      = " is in progress and holds "
 	beginsFirstAndHolds = " begins first and holds "
 )
 
 // Collision reports whether the reason of a skip is that something else holds what the occasion would hold. Such a reason names the other
 // one, which may be blind and go on.
 func Collision(why string) bool {
-	return strings.Contains(why, goesOnAndHolds) || strings.Contains(why, beginsFirstAndHolds)
+	return strings.Contains(why, GoesOnAndHolds) || strings.Contains(why, beginsFirstAndHolds)
 }
 
 // against returns what stands against beginning a schedule now, or nothing.
@@ -315,7 +315,7 @@ func (d *deciding) against(s *Schedule) string {
 			return fmt.Sprintf("the run of %s is still in progress", x.ID)
 		}
 		if h, ok := common(holds, x.Holds); ok {
-			return fmt.Sprintf("schedule %q, %s,"+goesOnAndHolds+"%s", x.Schedule, x.ID, h)
+			return fmt.Sprintf("schedule %q, %s,"+GoesOnAndHolds+"%s", x.Schedule, x.ID, h)
 		}
 	}
 	for _, x := range d.out.Start {
@@ -325,7 +325,7 @@ func (d *deciding) against(s *Schedule) string {
 	}
 	for _, x := range d.state.Held {
 		if h, ok := common(holds, x.Holds); ok {
-			return fmt.Sprintf("%s"+goesOnAndHolds+"%s", x.What, h)
+			return fmt.Sprintf("%s"+GoesOnAndHolds+"%s", x.What, h)
 		}
 	}
 	return ""

@@ -259,7 +259,7 @@ func (c *Crier) Unfinished(all []*schedules.Schedule, list []claims.Claim, held 
 			if s.Name != x.Schedule {
 				continue
 			}
-			d := &announce.Day{Schedule: x.Schedule, Occasion: x.Occasion, Blind: s.Blind(), Zone: s.Zone, Open: s.Window == nil,
+			d := &announce.Day{Schedule: x.Schedule, Occasion: x.Occasion, Blind: x.Blind || s.Blind(), Zone: s.Zone, Open: s.Window == nil,
 				Hours: []announce.Span{{From: x.Opens, To: x.Closes}}}
 			for _, i := range s.Items {
 				d.Scenarios = append(d.Scenarios, i.Scenario)

@@ -255,6 +255,15 @@ func TestRecall(t *testing.T) {
 		if leads := c.heard("/facilitators", o.Moment.Add(recallAfter+time.Second)); !strings.Contains(leads, "an incident is open") {
 			t.Errorf("facilitators hear %q", leads)
 		}
+		secret, unheard := skipped, startChat(t)
+		secret.Blind = true
+		unheard.set(o.Closes())
+		one := crierTo(t, unheard, t.TempDir(), nil)
+		one.Recall([]*schedules.Schedule{s}, []claims.Kept{secret}, nil)
+		one.Flush(t.Context())
+		if all := unheard.heard("/everyone", o.Closes().AddDate(0, 0, 1)); (all != "") != blind || strings.Contains(all, "canary") {
+			t.Errorf("of one that was blind when it was claimed, with a schedule that is blind %v, everyone hears %q", blind, all)
+		}
 		late, other := startChat(t), o.Moment.Add(longAgo+time.Second)
 		late.set(other)
 		crierTo(t, late, t.TempDir(), nil).Recall([]*schedules.Schedule{s}, []claims.Kept{skipped}, nil)
@@ -288,12 +297,13 @@ func TestEndWins(t *testing.T) {
 // its hours have closed.
 func TestUnfinished(t *testing.T) {
 	for host, where := range map[string]string{"there": "Run `gameday revert` on there:", "": "Run `gameday revert` on the machine on which it was begun:"} {
-		for _, blind := range []bool{false, true} {
+		for _, in := range []string{"", "the calendar", "the claim"} {
 			c := startChat(t)
 			s := weekly(t, schedules.AtStart)
-			s.Items[0].Blind = blind
+			blind := in != ""
+			s.Items[0].Blind = in == "the calendar"
 			o, _ := s.Next(time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC), nil)
-			died := claims.Claim{Schedule: s.Name, Occasion: o.ID, Outcome: schedules.Begun, At: o.Moment, By: "ann", Host: host, Opens: o.Opens(), Closes: o.Closes()}
+			died := claims.Claim{Blind: in == "the claim", Schedule: s.Name, Occasion: o.ID, Outcome: schedules.Begun, At: o.Moment, By: "ann", Host: host, Opens: o.Opens(), Closes: o.Closes()}
 			cr := crierTo(t, c, t.TempDir(), nil)
 			for _, at := range []time.Time{o.Moment, o.Closes().Add(-time.Second), o.Closes()} {
 				c.set(at)

@@ -34,7 +34,7 @@ const (
 )
 
 // Recall says that occasions were skipped or missed, by their claims: whoever made those may have died before they told it. What is told is not told again. Of one whose
-// hours are not what they were when it was claimed it says nothing.
+// hours are not what they were when it was claimed it says nothing, nor of one that was blind then and is not now.
 func (c *Crier) Recall(all []*schedules.Schedule, kept []claims.Kept, seed schedules.Seed) {
 	if c == nil {
 		return
@@ -43,7 +43,7 @@ func (c *Crier) Recall(all []*schedules.Schedule, kept []claims.Kept, seed sched
 		var list []*claims.Claim
 		for i := range kept {
 			x := &kept[i].Claim
-			if ago := c.Now().Sub(x.At); x.Schedule == s.Name && x.Outcome == schedules.Skipped && ago >= recallAfter && ago <= longAgo {
+			if ago := c.Now().Sub(x.At); x.Schedule == s.Name && x.Outcome == schedules.Skipped && (s.Blind() || !x.Blind) && ago >= recallAfter && ago <= longAgo {
 				list = append(list, x)
 			}
 		}

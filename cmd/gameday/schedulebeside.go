@@ -38,7 +38,7 @@ func (r *scheduling) beside(ctx context.Context) (why string, unlock func(), err
 			names = elsewhere
 		}
 		if h, ok := g.Holding(names); ok {
-			return fmt.Sprintf("schedule %q of %s, %s, is in progress and holds %s", g.Schedule, g.Calendar, g.Occasion, h), unlock, nil
+			return fmt.Sprintf("schedule %q of %s, %s,"+schedules.GoesOnAndHolds+"%s", g.Schedule, g.Calendar, g.Occasion, h), unlock, nil
 		}
 	}
 	if err != nil {
