@@ -229,50 +229,6 @@ func TestCollisionTellsNothing(t *testing.T) {
 	}
 }
 
-// TestRecall tells by its claim of what was skipped, when whoever claimed it died before they told it, and once, whoever tells it.
-func TestRecall(t *testing.T) {
-	for _, blind := range []bool{false, true} {
-		c := startChat(t)
-		s := weekly(t, schedules.AtStart)
-		s.Items[0].Blind = blind
-		o, _ := s.Next(time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC), nil)
-		skipped := claims.Kept{Claim: claims.Claim{Schedule: s.Name, Occasion: o.ID, Outcome: schedules.Skipped, Why: "an incident is open", At: o.Moment, Opens: o.Opens(), Closes: o.Closes()}}
-		moved, begun := skipped, skipped
-		moved.Occasion, moved.Closes, begun.Outcome = "2026-11-30", o.Closes().Add(time.Hour), schedules.Begun
-		cr := crierTo(t, c, t.TempDir(), nil)
-		for _, at := range []time.Time{o.Moment.Add(recallAfter), o.Closes(), o.Closes().Add(time.Hour)} {
-			c.set(at)
-			cr.Recall([]*schedules.Schedule{s}, []claims.Kept{moved, begun, skipped}, nil)
-			cr.Flush(t.Context())
-			cr.NotHeld(s, &o, "an incident is open", false)
-			cr.Flush(t.Context())
-		}
-		for _, path := range []string{"/everyone", "/facilitators"} {
-			if all := c.heard(path, o.Closes().AddDate(0, 0, 1)); strings.Count(all, "\n") != 1 {
-				t.Errorf("blind %v: at %s they hear %q", blind, path, all)
-			}
-		}
-		if leads := c.heard("/facilitators", o.Moment.Add(recallAfter+time.Second)); !strings.Contains(leads, "an incident is open") {
-			t.Errorf("facilitators hear %q", leads)
-		}
-		secret, unheard := skipped, startChat(t)
-		secret.Blind = true
-		unheard.set(o.Closes())
-		one := crierTo(t, unheard, t.TempDir(), nil)
-		one.Recall([]*schedules.Schedule{s}, []claims.Kept{secret}, nil)
-		one.Flush(t.Context())
-		if all := unheard.heard("/everyone", o.Closes().AddDate(0, 0, 1)); (all != "") != blind || strings.Contains(all, "canary") {
-			t.Errorf("of one that was blind when it was claimed, with a schedule that is blind %v, everyone hears %q", blind, all)
-		}
-		late, other := startChat(t), o.Moment.Add(longAgo+time.Second)
-		late.set(other)
-		crierTo(t, late, t.TempDir(), nil).Recall([]*schedules.Schedule{s}, []claims.Kept{skipped}, nil)
-		if all := late.heard("/facilitators", other.Add(time.Hour)); all != "" {
-			t.Errorf("long ago: %q", all)
-		}
-	}
-}
-
 // TestEndWins tells how a game day ended to whoever has it posted, although what became of it is not kept, and that it did not end to those who have not.
 func TestEndWins(t *testing.T) {
 	c := startChat(t)
