@@ -61,7 +61,9 @@ func (e *Engine) Derive(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.unsynced = ""; err != nil {
-		e.unsynced = err.Error()
+		if ctx.Err() == nil { // else nobody wanted to know
+			e.unsynced = err.Error()
+		}
 		return err
 	}
 	for _, folder := range left { // those that came back since are not in it

@@ -149,7 +149,7 @@ func TestStoppedWhileAsking(t *testing.T) {
 	}
 	a := root(io.Discard, io.Discard)
 	run := &scheduling{app: a, flags: &scheduleFlags{}, schedule: &schedules.Schedule{Name: "night", Zone: zone}, folder: folder, seed: []byte("0123456789abcdef")}
-	due := schedules.Start{Schedule: run.schedule, Occasion: schedules.Occasion{ID: "2026-12-01T00:00", Moment: time.Now()}}
+	due := schedules.Start{Schedule: run.schedule, Occasion: schedules.Occasion{ID: "2026-12-01T00:00", Moment: time.Now(), Windows: []schedules.Span{{From: time.Now(), To: time.Now().Add(time.Hour)}}}}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if held, err := run.begin(ctx, due, time.Now()); held != nil || err == nil || !strings.Contains(err.Error(), "nothing was begun") {

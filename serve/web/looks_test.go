@@ -220,13 +220,13 @@ func TestStartPageIsLive(t *testing.T) {
 	}
 	says("No room is open that you may know of")
 	// A minute later nothing is new but the minute, and nothing that could be read out anew is put in the place of what there is.
-	if err := b.Eval(`document.querySelector("#live h1").dataset.same = "1"`, nil); err != nil {
+	if err := b.Eval(`document.querySelector("#live h1").same = "1"`, nil); err != nil {
 		t.Fatal(err)
 	}
 	minutes.Store(1)
 	says("As of 2026-12-02 14:21 UTC.")
 	var same string
-	if err := b.Eval(`document.querySelector("#live h1").dataset.same || ""`, &same); err != nil || same != "1" {
+	if err := b.Eval(`document.querySelector("#live h1").same || ""`, &same); err != nil || same != "1" {
 		t.Errorf("%v: the page is all new though only the minute is", err)
 	}
 	now.Store(busy)
