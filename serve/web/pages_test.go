@@ -292,7 +292,7 @@ func TestSigning(t *testing.T) {
 		change map[string]string
 		want   int
 	}{
-		{map[string]string{"as": "ceo"}, http.StatusBadRequest}, {map[string]string{"saw": digest[:8]}, http.StatusConflict}, {map[string]string{"saw": ""}, http.StatusConflict},
+		{map[string]string{"as": "marketing"}, http.StatusBadRequest}, {map[string]string{"saw": digest[:8]}, http.StatusConflict}, {map[string]string{"saw": ""}, http.StatusConflict},
 		{map[string]string{"say": "refuse", "text": " "}, http.StatusBadRequest}, {map[string]string{"text": strings.Repeat("x", 2001)}, http.StatusBadRequest},
 	} {
 		if w := k.ask(room.Responder, http.MethodPost, path, form(tt.change)); w.Code != tt.want {

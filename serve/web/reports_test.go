@@ -78,8 +78,8 @@ func TestReportIsMadeOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Nothing can be made of this, and nothing tells that it has changed.
-	spoilt := bytes.Repeat([]byte("}"), int(info.Size()))
+	// Nothing can be made of this, whose first line is none of a record and is not its last, and nothing tells that it has changed.
+	spoilt := append([]byte("}\n"), bytes.Repeat([]byte("}"), int(info.Size())-2)...)
 	if err := errors.Join(os.WriteFile(events, spoilt, 0o600), os.Chtimes(events, info.ModTime(), info.ModTime())); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestReportIsMadeOnce(t *testing.T) {
 	if err := os.WriteFile(events, append(spoilt, '}'), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if w := k.ask(room.Observer, http.MethodGet, path, nil); w.Body.String() == made {
+	if w := k.ask(room.Observer, http.MethodGet, path, nil); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("of a record that has changed the old report is shown: %d", w.Code)
 	}
 }
