@@ -81,7 +81,7 @@ func BenchmarkObservers(b *testing.B) {
 }
 
 // observer lets one more observer in and returns their cookie.
-func (k *rig) observer(b *testing.B, i int) string {
+func (k *rig) observer(b fataler, i int) string {
 	token, err := k.Door.Link(door.Guest{Name: fmt.Sprint("observer ", i), Role: room.Observer, Run: run}, time.Hour)
 	if err != nil {
 		b.Fatal(err)

@@ -18,19 +18,21 @@ import (
 type streams struct {
 	mu     sync.Mutex
 	all    int
+	turn   int
 	people map[string]int
 }
 
-// open counts one more, and returns what counts it off again; nil when there are too many.
-func (s *streams) open(who string) func() {
+// open counts one more, and returns how long after others it is told what is new, and what counts it off again; nil when there are too many.
+func (s *streams) open(who string) (after time.Duration, done func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.all >= mostStreams || s.people[who] >= personLimit {
-		return nil
+		return 0, nil
 	}
 	s.all++
 	s.people[who]++
-	return func() {
+	s.turn = (s.turn + 1) % turns
+	return time.Duration(s.turn) * turnEvery, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.all--
@@ -71,7 +73,7 @@ func (s *Room) stream(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusBadRequest, "A stream needs a size of the picture: desk, sheet or phone.")
 		return
 	}
-	done := s.streams.open(person(g))
+	after, done := s.streams.open(person(g))
 	if done == nil {
 		w.Header().Set("Retry-After", "10")
 		s.refuse(w, r, http.StatusTooManyRequests, "Too many pages of this room are open; close some, and load this one again.")
@@ -90,13 +92,19 @@ func (s *Room) stream(w http.ResponseWriter, r *http.Request) {
 	_ = rc.SetReadDeadline(time.Time{}) // else the reading of the request, which is over, would end this
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
-	s.send(w, r, rc, g, view{sees(g, wall), size}, seen)
+	v := view{as: sees(g, wall), size: size}
+	if v.as == room.Observer {
+		v.after = after
+	}
+	s.send(w, r, rc, g, v, seen)
 }
 
-// view is what a stream tells of.
+// view is what a stream tells of. Of hundreds who only look on each is told a little after the one before: were all told in one moment, that
+// would take the processors for as long, which what runs beside the room may need just then.
 type view struct {
-	as   room.Role
-	size string
+	as    room.Role
+	size  string
+	after time.Duration
 }
 
 // send writes until the other side is gone, or may not see more.
@@ -118,6 +126,14 @@ func (s *Room) send(w http.ResponseWriter, r *http.Request, rc *http.ResponseCon
 		f, wake := s.hub.look(v.as)
 		if f.number < seen { // no id of ours: all of it
 			seen = 0
+		}
+		if f.number > seen && v.after > 0 { // not at each wake: others' news must not show in when this one is told
+			select {
+			case <-r.Context().Done():
+				return
+			case <-time.After(v.after):
+			}
+			f, wake = s.hub.look(v.as)
 		}
 		if f.number > seen {
 			if !write(s.hub.since(f, seen, v.size)) {

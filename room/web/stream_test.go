@@ -272,8 +272,8 @@ func TestTimingTellsNothing(t *testing.T) {
 				q := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/stream?size=phone", nil)
 				q.AddCookie(&http.Cookie{Name: k.cookie(), Value: k.cookies[r]})
 				go k.ServeHTTP(v, q)
+				synctest.Wait() // so that each has the same turn in both
 			}
-			synctest.Wait()
 			time.Sleep(100 * time.Millisecond)
 			for n := range 20 {
 				time.Sleep(310 * time.Millisecond)
@@ -302,6 +302,65 @@ func TestTimingTellsNothing(t *testing.T) {
 			t.Errorf("with and without hidden events the %s is told the same: %v, of %d", r, same, len(told[0][r]))
 		}
 	}
+}
+
+// TestObserversAreToldInTurn: of many who look on few are told in one moment, all before there is something newer, and whoever plays at once.
+func TestObserversAreToldInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		g := &grow{t: t, dir: t.TempDir()}
+		g.plan(small(false))
+		g.add(0, report.RunStarted, report.Started{Run: "r1"})
+		k := newRig(t, g.dir)
+		k.hub.read()
+		k.hub.publish(time.Now(), true)
+		const many = 3 * turns
+		began := time.Now()
+		open := func(cookie string) *clocked {
+			v := &clocked{viewer: viewer{header: http.Header{}}, began: began}
+			q := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/stream?size=desk", nil)
+			q.AddCookie(&http.Cookie{Name: k.cookie(), Value: cookie})
+			go k.ServeHTTP(v, q)
+			return v
+		}
+		var observers, players []*clocked
+		for i := range many {
+			observers = append(observers, open(k.observer(t, i)))
+		}
+		for _, r := range []room.Role{room.Facilitator, room.Responder} {
+			players = append(players, open(k.cookies[r]))
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		for _, v := range append(players, observers...) {
+			v.mu.Lock()
+			v.when = nil
+			v.mu.Unlock()
+		}
+		k.hub.state.Take(report.Event{At: time.Now(), Kind: report.Noted, Data: []byte(`{"text": "the quoll is awake"}`)})
+		k.hub.publish(time.Now(), true)
+		time.Sleep(lookEvery - time.Millisecond)
+		cancel()
+		synctest.Wait()
+		at := map[string]int{}
+		for i, v := range observers {
+			if len(v.when) != 1 || !strings.Contains(v.when[0], "quoll") {
+				t.Fatalf("observer %d is told %q", i, v.when)
+			}
+			when, _, _ := strings.Cut(v.when[0], ": ")
+			at[when]++
+		}
+		for when, n := range at {
+			if n > 1+many/turns { // who plays has a turn too, and does not wait for it
+				t.Errorf("%d of %d are told in one moment, after %s", n, many, when)
+			}
+		}
+		for _, v := range players {
+			if len(v.when) != 1 || !strings.HasPrefix(v.when[0], "1s: ") {
+				t.Errorf("whoever plays is told %q", v.when)
+			}
+		}
+	})
 }
 
 // TestStreamEnds: a stream ends when its guest is sent away, and one that nobody reads holds up no other.
