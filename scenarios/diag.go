@@ -8,10 +8,12 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 
 	"gameday/faults"
 )
@@ -34,7 +36,7 @@ func (l *loader) plain(summary, detail string) {
 
 func (l *loader) add(diags hcl.Diagnostics) {
 	for _, d := range diags {
-		l.diags = append(l.diags, elsewhere(undeclared(d)))
+		l.diags = append(l.diags, elsewhere(undeclared(absent(d))))
 	}
 }
 
@@ -80,6 +82,32 @@ func undeclared(d *hcl.Diagnostic) *hcl.Diagnostic {
 			Detail: fmt.Sprintf("No %s %q is declared in this file.%s Declared: %s.", what, attr.Name, suggest(attr.Name, names), list(names))}
 	}
 	return d
+}
+
+// absent says what there is in place of what an index looks for, where hcl says only that it is not there. It is the usual way to have a
+// variable choose among values: { good = 1, bad = 2 }[var.world].
+func absent(d *hcl.Diagnostic) *hcl.Diagnostic {
+	e, ok := d.Expression.(*hclsyntax.IndexExpr)
+	if !ok || d.Summary != "Invalid index" {
+		return d
+	}
+	from, fromDiags := e.Collection.Value(d.EvalContext)
+	key, keyDiags := e.Key.Value(d.EvalContext)
+	if fromDiags.HasErrors() || keyDiags.HasErrors() || from.IsMarked() || key.IsMarked() || !from.IsKnown() || from.IsNull() ||
+		!from.Type().IsObjectType() && !from.Type().IsMapType() || key.Type() != cty.String || !key.IsKnown() || key.IsNull() {
+		return d
+	}
+	names := slices.Sorted(maps.Keys(from.AsValueMap()))
+	if slices.Contains(names, key.AsString()) {
+		return d // hcl has another mistake in mind
+	}
+	what := "There is no " + strconv.Quote(key.AsString()) + " here."
+	if by, ok := e.Key.(*hclsyntax.ScopeTraversalExpr); ok {
+		what = dotted(by.Traversal) + " is " + strconv.Quote(key.AsString()) + ", which is not here."
+	}
+	out := *d
+	out.Summary, out.Detail = "Not among the choices", what+suggest(key.AsString(), names)+" Choices: "+list(names)+"."
+	return &out
 }
 
 // unique reports a second block of the same name and says where the first one is.
