@@ -63,6 +63,7 @@ func (r *hostRig) share(load string) {
 // TestTrafficFromTwoMachines plans and runs a game day whose traffic comes from here and from a host, and takes the program off the
 // host again.
 func TestTrafficFromTwoMachines(t *testing.T) {
+	t.Parallel()
 	r := newHostRig(t, "4s")
 	r.share("4s")
 	plan := r.gameday(0, "plan", "shared.hcl")
@@ -124,6 +125,7 @@ const scriptedThere = `scenario "scripted" {
 // TestScriptFromAnotherMachine brings a host what runs scripts, and takes it off again; and says beforehand when a program that is there
 // already has none, or one of another version.
 func TestScriptFromAnotherMachine(t *testing.T) {
+	t.Parallel()
 	r := newHostRig(t, "4s")
 	port := strings.TrimPrefix(r.service.Args[2], "127.0.0.1:")
 	write := func(more string) {
@@ -195,6 +197,7 @@ func TestScriptFromAnotherMachine(t *testing.T) {
 // TestGeneratorKilled kills the program on the host under way, and in another run gameday itself: the run ends and says who it was,
 // and nothing is left there.
 func TestGeneratorKilled(t *testing.T) {
+	t.Parallel()
 	r := newHostRig(t, "60s")
 	r.share("60s")
 	for _, name := range []string{"program", "gameday"} {

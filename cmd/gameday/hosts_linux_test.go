@@ -149,6 +149,7 @@ func (r *hostRig) wants(said string, words ...string) {
 
 // TestHostRun goes through a game day on a host, and everything around it.
 func TestHostRun(t *testing.T) {
+	t.Parallel()
 	r := newHostRig(t, "6s")
 	plan := r.gameday(0, "plan", "day.hcl")
 	r.wants(plan, "process listening on port", "on web1", "guard is not there yet", "gameday hosts install")
@@ -202,6 +203,7 @@ func TestHostConductorKilled(t *testing.T) {
 
 // TestHostGuardKilled kills the guard on the host while the fault stands: the run notices, and reverts it through another.
 func TestHostGuardKilled(t *testing.T) {
+	t.Parallel()
 	r := newHostRig(t, "6s")
 	c := r.command("run", "--record", "rec", "day.hcl")
 	var out bytes.Buffer
@@ -248,6 +250,7 @@ func (r *hostRig) guardPID() int {
 
 // TestHostOrphans leaves a fault on a host: nothing begins over it, and it is reverted from here.
 func TestHostOrphans(t *testing.T) {
+	t.Parallel()
 	// A sudo that makes another user of us, as far as the ledger goes.
 	bin := t.TempDir()
 	if err := os.WriteFile(filepath.Join(bin, "sudo"), []byte("#!/bin/sh\nshift\nGAMEDAY_LEDGER=$HOME/root-ledger exec \"$@\"\n"), 0o755); err != nil {

@@ -217,6 +217,7 @@ func (r *labRig) rescue() {
 // TestLabKilledWhole kills gameday and the first process of its lab: what the lab's faults have made on the machine itself stands,
 // and is found and reverted from the machine's ledger by every way that looks there.
 func TestLabKilledWhole(t *testing.T) {
+	t.Parallel()
 	r := newLabRig(t)
 	t.Cleanup(r.rescue)
 	if out, err := r.command("revert").CombinedOutput(); err != nil || !strings.Contains(string(out), "nothing is left standing") {
@@ -255,6 +256,7 @@ func TestLabKilledWhole(t *testing.T) {
 // TestLabInitKilled kills the first process of the lab alone: gameday itself reverts what the lab has left, thaws what could not die,
 // and ends.
 func TestLabInitKilled(t *testing.T) {
+	t.Parallel()
 	r := newLabRig(t)
 	t.Cleanup(r.rescue)
 	began := time.Now()

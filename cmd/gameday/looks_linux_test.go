@@ -39,6 +39,7 @@ const lookedAt = `scenario "s" {
 // TestInterruptedPlan interrupts a plan while it waits for a cluster that never speaks. What it made for looking goes with it; what one
 // left that was killed, goes with the next.
 func TestInterruptedPlan(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

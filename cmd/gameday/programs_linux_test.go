@@ -64,6 +64,7 @@ func asBuilt(t *testing.T) string {
 
 // TestPrograms holds gameday, as it is built, to what it may take on disk and to start, and runs a script by it and the program beside it.
 func TestPrograms(t *testing.T) {
+	t.Parallel()
 	dir := asBuilt(t)
 	gameday := filepath.Join(dir, "gameday")
 	t.Run("size", func(t *testing.T) {

@@ -196,6 +196,7 @@ func (r *rehearsed) runs(scenario string) []*report.Scorecard {
 // TestRehearseKilled kills a rehearsal alone at several points of its life: the run that it had begun goes on, whoever goes on with the
 // rehearsal waits for it, and runs the rest. No scenario is run twice, and none of a lane beside another.
 func TestRehearseKilled(t *testing.T) {
+	t.Parallel()
 	const lane = `rehearsal "west" {
   scenarios = ["a.hcl", "b.hcl", "c.hcl"]
 }

@@ -178,6 +178,7 @@ func (r *regionRig) wants(code int, line string, want ...string) string {
 // the reason. It is mended, and run again alone. Somebody signs: go. The evidence is packed, signed, verified, and whatever byte of it is
 // changed is named.
 func TestTwoRegions(t *testing.T) {
+	t.Parallel()
 	if !canLab(t) {
 		t.Skip("this system forbids labs")
 	}

@@ -61,6 +61,7 @@ func roomOf(r *brakeRig, record string, invited ...string) (links map[string]str
 // TestRoomTokens tries links that were used, replayed, or made for another run at real rooms, and cookies of another. That links expire is
 // tried where a day passes in no time: TestLinks, TestLinkIsUsedOnce.
 func TestRoomTokens(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	var rooms []map[string]string
 	for _, name := range []string{"one", "two"} {
@@ -125,6 +126,7 @@ func TestRoomTokens(t *testing.T) {
 // TestRoomAfterwards: when a run is over, a facilitator can still judge, and attach evidence, which the record has then and the report tells of;
 // and ask the run for nothing more.
 func TestRoomAfterwards(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	if err := os.Mkdir(filepath.Join(r.dir, "rec"), 0o755); err != nil {
 		t.Fatal(err)

@@ -104,6 +104,7 @@ func blindDay() string {
 // TestRoomOfABlindRun has a facilitator and a responder in the room of a real run in a lab: the responder learns nothing of the
 // faults that stand and is heard, the facilitator sees them and aborts, and then both see all.
 func TestRoomOfABlindRun(t *testing.T) {
+	t.Parallel()
 	r := newDayRig(t, blindDay())
 	r.wait("injected", cuts)
 	c := r.command("room", "rec", "--listen", "127.0.0.1:0", "--invite", "fay=facilitator", "--invite", "ann=responder")
@@ -180,6 +181,7 @@ func TestRoomOfABlindRun(t *testing.T) {
 // TestRoomOfARun has a run open its room itself: it is there before anything is injected, sees the run to its end, and is gone
 // with it. A signal to all of them ends the run, and not the room before it.
 func TestRoomOfARun(t *testing.T) {
+	t.Parallel()
 	if !canLab(t) {
 		t.Skip("this system forbids labs")
 	}
@@ -236,6 +238,7 @@ func TestRoomOfARun(t *testing.T) {
 // TestRoomIsOpenedFirst: when a run has opened its room, the link is printed, so that no screen of the run can be drawn over it; and a room
 // that cannot be opened is said to be not, and keeps nobody waiting.
 func TestRoomIsOpenedFirst(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
 	a := &app{out: &out, errw: &out}
 	close1 := a.openRoom(&runFlags{room: "127.0.0.1:0", audit: filepath.Join(t.TempDir(), "audit.jsonl")}, t.TempDir())

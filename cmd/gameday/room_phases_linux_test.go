@@ -39,6 +39,7 @@ func (p player) streams(all []served) string {
 // TestBlindInEveryPhase tries all that the room of a real run serves, and every stream, in each of the run's phases, with faults that stand and
 // when they are gone: a facilitator holds the timeline meanwhile. When the run is over, all is shown.
 func TestBlindInEveryPhase(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it is a whole game day")
 	}

@@ -124,6 +124,7 @@ func (r *runnerRig) begin(record string) (c *exec.Cmd, out *strings.Builder, don
 // TestRunnerKilled kills one of three runners under way, and in another run gameday itself: the first run goes on and its verdict says what is
 // missing, and nothing is left of the second.
 func TestRunnerKilled(t *testing.T) {
+	t.Parallel()
 	r := newRunnerRig(t, "12s")
 	c, out, done := r.begin("rec")
 	victims := r.processes("2/3")
