@@ -81,15 +81,15 @@ func (c *Crier) of(scope string) []*announce.Channel {
 	return out
 }
 
-// post keeps a message that is to be told. A disk that does not take it is said.
-func (c *Crier) post(d announce.Draft, wanted bool) {
+// post keeps a message that is to be told, and reports whether what is wanted is kept. A disk that does not take it is said.
+func (c *Crier) post(d announce.Draft, wanted bool) bool {
 	if !wanted {
-		return
+		return true
 	}
 	fresh, err := c.Box.Post(d, c.Now())
 	if err != nil {
 		c.Say(d.Channel + " is not told: " + err.Error())
-		return
+		return false
 	}
 	if fresh {
 		select {
@@ -97,6 +97,7 @@ func (c *Crier) post(d announce.Draft, wanted bool) {
 		default:
 		}
 	}
+	return true
 }
 
 // Day returns what announcements need of an occasion.
@@ -185,10 +186,13 @@ func (c *Crier) Ended(s *schedules.Schedule, o *schedules.Occasion, e announce.E
 	c.end(Day(s, o), s.Name, e)
 }
 
-func (c *Crier) end(d *announce.Day, scope string, e announce.End) {
+// end posts how a day ended, and returns the channels of which what they are to hear is kept.
+func (c *Crier) end(d *announce.Day, scope string, e announce.End) map[*announce.Channel]bool {
+	kept := map[*announce.Channel]bool{}
 	for _, x := range c.of(scope) {
-		c.post(x.Ended(d, e))
+		kept[x] = c.post(x.Ended(d, e))
 	}
+	return kept
 }
 
 // RunBegun says that a run by hand has begun, to the channels of the whole calendar, and has whoever comes next say so if it dies before its end.
@@ -217,15 +221,15 @@ func (c *Crier) watch(d announce.Draft) {
 	}
 }
 
-// RunEnded says how a run by hand ended that began at an instant, of which RunBegun was told here.
+// RunEnded says how a run by hand ended that began at an instant, of which RunBegun was told here. Where that cannot be kept it is left to whoever comes next.
 func (c *Crier) RunEnded(d *announce.Day, began time.Time, e announce.End) {
 	if c == nil {
 		return
 	}
-	c.end(d, "", e)
+	kept := c.end(d, "", e)
 	for _, x := range c.of("") {
 		watch, wanted := x.Unfinished(d, began, c.By, c.Host)
-		if !wanted {
+		if !wanted || !kept[x] {
 			continue
 		}
 		c.held.Lock()
