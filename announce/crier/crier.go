@@ -166,15 +166,22 @@ const longAgo = 3 * 24 * time.Hour
 
 // NotHeld says that an occasion was skipped, or missed.
 func (c *Crier) NotHeld(s *schedules.Schedule, o *schedules.Occasion, why string, missed bool) {
-	if c == nil || c.Now().Sub(o.Closes()) > longAgo {
+	if c != nil {
+		c.notHeld(s, o, why, missed, c.Now())
+	}
+}
+
+// notHeld says that an occasion was skipped, or missed, as was settled at an instant.
+func (c *Crier) notHeld(s *schedules.Schedule, o *schedules.Occasion, why string, missed bool, at time.Time) {
+	if c.Now().Sub(o.Closes()) > longAgo {
 		return
 	}
 	for _, x := range c.of(s.Name) {
 		if schedules.Collision(why) {
-			c.post(x.Collided(Day(s, o), why, c.Now()))
+			c.post(x.Collided(Day(s, o), why, at))
 			continue
 		}
-		c.post(x.NotHeld(Day(s, o), why, missed, c.Now()))
+		c.post(x.NotHeld(Day(s, o), why, missed, at))
 	}
 }
 

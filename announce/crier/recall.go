@@ -56,7 +56,7 @@ func (c *Crier) Recall(all []*schedules.Schedule, kept []claims.Kept, seed sched
 				}
 				c.Missed(s, len(g), hours, g[0].At)
 			} else if o := occasion(s, g[0], seed); o != nil {
-				c.NotHeld(s, o, g[0].Why, strings.HasPrefix(g[0].Why, schedules.MissedWhy))
+				c.notHeld(s, o, g[0].Why, strings.HasPrefix(g[0].Why, schedules.MissedWhy), g[0].At)
 			}
 		}
 	}

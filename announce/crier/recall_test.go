@@ -57,6 +57,24 @@ func TestRecall(t *testing.T) {
 	}
 }
 
+// TestRecalledCollision finds after its hours that a game day was skipped in them for the sake of another one: everyone hears it then, without the reason, and does not wait
+// for another day as for one that was to be made up for.
+func TestRecalledCollision(t *testing.T) {
+	c := startChat(t)
+	s := weekly(t, schedules.AtStart)
+	s.Items[0].Blind = false
+	o, _ := s.Next(time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC), nil)
+	skipped := claims.Kept{Claim: claims.Claim{Schedule: s.Name, Occasion: o.ID, Outcome: schedules.Skipped, Why: "run payments of ann" + schedules.GoesOnAndHolds + "this machine", At: o.Moment,
+		Opens: o.Opens(), Closes: o.Closes()}}
+	cr := crierTo(t, c, t.TempDir(), nil)
+	c.set(o.Closes().Add(time.Minute))
+	cr.Recall([]*schedules.Schedule{s}, []claims.Kept{skipped}, nil)
+	cr.Flush(t.Context())
+	if all := c.heard("/everyone", o.Closes().Add(time.Hour)); !strings.Contains(all, "Game day canary-weekly is skipped") || strings.Contains(all, "payments") || strings.Count(all, "\n") != 1 {
+		t.Errorf("everyone hears %q", all)
+	}
+}
+
 // TestMissedIsOneMessage tells in one message for each channel that hundreds of occasions were missed, whoever tells it, and beside it what was skipped for another
 // reason at the same instant.
 func TestMissedIsOneMessage(t *testing.T) {
