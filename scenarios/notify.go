@@ -90,6 +90,10 @@ func (d *calendarDecoding) notify(blocks []notifyBlock, scope string) {
 		for _, k := range announce.Kinds {
 			kinds = append(kinds, string(k))
 		}
+		if !shownLabel.MatchString(b.Kind) || !shownLabel.MatchString(b.Name) { // it may be an address: it is not shown
+			d.errorf(b.DefRange, "Invalid channel name", "Behind notify stand the kind of channel and a name for it, such as \"slack\" \"sre\". A name has small letters, digits and dashes, at most 48; an address does not belong there.")
+			continue
+		}
 		if !slices.Contains(kinds, b.Kind) {
 			d.errorf(b.DefRange, "Unknown kind of channel", "Nobody can be told by %q.%s There are %s.", cutName(b.Kind), suggest(b.Kind, kinds), list(kinds))
 			continue

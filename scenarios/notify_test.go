@@ -145,6 +145,27 @@ func TestSecretsAreNotShown(t *testing.T) {
   secret {
     url = "https://hooks.example.com/canary"
   }
+}`, `"slack" "a" url = "https://hooks.example.com/canary"`, `"slack" "a"
+{
+  url = "https://hooks.example.com/canary"
+}`, `"slack" "a"
+  url_env = "A"
+  url_env = "https://hooks.example.com/canary"
+}`, `"slack" "https://hooks.example.com/canary" {
+  url_env = "A"
+}`, `"slack" "https://x.example/canary" {
+  url = "https://hooks.example.com/canary"
+}`, `"https://x.example/canary" "a" {
+  url_env = "A"
+}`, `"https://x.example/canary" {
+  url_env = "A"
+}`, `= { url = "https://hooks.example.com/canary" }`, `= "https://hooks.example.com/canary"`, `= [
+  "https://hooks.example.com/canary",
+]`, `"slack" "https://x.example/canary" {
+  url_env = "A"
+}
+notify "slack" "https://x.example/canary" {
+  url_env = "A"
 }`} {
 		path := filepath.Join(t.TempDir(), "calendar.hcl")
 		if err := os.WriteFile(path, []byte("notify "+line+"\n"), 0o600); err != nil {

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -21,15 +22,63 @@ func maskNotify(f *hcl.File, name string) *hcl.File {
 	tokens, _ := hclsyntax.LexConfig(f.Bytes, name, hcl.InitialPos) // what it complains of, the parser did
 	out := &hcl.File{Body: f.Body, Bytes: bytes.Clone(f.Bytes), Nav: f.Nav}
 	for i := 0; i < len(tokens); i++ {
-		if tokens[i].Type != hclsyntax.TokenIdent || string(tokens[i].Bytes) != "notify" || follows(tokens[i+1:], hclsyntax.TokenEqual) {
+		if tokens[i].Type != hclsyntax.TokenIdent || string(tokens[i].Bytes) != "notify" {
 			continue
 		}
-		for i < len(tokens) && tokens[i].Type != hclsyntax.TokenOBrace { // labels
-			i++
+		attribute := follows(tokens[i+1:], hclsyntax.TokenEqual)
+		head, masked := maskHead(out.Bytes, tokens, i+1, attribute)
+		if masked { // the place of a complaint is worded by labels
+			out.Nav = nil
 		}
-		i = maskBlock(out.Bytes, tokens, i+1)
+		if i = head; !attribute || follows(tokens[min(head, len(tokens)):], hclsyntax.TokenOBrace) {
+			i = maskBlock(out.Bytes, tokens, head+1)
+		}
 	}
 	return out
+}
+
+// shownLabel is what labels of a notify block are made of that may be shown: kinds, names, and what somebody may have meant to be one.
+var shownLabel = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_ -]{0,47}$`)
+
+// maskHead masks what stands behind the word notify, up to the brace that begins its block, and returns the index of that. Without a brace it is that of the end of the
+// line, or of an attribute's value. masked reports whether there was anything that is neither a kind nor a name.
+func maskHead(text []byte, tokens hclsyntax.Tokens, i int, attribute bool) (end int, masked bool) {
+	open := 0
+	for ; i < len(tokens); i++ {
+		t := tokens[i]
+		switch t.Type {
+		case hclsyntax.TokenOBrace, hclsyntax.TokenEOF:
+			return i, masked
+		case hclsyntax.TokenNewline:
+			if open <= 0 {
+				if !attribute && follows(tokens[i+1:], hclsyntax.TokenOBrace) { // somebody put it into a line of its own
+					i++
+				}
+				return i, masked
+			}
+			continue
+		case hclsyntax.TokenOBrack, hclsyntax.TokenOParen:
+			open++
+		case hclsyntax.TokenCBrack, hclsyntax.TokenCParen:
+			open--
+		}
+		if bracket := t.Type == hclsyntax.TokenEqual || t.Type == hclsyntax.TokenOQuote || t.Type == hclsyntax.TokenCQuote; bracket ||
+			!attribute && (t.Type == hclsyntax.TokenQuotedLit || t.Type == hclsyntax.TokenIdent) && shownLabel.Match(t.Bytes) {
+			continue
+		}
+		masked = true
+		mask(text, t)
+	}
+	return i, masked
+}
+
+// mask puts asterisks into the place of a token.
+func mask(text []byte, t hclsyntax.Token) {
+	for k := t.Range.Start.Byte; k < t.Range.End.Byte && k < len(text); k++ {
+		if text[k] != '\n' && text[k] != '\r' {
+			text[k] = '*'
+		}
+	}
 }
 
 // maskBlock masks a block whose first token behind its brace is at an index, and returns the index of the brace that ends it.
@@ -63,11 +112,7 @@ func maskBlock(text []byte, tokens hclsyntax.Tokens, i int) int {
 			continue
 		}
 		shown = false
-		for k := t.Range.Start.Byte; k < t.Range.End.Byte && k < len(text); k++ {
-			if text[k] != '\n' && text[k] != '\r' {
-				text[k] = '*'
-			}
-		}
+		mask(text, t)
 	}
 	return i
 }
