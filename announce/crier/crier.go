@@ -185,12 +185,17 @@ func (c *Crier) notHeld(s *schedules.Schedule, o *schedules.Occasion, why string
 	}
 }
 
-// Ended says how an occasion ended.
-func (c *Crier) Ended(s *schedules.Schedule, o *schedules.Occasion, e announce.End) {
+// Ended says how an occasion ended, and reports whether that is kept for everybody who is to hear it.
+func (c *Crier) Ended(s *schedules.Schedule, o *schedules.Occasion, e announce.End) bool {
 	if c == nil {
-		return
+		return true
 	}
-	c.end(Day(s, o), s.Name, e)
+	for _, kept := range c.end(Day(s, o), s.Name, e) {
+		if !kept {
+			return false
+		}
+	}
+	return true
 }
 
 // end posts how a day ended, and returns the channels of which what they are to hear is kept.

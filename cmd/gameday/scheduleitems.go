@@ -46,15 +46,19 @@ func (r *scheduling) items(held *claims.Held) (int, error) {
 	end.At = time.Now().UTC().Round(0)
 	r.out.Runs = end.Runs
 	// What is told stands before what is kept: whoever comes after a kill between the two tells the end, and not that there was none.
-	r.ended(end, runErr)
+	told := r.ended(end, runErr)
+	whole := r.crier.Ended(r.schedule, &r.begun, told)
 	err := errors.Join(runErr, held.Close(end))
+	if !whole { // a full disk did not take it; by now somebody has waited for space
+		r.crier.Ended(r.schedule, &r.begun, told)
+	}
 	return end.Code, err
 }
 
-// ended tells how the occasion ended.
-func (r *scheduling) ended(end claims.End, failed error) {
+// ended returns what is told of how the occasion ended.
+func (r *scheduling) ended(end claims.End, failed error) announce.End {
 	if r.crier == nil {
-		return
+		return announce.End{}
 	}
 	out := announce.End{At: end.At, Why: end.Why}
 	for _, x := range end.Runs {
@@ -68,7 +72,7 @@ func (r *scheduling) ended(end claims.End, failed error) {
 	for _, x := range rest {
 		out.NotRun = append(out.NotRun, x.Scenario)
 	}
-	r.crier.Ended(r.schedule, &r.begun, out)
+	return out
 }
 
 // leave notes that the scenarios from one on are not run, and why, and says so.

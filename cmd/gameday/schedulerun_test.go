@@ -63,6 +63,44 @@ func TestEndIsPostedFirst(t *testing.T) {
 	}
 }
 
+// TestEndIsPostedAgain posts how an occasion ended once there is space again, where the disk did not take it before.
+func TestEndIsPostedAgain(t *testing.T) {
+	folder, err := claims.Open(filepath.Join(t.TempDir(), "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "announcements")
+	box, err := told.Open(dir)
+	if err == nil {
+		err = os.Remove(dir)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC()
+	s := &schedules.Schedule{Name: "weekly", Zone: time.UTC}
+	o := schedules.Occasion{ID: "x", Windows: []schedules.Span{{From: now, To: now.Add(time.Hour)}}}
+	held, err := folder.Claim(claims.Claim{Schedule: s.Name, Occasion: o.ID, Outcome: schedules.Begun, At: now, Opens: o.Opens(), Closes: o.Closes()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	cr := crier.New(crier.Config{Box: box, Channels: []*announce.Channel{{Kind: announce.Slack, Name: "a", On: announce.Events}}, Say: func(text string) {
+		said = append(said, text)
+		if err := os.Mkdir(dir, 0o700); err != nil { // and then there is
+			t.Error(err)
+		}
+	}})
+	r := &scheduling{app: root(io.Discard, io.Discard), flags: &scheduleFlags{}, schedule: s, folder: folder, crier: cr, begun: o}
+	if _, err := r.items(held); err != nil {
+		t.Error(err)
+	}
+	posted, err := box.List()
+	if err != nil || len(posted) != 1 || posted[0].Draft.Message.Event != announce.Ended || len(said) != 1 {
+		t.Errorf("posted %+v, %v; it says %q", posted, err, said)
+	}
+}
+
 // TestMissedIsToldAfterwards posts one message of all that was missed, and not before what is due was begun.
 func TestMissedIsToldAfterwards(t *testing.T) {
 	folder, err := claims.Open(t.TempDir())
