@@ -19,6 +19,7 @@ import (
 	"gameday/announce"
 	"gameday/internal/runrig"
 	"gameday/rehearsals"
+	"gameday/report"
 	"gameday/schedules"
 	"gameday/schedules/claims"
 )
@@ -149,5 +150,16 @@ func TestResultOf(t *testing.T) {
 		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(announce.Result{})); diff != "" {
 			t.Errorf("of a run that ended with %d: %s", code, diff)
 		}
+	}
+	broken := filepath.Join(t.TempDir(), "rec")
+	err = os.Mkdir(broken, 0o700)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(broken, report.EventsFile), []byte("{\n"), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := resultOf(claims.Run{Scenario: "a", Record: broken, Code: exitUsage}); r.Judged || r.Record != broken || r.Why == "" || strings.Contains(r.Why, "refused") {
+		t.Errorf("of one that has begun a record, which cannot be judged, it tells %+v", r)
 	}
 }

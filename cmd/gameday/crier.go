@@ -134,7 +134,7 @@ func resultOf(x claims.Run) announce.Result {
 	case err == nil:
 		out = announce.ResultOf(card, record, host)
 		out.Left = out.Left || x.Code == exitResidue
-	case x.Code == exitUsage:
+	case x.Code == exitUsage && !recorded(x.Record):
 		out.Why, out.Record = "it was refused before it touched anything; the output of gameday says why", ""
 	case x.Code == exitResidue:
 		out.Why = "it was killed, or its record cannot be read"
