@@ -146,10 +146,6 @@ func (a *app) announceDue(f *announceFlags, cal *scenarios.Calendar) error {
 	if err != nil {
 		return usage("%w", err)
 	}
-	seed, err := seedOf(dir)
-	if err != nil {
-		return err
-	}
 	var done []told.Report
 	box, err := told.Open(announcementsDir(dir))
 	if err != nil {
@@ -161,16 +157,23 @@ func (a *app) announceDue(f *announceFlags, cal *scenarios.Calendar) error {
 		record(r)
 		done = append(done, r)
 	}
-	if err := a.tellDue(c, cal, folder.Reader(), seed); err != nil {
-		return err
+	seed, unread := seedOf(dir)
+	if unread == nil {
+		unread = a.tellDue(c, cal, folder.Reader(), seed)
 	}
 	a.tellStale(c, cal, f.runs)
 	ctx, stop := untilSignal()
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, tellLast)
 	defer cancel()
-	next := c.Flush(ctx)
-	return a.printTold(done, c.Unready(), next)
+	next := c.Flush(ctx) // what is kept is told, whatever cannot be read
+	if left := c.Unready(); unread == nil || len(done)+len(left) > 0 {
+		err = a.printTold(done, left, next)
+	}
+	if unread != nil {
+		return unread
+	}
+	return err
 }
 
 // tellDue posts what is ahead, what did not come to its end, and what was skipped without anybody being told.

@@ -131,8 +131,8 @@ func (c *criers) tell(ctx context.Context, s *servedCrier) {
 				c.app.tellStale(tells, cal, c.runs)
 				stale = time.Now()
 			}
-			next = tells.Flush(sending)
 		}
+		next = tells.Flush(sending) // what is kept is told, whatever cannot be read
 		wait := servedEvery
 		if !next.IsZero() {
 			wait = min(wait, max(servedSoon, time.Until(next)))
@@ -147,7 +147,8 @@ func (c *criers) tell(ctx context.Context, s *servedCrier) {
 	}
 }
 
-// due posts what is to be told of a calendar now, and returns who tells it; nil when it has nobody to tell.
+// due posts what is to be told of a calendar now, and returns who tells it; nil when it has nobody to tell. With an error, who tells what was posted before comes back
+// all the same, if there is somebody.
 func (c *criers) due(s *servedCrier, cal *scenarios.Calendar) (*crier.Crier, error) {
 	if len(cal.Notify) == 0 {
 		return nil, nil
@@ -155,19 +156,19 @@ func (c *criers) due(s *servedCrier, cal *scenarios.Calendar) (*crier.Crier, err
 	dir := filepath.Join(c.state, cal.Name)
 	folder, err := claims.Open(dir)
 	if err != nil {
-		return nil, err
-	}
-	var seed schedules.Seed
-	if seed, err = seedOf(dir); err != nil {
-		return nil, err
+		return s.tells, err
 	}
 	box, err := told.Open(announcementsDir(dir))
 	if err != nil {
-		return nil, err
+		return s.tells, err
 	}
 	if s.tells == nil {
 		s.tells, s.reader = c.app.crierOf(box, cal.Notify, c.audit), folder.Reader()
 	}
 	s.tells.Channels = cal.Notify
+	var seed schedules.Seed
+	if seed, err = seedOf(dir); err != nil {
+		return s.tells, err
+	}
 	return s.tells, c.app.tellDue(s.tells, cal, s.reader, seed)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gameday/announce"
+	"gameday/announce/told"
 	"gameday/scenarios"
 	"gameday/schedules"
 	"gameday/schedules/claims"
@@ -48,6 +49,72 @@ func TestServedSaysOnce(t *testing.T) {
 	}
 	if n := strings.Count(said.String(), "torn.jsonl has no message"); n != 1 {
 		t.Errorf("it says %d times: %s", n, said.String())
+	}
+}
+
+// TestToldInSpiteOfClaims has a claim that cannot be read, of which nobody knows what is ahead: what was kept before is delivered all the same, by a server and by
+// `gameday announce`, which says that it could not look.
+func TestToldInSpiteOfClaims(t *testing.T) {
+	posts := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		posts <- string(body)
+		fmt.Fprint(w, "ok")
+	}))
+	defer server.Close()
+	dir := t.TempDir()
+	t.Setenv("GAMEDAY_LEDGER", filepath.Join(dir, "ledger"))
+	t.Setenv("CHAT_URL", server.URL+"/"+channelToken)
+	channel := &announce.Channel{Kind: announce.Slack, Name: "a", On: announce.Events, Address: announce.Secret{Env: "CHAT_URL"}}
+	audited := filepath.Join(dir, "audit.jsonl")
+	for name, tell := range map[string]func(*app, *scenarios.Calendar){
+		"serve": func(a *app, cal *scenarios.Calendar) {
+			c := a.newCriers(audited)
+			c.state, c.runs = dir, filepath.Join(dir, "runs")
+			c.use(cal)
+			defer c.Close()
+			select {
+			case got := <-posts:
+				posts <- got
+			case <-time.After(20 * time.Second):
+			}
+		},
+		"announce": func(a *app, cal *scenarios.Calendar) {
+			if err := a.announceDue(&announceFlags{state: dir, audit: audited}, cal); err == nil || asCode(err).code != exitUsage {
+				t.Errorf("announce: %v", err)
+			}
+		},
+	} {
+		var out, said bytes.Buffer
+		a := &app{out: &out, errw: &said}
+		cal := &scenarios.Calendar{Name: name, File: name + ".hcl", Notify: []*announce.Channel{channel}}
+		state := filepath.Join(dir, name)
+		box, err := told.Open(announcementsDir(state))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(state, "weekly@2026-12-01.json"), []byte("{"), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, _ := channel.Ended(&announce.Day{Schedule: "weekly", Occasion: "x", Scenarios: []string{"a"}}, announce.End{At: time.Now(), Results: []announce.Result{{Scenario: "a", Left: true, Why: "it was killed"}}})
+		if _, err := box.Post(d, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		tell(a, cal)
+		select {
+		case got := <-posts:
+			if !strings.Contains(got, "RESIDUE") {
+				t.Errorf("%s: people hear %s", name, got)
+			}
+		default:
+			t.Errorf("%s: nobody hears that something is left standing", name)
+		}
+		if name == "serve" && !strings.Contains(said.String(), "weekly@2026-12-01.json") || strings.Contains(out.String(), "nothing is to be told") {
+			t.Errorf("%s says %s and prints %s", name, said.String(), out.String())
+		}
 	}
 }
 
