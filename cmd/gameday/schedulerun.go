@@ -195,7 +195,7 @@ func (r *scheduling) decide(ctx context.Context) (*claims.Held, time.Time, error
 		return nil, time.Time{}, usage("%w; nothing was begun", err)
 	}
 	defer unlock()
-	state, err := r.folder.State()
+	kept, state, err := r.folder.Reader().Read()
 	if err != nil {
 		return nil, time.Time{}, usage("%w; nothing was begun", err)
 	}
@@ -203,7 +203,7 @@ func (r *scheduling) decide(ctx context.Context) (*claims.Held, time.Time, error
 		return nil, time.Time{}, usage("%w; nothing was begun", err)
 	}
 	now := r.now()
-	r.tell(state)
+	r.tell(kept, state)
 	d := schedules.Decide([]*schedules.Schedule{r.schedule}, state, r.seed, now)
 	defer r.tellMissed(now) // what is due does not wait for it
 	for _, x := range d.Skip {
@@ -229,11 +229,14 @@ func (r *scheduling) decide(ctx context.Context) (*claims.Held, time.Time, error
 	return nil, r.again(d.Wake, now), nil
 }
 
-// tell posts what is ahead, and what did not come to its end. It is delivered in the background. Whoever does not wait may have been called because the moment has
-// come.
-func (r *scheduling) tell(state schedules.State) {
+// tell posts what is ahead, what did not come to its end, and what was skipped without anybody being told. It is delivered in the background. Whoever does not wait
+// may have been called because the moment has come, and leaves what was skipped to others.
+func (r *scheduling) tell(kept []claims.Kept, state schedules.State) {
 	if r.crier == nil {
 		return
+	}
+	if !r.flags.noWait {
+		r.crier.Recall(r.calendar.Schedules, kept, r.seed)
 	}
 	r.crier.Coming(r.calendar.Schedules, state, r.seed, !r.flags.noWait)
 	list, err := r.folder.Unfinished()

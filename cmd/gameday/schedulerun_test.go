@@ -13,6 +13,7 @@ import (
 	"gameday/announce"
 	"gameday/announce/crier"
 	"gameday/announce/told"
+	"gameday/scenarios"
 	"gameday/schedules"
 	"gameday/schedules/claims"
 )
@@ -98,6 +99,44 @@ func TestEndIsPostedAgain(t *testing.T) {
 	posted, err := box.List()
 	if err != nil || len(posted) != 1 || posted[0].Draft.Message.Event != announce.Ended || len(said) != 1 {
 		t.Errorf("posted %+v, %v; it says %q", posted, err, said)
+	}
+}
+
+// TestSkipIsRecalled tells of what was skipped by somebody who was killed before they told it, when the schedule is called again; not where that may be because a moment
+// has come.
+func TestSkipIsRecalled(t *testing.T) {
+	every, err := schedules.ParseEvery("1d", schedules.DefaultAnchor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &schedules.Schedule{Name: "daily", Every: every, Zone: time.UTC, Window: &schedules.Window{To: 24 * time.Hour}, Items: []schedules.Item{{Scenario: "a", Length: time.Minute}}}
+	now := time.Now().UTC().Truncate(time.Second)
+	for _, noWait := range []bool{false, true} {
+		folder, err := claims.Open(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		box, err := told.Open(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for o := range s.Upcoming(now, nil) {
+			c := claims.Claim{Schedule: s.Name, Occasion: o.ID, Outcome: schedules.Skipped, Why: "an incident is open", At: now.Add(-time.Hour), Opens: o.Opens(), Closes: o.Closes()}
+			if _, err := folder.Claim(c); err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+		cr := crier.New(crier.Config{Box: box, Channels: []*announce.Channel{{Kind: announce.Slack, Name: "a", On: []announce.Event{announce.Skipped}}}})
+		r := &scheduling{app: root(io.Discard, io.Discard), flags: &scheduleFlags{noWait: noWait}, calendar: &scenarios.Calendar{Schedules: []*schedules.Schedule{s}}, schedule: s, folder: folder, crier: cr,
+			out: became{Outcome: "ran"}}
+		if _, _, err := r.decide(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		posted, err := box.List()
+		if err != nil || len(posted) != map[bool]int{false: 1, true: 0}[noWait] || !noWait && posted[0].Draft.Message.Title != "Game day daily is skipped" {
+			t.Errorf("no wait %v: %+v, %v", noWait, posted, err)
+		}
 	}
 }
 
