@@ -433,6 +433,7 @@ func (e *Engine) SignOff(ctx context.Context, s rehearsals.SignOff) error {
 	if err := e.Audit(l); err != nil {
 		e.Say("a sign-off is not in the audit log: " + err.Error())
 	}
+	e.Signed(r.Plan)
 	wake(e.derive)
 	if err := e.Derive(ctx); err != nil { // it is signed all the same, and pages show it a moment later
 		e.Say("a sign-off is kept, and not yet on the pages: " + err.Error())

@@ -88,6 +88,8 @@ type Config struct {
 	// what that said before, under whatever name. What has a mistake, or the name of another one, it is not told of. It must not wait for anything.
 	// Nil is told nothing.
 	Adopted func(*Calendar)
+	// Signed is told of the rehearsal for which somebody has signed, or refused to. It must not wait for anything. Nil is told nothing.
+	Signed func(*rehearsals.Rehearsal)
 	// Seed returns the seed of a calendar with its state in a folder.
 	Seed func(dir string) (schedules.Seed, error)
 	// Running lists the runs in progress on this machine.
@@ -188,6 +190,9 @@ func New(c Config) (*Engine, error) {
 	}
 	if c.Adopted == nil {
 		c.Adopted = func(*Calendar) {}
+	}
+	if c.Signed == nil {
+		c.Signed = func(*rehearsals.Rehearsal) {}
 	}
 	if c.Audit == nil {
 		c.Audit = func(audit.Line) error { return nil }

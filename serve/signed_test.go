@@ -37,6 +37,8 @@ func TestSignedThough(t *testing.T) {
 			cancel()
 			return nil
 		}
+		var told []string
+		c.Signed = func(what *rehearsals.Rehearsal) { told = append(told, what.Name) }
 		e, end := r.serve(c)
 		defer end()
 		time.Sleep(time.Second)
@@ -45,11 +47,17 @@ func TestSignedThough(t *testing.T) {
 			t.Fatalf("%+v %v", all, err)
 		}
 		saw := rehearsals.Judge(all[0].Plan, all[0].Shown, all[0].Signed, time.Now()).Digest
+		if err := e.SignOff(t.Context(), rehearsals.SignOff{Rehearsal: "west", Role: "sre", By: "ann", Saw: "something else"}); err == nil || len(told) != 0 {
+			t.Errorf("what nobody has signed is told of: %v, %v", told, err)
+		}
 		if err := e.SignOff(ctx, rehearsals.SignOff{Rehearsal: "west", Role: "sre", By: "ann", Saw: saw}); err != nil || !errors.Is(ctx.Err(), context.Canceled) {
 			t.Errorf("who has signed is told %v", err)
 		}
 		if signed, _, err := kept.SignOffs(c.Runs); err != nil || len(signed) != 1 {
 			t.Errorf("on disk: %+v %v", signed, err)
+		}
+		if len(told) != 1 || told[0] != "west" {
+			t.Errorf("it is told of %q", told)
 		}
 		if text := r.says(); !strings.Contains(text, "a sign-off is kept, and not yet on the pages") {
 			t.Errorf("it says %q", text)

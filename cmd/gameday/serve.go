@@ -157,7 +157,7 @@ func (a *app) engine(f *serveFlags, calendars []string, state string, log *audit
 	}
 	say := func(text string) { a.say("%s", text) }
 	tellers.state, tellers.runs = state, runs
-	e, err := serve.New(serve.Config{Files: calendars, Runs: runs, State: state, Load: servedCalendar, Adopted: tellers.adopted, Tell: func(v serve.Event) { a.sayEvent(v); tellers.hear(v) }, Seed: seedOf, Running: servedRuns, Begin: serve.Program(self, f.args),
+	e, err := serve.New(serve.Config{Files: calendars, Runs: runs, State: state, Load: servedCalendar, Adopted: tellers.adopted, Signed: tellers.signed, Tell: func(v serve.Event) { a.sayEvent(v); tellers.hear(v) }, Seed: seedOf, Running: servedRuns, Begin: serve.Program(self, f.args),
 		OpenRoom: openRoom,
 		Stop:     func(_ context.Context, by, why string) (string, error) { return a.stopEverything(by, why) },
 		Lift:     func(_ context.Context, by, why string) (string, error) { return a.liftEverything(by, why) },

@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
+	"gameday/announce"
 	"gameday/announce/crier"
 	"gameday/announce/told"
+	"gameday/rehearsals"
 	"gameday/scenarios"
 	"gameday/schedules"
 	"gameday/schedules/claims"
@@ -37,6 +40,7 @@ type criers struct {
 // servedCrier tells the people of one calendar.
 type servedCrier struct {
 	calendar *scenarios.Calendar // as it was read last
+	signed   []string            // rehearsals for which somebody has signed, of which nobody was told yet
 	poke     chan struct{}
 	stop     context.CancelFunc
 
@@ -100,6 +104,46 @@ func (c *criers) look(calendar string) {
 	}
 }
 
+// signed has the people of a rehearsal told what it has come to: somebody has signed for it.
+func (c *criers) signed(what *rehearsals.Rehearsal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.all {
+		if s.calendar.File != what.File {
+			continue
+		}
+		if !slices.Contains(s.signed, what.Name) {
+			s.signed = append(s.signed, what.Name)
+		}
+		select {
+		case s.poke <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// tellSigned posts what rehearsals have come to for which somebody has signed.
+func (c *criers) tellSigned(s *servedCrier, cal *scenarios.Calendar, tells *crier.Crier) {
+	c.mu.Lock()
+	names := s.signed
+	s.signed = nil
+	c.mu.Unlock()
+	if tells == nil {
+		return
+	}
+	for _, what := range cal.Rehearsals {
+		if !slices.Contains(names, what.Name) || len(cal.RehearsalChannels(what.Name)) == 0 {
+			continue
+		}
+		seen, err := c.app.seen(c.runs, what, time.Now())
+		if err != nil {
+			c.app.say("nobody is told what rehearsal %s has come to: %v", what.Name, err)
+			continue
+		}
+		tells.Rehearsed(scenarios.RehearsalScope(what.Name), func(to announce.Audience) announce.Judgement { return judgement(what, seen.card, to) })
+	}
+}
+
 // Close ends it all. What is being sent is broken off soon, and left to whoever comes next.
 func (c *criers) Close() {
 	c.mu.Lock()
@@ -132,6 +176,7 @@ func (c *criers) tell(ctx context.Context, s *servedCrier) {
 				stale = time.Now()
 			}
 		}
+		c.tellSigned(s, cal, tells)
 		next = tells.Flush(sending) // what is kept is told, whatever cannot be read
 		wait := servedEvery
 		if !next.IsZero() {

@@ -14,6 +14,7 @@ import (
 
 	"gameday/announce"
 	"gameday/announce/told"
+	"gameday/rehearsals"
 	"gameday/scenarios"
 	"gameday/schedules"
 	"gameday/schedules/claims"
@@ -115,6 +116,47 @@ func TestToldInSpiteOfClaims(t *testing.T) {
 		if name == "serve" && !strings.Contains(said.String(), "weekly@2026-12-01.json") || strings.Contains(out.String(), "nothing is to be told") {
 			t.Errorf("%s says %s and prints %s", name, said.String(), out.String())
 		}
+	}
+}
+
+// TestServedSignOffs has people told what a rehearsal has come to when somebody has signed for it on a page, and those of another calendar told nothing.
+func TestServedSignOffs(t *testing.T) {
+	posts := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		posts <- string(body)
+		fmt.Fprint(w, "ok")
+	}))
+	defer server.Close()
+	dir := t.TempDir()
+	t.Setenv("GAMEDAY_LEDGER", filepath.Join(dir, "ledger"))
+	t.Setenv("CHAT_URL", server.URL+"/"+channelToken)
+	if err := os.Mkdir(filepath.Join(dir, "runs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	c := (&app{errw: &said}).newCriers(filepath.Join(dir, "audit.jsonl"))
+	c.state, c.runs = dir, filepath.Join(dir, "runs")
+	for _, name := range []string{"launches", "others"} {
+		what := &rehearsals.Rehearsal{Name: "launch", File: name + ".hcl", SignOff: []string{"sre"}, Steps: []rehearsals.Step{{Item: schedules.Item{Scenario: "checkout"}, Fingerprint: "f"}}}
+		c.use(&scenarios.Calendar{Name: name, File: what.File, Rehearsals: []*rehearsals.Rehearsal{what},
+			Notify: []*announce.Channel{{Kind: announce.Slack, Name: "a", Scope: scenarios.RehearsalScope("launch"), On: announce.Events, Address: announce.Secret{Env: "CHAT_URL"}}}})
+	}
+	c.signed(&rehearsals.Rehearsal{Name: "launch", File: "launches.hcl"})
+	select {
+	case got := <-posts:
+		if !strings.Contains(got, "Rehearsal launch: NOT YET KNOWN") || !strings.Contains(got, "rehearse launches.hcl launch --show") {
+			t.Errorf("people hear %s", got)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("nobody hears it")
+	}
+	c.Close()
+	if len(posts) > 0 || said.Len() > 0 {
+		t.Errorf("then people hear %d more; it says %s", len(posts), said.String())
 	}
 }
 
