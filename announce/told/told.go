@@ -29,15 +29,6 @@ import (
 	"gameday/announce"
 )
 
-// Bounds of what is tried for one message.
-const (
-	// mostRounds bounds how many callers try, each of whom may try several times.
-	mostRounds = 12
-	// firstPause is between the first two rounds; it doubles with each further one, up to lastPause.
-	firstPause = time.Minute
-	lastPause  = time.Hour
-)
-
 // What a Line tells.
 const (
 	Sending   = "sending"   // somebody is about to try
@@ -56,6 +47,7 @@ type Line struct {
 	Tries int       `json:"tries,omitempty"`     // in this round
 	Next  time.Time `json:"not_before,omitzero"` // when the next round may begin
 	Asked bool      `json:"asked,omitempty"`     // the server asked for that wait
+	Early bool      `json:"early,omitempty"`     // it is sent before its next round, for the sake of something new
 }
 
 // Settled reports whether nothing more is to be done.
@@ -205,34 +197,6 @@ func (k *Kept) expired(now time.Time) bool {
 	return !k.Draft.Expires.IsZero() && now.After(k.Draft.Expires)
 }
 
-// rounds counts how often somebody set out to send it.
-func (k *Kept) rounds() int {
-	n := 0
-	for _, l := range k.Lines {
-		if l.What == Sending {
-			n++
-		}
-	}
-	return n
-}
-
-// due reports whether the message is to be sent now, and otherwise when it may be; zero is never. Early does not wait for the next
-// round, unless the server asked for that.
-func (k *Kept) due(now time.Time, early bool) (bool, time.Time) {
-	last := k.Last()
-	if last.Settled() {
-		return false, time.Time{}
-	}
-	at := k.Draft.NotBefore
-	if last.Next.After(at) && (last.Asked || !early) {
-		at = last.Next
-	}
-	if at.After(now) {
-		return false, at
-	}
-	return true, time.Time{}
-}
-
 // List returns all messages, by their keys. Those that cannot be read are named in the error, beside the others.
 func (f *Folder) List() ([]Kept, error) {
 	names, err := f.names()
@@ -352,7 +316,7 @@ func (f *Folder) queues(now time.Time, mine func(string) bool) (out map[string][
 	names, err := f.names()
 	errs = append(errs, err)
 	out = map[string][]*Kept{}
-	fresh := map[string]bool{}
+	failed := map[string]time.Time{} // when a channel last did not take what is still to be told
 	for _, name := range names {
 		if _, over := f.settled.Load(name); over {
 			continue
@@ -378,14 +342,15 @@ func (f *Folder) queues(now time.Time, mine func(string) bool) (out map[string][
 		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
-		early, _ := k.due(now, true)
-		if early {
+		if early, _ := k.due(now, true); early {
 			out[k.Draft.Channel] = append(out[k.Draft.Channel], k)
 		}
-		fresh[k.Draft.Channel] = fresh[k.Draft.Channel] || due
+		if last := k.Last(); last.What == Failed && last.At.After(failed[k.Draft.Channel]) {
+			failed[k.Draft.Channel] = last.At
+		}
 	}
 	for channel, queue := range out {
-		if !fresh[channel] {
+		if !slices.ContainsFunc(queue, func(k *Kept) bool { return k.calls(now, failed[channel]) }) {
 			delete(out, channel)
 			continue
 		}
@@ -427,7 +392,8 @@ func (f *Folder) round(ctx context.Context, key string, now func() time.Time, by
 	if rounds >= mostRounds { // the last one died while it was at it
 		return settle(file, k, Line{What: GivenUp, By: by, Why: fmt.Sprintf("%d times somebody set out to send it, and nobody knows that it was taken", rounds)}, now)
 	}
-	if err := appendLine(file, Line{At: now(), What: Sending, By: by}); err != nil {
+	turn, _ := k.due(now(), false)
+	if err := appendLine(file, Line{At: now(), What: Sending, By: by, Early: !turn}); err != nil {
 		return nil, err
 	}
 	out := send(ctx, k.Draft)
@@ -436,7 +402,7 @@ func (f *Folder) round(ctx context.Context, key string, now func() time.Time, by
 		l.What, l.Why = Failed, out.Err.Error()
 		l.Next, l.Asked = now().Add(max(out.After, pause(rounds))), out.After > 0
 		switch {
-		case out.Final, rounds+1 >= mostRounds:
+		case out.Final, turn && rounds+1 >= mostRounds:
 			l.What, l.Next = GivenUp, time.Time{}
 		case !k.Draft.Expires.IsZero() && l.Next.After(k.Draft.Expires):
 			l.What, l.Next = GivenUp, time.Time{}
@@ -444,17 +410,6 @@ func (f *Folder) round(ctx context.Context, key string, now func() time.Time, by
 		}
 	}
 	return settle(file, k, l, now)
-}
-
-// pause returns how long to wait after so many rounds before this one.
-func pause(rounds int) time.Duration {
-	d := firstPause
-	for range rounds {
-		if d *= 2; d >= lastPause {
-			return lastPause
-		}
-	}
-	return d
 }
 
 func settle(file *os.File, k *Kept, l Line, now func() time.Time) (*Report, error) {

@@ -1,0 +1,86 @@
+package told
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gameday/announce"
+)
+
+// TestPatience has a server look every minute while a channel takes nothing for hours, with messages that wait behind the one that failed: each is told when the channel
+// is back, and neither is tried more often than the pauses between rounds have it.
+func TestPatience(t *testing.T) {
+	f := open(t)
+	for _, key := range []string{"first", "second", "third"} {
+		post(t, f, draft(key), true)
+	}
+	tries, now := 0, start
+	counts := func(ctx context.Context, d announce.Draft) announce.Outcome {
+		tries++
+		return fails(ctx, d)
+	}
+	for ; now.Before(start.Add(4 * time.Hour)); now = now.Add(time.Minute) {
+		if said, _ := flush(t, f, now, counts); said != "" && said != "first failed" {
+			t.Fatalf("after %s: %s", now.Sub(start), said)
+		}
+	}
+	if tries > mostRounds-2 {
+		t.Errorf("it was tried %d times in four hours", tries)
+	}
+	if said, _ := flush(t, f, now.Add(time.Hour), takes); said != "first delivered, second delivered, third delivered" {
+		t.Errorf("when the channel is back: %q", said)
+	}
+}
+
+// TestNewDuringOutage posts something new every ten minutes while a channel takes nothing: with each, what failed is tried once more, and that brings nothing nearer to being
+// given up.
+func TestNewDuringOutage(t *testing.T) {
+	f := open(t)
+	post(t, f, draft("first"), true)
+	const news = 24
+	tries := 0
+	counts := func(ctx context.Context, d announce.Draft) announce.Outcome {
+		tries++
+		return fails(ctx, d)
+	}
+	for i := range 10 * news {
+		now := start.Add(time.Duration(i) * time.Minute)
+		if i%10 == 5 {
+			if _, err := f.Post(draft(fmt.Sprintf("new%02d", i/10)), now.Add(-time.Second)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if said, _ := flush(t, f, now, counts); said != "" && said != "first failed" {
+			t.Fatalf("after %d minutes: %s", i, said)
+		}
+	}
+	if tries < news || tries > news+mostRounds {
+		t.Errorf("it was tried %d times", tries)
+	}
+	if said, _ := flush(t, f, start.Add(6*time.Hour), takes); strings.Count(said, "delivered") != news+1 {
+		t.Errorf("when the channel is back: %q", said)
+	}
+}
+
+// TestWatchedIsNotNew has a message at hand whose run has ended, and that whoever would tell it still holds: what failed before waits for its time.
+func TestWatchedIsNotNew(t *testing.T) {
+	f := open(t)
+	f.Fate = func(string) Fate { return FateEnded }
+	post(t, f, draft("failing"), true)
+	d := draft("watched")
+	d.Watch = "run"
+	if w, err := f.Watch(d, start); err != nil || w == nil {
+		t.Fatal(err)
+	}
+	for i := range 60 {
+		flush(t, f, start.Add(time.Duration(i)*time.Minute), fails)
+	}
+	k, err := read(filepath.Join(f.dir, "failing.jsonl"))
+	if err != nil || k.rounds() > 6 {
+		t.Errorf("it was tried %d times in an hour: %v", k.rounds(), err)
+	}
+}
