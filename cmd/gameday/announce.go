@@ -182,13 +182,13 @@ func (a *app) tellDue(c *crier.Crier, cal *scenarios.Calendar, reader *claims.Re
 	if err != nil {
 		return usage("%w", err)
 	}
-	held, err := others()
+	c.Coming(cal.Schedules, state, seed, true)
+	c.Recall(cal.Schedules, kept, seed)
+	held, err := others() // what goes on did not die, and nothing else is asked of it
 	if err != nil {
 		return usage("%w", err)
 	}
-	c.Coming(cal.Schedules, state, seed, true)
 	c.Unfinished(cal.Schedules, claims.Died(kept), held)
-	c.Recall(cal.Schedules, kept, seed)
 	return nil
 }
 

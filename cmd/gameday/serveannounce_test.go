@@ -14,6 +14,7 @@ import (
 
 	"gameday/announce"
 	"gameday/announce/told"
+	"gameday/conductor"
 	"gameday/rehearsals"
 	"gameday/scenarios"
 	"gameday/schedules"
@@ -116,6 +117,33 @@ func TestToldInSpiteOfClaims(t *testing.T) {
 		if name == "serve" && !strings.Contains(said.String(), "weekly@2026-12-01.json") || strings.Contains(out.String(), "nothing is to be told") {
 			t.Errorf("%s says %s and prints %s", name, said.String(), out.String())
 		}
+	}
+}
+
+// TestAheadInSpiteOfRuns announces what is ahead also while nobody can tell which runs go on.
+func TestAheadInSpiteOfRuns(t *testing.T) {
+	dir := t.TempDir()
+	ledger := filepath.Join(dir, "ledger")
+	t.Setenv("GAMEDAY_LEDGER", ledger)
+	if err := os.WriteFile(conductor.RegistryDir(ledger), nil, 0o600); err != nil { // no folder
+		t.Fatal(err)
+	}
+	every, err := schedules.ParseEvery("1d", schedules.DefaultAnchor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &schedules.Schedule{Name: "daily", Every: every, Zone: time.UTC, Window: &schedules.Window{To: 24 * time.Hour}, Items: []schedules.Item{{Scenario: "a", Length: time.Minute}}}
+	cal := &scenarios.Calendar{Name: "days", File: "days.hcl", Schedules: []*schedules.Schedule{s},
+		Notify: []*announce.Channel{{Kind: announce.Slack, Name: "a", On: announce.Events, Ahead: announce.DefaultAhead}}}
+	c := (&app{errw: io.Discard}).newCriers(filepath.Join(dir, "audit.jsonl"))
+	c.state = dir
+	tells, err := c.due(&servedCrier{calendar: cal}, cal)
+	if err == nil || tells == nil {
+		t.Fatalf("%v %v", tells, err)
+	}
+	posted, err := tells.Box.List()
+	if err != nil || len(posted) == 0 || posted[0].Draft.Message.Event != announce.Coming {
+		t.Errorf("%+v, %v", posted, err)
 	}
 }
 
