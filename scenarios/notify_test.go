@@ -177,6 +177,38 @@ notify "slack" "https://x.example/canary" {
 	}
 }
 
+// TestBrokenQuotes takes out every character of a calendar in turn, and puts in what opens or closes something: an address that stands in it by mistake is never shown, although a
+// quote that is missing before it makes of the rest what it is not.
+func TestBrokenQuotes(t *testing.T) {
+	text := `time_zone = "UTC"
+notify "slack" "sre" {
+  url_env = "https://hooks.example.com/canary"
+  on = ["ended"]
+}
+schedule "w" {
+  scenarios = ["a.hcl"]
+  notify "teams" "x" {
+    url = "https://hooks.example.com/canary?sig=canary"
+  }
+}
+`
+	path := filepath.Join(t.TempDir(), "calendar.hcl")
+	for i := range text {
+		for _, put := range []string{"", `"`, "}", "\n", "${", "<<E\n"} {
+			broken := text[:i] + put + text[i:]
+			if put == "" {
+				broken = text[:i] + text[i+1:]
+			}
+			if err := os.WriteFile(path, []byte(broken), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if c, said := calendarComplaints(t, path); c != nil || strings.Contains(said, "canary") {
+				t.Errorf("with %q at %d it says %s", put, i, said)
+			}
+		}
+	}
+}
+
 // TestMaskKeepsPlaces holds that what is masked is a notify block's, that all else stays, and where it is.
 func TestMaskKeepsPlaces(t *testing.T) {
 	text := "notify \"slack\" \"a\" {\n  on = [\n    \"endet\",\n    \"begun\"\n  ]\n  url_env = \"CÄNARY\" # why\n  to = \"x\"\n}\nschedule \"weekly\" { # notify\n  every = \"1w\"\n}\n"

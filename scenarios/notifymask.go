@@ -14,13 +14,13 @@ import (
 var shownInNotify = []string{"on", "to", "ahead", "stale_after", "server", "from", "recipients", "tls", "ca_file"}
 
 // maskNotify returns a calendar's file with asterisks in place of what must not be shown of its notify blocks, for snippets: values, comments, and
-// whatever else is no argument's name. Everything stays at its place. It goes by tokens, so that it holds for a text that cannot be parsed.
+// whatever else is no argument's name; and in place of addresses anywhere. Everything stays at its place. It goes by tokens, so that it holds for a text that cannot be parsed.
 func maskNotify(f *hcl.File, name string) *hcl.File {
-	if f == nil || !bytes.Contains(f.Bytes, []byte("notify")) {
-		return f
+	if f == nil {
+		return nil
 	}
+	out := &hcl.File{Body: f.Body, Bytes: address.ReplaceAllFunc(f.Bytes, func(a []byte) []byte { return bytes.Repeat([]byte("*"), len(a)) }), Nav: f.Nav}
 	tokens, _ := hclsyntax.LexConfig(f.Bytes, name, hcl.InitialPos) // what it complains of, the parser did
-	out := &hcl.File{Body: f.Body, Bytes: bytes.Clone(f.Bytes), Nav: f.Nav}
 	for i := 0; i < len(tokens); i++ {
 		if tokens[i].Type != hclsyntax.TokenIdent || string(tokens[i].Bytes) != "notify" {
 			continue
@@ -36,6 +36,9 @@ func maskNotify(f *hcl.File, name string) *hcl.File {
 	}
 	return out
 }
+
+// address is what stands in an address behind its scheme. It is masked wherever it stands: a quote that is missing before a notify block hides that there is one.
+var address = regexp.MustCompile(`://[^\s"]*`)
 
 // shownLabel is what labels of a notify block are made of that may be shown: kinds, names, and what somebody may have meant to be one.
 var shownLabel = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_ -]{0,47}$`)
