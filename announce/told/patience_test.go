@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"gameday/announce"
 )
@@ -64,6 +67,48 @@ func TestNewDuringOutage(t *testing.T) {
 	if said, _ := flush(t, f, start.Add(6*time.Hour), takes); strings.Count(said, "delivered") != news+1 {
 		t.Errorf("when the channel is back: %q", said)
 	}
+}
+
+// TestOutages draws outages of up to four hours, and messages that come at any time: each is told once, in the order in which they came, and at most an hour after the channel is
+// back.
+func TestOutages(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		f, err := Open(filepath.Join(t.TempDir(), "announcements"))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		down := rapid.IntRange(1, 240).Draw(rt, "minutes of outage")
+		posts := rapid.SliceOfN(rapid.IntRange(0, 239), 1, 20).Draw(rt, "minutes of messages")
+		slices.Sort(posts)
+		var told []string
+		for i := range down + 240 + 61 {
+			now := start.Add(time.Duration(i) * time.Minute)
+			for n, at := range posts {
+				if at != i {
+					continue
+				}
+				if _, err := f.Post(draft(fmt.Sprintf("m%02d", n)), now.Add(time.Duration(n)*time.Millisecond-time.Second)); err != nil {
+					rt.Fatal(err)
+				}
+			}
+			_, _, err := f.Flush(context.Background(), func() time.Time { return now }, "ann", all, func(ctx context.Context, d announce.Draft) announce.Outcome {
+				if i < down {
+					return fails(ctx, d)
+				}
+				told = append(told, d.Key)
+				return takes(ctx, d)
+			})
+			if err != nil {
+				rt.Fatal(err)
+			}
+			if i == down+60 && len(told) < len(slices.DeleteFunc(slices.Clone(posts), func(at int) bool { return at > down })) {
+				rt.Fatalf("an hour after the channel is back only these are told: %v", told)
+			}
+		}
+		if len(told) != len(posts) || !slices.IsSorted(told) {
+			rt.Fatalf("of %d messages these are told: %v", len(posts), told)
+		}
+	})
 }
 
 // TestWatchedIsNotNew has a message at hand whose run has ended, and that whoever would tell it still holds: what failed before waits for its time.
