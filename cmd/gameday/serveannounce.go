@@ -190,6 +190,7 @@ func (c *criers) tell(ctx context.Context, s *servedCrier) {
 		}
 		t.Stop()
 	}
+	c.tellSigned(s, c.current(s), s.tells) // it is kept, for whoever comes next
 }
 
 // due posts what is to be told of a calendar now, and returns who tells it; nil when it has nobody to tell. With an error, who tells what was posted before comes back

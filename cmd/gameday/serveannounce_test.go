@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -181,6 +182,17 @@ func TestServedSignOffs(t *testing.T) {
 		}
 	case <-time.After(20 * time.Second):
 		t.Error("nobody hears it")
+	}
+	ended, stop := context.WithCancel(t.Context())
+	stop()
+	last := &servedCrier{calendar: c.all["others.hcl"].calendar, signed: []string{"launch"}}
+	tells, err := c.due(last, last.calendar)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.tell(ended, last) // somebody signs, and the server ends
+	if kept, err := tells.Box.List(); err != nil || len(kept) != 1 || kept[0].Draft.Message.Event != announce.Rehearsal {
+		t.Errorf("of what was signed last is kept %+v, %v", kept, err)
 	}
 	c.Close()
 	if len(posts) > 0 || said.Len() > 0 {
