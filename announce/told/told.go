@@ -274,7 +274,7 @@ type Report struct {
 type Send func(ctx context.Context, d announce.Draft) announce.Outcome
 
 // Flush sends what is due to channels that are mine, to each by itself, in the order in which it became due. With what is new to a channel, what it did not
-// take before is tried again as well, and first. It returns when all was tried or ctx has ended, and says what became of each; next is when something else is
+// take before is tried again as well, and first. Behind a message that is not taken nothing is tried, but for another one when that has failed several times. It returns when all was tried or ctx has ended, and says what became of each; next is when something else is
 // due, zero when nothing is. What somebody else is sending is left to them, and messages of other channels are left as they are.
 func (f *Folder) Flush(ctx context.Context, now func() time.Time, by string, mine func(channel string) bool, send Send) (done []Report, next time.Time, err error) {
 	queues, next, errs := f.queues(now(), mine)
@@ -286,6 +286,7 @@ func (f *Folder) Flush(ctx context.Context, now func() time.Time, by string, min
 	for _, queue := range queues {
 		go func() {
 			var r result
+			failed := 0
 			for _, k := range queue {
 				if ctx.Err() != nil {
 					break
@@ -296,7 +297,10 @@ func (f *Folder) Flush(ctx context.Context, now func() time.Time, by string, min
 					continue
 				}
 				r.reports = append(r.reports, *report)
-				if report.Line.What == Failed { // what comes after it would fail as well, and wait as long
+				if report.Line.What != Failed {
+					continue
+				}
+				if failed++; failed > 1 || k.rounds() < stubborn { // what comes after it would fail as well, and wait as long
 					break
 				}
 			}

@@ -9,6 +9,8 @@ const (
 	// firstPause is between the first two rounds; it doubles with each further one, up to lastPause.
 	firstPause = time.Minute
 	lastPause  = time.Hour
+	// stubborn is after how many rounds of one message another one is tried behind it: it may be the message that is not taken, and not the channel that is down.
+	stubborn = 3
 )
 
 // rounds counts how often somebody set out to send it when it was its turn.
