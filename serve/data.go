@@ -241,7 +241,7 @@ func unsettled(c *calendarNow, now, from, to time.Time, done map[occasionKey]boo
 			o := occasionOf(s, &x)
 			o.Fate = web.Unknown
 			if c.read {
-				o.Fate, o.Why = web.Missed, "missed: nobody has begun it"
+				o.Fate, o.Forecast, o.Why = web.Missed, true, "missed: nobody has begun it"
 			}
 			out = append(out, o)
 		}

@@ -255,3 +255,40 @@ func TestHoursAreToldToTheirEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestMadeUpFor has a blind game day that was missed, and is made up for the day after: that it begins then shows to nobody who plays.
+func TestMadeUpFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.children.Wait()
+		s := midday(t, "monthly")
+		s.Items[0].Blind, s.Every, s.Cron, s.CatchUp = true, nil, cron(t, "0 10 1 * *"), schedules.CatchUpOnce
+		r.calendar("one", s)
+		c := r.config(r.file("days.hcl", "one"))
+		c.Store = aStore(t)
+		_, end := r.serve(c)
+		time.Sleep(time.Minute)
+		end()
+		time.Sleep(18 * time.Hour) // its hours are over, and nobody was there
+		e, end := r.serve(c)
+		defer end()
+		ask := observed(t, e)
+		time.Sleep(15 * time.Hour) // from 18:01 to 09:01 of the next day
+		if begun, _ := r.counted(); begun["monthly"] != 0 {
+			t.Fatalf("begun %v", begun)
+		}
+		for _, path := range []string{"/", "/calendar"} {
+			if _, text := ask(path); strings.Contains(text, "did not take place") {
+				t.Errorf("%s says that it did not take place, while it may be made up for:\n%s", path, text)
+			}
+		}
+		_, before := ask("/calendar")
+		time.Sleep(75 * time.Minute)
+		if begun, _ := r.counted(); begun["monthly"] != 1 {
+			t.Fatalf("begun %v", begun)
+		}
+		if _, text := ask("/calendar"); text != before {
+			t.Errorf("that it is made up for shows:\n%s\nand before it was\n%s", text, before)
+		}
+	})
+}

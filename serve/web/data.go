@@ -96,7 +96,8 @@ type Occasion struct {
 	// Moment is when it begins or began; zero when that is not known.
 	Moment time.Time
 	Fate   Fate
-	// Forecast says that nothing is settled: Fate is what will become of it as all is planned, what is hidden among it.
+	// Forecast says that nothing is settled: Fate is what will become of it as all is planned, what is hidden among it; and one that was missed may
+	// be made up for yet.
 	Forecast bool
 	// Frozen says that a freeze or a change of the clock leaves it no time in which it could begin: that is known long before, and no secret.
 	Frozen bool

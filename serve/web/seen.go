@@ -163,7 +163,7 @@ func seenOccasionOf(o *Occasion, runs *past, role room.Role, now time.Time) seen
 	case o.Frozen && (o.Fate == Planned || o.Fate == Skipped):
 		out.Word = "does not take place"
 	case !now.After(out.Closes): // nothing that happens within the hours shows
-	case o.Fate == Skipped, o.Fate == Missed:
+	case o.Fate == Skipped, o.Fate == Missed && !o.Forecast: // else it may be made up for, and its word would go at the moment that it is
 		out.Word = "did not take place"
 	}
 	return out
