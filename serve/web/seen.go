@@ -93,6 +93,14 @@ func (o seenOccasion) Begins() time.Time {
 	return o.Told.Moment
 }
 
+// schedule returns its schedule's name, where whoever looks may know it.
+func (o seenOccasion) schedule() string {
+	if o.Told == nil {
+		return ""
+	}
+	return o.Told.Schedule
+}
+
 // Vague reports whether its moment is not known to whoever looks.
 func (o seenOccasion) Vague() bool { return o.Told == nil || o.Told.Moment.IsZero() }
 
@@ -118,8 +126,14 @@ func seenOccasions(all []Occasion, runs *past, role room.Role, now time.Time) []
 	for i := range all {
 		out = append(out, seenOccasionOf(&all[i], runs, role, now))
 	}
-	slices.SortStableFunc(out, func(a, b seenOccasion) int { return cmp.Or(a.Begins().Compare(b.Begins()), a.Closes.Compare(b.Closes)) })
+	slices.SortStableFunc(out, seenOrder)
 	return out
+}
+
+// seenOrder compares two occasions by what is seen of them alone: in which order they were answered tells what has become of them.
+func seenOrder(a, b seenOccasion) int {
+	return cmp.Or(a.Begins().Compare(b.Begins()), a.Closes.Compare(b.Closes), cmp.Compare(a.schedule(), b.schedule()), cmp.Compare(a.Opens.Location().String(), b.Opens.Location().String()),
+		a.Opens.Compare(b.Opens), cmp.Compare(a.Word, b.Word))
 }
 
 func seenOccasionOf(o *Occasion, runs *past, role room.Role, now time.Time) seenOccasion {
