@@ -60,6 +60,15 @@ func IsCopy(dir string) bool {
 	return false
 }
 
+// RevealedFile is the name of the file in a record by which a facilitator has shown a blind run to everybody that was killed, and is never over.
+const RevealedFile = "revealed.json"
+
+// IsRevealed reports whether a facilitator has shown the run of a record to everybody. What cannot be told is no.
+func IsRevealed(dir string) bool {
+	info, err := os.Lstat(filepath.Join(dir, RevealedFile))
+	return err == nil && info.Mode().IsRegular()
+}
+
 // CheckCopy returns an error when a folder holds a copy that is not whole: it was never finished, or a file of it has another size.
 func CheckCopy(dir string) error {
 	var whole Whole

@@ -30,6 +30,7 @@ type State struct {
 	spans  []report.PhaseSpan // as they are
 	stages []report.PhaseSpan // as everybody may know them
 	ended  bool
+	shown  bool // somebody has revealed it
 }
 
 // Told is what is known beyond Seen: by facilitators always, by all others when the run is not blind, or is over.
@@ -102,6 +103,9 @@ func marks(p *report.Plan) []string {
 	}
 	return out
 }
+
+// Reveal shows everybody all that there is from now on: a run that was killed has no end, and somebody has revealed it.
+func (s *State) Reveal() { s.shown = true }
 
 // Take adds one event.
 func (s *State) Take(e report.Event) {

@@ -25,7 +25,7 @@ type View struct {
 // View returns what a role sees at a time. It shares the strip of traffic with the state, so that a View must be drawn before the
 // next Take, by the same goroutine; everything else in it stays as it is.
 func (s *State) View(role Role, at time.Time) View {
-	v := View{Role: role, Blind: s.plan.Blind && !s.ended && role != Facilitator, Start: s.start, Seen: s.seen.clone()}
+	v := View{Role: role, Blind: s.plan.Blind && !s.ended && !s.shown && role != Facilitator, Start: s.start, Seen: s.seen.clone()}
 	heard := s.heard
 	if v.Blind { // that it is not quiet would tell that something happens
 		heard = s.pulse

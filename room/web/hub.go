@@ -31,7 +31,8 @@ type hub struct {
 	follower *report.Follower
 	state    *room.State
 	trouble  error
-	unread   int // looks at a plan that cannot be read
+	unread   int  // looks at a plan that cannot be read
+	revealed bool // a facilitator has shown a blind run that was killed
 
 	mu     sync.Mutex
 	frames map[room.Role]*frame
@@ -77,7 +78,11 @@ func (h *hub) run(ctx context.Context) {
 	// and a look is left out only where nothing can have changed.
 	for n := 0; ; n++ {
 		some, now := h.read(), time.Now()
-		if draw := n%looksDrawn == 0; draw || some || h.ticked(now) {
+		draw := n%looksDrawn == 0
+		if draw {
+			h.reveal()
+		}
+		if draw || some || h.ticked(now) {
 			h.publish(now, draw)
 		}
 		if n%looksDrawn == looksDrawn-1 {
@@ -123,6 +128,14 @@ func (h *hub) read() (some bool) {
 		if len(events) == 0 {
 			return some
 		}
+	}
+}
+
+// reveal shows a blind run to everybody once a facilitator has said so in its record: one that was killed is never over.
+func (h *hub) reveal() {
+	if h.follower != nil && !h.revealed && h.follower.Plan().Blind && report.IsRevealed(h.dir) {
+		h.revealed = true
+		h.state.Reveal()
 	}
 }
 

@@ -15,9 +15,6 @@ import (
 	"gameday/room/gate"
 )
 
-// RevealedFile is the name of the file in a record by which a facilitator has revealed a blind run that was killed, and is never over.
-const RevealedFile = "revealed.json"
-
 // quietBefore is how long a record must not have changed for its run to be taken as dead.
 const quietBefore = 2 * time.Minute
 
@@ -30,11 +27,7 @@ type Revealed struct {
 // revealed reports whether somebody has revealed a run. What cannot be told is no.
 func (s *Site) revealed(r *Run) bool {
 	dir, err := s.Data.Dir(r.Folder)
-	if err != nil {
-		return false
-	}
-	info, err := os.Lstat(filepath.Join(dir, RevealedFile))
-	return err == nil && info.Mode().IsRegular()
+	return err == nil && report.IsRevealed(dir)
 }
 
 // Revealable reports whether a run is one that only a facilitator can show to those who play.
@@ -43,7 +36,7 @@ func (r *Run) Revealable() bool { return r.Blind && !r.Over && !r.Going }
 var (
 	errAlive = errors.New("its record changed within the last two minutes, so that it may go on")
 	errCopy  = errors.New("it is a copy, in which nothing is written; reveal it where the record is")
-	errOther = errors.New(RevealedFile + " in its record is no file; move it away")
+	errOther = errors.New(report.RevealedFile + " in its record is no file; move it away")
 )
 
 // write keeps in a record that its run is revealed: whole and on disk before it returns, or not at all.
@@ -61,7 +54,7 @@ func (v Revealed) write(dir string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return place(dir, RevealedFile, append(text, '\n'))
+	return place(dir, report.RevealedFile, append(text, '\n'))
 }
 
 // lastChange returns when a record was last written: of a run that was killed before it had an event, when its plan was.

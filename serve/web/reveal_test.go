@@ -123,8 +123,24 @@ func TestRevealWithoutEvents(t *testing.T) {
 // TestRevealBlocked says that nothing was revealed where something else has the name of the file.
 func TestRevealBlocked(t *testing.T) {
 	k, run, dir := killedRun(t, time.Hour)
-	if err := os.Mkdir(filepath.Join(dir, web.RevealedFile), 0o755); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, report.RevealedFile), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	k.refused(t, run, dir, "is no file")
+}
+
+// TestRevealedRoom: the room of a blind run that was killed, while it is open, is named on the start page once the run was revealed.
+func TestRevealedRoom(t *testing.T) {
+	k, run, _ := killedRun(t, time.Hour)
+	k.data.Open = append(k.data.Open, web.Room{ID: "k1", Run: run.Folder, Scenario: run.Scenario, Blind: true, Began: run.Started})
+	told := func() bool { return strings.Contains(k.get(t, room.Observer, "/"), "/rooms/k1/") }
+	if told() {
+		t.Error("an observer is told of the room while the run is hidden")
+	}
+	if w := k.ask(room.Facilitator, http.MethodPost, "/reveal/"+run.Folder, nil); w.Code != http.StatusSeeOther {
+		t.Fatal(w.Code, w.Body)
+	}
+	if !told() {
+		t.Error("an observer is not told of the room of a run that was revealed")
+	}
 }

@@ -228,11 +228,11 @@ func doneWord(o *Occasion) (word, tone string) {
 	return "could not run", "bad"
 }
 
-// seenRooms returns the rooms of which somebody is told.
-func seenRooms(all []Room, role room.Role) []Room {
+// seenRooms returns the rooms of which somebody is told: of a run that they may know of it is no secret which it is.
+func seenRooms(all []Room, runs *past, role room.Role) []Room {
 	var out []Room
 	for _, r := range all {
-		if role == room.Facilitator || !r.Blind || r.Over {
+		if role == room.Facilitator || !r.Blind || r.Over || runs.find(r.Run) != nil {
 			out = append(out, Room{ID: r.ID, Run: r.Run, Scenario: r.Scenario, Began: r.Began, Blind: r.Blind, Over: r.Over})
 			continue
 		}

@@ -189,7 +189,7 @@ func (s *Site) now(v *visit) (any, error) {
 	if p.Known.Rooms = err == nil; err != nil {
 		v.missing("Which rooms are open", err)
 	}
-	p.Rooms = seenRooms(rooms, v.Role)
+	p.Rooms = seenRooms(rooms, runs, v.Role)
 	for _, r := range runs.all {
 		if r.Going && !slices.ContainsFunc(p.Rooms, func(x Room) bool { return x.Run == r.Folder }) {
 			p.Going = append(p.Going, r)
