@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -302,6 +303,40 @@ const (
 // one, which may be blind and go on.
 func Collision(why string) bool {
 	return strings.Contains(why, GoesOnAndHolds) || strings.Contains(why, beginsFirstAndHolds)
+}
+
+// InTheWay is what the reason of a skip names that holds what the occasion would hold: a run, or an occasion of a schedule.
+type InTheWay struct {
+	Run      string // of one that somebody started by hand, or of another state folder
+	Calendar string // empty is the occasion's own
+	Schedule string
+	Occasion string
+}
+
+// ParseInTheWay reads what the reason of a skip names; ok is false when it is another reason. It reads what Decide writes, and of calendars beside
+// each other `schedule "nightly" of days, 2026-12-01T10:00, is in progress and holds shop`.
+func ParseInTheWay(why string) (w InTheWay, ok bool) {
+	what, _, ok := strings.Cut(why, GoesOnAndHolds)
+	if !ok {
+		what, _, ok = strings.Cut(why, beginsFirstAndHolds)
+	}
+	if !ok {
+		return w, false
+	}
+	if rest, by := strings.CutPrefix(what, "run "); by {
+		w.Run, _, ok = strings.Cut(rest, " of ")
+		return w, ok && w.Run != ""
+	}
+	rest, ok := strings.CutPrefix(what, "schedule ")
+	quoted, err := strconv.QuotedPrefix(rest)
+	if !ok || err != nil {
+		return w, false
+	}
+	w.Schedule, err = strconv.Unquote(quoted)
+	rest, ok = strings.CutSuffix(rest[len(quoted):], ",")
+	before, occasion, named := strings.Cut(rest, ", ")
+	w.Calendar, w.Occasion = strings.TrimPrefix(before, " of "), occasion
+	return w, ok && err == nil && named && w.Occasion != "" && (before == "" || w.Calendar != before)
 }
 
 // against returns what stands against beginning a schedule now, or nothing.

@@ -77,6 +77,10 @@ func (e *Engine) Occasions(ctx context.Context, from, to time.Time) ([]web.Occas
 		return nil, errNoStore
 	}
 	now := e.seen()
+	past, err := e.past(ctx)
+	if err != nil {
+		return nil, err
+	}
 	settled, err := e.Store.Occasions(ctx, from, to)
 	if err != nil {
 		return nil, err
@@ -97,12 +101,12 @@ func (e *Engine) Occasions(ctx context.Context, from, to time.Time) ([]web.Occas
 			o.Kept = k
 		}
 		done[key] = true
-		out = append(out, e.settled(&now, o.Calendar, o.Kept))
+		out = append(out, e.settled(past, &now, o.Calendar, o.Kept))
 	}
 	for key, k := range newest {
 		if !done[key] {
 			done[key] = true
-			out = append(out, e.settled(&now, key.calendar, k))
+			out = append(out, e.settled(past, &now, key.calendar, k))
 		}
 	}
 	for i := range now.calendars {
@@ -122,7 +126,7 @@ func latest(a, b time.Time) time.Time {
 }
 
 // settled tells what became of an occasion.
-func (e *Engine) settled(now *snapshot, calendar string, k claims.Kept) web.Occasion {
+func (e *Engine) settled(r *past, now *snapshot, calendar string, k claims.Kept) web.Occasion {
 	o := web.Occasion{Schedule: k.Schedule, ID: k.Occasion, Blind: true, Opens: k.Opens, Closes: k.Closes, Zone: time.UTC, Moment: k.Moment, Why: k.Why}
 	i := slices.IndexFunc(now.calendars, func(c calendarNow) bool { return c.Name == calendar })
 	if i >= 0 {
@@ -136,6 +140,7 @@ func (e *Engine) settled(now *snapshot, calendar string, k claims.Kept) web.Occa
 	case k.Outcome == schedules.Skipped:
 		o.Fate = web.Skipped
 		o.Frozen = k.Moment.IsZero() && i >= 0 // nothing was drawn, for it could begin nowhere
+		o.InTheWay = e.inTheWay(r, now, calendar, k.Why)
 	case k.Running:
 		o.Fate = web.Going
 	case k.End != nil:
@@ -144,6 +149,9 @@ func (e *Engine) settled(now *snapshot, calendar string, k claims.Kept) web.Occa
 		o.Fate, o.Why = web.Unknown, k.Unread
 	default:
 		o.Fate = web.Broken
+		if i >= 0 {
+			o.Runs = r.died(&now.calendars[i], &k)
+		}
 	}
 	if k.Outcome == schedules.Begun {
 		o.Moment = beganAt(&k)

@@ -24,12 +24,18 @@ import (
 // madeAt is the time that a page was made at.
 var madeAt = regexp.MustCompile(`As of [^.]*\.`)
 
-// observed returns what an observer is answered on the pages of an engine, but for the time that they were made at.
+// observed is asked for an observer.
 func observed(t testing.TB, e *Engine) func(path string) (status int, text string) {
+	t.Helper()
+	return asked(t, e, room.Observer)
+}
+
+// asked returns what somebody of a role is answered on the pages of an engine, but for the time that they were made at.
+func asked(t testing.TB, e *Engine, role room.Role) func(path string) (status int, text string) {
 	t.Helper()
 	g := gate.New(gate.Config{For: gate.Server, Door: door.New()})
 	site := web.New(web.Config{Data: e, Gate: g})
-	token, err := g.Door.Link(door.Guest{Name: "ann", Role: room.Observer, Run: gate.Server}, time.Hour)
+	token, err := g.Door.Link(door.Guest{Name: "ann", Role: role, Run: gate.Server}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

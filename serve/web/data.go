@@ -107,6 +107,8 @@ type Occasion struct {
 	// Runs are the folders of its runs' records, once there are any, and Exit the worst of their exit codes; nil when that is not known.
 	Runs []string
 	Exit *int
+	// InTheWay are the folders of the runs of what was in the way of one that was skipped; empty while that goes on, and where it is not known.
+	InTheWay []string
 }
 
 // Scheduled is a scenario that a schedule runs.

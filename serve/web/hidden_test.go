@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"gameday/internal/siterig"
+	"gameday/report"
+	"gameday/report/history"
 	"gameday/room"
 	"gameday/serve/web"
 )
@@ -51,6 +53,37 @@ func TestMissedMayBeMadeUpFor(t *testing.T) {
 		}
 		if !strings.Contains(k.get(t, room.Facilitator, "/calendar"), "missed") {
 			t.Errorf("while that is open (%v) a facilitator is not told", forecast)
+		}
+	}
+}
+
+// TestWhyItWasSkipped: what was in the way of a game day is told to those who play when they may know of all of its runs and none of them goes on, and
+// else the page is the same as for any other reason.
+func TestWhyItWasSkipped(t *testing.T) {
+	day := siterig.Now.Truncate(24*time.Hour).AddDate(0, 0, -1)
+	page := func(role room.Role, inTheWay ...string) string {
+		run := func(folder string, blind, over, going bool) web.Run {
+			return web.Run{Entry: history.Entry{Folder: folder, Run: folder, Scenario: folder, Started: day, End: report.EndComplete}, Blind: blind, Over: over, Going: going}
+		}
+		d := &siterig.Data{R: web.Runs{All: []web.Run{run("was-blind", true, true, false), run("was-open", false, true, false), run("goes-on", false, false, true), run("hidden", true, false, false)}},
+			O: []web.Occasion{{Schedule: "open", Scenarios: []string{"open"}, Opens: day, Closes: day.Add(time.Hour), Moment: day, Zone: time.UTC, Fate: web.Skipped, Why: "it was in the way", InTheWay: inTheWay}}}
+		return rigged(t, d).get(t, role, "/calendar")
+	}
+	for _, tt := range []struct {
+		inTheWay []string
+		told     bool
+	}{
+		{nil, false}, {[]string{"was-blind"}, true}, {[]string{"was-open"}, true}, {[]string{"was-blind", "was-open"}, true}, {[]string{"hidden"}, false}, {[]string{"was-blind", "hidden"}, false},
+		{[]string{"goes-on"}, false}, {[]string{"nothing"}, false},
+	} {
+		for _, role := range []room.Role{room.Responder, room.Observer} {
+			got := page(role, tt.inTheWay...)
+			if told := strings.Contains(got, "it was in the way"); told != tt.told || !told && got != page(role) {
+				t.Errorf("with %v in the way %s is told: %v", tt.inTheWay, role, told)
+			}
+		}
+		if !strings.Contains(page(room.Facilitator, tt.inTheWay...), "it was in the way") {
+			t.Errorf("with %v in the way a facilitator is not told", tt.inTheWay)
 		}
 	}
 }

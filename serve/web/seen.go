@@ -53,6 +53,14 @@ func (s *Site) past(ctx context.Context, role room.Role) (*past, error) {
 // find returns a run by its folder, or nil.
 func (p *past) find(folder string) *Run { return p.by[folder] }
 
+// knows reports whether there are some runs, and all of them may be known and go on no more.
+func (p *past) knows(folders []string) bool {
+	return len(folders) > 0 && !slices.ContainsFunc(folders, func(folder string) bool {
+		r := p.find(folder)
+		return r == nil || r.Going
+	})
+}
+
 // ended returns what figures are made of: runs that do not go on, of one scenario or, with none named, of all.
 func (p *past) ended(scenario string) []history.Entry {
 	out := []history.Entry{}
@@ -165,8 +173,11 @@ func seenOccasionOf(o *Occasion, runs *past, role room.Role, now time.Time) seen
 			first := slices.MinFunc(known, func(a, b *Run) int { return a.Started.Compare(b.Started) })
 			t.Moment = first.Started.In(zone)
 		}
-		if role == room.Facilitator || o.Frozen { // other reasons may name a blind run that is in the way
+		switch {
+		case role == room.Facilitator || o.Frozen:
 			t.Why, t.Maybe = o.Why, o.Maybe
+		case o.Fate == Skipped && runs.knows(o.InTheWay): // other reasons may name a blind run that is in the way
+			t.Why = o.Why
 		}
 		out.Told = t
 		return out
