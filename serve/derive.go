@@ -92,6 +92,9 @@ func (e *Engine) sync(ctx context.Context, from store.Source) error {
 	return e.Store.Sync(ctx, from)
 }
 
+// derivingStuck is for how long nothing may come of deriving before it is taken to hang: a batch of long records takes a while.
+const derivingStuck = 5 * time.Minute
+
 // derivingTroubles say that pages may show a part of what there is, or what was.
 func (e *Engine) derivingTroubles() []web.Trouble {
 	if e.Store == nil {
@@ -106,7 +109,8 @@ func (e *Engine) derivingTroubles() []web.Trouble {
 	}
 	switch {
 	case !e.Store.Whole():
-		return []web.Trouble{{Text: "The records are still being read, so these pages do not show all of them.", Detail: detail}}
+		goes := since.IsZero() || time.Since(latest(since, e.Store.Wrote())) <= derivingStuck
+		return []web.Trouble{{Text: "The records are still being read, so these pages do not show all of them.", Detail: detail, Passing: goes}}
 	case !since.IsZero() && time.Since(since) > derivingLong:
 		return []web.Trouble{{Text: "Reading what is new takes long, so what these pages show may be old.", Detail: detail}}
 	}

@@ -68,3 +68,46 @@ func TestPart(t *testing.T) {
 		}
 	})
 }
+
+// hangs is a context that takes ten minutes to be asked.
+type hangs struct{ context.Context }
+
+func (h hangs) Err() error {
+	time.Sleep(10 * time.Minute)
+	return h.Context.Err()
+}
+
+// TestFilling: that the database is being filled is no reason to begin the server anew, and that nothing comes of it is.
+func TestFilling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.calendar("one", never(t))
+		c := r.config(r.file("days.hcl", "one"))
+		c.Store = aStore(t)
+		e, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		ask := observed(t, e)
+		want := func(when string, health int, part bool) {
+			t.Helper()
+			got, _ := ask("/healthz")
+			_, page := ask("/")
+			if told := strings.Contains(page, "do not show all of them"); got != health || told != part {
+				t.Errorf("%s its health is answered %d, and that pages show a part is told: %v", when, got, told)
+			}
+		}
+		want("before the first look", 200, true)
+		done := make(chan error)
+		go func() { done <- e.Derive(hangs{t.Context()}) }()
+		time.Sleep(4 * time.Minute)
+		want("while records are read", 200, true)
+		time.Sleep(2 * time.Minute)
+		want("when nothing came of it for long", 503, true)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		want("when all was derived", 200, false)
+	})
+}

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"gameday/rehearsals"
 	"gameday/rehearsals/kept"
@@ -180,6 +181,7 @@ func (s *Store) forget(ctx context.Context, folders []string) error {
 	for _, f := range folders {
 		delete(s.known.records, f)
 	}
+	s.wrote.Store(time.Now().UnixNano())
 	return nil
 }
 
@@ -200,6 +202,7 @@ func (s *Store) put(ctx context.Context, rows []row) error {
 	for _, r := range rows {
 		s.known.records[r.folder] = r.signature
 	}
+	s.wrote.Store(time.Now().UnixNano())
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"modernc.org/sqlite"
 )
@@ -93,6 +94,7 @@ type Store struct {
 	known   known       // of Sync alone
 
 	state  atomic.Uint64            // changes when the records that are kept may have
+	wrote  atomic.Int64             // when records were last kept or forgotten; 0 is never
 	recent atomic.Pointer[recorded] // what they told last
 }
 
@@ -167,6 +169,15 @@ func (s *Store) Trouble() string {
 // Whole reports whether all that there is was derived at least once since the database was opened, made anew or given up for one in memory.
 // Until then it may tell of a part alone.
 func (s *Store) Whole() bool { return s.whole.Load() }
+
+// Wrote returns when records were last kept or forgotten since the database was opened, for whoever wants to know whether Sync gets on; zero is
+// never.
+func (s *Store) Wrote() time.Time {
+	if n := s.wrote.Load(); n != 0 {
+		return time.Unix(0, n)
+	}
+	return time.Time{}
+}
 
 // use lends the database that is in use.
 func (s *Store) use(do func(db *sql.DB) error) error {

@@ -154,6 +154,8 @@ type Trouble struct {
 	Detail string // for facilitators
 	// Blind says that it is of a blind schedule, and would tell its moment: it is for facilitators alone, and the server counts as well.
 	Blind bool
+	// Passing says that it passes by itself, as what is read at a start does: whatever watches the server is not to begin that anew.
+	Passing bool
 }
 
 // ErrChanged says that what somebody wanted to sign for is not what there is now.

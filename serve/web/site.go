@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -319,10 +320,11 @@ func (s *Site) room(w http.ResponseWriter, r *http.Request) {
 	s.refuse(w, r, http.StatusNotFound, "There is no such room, or it is closed by now: what was in it is among the runs.")
 }
 
-// health says to whatever watches the server whether it serves, and nothing of what. What facilitators alone may know does not count.
+// health says to whatever watches the server whether it serves, and nothing of what. What facilitators alone may know does not count, and neither does
+// what passes by itself: pages say that they show a part, and game days begin all the same.
 func (s *Site) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if len(seenTroubles(s.Data.Troubles(), room.Observer)) > 0 {
+	if slices.ContainsFunc(seenTroubles(s.Data.Troubles(), room.Observer), func(t Trouble) bool { return !t.Passing }) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintln(w, "in trouble")
 		return
