@@ -42,8 +42,12 @@ func (e *Engine) Derive(ctx context.Context) error {
 	if e.Store == nil {
 		return errNoStore
 	}
-	e.syncing.Lock()
-	defer e.syncing.Unlock()
+	select {
+	case e.syncing <- struct{}{}:
+		defer func() { <-e.syncing }()
+	case <-ctx.Done(): // another one may take minutes
+		return fmt.Errorf("records are being read: %w", ctx.Err())
+	}
 	e.mu.Lock()
 	now := e.now
 	left := sortedKeys(e.leaving)

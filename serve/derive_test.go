@@ -2,11 +2,16 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gameday/rehearsals"
+	"gameday/rehearsals/kept"
+	"gameday/schedules"
 )
 
 // slowly is a context that takes a while to be asked.
@@ -109,5 +114,41 @@ func TestFilling(t *testing.T) {
 			t.Error(err)
 		}
 		want("when all was derived", 200, false)
+	})
+}
+
+// TestNobodySignsLate: whoever signs while records are read for long is told that nothing was signed, and then nothing is.
+func TestNobodySignsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		plan := &rehearsals.Rehearsal{Name: "west", File: "days.hcl", SignOff: []string{"sre"}}
+		r.calendars["one"] = func(file string) *Calendar {
+			return &Calendar{Name: "days", File: file, Schedules: []*schedules.Schedule{never(t)}, Rehearsals: []*rehearsals.Rehearsal{plan}}
+		}
+		c := r.config(r.file("days.hcl", "one"))
+		c.Store = aStore(t)
+		e, end := r.serve(c)
+		time.Sleep(time.Second)
+		end() // it would derive beside
+		all, err := e.Rehearsals(t.Context())
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%+v %v", all, err)
+		}
+		done := make(chan error)
+		go func() { done <- e.Derive(hangs{t.Context()}) }()
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		began := time.Now()
+		err = e.SignOff(ctx, rehearsals.SignOff{Rehearsal: "west", Role: "sre", By: "ann", Saw: all[0].Judge(time.Now()).Digest})
+		if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took != 10*time.Second {
+			t.Errorf("after %s whoever signs is told %v", took, err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if signed, _, err := kept.SignOffs(c.Runs); err != nil || len(signed) != 0 {
+			t.Errorf("on disk: %+v %v", signed, err)
+		}
 	})
 }

@@ -134,7 +134,7 @@ type Engine struct {
 	rooms     rooms
 	news      chan struct{} // there is a reason to look now
 	derive    chan struct{} // there is something new for the store
-	syncing   sync.Mutex    // one derives at a time
+	syncing   chan struct{} // has whoever derives: one at a time
 
 	others map[string]*claims.Reader // of calendars that are not served; for whoever derives
 
@@ -197,7 +197,7 @@ func New(c Config) (*Engine, error) {
 	if c.Audit == nil {
 		c.Audit = func(audit.Line) error { return nil }
 	}
-	e := &Engine{Config: c, news: make(chan struct{}, 1), derive: make(chan struct{}, 1), others: map[string]*claims.Reader{}, leaving: map[string]goingRun{}}
+	e := &Engine{Config: c, news: make(chan struct{}, 1), derive: make(chan struct{}, 1), syncing: make(chan struct{}, 1), others: map[string]*claims.Reader{}, leaving: map[string]goingRun{}}
 	e.clock.began = time.Now()
 	e.rooms.open = map[string]*openRoom{}
 	if err := e.take(); err != nil {

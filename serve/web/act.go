@@ -221,7 +221,10 @@ func (s *Site) sign(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	signed := rehearsals.SignOff{Rehearsal: plan.Plan.Name, Role: role, By: v.Name, As: room.Signed(v.Name, v.Role), At: v.at.UTC().Round(0), Saw: saw, Showed: seen.State, Refused: refused, Why: why}
-	switch err := s.Data.SignOff(context.WithoutCancel(r.Context()), signed); {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), signPatient) // a browser that goes away takes nothing back
+	defer cancel()
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(signPatient + gate.WriteLimit)) // whether it was signed must be told
+	switch err := s.Data.SignOff(ctx, signed); {
 	case errors.Is(err, ErrChanged):
 		unsigned(http.StatusConflict, changedText)
 		return

@@ -47,7 +47,7 @@ type Data interface {
 	// Lift lets game days go on.
 	Lift(ctx context.Context, by, why string) (string, error)
 	// SignOff keeps what somebody said about a rehearsal, on disk and in the audit log, if what there is now is still what they saw
-	// (ErrChanged).
+	// (ErrChanged). When ctx ends before that is known, nothing is kept.
 	SignOff(ctx context.Context, s rehearsals.SignOff) error
 }
 

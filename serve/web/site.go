@@ -38,6 +38,7 @@ type Config struct {
 const (
 	askLimit    = 10 * time.Second // for Data to answer
 	stopPatient = 40 * time.Second // for everything to be stopped
+	signPatient = 30 * time.Second // for what is new to be looked at, before somebody signs for it
 	textLimit   = 2000             // bytes of what somebody writes
 )
 
