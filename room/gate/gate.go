@@ -173,14 +173,13 @@ func (g *Gate) proxied(r *http.Request) bool {
 // ErrNobody says that nobody said who asks.
 var ErrNobody = errors.New("nobody said who this is")
 
-// Who returns who asks.
+// Who returns who asks: as the proxy says it, if it does, else by a link that they used.
 func (g *Gate) Who(r *http.Request) (door.Guest, error) {
-	if g.proxied(r) && len(r.Header.Values(g.Proxy.User)) > 0 {
-		who, err := g.Proxy.guest(r, g.For)
-		if err == nil {
+	if g.proxied(r) {
+		if who, err := g.Proxy.guest(r, g.For); err == nil {
 			g.Recognise(r.Context())
+			return who, nil
 		}
-		return who, err
 	}
 	c, err := r.Cookie(g.Cookie)
 	if err != nil {

@@ -3,6 +3,8 @@ package gate
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,5 +58,48 @@ func TestServersAndRooms(t *testing.T) {
 	}
 	if len(names) != 3 {
 		t.Errorf("the cookies are called %v", names)
+	}
+}
+
+// TestProxyAndLinks: whom the proxy gives no role comes in by a link as everybody does, through the proxy too; and the proxy's word stands before a link.
+func TestProxyAndLinks(t *testing.T) {
+	g := New(Config{For: Server, Door: door.New(), Proxy: &Proxy{From: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}, User: "X-User", Groups: "X-Groups",
+		Roles: map[string]room.Role{"oncall": room.Responder}}})
+	link, err := g.Invite("ann", room.Facilitator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie, _, err := g.Door.Enter(strings.TrimPrefix(link, "/in/"), Server, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		from, user, groups, cookie string
+		want                       string
+	}{
+		{"10.1.2.3:1", "ann", "staff", "", ""},
+		{"10.1.2.3:1", "ann", "staff", cookie, "facilitator ann"},
+		{"10.1.2.3:1", "ann", "staff", "a guess", ""},
+		{"10.1.2.3:1", "ann", "oncall", cookie, "responder ann"},
+		{"10.1.2.3:1", "", "oncall", cookie, "facilitator ann"},
+		{"10.1.2.3:1", "", "oncall", "", ""},
+		{"10.2.2.3:1", "eve", "oncall", "", ""},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "http://localhost/", nil)
+		r.RemoteAddr = tt.from
+		if tt.user != "" {
+			r.Header.Set("X-User", tt.user)
+		}
+		r.Header.Set("X-Groups", tt.groups)
+		if tt.cookie != "" {
+			r.AddCookie(&http.Cookie{Name: g.Cookie, Value: tt.cookie})
+		}
+		got := ""
+		if who, err := g.Who(r); err == nil {
+			got = Person(who)
+		}
+		if got != tt.want {
+			t.Errorf("%+v is %q", tt, got)
+		}
 	}
 }
