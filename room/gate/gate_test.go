@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/audit"
 	"gameday/room"
 	"gameday/room/door"
 )
@@ -101,5 +102,42 @@ func TestProxyAndLinks(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%+v is %q", tt, got)
 		}
+	}
+}
+
+// TestLeavingIsNotedOnce: somebody whom a proxy lets in has no session here, and leaves it as often as they like without a line in the audit log.
+func TestLeavingIsNotedOnce(t *testing.T) {
+	lines := 0
+	g := New(Config{For: Server, Door: door.New(), Audit: func(audit.Line) error { lines++; return nil }, Proxy: &Proxy{From: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}, User: "X-User", Groups: "X-Groups",
+		Roles: map[string]room.Role{"staff": room.Observer}}})
+	link, err := g.Invite("ann", room.Observer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie, _, err := g.Door.Enter(strings.TrimPrefix(link, "/in/"), Server, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	g.Handle(Place{Called: "the room", Home: "/", Show: func(w http.ResponseWriter, _ *http.Request, status int, m Message) { http.Error(w, m.Text, status) }}, func(pattern string, h http.HandlerFunc) { mux.HandleFunc(pattern, h) })
+	leave := func(value string) {
+		r := httptest.NewRequest(http.MethodPost, "http://localhost/out", nil)
+		r.RemoteAddr = "10.1.2.3:1"
+		r.Header.Set("X-User", "bob")
+		r.Header.Set("X-Groups", "staff")
+		r.AddCookie(&http.Cookie{Name: g.Cookie, Value: value})
+		mux.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	for range 100 {
+		leave("no cookie of ours")
+	}
+	if lines != 0 {
+		t.Errorf("leaving what one is not in is %d lines", lines)
+	}
+	for range 100 {
+		leave(cookie)
+	}
+	if lines != 1 {
+		t.Errorf("leaving once is %d lines", lines)
 	}
 }
