@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"gameday/internal/siterig"
 	"gameday/report"
@@ -106,6 +107,29 @@ func TestShelf(t *testing.T) {
 	for key, want := range map[string]bool{"a": false, "b": true, "c": true, "d": true, "large": false} {
 		if got := s.Has(key); got != want {
 			t.Errorf("%s is kept: %v, want %v", key, got, want)
+		}
+	}
+}
+
+// patient is a connection that is told until when what is sent must have gone.
+type patient struct {
+	*httptest.ResponseRecorder
+	until time.Time
+}
+
+// SetWriteDeadline keeps the deadline.
+func (p *patient) SetWriteDeadline(t time.Time) error { p.until = t; return nil }
+
+// TestReportTakesItsTime: a report has more time to be sent than a page, whether it is kept or made, for it may be large, and a telephone slow.
+func TestReportTakesItsTime(t *testing.T) {
+	for name, dir := range map[string]string{"kept": keptRecord(t), "made": record(t)} {
+		k := rigged(t, siterig.Autumn(dir))
+		r := httptest.NewRequest(http.MethodGet, "http://localhost/reports/"+k.data.R.All[0].Folder, nil)
+		r.AddCookie(&http.Cookie{Name: k.Gate.Cookie, Value: k.cookies[room.Observer]})
+		w := &patient{ResponseRecorder: httptest.NewRecorder()}
+		k.ServeHTTP(w, r)
+		if left := time.Until(w.until); w.Code != http.StatusOK || left < time.Minute {
+			t.Errorf("one that is %s is answered %d, and has %s to be sent", name, w.Code, left)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"gameday/clock"
 	"gameday/report"
@@ -29,6 +30,7 @@ const (
 	cardsKept   = 64
 	pagesKept   = mostPage // bytes of reports that were made for pages, of all together
 	lostShown   = 12
+	sendLimit   = 2 * time.Minute // for a report to be sent: a telephone takes a while
 )
 
 // runsPage is a part of the history.
@@ -315,6 +317,7 @@ func (s *Site) sendReport(w http.ResponseWriter, r *http.Request, dir string) er
 		}
 		from, size = strings.NewReader(text), int64(len(text))
 	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(sendLimit))
 	h := w.Header()
 	h.Set("Content-Security-Policy", reportPolicy)
 	h.Set("Content-Type", "text/html; charset=utf-8")
