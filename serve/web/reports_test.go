@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -131,5 +132,41 @@ func TestReportTakesItsTime(t *testing.T) {
 		if left := time.Until(w.until); w.Code != http.StatusOK || left < time.Minute {
 			t.Errorf("one that is %s is answered %d, and has %s to be sent", name, w.Code, left)
 		}
+	}
+}
+
+// TestRunsAskedTooOften: nobody may have records judged without end by going through the pages of runs; what was judged once is shown all the same, and
+// nobody else waits.
+func TestRunsAskedTooOften(t *testing.T) {
+	d := siterig.Autumn(record(t))
+	k := rigged(t, d)
+	var folders []string
+	for _, r := range d.R.All {
+		if r.Over && !r.Going {
+			folders = append(folders, r.Folder)
+		}
+	}
+	for _, folder := range folders[:3] { // each a record of its own
+		d.Dirs[folder] = record(t)
+	}
+	k.Gate.People.Burst, k.Gate.People.Second = 2, 0
+	judged := func(role room.Role, folder string) bool {
+		t.Helper()
+		page := k.get(t, role, "/runs/"+folder)
+		if too := strings.Contains(page, "Too many records were asked for at once"); too == strings.Contains(page, "points could be judged") {
+			t.Errorf("the page of %s for %s says both, or neither", folder, role)
+		}
+		return strings.Contains(page, "points could be judged")
+	}
+	for i, folder := range folders[:3] {
+		if got := judged(room.Observer, folder); got != (i < 2) {
+			t.Errorf("the %d. record is judged: %v", i+1, got)
+		}
+	}
+	if !judged(room.Observer, folders[0]) || !judged(room.Responder, folders[2]) || !judged(room.Observer, folders[2]) {
+		t.Error("what was judged already, or somebody else asks for, is not shown")
+	}
+	if len(k.said) != 0 {
+		t.Errorf("the operator is told %q", k.said)
 	}
 }

@@ -175,7 +175,10 @@ func (s *Site) run(v *visit) (any, error) {
 	if r.Going {
 		return p, nil
 	}
-	if p.Card, err = s.card(v.Context(), r.Folder); err != nil {
+	switch p.Card, err = s.card(v, r.Folder); {
+	case errors.Is(err, errTooMuch):
+		p.Why = "Too many records were asked for at once, so this one was not judged. Load the page again in a few seconds."
+	case err != nil:
 		p.Why = "Its record could not be judged for this page."
 		if v.leads() {
 			p.Why += " " + err.Error()
@@ -201,15 +204,21 @@ func stamp(dir string) (string, error) {
 	return text, nil
 }
 
-// judgedBy returns what is made of a record, from what is kept if it is of the record as it is now. It is made when there is a place; whoever
-// waited for one while somebody else made the same has that.
-func judgedBy[T any](ctx context.Context, s *Site, kept *shelf[T], dir string, from func(*report.Scorecard) (T, int, error)) (out T, err error) {
+// errTooMuch says that somebody asks for more records than they may.
+var errTooMuch = errors.New("too many records were asked for at once")
+
+// judgedBy returns what is made of a record, from what is kept if it is of the record as it is now. It is made when there is a place, if whoever
+// asks may have it made; whoever waited for a place while somebody else made the same has that.
+func judgedBy[T any](ctx context.Context, s *Site, kept *shelf[T], dir string, may func() bool, from func(*report.Scorecard) (T, int, error)) (out T, err error) {
 	key, err := stamp(dir)
 	if err != nil {
 		return out, err
 	}
 	if out, ok := kept.get(key); ok {
 		return out, nil
+	}
+	if !may() {
+		return out, errTooMuch
 	}
 	select {
 	case s.reading <- struct{}{}:
@@ -231,12 +240,13 @@ func judgedBy[T any](ctx context.Context, s *Site, kept *shelf[T], dir string, f
 	return out, err
 }
 
-func (s *Site) card(ctx context.Context, folder string) (*card, error) {
+func (s *Site) card(v *visit, folder string) (*card, error) {
 	dir, err := s.Data.Dir(folder)
 	if err != nil {
 		return nil, err
 	}
-	return judgedBy(ctx, s, &s.cards, dir, func(sc *report.Scorecard) (*card, int, error) { return cardOf(sc), 1, nil })
+	may := func() bool { return s.Gate.People.Allow(gate.Person(v.Guest)) } // many small records are as much work as a large one
+	return judgedBy(v.Context(), s, &s.cards, dir, may, func(sc *report.Scorecard) (*card, int, error) { return cardOf(sc), 1, nil })
 }
 
 func cardOf(sc *report.Scorecard) *card {
@@ -311,7 +321,7 @@ func (s *Site) sendReport(w http.ResponseWriter, r *http.Request, dir string) er
 		defer file.Close()
 		from, size = file, n // of which no more is in memory than is being sent
 	} else {
-		text, err := judgedBy(r.Context(), s, &s.made, dir, pageOf)
+		text, err := judgedBy(r.Context(), s, &s.made, dir, func() bool { return true }, pageOf) // who asks was asked before
 		if err != nil {
 			return err
 		}
