@@ -196,9 +196,14 @@ func TestStartPageIsLive(t *testing.T) {
 	var minutes atomic.Int64
 	quiet.Now = func() time.Time { return siterig.Now.Add(time.Duration(minutes.Load()) * time.Minute) }
 	var now atomic.Pointer[rig]
+	var silent atomic.Bool
 	now.Store(quiet)
 	l := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		k := now.Load()
+		if silent.Load() {
+			<-r.Context().Done()
+			return
+		}
 		if k == nil {
 			http.Error(w, "gone", http.StatusBadGateway)
 			return
@@ -207,6 +212,7 @@ func TestStartPageIsLive(t *testing.T) {
 		k.ServeHTTP(w, r)
 	}))
 	defer l.Close()
+	defer l.CloseClientConnections() // one may wait for an answer
 	says := func(want string) {
 		t.Helper()
 		var text string
@@ -245,6 +251,15 @@ func TestStartPageIsLive(t *testing.T) {
 	says("Not connected: what you see may be old.")
 	now.Store(busy)
 	says("As of")
+	// A network that is gone refuses nothing, and answers nothing.
+	silent.Store(true)
+	if err := b.Eval(`AbortSignal.timeout = (given => ms => given.call(AbortSignal, ms / 100))(AbortSignal.timeout)`, nil); err != nil {
+		t.Fatal(err)
+	}
+	var text string
+	if err := b.Eval(`Promise.race([look(), new Promise(done => setTimeout(done, 5000))]).then(() => document.body.innerText)`, &text); err != nil || !strings.Contains(text, "Not connected: what you see may be old.") {
+		t.Errorf("%v: while nobody answers the page says\n%s", err, text)
+	}
 }
 
 // TestByKeyboard: the first key leads past the navigation, and every page's way to the next is a link or a button.
