@@ -72,7 +72,7 @@ func (s *Site) halt(w http.ResponseWriter, r *http.Request) {
 			"\nSay it again, or `gameday stop --all` on the machine.")})
 		return
 	}
-	s.say(w, r, http.StatusOK, gate.Message{Title: "Stopped", Back: true, Text: strings.TrimSpace("Every game day was told to stop, and no new one begins until a facilitator lets them go on.\n" + said)})
+	s.say(w, r, http.StatusOK, gate.Message{Title: "Stopped", Back: true, Text: strings.TrimSpace("Every game day of this server's user was told to stop, of root's server everybody's, and no new one begins until a facilitator lets them go on.\n" + said)})
 }
 
 // lift lets game days go on.
