@@ -32,6 +32,13 @@ type Coming struct {
 // to be as long as planned. What a state settled is known to be in nobody's way. Whether a schedule's random moments may be told is for known to say; nil tells none.
 func Forecast(all []*Schedule, coming Coming, state State, seed Seed, known func(*Schedule) bool) []Planned {
 	var out []Planned
+	settled := make(map[key]*Settled, len(state.Settled))
+	for i := range state.Settled {
+		x := &state.Settled[i]
+		if k := (key{x.Schedule, x.ID}); settled[k] == nil {
+			settled[k] = x
+		}
+	}
 	for _, s := range all {
 		n := 0
 		_, seen := state.Since[s.Name]
@@ -42,8 +49,8 @@ func Forecast(all []*Schedule, coming Coming, state State, seed Seed, known func
 			}
 			n++
 			p := Planned{Schedule: s, Occasion: o, Why: o.Why}
-			if i := slices.IndexFunc(state.Settled, func(x Settled) bool { return x.Schedule == s.Name && x.ID == o.ID }); i >= 0 {
-				p.Why = settledText(&state.Settled[i], s.Zone)
+			if x := settled[key{s.Name, o.ID}]; x != nil {
+				p.Why = settledText(x, s.Zone)
 			}
 			if p.Why == "" {
 				p.Known = s.Moment == AtStart || known != nil && known(s)
@@ -80,20 +87,33 @@ func settledText(x *Settled, zone *time.Location) string {
 // collide notes which occasions are in each other's way. Those of known moments are gone through in their order: what does not
 // begin is in nobody's way.
 func collide(all []*Schedule, list []Planned) {
-	index := func(s *Schedule) int { return slices.Index(all, s) }
-	order := make([]*Planned, len(list))
-	for i := range list {
-		order[i] = &list[i]
+	type placed struct {
+		*Planned
+		in    Span
+		index int // of its schedule
 	}
-	slices.SortStableFunc(order, func(a, b *Planned) int {
-		return cmp.Or(a.span().From.Compare(b.span().From), cmp.Compare(index(a.Schedule), index(b.Schedule)))
+	order := make([]placed, len(list))
+	var longest time.Duration
+	for i := range list {
+		order[i] = placed{&list[i], list[i].span(), slices.Index(all, list[i].Schedule)}
+		longest = max(longest, order[i].in.To.Sub(order[i].in.From))
+	}
+	slices.SortStableFunc(order, func(a, b placed) int {
+		return cmp.Or(a.in.From.Compare(b.in.From), cmp.Compare(a.index, b.index))
 	})
+	near := 0 // what comes before has ended when p begins, however long it is
 	for i, p := range order {
+		for !order[near].in.From.Add(longest).After(p.in.From) && near < i {
+			near++
+		}
 		if p.Why != "" {
 			continue
 		}
-		for j, q := range order {
-			if i == j || q.Why != "" || !p.span().meets(q.span()) {
+		for j, q := range order[near:] {
+			if j += near; !q.in.From.Before(p.in.To) { // nor does any that comes after it
+				break
+			}
+			if i == j || q.Why != "" || !p.in.meets(q.in) {
 				continue
 			}
 			holds := "itself"
