@@ -340,6 +340,37 @@ func TestGitHubCalls(t *testing.T) {
 	}
 }
 
+// TestGitHubTakes has workflows checked by actionlint, which knows GitHub's fields, events, contexts and expressions: those that are written, and
+// the example.
+func TestGitHubTakes(t *testing.T) {
+	text, err := GitHub(calendar(t), options(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	workflow, config := filepath.Join(dir, "workflow.yml"), filepath.Join(dir, "actionlint.yaml")
+	misspelt := filepath.Join(dir, "misspelt.yml")
+	for path, content := range map[string]string{workflow: text, misspelt: strings.ReplaceAll(text, "github.event.schedule", "github.evnt.schedule"),
+		config: "self-hosted-runner: {labels: [gameday]}\n"} {
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(path string) (string, error) {
+		c := exec.Command(tool(t, "go"), "tool", "-modfile=../../tools/go.mod", "actionlint", "-no-color", "-shellcheck=", "-pyflakes=", "-config-file", config, path)
+		out, err := c.CombinedOutput()
+		return string(out), err
+	}
+	for _, path := range []string{workflow, "../../examples/ci/github.yml"} {
+		if out, err := check(path); err != nil {
+			t.Errorf("%v:\n%s", err, out)
+		}
+	}
+	if out, err := check(misspelt); err == nil || !strings.Contains(out, `"evnt"`) {
+		t.Errorf("of a context that does not exist it says %q", out)
+	}
+}
+
 // TestGitLab decodes the jobs, and sees that each has a rule for its schedule and a pipeline schedule in the comment.
 func TestGitLab(t *testing.T) {
 	all := calendar(t)
