@@ -169,12 +169,23 @@ func (e *Engine) stillDeciding(c *calendar, p *child, due []string, now time.Tim
 		!slices.ContainsFunc(d.Skip, func(x schedules.Skip) bool { return x.Schedule.Name == p.schedule }) {
 		return false
 	}
-	why := fmt.Sprintf("schedule %s of %s is due, and the process that decides about it ended with %d: %s", p.schedule, c.Name, p.code, cmp.Or(lastLine(p.log), "what it printed is not known"))
+	why := fmt.Sprintf("schedule %s of %s is due, and the process that decides about it ended with %d: %s", p.schedule, c.Name, p.code, cmp.Or(lastLine(p.log), e.unprinted()))
 	if c.failed[p.schedule].why != why {
 		e.Say(why)
 	}
 	c.failed[p.schedule] = failure{now.Add(tryAgain), why}
 	return false
+}
+
+// unprinted says why it is not known what a process printed: mostly because the disk is full, which then is what was in its way as well.
+func (e *Engine) unprinted() string {
+	const what = "what it printed is not known"
+	probe := filepath.Join(OwnDir(e.State), ".space")
+	defer os.Remove(probe)
+	if err := os.WriteFile(probe, make([]byte, 4<<10), 0o600); err != nil {
+		return what + ", and nothing can be written there: " + report.PlainText(err.Error())
+	}
+	return what
 }
 
 // lastLine returns the last line of a file that says something.
