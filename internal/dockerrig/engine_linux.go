@@ -17,6 +17,7 @@ import (
 const (
 	startLimit = 60 * time.Second // until the daemon answers
 	stopLimit  = 20 * time.Second // from SIGTERM until it is killed
+	sweepLimit = 5 * time.Second  // for processes in a control group to be gone
 	pollStep   = 20 * time.Millisecond
 )
 
@@ -135,9 +136,19 @@ func (e *Engine) Close() error {
 	return errors.Join(e.end(), Sweep(e.dir))
 }
 
-// Sweep removes the control groups and the files of an engine that has ended.
+// Sweep removes the control groups and the files of an engine that has ended. A process that is being killed keeps its group for a moment, for
+// which it waits. The files stay as long as a group does: by them whoever comes next knows of it.
 func Sweep(dir string) error {
-	return errors.Join(removeCgroups(cgroupOf(dir)), os.RemoveAll(dir))
+	ctx, cancel := context.WithTimeout(context.Background(), sweepLimit)
+	defer cancel()
+	var held error
+	if err := Poll(ctx, func() (bool, error) {
+		held = removeCgroups(cgroupOf(dir))
+		return held == nil, nil
+	}); err != nil {
+		return held
+	}
+	return os.RemoveAll(dir)
 }
 
 // cgroupOf returns the control group that holds those of an engine's containers.
