@@ -134,6 +134,22 @@ func world() {
 // TestScripts runs every promise of the command line.
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	testscript.Run(t, scriptParams(t, testscript.Params{Dir: "testdata"}))
+}
+
+// TestMeasuredScripts runs those that measure how much a service takes, one after the other: whatever runs beside them would change it.
+func TestMeasuredScripts(t *testing.T) {
+	all, err := filepath.Glob("testdata/measured/*.txtar")
+	if err != nil || len(all) == 0 {
+		t.Fatalf("%d scripts, %v", len(all), err)
+	}
+	for _, file := range all {
+		t.Run("alone", func(t *testing.T) { testscript.Run(t, scriptParams(t, testscript.Params{Files: []string{file}})) })
+	}
+}
+
+// scriptParams adds to what scripts are run with.
+func scriptParams(t *testing.T, p testscript.Params) testscript.Params {
 	common, err := filepath.Abs("testdata/common")
 	if err != nil {
 		t.Fatal(err)
@@ -142,43 +158,40 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
-		UpdateScripts:       *update,
-		RequireExplicitExec: true,
-		RequireUniqueNames:  true,
-		Setup: func(e *testscript.Env) error {
-			e.Setenv("HOME", e.WorkDir)
-			e.Setenv("EXAMPLES", examples)
-			e.Setenv("GAMEDAY_LEDGER", filepath.Join(e.WorkDir, "ledger"))
-			e.Setenv("CI", os.Getenv("CI"))
-			e.Setenv("TEST_MACHINE_POLICY", filepath.Join(e.WorkDir, "machine", "policy.hcl"))
-			return os.CopyFS(e.WorkDir, os.DirFS(common))
+	p.UpdateScripts, p.RequireExplicitExec, p.RequireUniqueNames = *update, true, true
+	p.Setup = func(e *testscript.Env) error {
+		e.Setenv("HOME", e.WorkDir)
+		e.Setenv("EXAMPLES", examples)
+		e.Setenv("GAMEDAY_LEDGER", filepath.Join(e.WorkDir, "ledger"))
+		e.Setenv("CI", os.Getenv("CI"))
+		e.Setenv("TEST_MACHINE_POLICY", filepath.Join(e.WorkDir, "machine", "policy.hcl"))
+		return os.CopyFS(e.WorkDir, os.DirFS(common))
+	}
+	p.Condition = func(cond string) (bool, error) {
+		switch cond {
+		case "lab":
+			return canLab(t), nil
+		case "systemd":
+			_, err := exec.LookPath("systemd-analyze") // the rest of that script holds without
+			return err == nil, nil
+		case "prometheus":
+			return installed(t, "prometheus"), nil
+		}
+		return false, fmt.Errorf("unknown condition %q", cond)
+	}
+	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "accesslog": accessLog, "records": records, "drills": drills, "receiver": receiverCommand, "step": step,
+		"channel": func(ts *testscript.TestScript, _ bool, args []string) { channel(t, ts, args) },
+		"kubernetes": func(ts *testscript.TestScript, _ bool, _ []string) {
+			ts.Setenv("PATH", clusterProgram(t)+string(os.PathListSeparator)+ts.Getenv("PATH"))
 		},
-		Condition: func(cond string) (bool, error) {
-			switch cond {
-			case "lab":
-				return canLab(t), nil
-			case "systemd":
-				_, err := exec.LookPath("systemd-analyze") // the rest of that script holds without
-				return err == nil, nil
-			case "prometheus":
-				return installed(t, "prometheus"), nil
-			}
-			return false, fmt.Errorf("unknown condition %q", cond)
+		"scriptless": func(ts *testscript.TestScript, _ bool, _ []string) {
+			ts.Setenv("TEST_VERSION", "v9.9.9")
+			ts.Setenv("PATH", strings.ReplaceAll(ts.Getenv("PATH"), programFolder+string(os.PathListSeparator), ""))
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "accesslog": accessLog, "records": records, "drills": drills, "receiver": receiverCommand, "step": step,
-			"channel": func(ts *testscript.TestScript, _ bool, args []string) { channel(t, ts, args) },
-			"kubernetes": func(ts *testscript.TestScript, _ bool, _ []string) {
-				ts.Setenv("PATH", clusterProgram(t)+string(os.PathListSeparator)+ts.Getenv("PATH"))
-			},
-			"scriptless": func(ts *testscript.TestScript, _ bool, _ []string) {
-				ts.Setenv("TEST_VERSION", "v9.9.9")
-				ts.Setenv("PATH", strings.ReplaceAll(ts.Getenv("PATH"), programFolder+string(os.PathListSeparator), ""))
-			},
-			"silent":  func(ts *testscript.TestScript, _ bool, args []string) { silent(t, ts, args) },
-			"history": func(ts *testscript.TestScript, _ bool, _ []string) { history(t, ts) }},
-	})
+		"silent":  func(ts *testscript.TestScript, _ bool, args []string) { silent(t, ts, args) },
+		"history": func(ts *testscript.TestScript, _ bool, _ []string) { history(t, ts) },
+	}
+	return p
 }
 
 // accessLog writes the log of the hour that ends now, at four requests a second: accesslog access.log.

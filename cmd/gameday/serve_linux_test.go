@@ -77,25 +77,32 @@ func TestServeKilled(t *testing.T) {
 	}
 	t.Logf("the moments are those of GAMEDAY_SERVE_SEED=%d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	start := func() (*exec.Cmd, *bytes.Buffer) {
-		c, said := r.command("serve", "days.hcl", "--listen", "127.0.0.1:0"), &bytes.Buffer{}
+	start := func() *exec.Cmd {
+		c := r.command("serve", "days.hcl", "--listen", "127.0.0.1:0")
+		said, err := os.Create(filepath.Join(r.dir, "said"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer said.Close()
 		c.Stderr = said
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = c.Process.Kill() })
-		return c, said
+		return c
 	}
+	said := func() string { return readText(t, filepath.Join(r.dir, "said")) }
 	for range kills {
-		c, _ := start()
+		c := start()
 		time.Sleep(time.Duration(random.Int64N(int64(5 * time.Second)))) // that is the moment, and what the test is about
 		_ = c.Process.Kill()
 		_ = c.Wait() // it was killed
 	}
-	c, said := start()
+	c := start()
 	all := r.settled(many, said)
+	r.awaits("the last server serves", func() bool { return strings.Contains(said(), "serving days.hcl") }) // all may have been settled before it began
 	if err := errors.Join(c.Process.Signal(os.Interrupt), c.Wait()); err != nil {
-		t.Errorf("the last server ends with %v: %s", err, said)
+		t.Errorf("the last server ends with %v: %s", err, said())
 	}
 	records := map[string]int{}
 	dirs, _, err := report.Folders(filepath.Join(r.dir, "runs"))
@@ -138,7 +145,7 @@ func (r *brakeRig) write(name, text string) {
 }
 
 // settled waits until so many occasions are settled and over.
-func (r *brakeRig) settled(many int, said *bytes.Buffer) []claims.Kept {
+func (r *brakeRig) settled(many int, said func() string) []claims.Kept {
 	r.t.Helper()
 	folder, err := claims.Open(filepath.Join(r.dir, "schedules", "days"))
 	if err != nil {
@@ -158,7 +165,7 @@ func (r *brakeRig) settled(many int, said *bytes.Buffer) []claims.Kept {
 		case <-poll.C:
 		case <-limit:
 			text, _ := json.Marshal(all)
-			r.t.Fatalf("what is settled after three minutes: %s\nthe server says %s", text, said)
+			r.t.Fatalf("what is settled after three minutes: %s\nthe server says %s", text, said())
 		}
 	}
 }
