@@ -46,3 +46,30 @@ func TestLong(t *testing.T) {
 		})
 	}
 }
+
+// TestNextIsDue has a process take until the next occasion of its schedule is due, and then go on to run what it was started for: it is not taken
+// for one that still decides, and the other schedules of the calendar are begun.
+func TestNextIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.children.Wait()
+		r.calendar("both", minutely(t, "long", 2*time.Second), minutely(t, "beside", time.Second))
+		r.took = func(s *schedules.Schedule, _ string) time.Duration {
+			if s.Name == "long" {
+				return 10 * time.Minute
+			}
+			return s.Length()
+		}
+		r.delays = []time.Duration{59*time.Second + 800*time.Millisecond} // between the last look of this minute and the first of the next one
+		e, end := r.serve(r.config(r.file("days.hcl", "both")))
+		defer end()
+		time.Sleep(9*time.Minute + 30*time.Second)
+		begun, skipped := r.counted()
+		if begun["long"] != 1 || skipped["long"] != 9 || begun["beside"] != 9 {
+			t.Errorf("begun %v, skipped %v", begun, skipped)
+		}
+		if text := r.says(); text != "" || len(e.Troubles()) != 0 {
+			t.Errorf("it says %q, troubles %+v", text, e.Troubles())
+		}
+	})
+}

@@ -21,6 +21,7 @@ import (
 // child is a process that decides about a schedule, or runs what it decided.
 type child struct {
 	schedule string
+	due      []string // its occasions that were, when it was started
 	pid      int
 	log      string
 	began    time.Time
@@ -105,13 +106,7 @@ func (e *Engine) decide(ctx context.Context, c *calendar, running []Running, now
 	whole := now.Truncate(time.Second) // runs may begin at whole seconds, and nobody is woken at one to the nanosecond
 	d := schedules.Decide(c.Schedules, state, c.seed, whole)
 	e.firstSeen(ctx, c, d.Skip, whole)
-	var due []string
-	for _, x := range d.Start {
-		due = append(due, x.Schedule.Name)
-	}
-	for _, x := range d.Skip {
-		due = append(due, x.Schedule.Name)
-	}
+	names, due := dueOf(d)
 	next := now.Add(askEvery)
 	if !d.Wake.IsZero() {
 		next = earlier(next, d.Wake)
@@ -124,16 +119,16 @@ func (e *Engine) decide(ctx context.Context, c *calendar, running []Running, now
 		c.deciding = nil
 	}
 	for name := range c.failed {
-		if !slices.Contains(due, name) {
+		if !slices.Contains(names, name) {
 			delete(c.failed, name)
 		}
 	}
-	for _, name := range due {
+	for _, name := range names {
 		if f, bad := c.failed[name]; bad && now.Before(f.until) {
 			next = earlier(next, f.until)
 			continue
 		}
-		if e.call(c, name, now) {
+		if e.call(c, name, due[name], now) {
 			return earlier(next, now.Add(decidingEvery))
 		}
 	}
@@ -148,10 +143,32 @@ func patience(since time.Duration) time.Duration {
 	return decidingEvery
 }
 
-// stillDeciding reports whether a process is at it. One that has settled what was due goes on to run it, or has ended; one that ended and
-// settled nothing has failed.
-func (e *Engine) stillDeciding(c *calendar, p *child, due []string, now time.Time) bool {
-	if !slices.Contains(due, p.schedule) {
+// dueOf returns what is due, or to be skipped: the names of schedules, in the order in which processes are to decide about them, and the
+// occasions of each.
+func dueOf(d schedules.Decision) (names []string, occasions map[string][]string) {
+	occasions = map[string][]string{}
+	add := func(s *schedules.Schedule, id string) {
+		if occasions[s.Name] == nil {
+			names = append(names, s.Name)
+		}
+		occasions[s.Name] = append(occasions[s.Name], id)
+	}
+	for _, x := range d.Start {
+		add(x.Schedule, x.Occasion.ID)
+	}
+	for _, x := range d.Skip {
+		add(x.Schedule, x.Occasion.ID)
+	}
+	return names, occasions
+}
+
+// stillDeciding reports whether a process is at it. One that has settled what was due when it was started goes on to run it, or has ended,
+// whatever else of its schedule has come due since; one that ended and did not settle that has failed.
+func (e *Engine) stillDeciding(c *calendar, p *child, due map[string][]string, now time.Time) bool {
+	open := func(due map[string][]string) bool {
+		return slices.ContainsFunc(due[p.schedule], func(id string) bool { return slices.Contains(p.due, id) })
+	}
+	if !open(due) {
 		return false
 	}
 	select {
@@ -164,9 +181,7 @@ func (e *Engine) stillDeciding(c *calendar, p *child, due []string, now time.Tim
 	if !c.read {
 		return false
 	}
-	d := schedules.Decide(c.Schedules, c.state, c.seed, now.Truncate(time.Second))
-	if !slices.ContainsFunc(d.Start, func(x schedules.Start) bool { return x.Schedule.Name == p.schedule }) &&
-		!slices.ContainsFunc(d.Skip, func(x schedules.Skip) bool { return x.Schedule.Name == p.schedule }) {
+	if _, due := dueOf(schedules.Decide(c.Schedules, c.state, c.seed, now.Truncate(time.Second))); !open(due) {
 		return false
 	}
 	why := fmt.Sprintf("schedule %s of %s is due, and the process that decides about it ended with %d: %s", p.schedule, c.Name, p.code, cmp.Or(lastLine(p.log), e.unprinted()))
@@ -244,9 +259,9 @@ func (e *Engine) firstSeen(ctx context.Context, c *calendar, skips []schedules.S
 	}
 }
 
-// call starts a process that decides about a schedule.
-func (e *Engine) call(c *calendar, schedule string, now time.Time) bool {
-	p := &child{schedule: schedule, began: now, ended: make(chan struct{}), log: e.logFile(c.Name, schedule, now)}
+// call starts a process that decides about a schedule, of which some occasions are due.
+func (e *Engine) call(c *calendar, schedule string, due []string, now time.Time) bool {
+	p := &child{schedule: schedule, due: due, began: now, ended: make(chan struct{}), log: e.logFile(c.Name, schedule, now)}
 	call := Call{File: c.file, Schedule: schedule, State: e.State, Runs: e.Config.Runs, Log: p.log, Asked: now.Truncate(time.Second)}
 	if c.kept {
 		call.Text = c.copy

@@ -23,7 +23,8 @@ type rig struct {
 	dir       string
 	calendars map[string]func(file string) *Calendar // by text
 	took      func(s *schedules.Schedule, id string) time.Duration
-	starts    time.Duration // what a process takes to start
+	starts    time.Duration   // what a process takes to start
+	delays    []time.Duration // what the first ones take besides
 
 	mu       sync.Mutex
 	said     []string
@@ -92,7 +93,11 @@ func (r *rig) says() string {
 func (r *rig) begin(c Call) (int, func() int, error) {
 	r.mu.Lock()
 	r.calls = append(r.calls, c)
-	code := r.code
+	code, starts := r.code, r.starts
+	if len(r.delays) > 0 {
+		starts += r.delays[0]
+		r.delays = r.delays[1:]
+	}
 	r.mu.Unlock()
 	text, err := os.ReadFile(c.Text)
 	if err != nil {
@@ -104,7 +109,7 @@ func (r *rig) begin(c Call) (int, func() int, error) {
 	}
 	ended := make(chan int, 1)
 	r.children.Go(func() {
-		time.Sleep(r.starts)
+		time.Sleep(starts)
 		if code != 0 {
 			_ = os.WriteFile(c.Log, []byte("gameday: it does not like it\n"), 0o600)
 			ended <- code
