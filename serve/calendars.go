@@ -37,6 +37,7 @@ type calendar struct {
 	all      []claims.Kept
 	state    schedules.State
 	read     bool                 // all and state are what is on disk
+	had      bool                 // something was read of the folder once
 	unread   string               // why they are not
 	ahead    string               // what is dated later than now
 	told     map[toldKey]toldMark // of which occasions what was told; nil before the first look
@@ -170,7 +171,7 @@ func (e *Engine) adopt(c *calendar, cal *Calendar) error {
 		if err != nil {
 			return err
 		}
-		c.folder, c.reader, c.told = folder, folder.Reader(), nil
+		c.folder, c.reader, c.told, c.had = folder, folder.Reader(), nil, false
 	}
 	seed, err := e.Seed(c.folder.Dir())
 	if err != nil {

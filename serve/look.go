@@ -3,6 +3,7 @@ package serve
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -76,9 +77,18 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// readState reads what became of a calendar's occasions.
+// errEmptied says that a folder of what ran has nothing any more of what was in it.
+var errEmptied = errors.New("it had what ran, and is empty now; put that back, or if it is meant, start the server again")
+
+// readState reads what became of a calendar's occasions. A folder that has lost all of it, as when its disk is not mounted any more, knows no better
+// than one that cannot be read: what ran today would run again.
 func (e *Engine) readState(c *calendar) {
 	all, state, err := c.reader.Read()
+	has := len(all)+len(state.Since) > 0
+	if err == nil && c.had && !has {
+		err = fmt.Errorf("%s: %w", c.folder.Dir(), errEmptied)
+	}
+	c.had = c.had || err == nil && has
 	if err != nil {
 		if c.read = false; c.unread != err.Error() {
 			c.unread = err.Error()
