@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,4 +47,45 @@ func TestEmptied(t *testing.T) {
 			t.Errorf("when it is there again, begun %v, troubles %+v", begun, e.Troubles())
 		}
 	})
+}
+
+// TestUnreadForAMoment cannot read, at the instant at which something comes due, what ran or which runs go on: it is begun a moment later, and not
+// a minute, when it may be too late.
+func TestUnreadForAMoment(t *testing.T) {
+	for name, what := range map[string]bool{"what ran": true, "which runs go on": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				defer r.children.Wait()
+				r.calendar("one", minutely(t, "one", time.Second))
+				c := r.config(r.file("days.hcl", "one"))
+				var lost atomic.Bool
+				c.Running = func() ([]Running, error) {
+					if lost.Load() {
+						return nil, errors.New("the list is gone")
+					}
+					return nil, nil
+				}
+				_, end := r.serve(c)
+				defer end()
+				bad := filepath.Join(r.dir, "state", "days", "one@2001-01-01T0000.json")
+				time.Sleep(3*time.Minute - 500*time.Millisecond)
+				if !what {
+					lost.Store(true)
+				} else if err := os.WriteFile(bad, []byte("{"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				if lost.Store(false); what {
+					if err := os.Remove(bad); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(3 * time.Minute)
+				if begun, skipped := r.counted(); begun["one"] != 7 || skipped["one"] != 0 {
+					t.Errorf("begun %v, skipped %v", begun, skipped)
+				}
+			})
+		})
+	}
 }

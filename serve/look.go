@@ -47,12 +47,16 @@ func (e *Engine) look(ctx context.Context, now time.Time) time.Duration {
 		troubles = append(troubles, web.Trouble{Text: "Which runs go on cannot be told, so nothing is begun.", Detail: err.Error()})
 	}
 	next := now.Add(askEvery)
+	if err != nil {
+		next = now.Add(unreadEvery)
+	}
 	for _, c := range e.calendars {
 		if c.Calendar == nil {
 			continue
 		}
 		e.readState(c)
 		if !c.read {
+			next = earlier(next, now.Add(unreadEvery))
 			continue
 		}
 		e.seeAhead(c, now)

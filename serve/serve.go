@@ -115,6 +115,7 @@ type Config struct {
 const (
 	askEvery      = time.Minute            // a clock may be set, and a machine may sleep
 	filesEvery    = 2 * time.Second        // calendars' files may be edited, and runs begin and end
+	unreadEvery   = 2 * time.Second        // while something cannot be read: that may be over soon, and a window may be short
 	soonest       = 50 * time.Millisecond  // between two looks
 	decidingEvery = 200 * time.Millisecond // while a process decides
 	decidingSlow  = 2 * time.Second        // when it takes long: it asks sources
