@@ -36,6 +36,14 @@ type Held struct {
 	Holds []string
 }
 
+// InTheWay returns why it is in the way of a schedule; empty when it is not.
+func (h Held) InTheWay(s *Schedule) string {
+	if what, ok := common(s.Holds(), h.Holds); ok {
+		return h.What + GoesOnAndHolds + what
+	}
+	return ""
+}
+
 // State is everything that a decision depends on besides the schedules and the clock.
 type State struct {
 	// Since is when each schedule was first seen, by name. What could last have begun before that is no concern of this state.
@@ -359,8 +367,8 @@ func (d *deciding) against(s *Schedule) string {
 		}
 	}
 	for _, x := range d.state.Held {
-		if h, ok := common(holds, x.Holds); ok {
-			return fmt.Sprintf("%s"+GoesOnAndHolds+"%s", x.What, h)
+		if why := x.InTheWay(s); why != "" {
+			return why
 		}
 	}
 	return ""

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gameday/audit"
+	"gameday/faults"
 	"gameday/schedules"
 )
 
@@ -46,4 +47,31 @@ func (r *scheduling) beside(ctx context.Context) (why string, unlock func(), err
 		return unknownBeside, unlock, nil
 	}
 	return "", unlock, nil
+}
+
+// meanwhile returns what has come to stand against beginning a schedule since it was decided that it is due: asking sources, and waiting for
+// others, takes minutes. began is when that was; empty when nothing does.
+func (r *scheduling) meanwhile(began time.Time) (why string, err error) {
+	stops, err := halts()
+	if err != nil {
+		return "", err
+	}
+	if h := faults.Halted(stops...); h != nil {
+		return h.Error(), nil
+	}
+	held, err := others()
+	if err != nil {
+		return "", err
+	}
+	for _, h := range held {
+		if why := h.InTheWay(r.schedule); why != "" {
+			return why, nil
+		}
+	}
+	if took := time.Since(began); took > askedLimit {
+		if why := r.schedule.Against(time.Now(), r.schedule.Length()); why != "" {
+			return fmt.Sprintf("it took %s to learn whether it may begin: %s", took.Round(time.Second), why), nil
+		}
+	}
+	return "", nil
 }

@@ -342,6 +342,7 @@ func (r *scheduling) tellMissed(now time.Time) {
 
 // begin claims an occasion that is due, unless something that only asking tells stands against it.
 func (r *scheduling) begin(ctx context.Context, x schedules.Start, now time.Time) (*claims.Held, error) {
+	began := time.Now()
 	asking, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	why, err := r.against(asking, now)
@@ -359,6 +360,11 @@ func (r *scheduling) begin(ctx context.Context, x schedules.Start, now time.Time
 		return nil, usage("%w; nothing was begun", err)
 	}
 	defer unlock()
+	if why == "" {
+		if why, err = r.meanwhile(began); err != nil {
+			return nil, usage("%w; nothing was begun", err)
+		}
+	}
 	if why != "" {
 		return nil, r.skip(x.Occasion, why, now)
 	}
