@@ -37,6 +37,11 @@ func (s *Store) records(ctx context.Context, from Source) error {
 	if err != nil && (!errors.Is(err, fs.ErrNotExist) || len(s.known.records) > 0) { // a disk that is not there has not lost its records
 		return fmt.Errorf("deriving the history: %w", err)
 	}
+	if n := len(s.known.records); err == nil && n > 0 && len(folders)+len(foreign) == 0 {
+		if left, err := os.ReadDir(from.Runs); err == nil && len(left) == 0 { // so is where a disk was mounted
+			return fmt.Errorf("deriving the history: %s is empty, and had %d records; if somebody removed them all, start the server with --rebuild", from.Runs, n)
+		}
+	}
 	there := map[string]bool{}
 	var changed []row
 	dirs := map[string]string{}

@@ -15,7 +15,7 @@ import (
 
 // Source is what the database is derived from.
 type Source struct {
-	Runs string // the folder of records; one that is not there has none, and that is an error if it had some
+	Runs string // the folder of records; one that is not there, or in which nothing is, has none, and that is an error if it had some
 	// Going are the folders of records that are being written: they are left out until their runs are over.
 	Going map[string]bool
 	// Occasions are what is kept of them, by calendar. Calendars that are not in it keep what they have.
