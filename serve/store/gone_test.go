@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -49,4 +50,23 @@ func TestGone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGoneAsker has whoever asks that what is new is derived go away before it is: the others are answered, of a file that is gone as well.
+func TestGoneAsker(t *testing.T) {
+	from := Source{Runs: folder(t), Occasions: map[string][]claims.Kept{"days": occasions(9)}}
+	path := filepath.Join(t.TempDir(), "serve.db")
+	s, _ := opened(t, Options{Path: path})
+	synced(t, s, from)
+	remaining(t, os.Remove(path))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Sync(ctx, from); !errors.Is(err, context.Canceled) {
+		t.Errorf("who has gone away is told %v", err)
+	}
+	if all, err := s.Occasions(t.Context(), began, began.AddDate(0, 0, 1)); err != nil || len(all) != 9 {
+		t.Errorf("the others: %d occasions, %v", len(all), err)
+	}
+	synced(t, s, from)
+	same(t, s, from)
 }

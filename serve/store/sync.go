@@ -102,6 +102,10 @@ func (s *Store) mend(ctx context.Context) error {
 	if !s.damaged.Load() && !s.spare && !gone {
 		return nil
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx) // whoever asks may go away, and a database that was closed has to be opened
 	if !s.spare {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -161,6 +165,7 @@ func (s *Store) toMemory(ctx context.Context, why error) error {
 	if s.spare {
 		return fmt.Errorf("keeping in memory what the pages show: %w", why)
 	}
+	ctx = context.WithoutCancel(ctx) // as in mend
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	db, err := s.memory(ctx, s.db, why)
