@@ -31,18 +31,22 @@ func (e *Engine) seen() snapshot {
 	return e.now
 }
 
+// seenLeaving returns what the last look saw, and the runs that were over before it and may not be in the store yet.
+func (e *Engine) seenLeaving() (now snapshot, leaving []goingRun) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, folder := range sortedKeys(e.leaving) {
+		leaving = append(leaving, e.leaving[folder])
+	}
+	return e.now, leaving
+}
+
 // Runs returns every run that there is a record of, and those in progress.
 func (e *Engine) Runs(ctx context.Context) (*web.Runs, error) {
 	if e.Store == nil {
 		return nil, errNoStore
 	}
-	// In this order: a run that ends meanwhile is in both, and not in neither.
-	e.mu.Lock()
-	going, leaving := e.now.going, make([]goingRun, 0, len(e.leaving))
-	for _, folder := range sortedKeys(e.leaving) {
-		leaving = append(leaving, e.leaving[folder])
-	}
-	e.mu.Unlock()
+	now, leaving := e.seenLeaving() // before the store is asked: a run that ends meanwhile is in both, and not in neither
 	all, skipped, err := e.Store.Records(ctx)
 	if err != nil {
 		return nil, err
@@ -56,7 +60,7 @@ func (e *Engine) Runs(ctx context.Context) (*web.Runs, error) {
 			out.All = append(out.All, web.Run{Entry: entry, Blind: g.blind, Going: true, Room: e.rooms.of(g.folder)})
 		}
 	}
-	for _, g := range going {
+	for _, g := range now.going {
 		add(g)
 	}
 	for _, r := range all {
@@ -303,7 +307,7 @@ func (e *Engine) Rehearsals(ctx context.Context) ([]web.Rehearsal, error) {
 	if e.Store == nil {
 		return nil, errNoStore
 	}
-	now := e.seen()
+	now, leaving := e.seenLeaving()
 	shown, broken, err := e.Store.Rehearsed(ctx)
 	if err != nil {
 		return nil, err
@@ -312,7 +316,7 @@ func (e *Engine) Rehearsals(ctx context.Context) ([]web.Rehearsal, error) {
 	if err != nil {
 		return nil, err
 	}
-	shownWith(shown, now.going)
+	shownWith(shown, now.going, leaving)
 	out := []web.Rehearsal{}
 	for _, c := range now.calendars {
 		for _, r := range c.Rehearsals {

@@ -174,6 +174,63 @@ func TestSignedOnPages(t *testing.T) {
 	})
 }
 
+// TestHeldAfterItsEnd has somebody hold the label of a run for minutes after it is listed no more, as who copies its record does: pages tell of it
+// all the time, once, and its rehearsal goes by it.
+func TestHeldAfterItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		plan := &rehearsals.Rehearsal{Name: "west", File: "days.hcl", StopOn: rehearsals.DefaultStops, Steps: []rehearsals.Step{{Item: schedules.Item{File: "shop.hcl", Scenario: "shop"}, Fingerprint: "f"}}}
+		r.calendars["one"] = func(file string) *Calendar {
+			return &Calendar{Name: "days", File: file, Schedules: []*schedules.Schedule{never(t)}, Rehearsals: []*rehearsals.Rehearsal{plan}}
+		}
+		c := r.config(r.file("days.hcl", "one"))
+		c.Store = aStore(t)
+		dir := filepath.Join(c.Runs, "one")
+		recorded(t, dir, nil)
+		if err := kept.WriteLabel(dir, kept.Label{Rehearsal: "west", Scenario: "shop", Fingerprint: "f", At: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		held, err := kept.Hold(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var over atomic.Bool
+		began := time.Now()
+		c.Running = func() ([]Running, error) {
+			if over.Load() {
+				return nil, nil
+			}
+			return []Running{{Run: "one", Scenario: "shop", Dir: dir, At: began}}, nil
+		}
+		e, end := r.serve(c)
+		defer end()
+		find := func() (web.Run, []rehearsals.Run) {
+			t.Helper()
+			runs, err := e.Runs(t.Context())
+			all, err2 := e.Rehearsals(t.Context())
+			if err := errors.Join(err, err2); err != nil || len(runs.All) != 1 || len(all) != 1 || len(all[0].Shown["shop"]) != 1 {
+				t.Fatalf("%v: runs %+v, rehearsals %+v", err, runs, all)
+			}
+			return runs.All[0], all[0].Shown["shop"]
+		}
+		for n := range 600 {
+			time.Sleep(time.Second)
+			switch n {
+			case 90:
+				over.Store(true)
+			case 300:
+				held.Close()
+			}
+			if n > 0 {
+				find()
+			}
+		}
+		if run, shown := find(); !run.Over || run.Going || shown[0].Running || shown[0].Verdict != report.Passed {
+			t.Errorf("when nobody holds it any more: %+v, %+v", run, shown)
+		}
+	})
+}
+
 // TestWithoutDatabase has no file for the database: what is due is begun, pages are answered, and it is said until there is one.
 func TestWithoutDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

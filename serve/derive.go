@@ -3,11 +3,13 @@ package serve
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"gameday/rehearsals/kept"
 	"gameday/schedules/claims"
 	"gameday/serve/store"
 	"gameday/serve/web"
@@ -50,8 +52,9 @@ func (e *Engine) Derive(ctx context.Context) error {
 	}
 	e.mu.Lock()
 	now := e.now
-	left := sortedKeys(e.leaving)
+	left := maps.Clone(e.leaving)
 	e.mu.Unlock()
+	maps.DeleteFunc(left, func(_ string, g goingRun) bool { return kept.Busy(g.dir) }) // somebody is at it still, and the store leaves it out
 	from := store.Source{Runs: e.Config.Runs, Going: map[string]bool{}, Occasions: e.elsewhere(now.calendars)}
 	for _, g := range now.going {
 		from.Going[g.dir] = true
@@ -70,7 +73,7 @@ func (e *Engine) Derive(ctx context.Context) error {
 		}
 		return err
 	}
-	for _, folder := range left { // those that came back since are not in it
+	for folder := range left { // those that came back since are not in it
 		delete(e.leaving, folder)
 	}
 	return nil

@@ -415,10 +415,11 @@ func sortedKeys[V any](m map[string]V) []string {
 	return out
 }
 
-// shownWith adds the runs in progress of a rehearsal to what the store has.
-func shownWith(all map[string]rehearsals.Shown, going []goingRun) {
-	for _, g := range going {
-		if g.label == "" {
+// shownWith adds to what the store has of rehearsals the runs of theirs that go on, and those that are over and that it does not have yet.
+func shownWith(all map[string]rehearsals.Shown, going, leaving []goingRun) {
+	for i, g := range slices.Concat(going, leaving) {
+		stored := slices.ContainsFunc(all[g.label][g.Scenario], func(r rehearsals.Run) bool { return r.Record == g.step.Record })
+		if g.label == "" || stored && i >= len(going) {
 			continue
 		}
 		if all[g.label] == nil {
