@@ -90,7 +90,15 @@ func (e *Engine) Occasions(ctx context.Context, from, to time.Time) ([]web.Occas
 		return nil, err
 	}
 	var out []web.Occasion
-	newest := map[occasionKey]claims.Kept{} // as the last look saw it: whether somebody is at it is not in the store, and what is new not yet
+	newest := map[occasionKey]claims.Kept{} // as it was seen last: whether somebody is at it is not in the store, and what is new not yet
+	e.mu.Lock()
+	besides := e.besides
+	e.mu.Unlock()
+	for key, k := range besides {
+		if k.Opens.Before(to) && !latest(k.Closes, k.At).Before(from) {
+			newest[key] = k
+		}
+	}
 	for _, c := range now.calendars {
 		for _, k := range c.kept {
 			if k.Opens.Before(to) && !latest(k.Closes, k.At).Before(from) {

@@ -16,6 +16,7 @@ import (
 	"gameday/rehearsals/kept"
 	"gameday/report"
 	"gameday/schedules"
+	"gameday/schedules/claims"
 	"gameday/serve/store"
 	"gameday/serve/web"
 )
@@ -228,6 +229,41 @@ func TestHeldAfterItsEnd(t *testing.T) {
 		if run, shown := find(); !run.Over || run.Going || shown[0].Running || shown[0].Verdict != report.Passed {
 			t.Errorf("when nobody holds it any more: %+v, %+v", run, shown)
 		}
+	})
+}
+
+// TestOfAnotherCalendar has something in progress of a calendar of the state folder that is not served: pages say so, and not that whoever was at it
+// died.
+func TestOfAnotherCalendar(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.calendar("one", never(t))
+		c := r.config(r.file("days.hcl", "one"))
+		c.Store = aStore(t)
+		e, end := r.serve(c)
+		defer end()
+		begin := time.Now()
+		folder, err := claims.Open(filepath.Join(c.State, "other"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		held, err := folder.Claim(claims.Claim{Schedule: "x", Occasion: "2000-01-01", Outcome: schedules.Begun, At: begin, Opens: begin, Closes: begin.Add(time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		look := func(want web.Fate) {
+			t.Helper()
+			time.Sleep(2*time.Minute + time.Second)
+			all, err := e.Occasions(t.Context(), begin, begin.Add(time.Hour))
+			if err != nil || len(all) != 1 || all[0].Fate != want || !all[0].Blind {
+				t.Errorf("%+v, %v, want %s", all, err, want)
+			}
+		}
+		look(web.Going)
+		if err := held.Close(claims.End{At: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		look(web.Done)
 	})
 }
 

@@ -56,6 +56,7 @@ func (e *Engine) Derive(ctx context.Context) error {
 	e.mu.Unlock()
 	maps.DeleteFunc(left, func(_ string, g goingRun) bool { return kept.Busy(g.dir) }) // somebody is at it still, and the store leaves it out
 	from := store.Source{Runs: e.Config.Runs, Going: map[string]bool{}, Occasions: e.elsewhere(now.calendars)}
+	e.keepElsewhere(from.Occasions)
 	for _, g := range now.going {
 		from.Going[g.dir] = true
 	}
@@ -148,6 +149,21 @@ func (e *Engine) elsewhere(served []calendarNow) map[string][]claims.Kept {
 		}
 	}
 	return out
+}
+
+// keepElsewhere keeps for pages what is in progress of calendars that this server does not serve: that is not in the store.
+func (e *Engine) keepElsewhere(all map[string][]claims.Kept) {
+	going := map[occasionKey]claims.Kept{}
+	for calendar, list := range all {
+		for _, k := range list {
+			if k.Running {
+				going[occasionKey{calendar, k.Schedule, k.Occasion}] = k
+			}
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.besides = going
 }
 
 func isServed(served []calendarNow, name string) bool {

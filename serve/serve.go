@@ -141,9 +141,10 @@ type Engine struct {
 
 	mu       sync.Mutex // of what pages ask for
 	now      snapshot
-	leaving  map[string]goingRun // runs that are over, and that the store has not derived yet, by folder
-	unsynced string              // why the store could not derive what is new
-	deriving time.Time           // since when it derives; zero when it does not
+	leaving  map[string]goingRun         // runs that are over, and that the store has not derived yet, by folder
+	besides  map[occasionKey]claims.Kept // what is in progress of calendars that are not served, as of when it was last derived; replaced as a whole
+	unsynced string                      // why the store could not derive what is new
+	deriving time.Time                   // since when it derives; zero when it does not
 }
 
 // snapshot is what the last look saw.
