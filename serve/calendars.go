@@ -107,7 +107,11 @@ func (e *Engine) reload(now time.Time) {
 		if !all && !c.edited() {
 			continue
 		}
-		switch err := e.load(c); {
+		err := e.load(c)
+		if err != nil && c.text != nil {
+			e.keep(c, c.text)
+		}
+		switch {
 		case err == nil && c.trouble != "":
 			c.trouble = ""
 			e.Say(fmt.Sprintf("what is in %s counts again", c.file))
@@ -183,11 +187,8 @@ func (e *Engine) adopt(c *calendar, cal *Calendar) error {
 }
 
 // keep keeps the text of a calendar without mistakes: for the processes that run by it, and for a start at a time when the file has one.
-// Where it cannot be kept they read the file.
+// Where it cannot be kept they read the file. What somebody took away or changed is kept anew.
 func (e *Engine) keep(c *calendar, text []byte) {
-	if c.kept && bytes.Equal(c.text, text) {
-		return
-	}
 	c.text = text
 	if old, err := os.ReadFile(c.copy); err == nil && bytes.Equal(old, text) {
 		c.kept = true
