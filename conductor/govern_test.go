@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -242,6 +243,29 @@ func TestRegistryUnread(t *testing.T) {
 	defer l.Close()
 	if runs, err := Runs(dir); len(runs) != 1 || runs[0].Run != "a" || err == nil || !strings.Contains(err.Error(), "b.json") {
 		t.Errorf("%+v, %v", runs, err)
+	}
+}
+
+// TestRegistryTorn has an entry whose run lives and that nobody can read: it is left there, and it is said that a run goes on that is not listed.
+func TestRegistryTorn(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "b.json")
+	f, err := os.Create(path)
+	if err == nil {
+		_, err = f.WriteString(`{"ru`)
+	}
+	if err == nil {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if runs, err := Runs(dir); len(runs) != 0 || err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("%+v, %v", runs, err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -123,9 +123,12 @@ func Runs(dir string) ([]Running, error) {
 			unread = errors.Join(unread, fmt.Errorf("looking for runs: %w", err))
 			continue
 		}
-		if r, alive := look(f, e.Name()); alive {
+		switch r, alive, err := look(f, e.Name()); {
+		case err != nil:
+			unread = errors.Join(unread, fmt.Errorf("looking for runs: %s: %w", path, err))
+		case alive:
 			out = append(out, r)
-		} else if old(f) {
+		case old(f):
 			_ = os.Remove(path)
 		}
 		f.Close()
@@ -134,16 +137,16 @@ func Runs(dir string) ([]Running, error) {
 	return out, unread
 }
 
-// look reads an entry whose run holds its lock.
-func look(f *os.File, name string) (Running, bool) {
-	var r Running
+// look reads an entry whose run holds its lock. What cannot be read of one that does is an error: it goes on, and nobody knows what it is.
+func look(f *os.File, name string) (r Running, alive bool, err error) {
 	if !strings.HasSuffix(name, ".json") || strings.HasPrefix(name, ".") {
-		return r, false
+		return r, false, nil
 	}
 	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
-		return r, false
+		return r, false, nil
 	}
-	return r, json.NewDecoder(f).Decode(&r) == nil
+	err = json.NewDecoder(f).Decode(&r)
+	return r, err == nil, err
 }
 
 // old reports whether a file that no run holds is one that a dead run left, and not one just being made.
