@@ -144,11 +144,8 @@ type calendarDecoding struct {
 	channelNames map[string]hcl.Range
 }
 
-// What also names files, and with a schedule's name units.
-var (
-	scheduleName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,47}$`)
-	calendarName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,47}$`)
-)
+// scheduleName is what also names files and units.
+var scheduleName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,47}$`)
 
 func (d *calendarDecoding) load(path string) {
 	body := d.read(path)
@@ -166,7 +163,7 @@ func (d *calendarDecoding) load(path string) {
 	if b.Name != nil {
 		d.out.Name, at = *b.Name, attrRange(b.Body, "name", at)
 	}
-	if !calendarName.MatchString(d.out.Name) {
+	if !schedules.CalendarName(d.out.Name) {
 		d.errorf(at, "Invalid calendar name", "%q cannot name the folder in which is kept what ran. Write name = \"game-days\": small letters, digits, dashes and underscores, at most 48.", cutName(d.out.Name))
 	}
 	d.notify(b.Notify, "")

@@ -12,6 +12,7 @@ package schedules
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 	_ "time/tzdata" // a machine may have no time zones installed
@@ -23,6 +24,11 @@ const Late = time.Hour
 
 // ThisMachine is what Item.Holds names of a run whose faults land on the machine that it is started on.
 const ThisMachine = "this machine"
+
+var calendarName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,47}$`)
+
+// CalendarName reports whether a calendar may have a name. In a state folder, folders of other names are no calendars'.
+func CalendarName(name string) bool { return calendarName.MatchString(name) }
 
 // clockDay is the length of a day by the clock on the wall.
 const clockDay = 24 * time.Hour

@@ -6,10 +6,10 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"gameday/rehearsals/kept"
+	"gameday/schedules"
 	"gameday/schedules/claims"
 	"gameday/serve/store"
 	"gameday/serve/web"
@@ -134,7 +134,7 @@ func (e *Engine) elsewhere(served []calendarNow) map[string][]claims.Kept {
 	}
 	for _, d := range entries {
 		name := d.Name()
-		if !d.IsDir() || strings.HasPrefix(name, ".") || isServed(served, name) {
+		if !d.IsDir() || !schedules.CalendarName(name) || isServed(served, name) {
 			continue
 		}
 		if e.others[name] == nil {

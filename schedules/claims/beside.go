@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 
 	"gameday/schedules"
@@ -46,7 +45,7 @@ func (f *Folder) Beside() ([]Going, error) {
 	var out []Going
 	var errs []error
 	for _, c := range calendars {
-		if c.Name() == own || strings.HasPrefix(c.Name(), ".") || !isDir(filepath.Join(state, c.Name())) {
+		if c.Name() == own || !schedules.CalendarName(c.Name()) || !isDir(filepath.Join(state, c.Name())) {
 			continue
 		}
 		entries, err := os.ReadDir(filepath.Join(state, c.Name()))

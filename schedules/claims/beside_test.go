@@ -79,6 +79,19 @@ func TestBeside(t *testing.T) {
 	look("", true)
 	f.Close()
 	look("", false)
+	// What no calendar is called is no calendar's, as what file systems keep for themselves, which nobody but root may look into.
+	lost := in("lost+found")
+	if err := os.Rename(bad, filepath.Join(lost.Dir(), "weekly@5.json")); err != nil {
+		t.Fatal(err)
+	}
+	if f, err = os.Open(filepath.Join(lost.Dir(), "weekly@5.json")); err == nil {
+		defer f.Close()
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	look("", false)
 }
 
 // TestLockBeside has one calendar begin at a time, each with the lock of its own.
