@@ -167,19 +167,24 @@ func (e *Engine) load(c *calendar) error {
 	return nil
 }
 
-// adopt takes a calendar with the state that it has.
-func (e *Engine) adopt(c *calendar, cal *Calendar) error {
-	if c.Calendar == nil || c.Name != cal.Name || c.folder == nil {
-		dir := filepath.Join(e.State, cal.Name)
-		folder, err := claims.Open(dir)
-		if err != nil {
+// adopt takes a calendar with the state that it has, or changes nothing. Under another name it is another one: nothing that was seen or is being decided
+// is of it.
+func (e *Engine) adopt(c *calendar, cal *Calendar) (err error) {
+	folder, seed := c.folder, c.seed
+	other := folder == nil || c.Calendar == nil || c.Name != cal.Name
+	if other {
+		if folder, err = claims.Open(filepath.Join(e.State, cal.Name)); err != nil {
 			return err
 		}
-		c.folder, c.reader, c.told, c.had = folder, folder.Reader(), nil, false
 	}
-	seed, err := e.Seed(c.folder.Dir())
-	if err != nil {
-		return err
+	if left, err := os.ReadDir(folder.Dir()); other || !c.had || err == nil && len(left) > 0 { // else it is lost, and a seed would be made in its place
+		if seed, err = e.Seed(folder.Dir()); err != nil {
+			return err
+		}
+	}
+	if other {
+		c.folder, c.reader, c.told, c.had = folder, folder.Reader(), nil, false
+		c.all, c.state, c.deciding, c.failed = nil, schedules.State{}, nil, map[string]failure{}
 	}
 	c.seed, c.Calendar = seed, cal
 	e.Adopted(cal)
