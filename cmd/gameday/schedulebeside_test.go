@@ -16,6 +16,44 @@ import (
 	"gameday/schedules/claims"
 )
 
+// otherCalendar is what another calendar of the state folder is at, and why nothing is begun beside it; empty when it is.
+type otherCalendar struct {
+	holds   []string
+	damaged bool // its claim cannot be read
+	over    bool // it is not at it any more
+	host    string
+	why     string
+}
+
+// claim has the other calendar claim in its folder what it is at, for as long as the test goes on.
+func (x *otherCalendar) claim(t *testing.T, other *claims.Folder) {
+	t.Helper()
+	if x.damaged {
+		f, err := os.Create(filepath.Join(other.Dir(), "other@1.json"))
+		if err == nil {
+			err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		if x.over {
+			f.Close()
+		}
+		return
+	}
+	held, err := other.Claim(claims.Claim{Schedule: "other", Occasion: "1", Outcome: schedules.Begun, Host: x.host, Holds: x.holds})
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := func() { _ = held.Close(claims.End{}) }
+	if x.over {
+		end()
+	} else {
+		t.Cleanup(end)
+	}
+}
+
 // TestOtherCalendars decides about a schedule while another calendar of the state folder is at something. What holds the same is not begun, nor
 // is anything while nobody knows what the other one holds; nobody decides while the other one is just claiming.
 func TestOtherCalendars(t *testing.T) {
@@ -28,13 +66,7 @@ func TestOtherCalendars(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Items[0].Holds = append(s.Items[0].Holds, schedules.ThisMachine) // as when its faults land here
-	for name, x := range map[string]struct {
-		holds   []string
-		damaged bool // the other's claim cannot be read
-		over    bool // the other is not at it any more
-		host    string
-		why     string
-	}{
+	for name, x := range map[string]otherCalendar{
 		"holds the same":              {holds: s.Holds(), why: `schedule "other" of days, 1, is in progress and holds ` + s.Holds()[0]},
 		"holds something else":        {holds: []string{"host elsewhere"}},
 		"held the same":               {holds: s.Holds(), over: true},
@@ -54,32 +86,6 @@ func TestOtherCalendars(t *testing.T) {
 				return f
 			}
 			own, other := open("calendar"), open("days")
-			claim := func() {
-				if x.damaged {
-					f, err := os.Create(filepath.Join(other.Dir(), "other@1.json"))
-					if err == nil {
-						err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
-					}
-					if err != nil {
-						t.Fatal(err)
-					}
-					t.Cleanup(func() { f.Close() })
-					if x.over {
-						f.Close()
-					}
-					return
-				}
-				held, err := other.Claim(claims.Claim{Schedule: "other", Occasion: "1", Outcome: schedules.Begun, Host: x.host, Holds: x.holds})
-				if err != nil {
-					t.Fatal(err)
-				}
-				end := func() { _ = held.Close(claims.End{}) }
-				if x.over {
-					end()
-				} else {
-					t.Cleanup(end)
-				}
-			}
 			synctest.Test(t, func(t *testing.T) { // it is midnight in it
 				unlock, err := other.LockBeside(t.Context())
 				if err != nil {
@@ -99,7 +105,7 @@ func TestOtherCalendars(t *testing.T) {
 					t.Fatalf("it decides while another calendar claims: %+v, %v", run.out, err)
 				default:
 				}
-				claim()
+				x.claim(t, other)
 				unlock()
 				if err := <-decided; err != nil {
 					t.Fatal(err)
