@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -200,6 +202,9 @@ func (c *criers) due(s *servedCrier, cal *scenarios.Calendar) (*crier.Crier, err
 		return nil, nil
 	}
 	dir := filepath.Join(c.state, cal.Name)
+	if _, err := os.Stat(announcementsDir(dir)); s.tells != nil && err != nil { // a folder made anew would have everything told again
+		return s.tells, fmt.Errorf("what they were told is lost; put it back, or start the server again: %w", err)
+	}
 	folder, err := claims.Open(dir)
 	if err != nil {
 		return s.tells, err
