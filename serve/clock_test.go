@@ -37,11 +37,7 @@ func TestJumps(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer e.Close()
-				calls := func() int {
-					r.mu.Lock()
-					defer r.mu.Unlock()
-					return len(r.calls)
-				}
+				calls := func() int { return len(r.called()) }
 				look := func(by time.Duration) {
 					t.Helper()
 					e.look(t.Context(), time.Now().Add(by))

@@ -145,8 +145,8 @@ func TestOtherRuns(t *testing.T) {
 		e, end := r.serve(c)
 		defer end()
 		time.Sleep(6 * time.Minute)
-		if begun, _ := r.counted(); begun["one"] != 0 || len(r.calls) != 0 || len(e.Troubles()) != 1 || !strings.Contains(e.Troubles()[0].Detail, "the list is gone") {
-			t.Errorf("begun %v by %v, troubles %v", begun, r.calls, e.Troubles())
+		if begun, _ := r.counted(); begun["one"] != 0 || len(r.called()) != 0 || len(e.Troubles()) != 1 || !strings.Contains(e.Troubles()[0].Detail, "the list is gone") {
+			t.Errorf("begun %v by %v, troubles %v", begun, r.called(), e.Troubles())
 		}
 		known.Store(true)
 		time.Sleep(2 * time.Minute)
@@ -172,7 +172,7 @@ func TestUndecided(t *testing.T) {
 			t.Errorf("it says %q", text)
 		}
 		tried := 0
-		for _, c := range r.calls {
+		for _, c := range r.called() {
 			if c.Schedule == "daily" {
 				tried++
 			}
@@ -440,8 +440,8 @@ func TestKilledRun(t *testing.T) {
 		if err != nil || len(all) != 1 || all[0].Fate != web.Broken || all[0].Exit != nil {
 			t.Errorf("%+v %v", all, err)
 		}
-		if len(r.calls) != 0 {
-			t.Errorf("it was begun again: %v", r.calls)
+		if len(r.called()) != 0 {
+			t.Errorf("it was begun again: %v", r.called())
 		}
 	})
 }

@@ -31,8 +31,8 @@ func TestLong(t *testing.T) {
 				time.Sleep(6 * time.Minute)
 				text := r.says()
 				if strings.Count(text, "schedule daily of days is due, and process 4711 has been deciding about it since 2000-01-01T00:00:00Z") != 1 || strings.Count(text, "\n") != 0 ||
-					!strings.Contains(text, r.calls[0].Log) || !strings.HasSuffix(text, "kill 4711") || len(r.calls) != 1 {
-					t.Errorf("it says %q, and %d processes were started", text, len(r.calls))
+					!strings.Contains(text, r.called()[0].Log) || !strings.HasSuffix(text, "kill 4711") || len(r.called()) != 1 {
+					t.Errorf("it says %q, and %d processes were started", text, len(r.called()))
 				}
 				all := e.Troubles()
 				if len(all) != 1 || all[0].Detail != text || strings.Contains(all[0].Text, "daily") || all[0].Blind != blind {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -87,6 +88,13 @@ func (r *rig) says() string {
 	text := strings.Join(r.said, "\n")
 	r.said = nil
 	return text
+}
+
+// called returns for what processes were started so far.
+func (r *rig) called() []Call {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.calls)
 }
 
 // begin is a process that does what `gameday schedule run --no-wait` does, but for the scenarios: it waits as long as they take.

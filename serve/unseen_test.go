@@ -40,8 +40,8 @@ func TestUnseen(t *testing.T) {
 		r.file("days.hcl", "after")
 		time.Sleep(time.Hour)
 		all := r.kept()
-		if len(all) != 1 || all[0].Outcome != schedules.Skipped || !strings.Contains(all[0].Why, "had passed when this schedule was first seen") || len(r.calls) != 1 {
-			t.Errorf("added %s after its moment: %+v, by %d processes", 2*time.Hour, all, len(r.calls))
+		if len(all) != 1 || all[0].Outcome != schedules.Skipped || !strings.Contains(all[0].Why, "had passed when this schedule was first seen") || len(r.called()) != 1 {
+			t.Errorf("added %s after its moment: %+v, by %d processes", 2*time.Hour, all, len(r.called()))
 		}
 		time.Sleep(27 * time.Hour) // to the end of the next day's hours
 		if begun, skipped := r.counted(); begun[late.Name] != 1 || skipped[late.Name] != 1 {
