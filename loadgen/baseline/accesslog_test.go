@@ -108,18 +108,30 @@ func TestQuietSecondsCount(t *testing.T) {
 	}
 }
 
+// without is a log that has no line of some times.
+func without(gone func(time.Time) bool) string {
+	return written(func(_ int, at time.Time, line string) string {
+		if gone(at) {
+			return ""
+		}
+		return line
+	})
+}
+
+// cutOff is the first half of a packed log.
+func cutOff() string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	r := rand.New(rand.NewPCG(1, 2)) // so that there is something to pack
+	for i := range 20_000 {
+		fmt.Fprintf(z, "%s", combined(hour.Add(time.Duration(i)*time.Second/8), fmt.Sprintf("GET /%x HTTP/1.1", r.Uint64()), 200))
+	}
+	z.Close()
+	return b.String()[:b.Len()/2]
+}
+
 // TestLogRefuses names what is wrong with a log, and what to do.
 func TestLogRefuses(t *testing.T) {
-	cut := func() string {
-		var b bytes.Buffer
-		z := gzip.NewWriter(&b)
-		r := rand.New(rand.NewPCG(1, 2)) // so that there is something to pack
-		for i := range 20_000 {
-			fmt.Fprintf(z, "%s", combined(hour.Add(time.Duration(i)*time.Second/8), fmt.Sprintf("GET /%x HTTP/1.1", r.Uint64()), 200))
-		}
-		z.Close()
-		return b.String()[:b.Len()/2]
-	}
 	for _, c := range []struct {
 		name string
 		text string
@@ -152,25 +164,12 @@ func TestLogRefuses(t *testing.T) {
 		}), nil, []string{"time goes backwards in line 102, from 2027"}},
 		{"in the future", strings.ReplaceAll(written(nil), "+0000", "-0300"), nil, []string{"the newest line is 2h59m59s in the future", "time_zone"}},
 		{"stale", strings.ReplaceAll(written(nil), "Nov", "Oct"), nil, []string{"the newest line is 31d1s old", "1d is the most", "max_age"}},
-		{"rotated", written(func(_ int, at time.Time, line string) string {
-			if at.Before(now.Add(-10 * time.Minute)) {
-				return ""
-			}
-			return line
-		}), nil, []string{"the log covers 9m59s, from 2026-11-28 20:30:00 UTC", "of 1h", "rotated", "(over)"}},
-		{"a jump", written(func(_ int, at time.Time, line string) string {
-			if at.Hour() == 20 && at.Minute() < 20 {
-				return ""
-			}
-			return line
-		}), nil, []string{"time jumps: there is no line from 2026-11-28 20:00:00 UTC to 2026-11-28 20:20:00 UTC", `max_gap = "20m1s"`}},
-		{"longer than max_gap", written(func(_ int, at time.Time, line string) string {
-			if at.Minute() == 50 {
-				return ""
-			}
-			return line
-		}), func(l *Log) { l.MaxGap = 30 * time.Second }, []string{"time jumps"}},
-		{"cut off", cut(), nil, []string{"reading line ", "unpacking: unexpected EOF", "cut off"}},
+		{"rotated", without(func(at time.Time) bool { return at.Before(now.Add(-10 * time.Minute)) }), nil,
+			[]string{"the log covers 9m59s, from 2026-11-28 20:30:00 UTC", "of 1h", "rotated", "(over)"}},
+		{"a jump", without(func(at time.Time) bool { return at.Hour() == 20 && at.Minute() < 20 }), nil,
+			[]string{"time jumps: there is no line from 2026-11-28 20:00:00 UTC to 2026-11-28 20:20:00 UTC", `max_gap = "20m1s"`}},
+		{"longer than max_gap", without(func(at time.Time) bool { return at.Minute() == 50 }), func(l *Log) { l.MaxGap = 30 * time.Second }, []string{"time jumps"}},
+		{"cut off", cutOff(), nil, []string{"reading line ", "unpacking: unexpected EOF", "cut off"}},
 		{"no gzip", "\x1f\x8bno", nil, []string{"unpacking"}},
 		{"hardly more than a step", combined(now.Add(-30*time.Second), "GET / HTTP/1.1", 200) + combined(now.Add(-11*time.Second), "GET / HTTP/1.1", 200),
 			func(l *Log) { l.Over = 20 * time.Second }, []string{"too few samples: 1 of 10s each, and 3 are needed"}},

@@ -16,113 +16,132 @@ import (
 
 const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
+// wireAnswer is what a server sends, and what is to be made of it.
+type wireAnswer struct {
+	sent   string
+	method string
+	status int
+	body   string
+	fails  string // in what is said
+	reused bool   // the connection takes another request
+	// differs says that net/http sees it otherwise, and why that is right.
+	differs string
+}
+
+// goodAnswers are well formed.
+var goodAnswers = map[string]wireAnswer{
+	"length": {sent: ok, status: 200, body: "ok", reused: true},
+	"lower case": {sent: "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", status: 200,
+		body: "ok", reused: true},
+	"no reason": {sent: "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", status: 200,
+		body: "ok", reused: true},
+	"empty": {sent: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", status: 200, reused: true},
+	"not found": {sent: "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", status: 404,
+		body: "no", reused: true},
+	"no content": {sent: "HTTP/1.1 204 No Content\r\n\r\n", status: 204, reused: true},
+	"not modified": {sent: "HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n",
+		status: 304, reused: true},
+	"head": {sent: "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", method: "HEAD",
+		status: 200, reused: true},
+	"chunks": {sent: "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
+		"chunked\r\n\r\n2\r\nok\r\n3;x=y\r\nabc\r\n0\r\n\r\n", status: 200, body: "okabc", reused: true},
+	"chunks and trailer": {sent: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: " +
+		"X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n", status: 200, body: "ok", reused: true},
+	"no chunk": {sent: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		status: 200, reused: true},
+	"until the end": {sent: "HTTP/1.1 200 OK\r\n\r\nall of it", status: 200, body: "all of it"},
+	"told to close": {sent: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " +
+		"2\r\n\r\nok", status: 200, body: "ok"},
+	"old": {sent: "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", status: 200, body: "ok"},
+	"old, kept": {sent: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: " +
+		"2\r\n\r\nok", status: 200, body: "ok", reused: true},
+	"hints first": {sent: "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 " +
+		"Continue\r\n\r\n" + ok, status: 200, body: "ok", reused: true},
+	"gzip": {sent: "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: " +
+		"close\r\n\r\n" + gzipped("zipped"), status: 200, body: "zipped", differs: "it leaves bodies as they are"},
+	"many headers": {sent: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + strings.Repeat("X-Fill: "+
+		"0123456789012345678901234567890123456789\r\n", 250) + "\r\nok", status: 200, body: "ok", reused: true},
+	"length in chunks": {sent: "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nTransfer-Encoding: " +
+		"chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", status: 200, body: "ok", reused: true},
+}
+
+// badAnswers are not.
+var badAnswers = map[string]wireAnswer{
+	"cut in the head": {sent: "HTTP/1.1 200 OK\r\nContent-Le", fails: "closed before"},
+	"cut in the body": {sent: "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nok", fails: "closed before"},
+	"cut in a chunk": {sent: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok",
+		fails: "closed before"},
+	"cut before the last": {sent: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
+		fails: "closed before"},
+	"nothing":         {sent: "", fails: "closed before"},
+	"not HTTP":        {sent: "SSH-2.0-OpenSSH_9.2\r\n\r\n", fails: "first line"},
+	"negative length": {sent: "HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok", fails: "content-length"},
+	"two lengths": {sent: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: " +
+		"3\r\n\r\nok", fails: "content-length"},
+	"bad chunk": {sent: "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
+		"chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n", fails: "size of a chunk"},
+	"chunk too long": {sent: "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
+		"chunked\r\n\r\n1\r\nok\r\n0\r\n\r\n", fails: "longer than it says"},
+	"huge chunk": {sent: "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
+		"chunked\r\n\r\nfffffffffffffffff\r\n", fails: "too large"},
+	"silence":             {sent: "…", fails: "timeout"},
+	"silence in the body": {sent: "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nok…", fails: "timeout"},
+	"silence in chunks": {sent: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n…",
+		fails: "timeout"},
+	"silence after the chunk": {sent: "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
+		"chunked\r\n\r\n2\r\nok\r\n0\r\n…", fails: "timeout"},
+}
+
+// gzipped is a text, packed.
+func gzipped(text string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write([]byte(text))
+	z.Close()
+	return b.String()
+}
+
 // TestAnswers reads what servers send, well formed or not, and agrees with net/http about it.
 func TestAnswers(t *testing.T) {
-	var zipped bytes.Buffer
-	z := gzip.NewWriter(&zipped)
-	_, _ = z.Write([]byte("zipped"))
-	z.Close()
-	tests := map[string]struct {
-		answer string
-		method string
-		status int
-		body   string
-		fails  string // in what is said
-		reused bool   // the connection takes another request
-		// differs says that net/http sees it otherwise, and why that is right.
-		differs string
-	}{
-		"length": {answer: ok, status: 200, body: "ok", reused: true},
-		"lower case": {answer: "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", status: 200,
-			body: "ok", reused: true},
-		"no reason": {answer: "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", status: 200,
-			body: "ok", reused: true},
-		"empty": {answer: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", status: 200, reused: true},
-		"not found": {answer: "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", status: 404,
-			body: "no", reused: true},
-		"no content": {answer: "HTTP/1.1 204 No Content\r\n\r\n", status: 204, reused: true},
-		"not modified": {answer: "HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n",
-			status: 304, reused: true},
-		"head": {answer: "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", method: "HEAD",
-			status: 200, reused: true},
-		"chunks": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
-			"chunked\r\n\r\n2\r\nok\r\n3;x=y\r\nabc\r\n0\r\n\r\n", status: 200, body: "okabc", reused: true},
-		"chunks and trailer": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: " +
-			"X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n", status: 200, body: "ok", reused: true},
-		"no chunk": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-			status: 200, reused: true},
-		"until the end": {answer: "HTTP/1.1 200 OK\r\n\r\nall of it", status: 200, body: "all of it"},
-		"told to close": {answer: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " +
-			"2\r\n\r\nok", status: 200, body: "ok"},
-		"old": {answer: "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", status: 200, body: "ok"},
-		"old, kept": {answer: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: " +
-			"2\r\n\r\nok", status: 200, body: "ok", reused: true},
-		"hints first": {answer: "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 " +
-			"Continue\r\n\r\n" + ok, status: 200, body: "ok", reused: true},
-		"gzip": {answer: "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: " +
-			"close\r\n\r\n" + zipped.String(), status: 200, body: "zipped", differs: "it leaves bodies as they are"},
-		"many headers": {answer: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + strings.Repeat("X-Fill: "+
-			"0123456789012345678901234567890123456789\r\n", 250) + "\r\nok", status: 200, body: "ok", reused: true},
-		"length in chunks": {answer: "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nTransfer-Encoding: " +
-			"chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", status: 200, body: "ok", reused: true},
-		"cut in the head": {answer: "HTTP/1.1 200 OK\r\nContent-Le", fails: "closed before"},
-		"cut in the body": {answer: "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nok", fails: "closed before"},
-		"cut in a chunk": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok",
-			fails: "closed before"},
-		"cut before the last": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
-			fails: "closed before"},
-		"nothing":         {answer: "", fails: "closed before"},
-		"not HTTP":        {answer: "SSH-2.0-OpenSSH_9.2\r\n\r\n", fails: "first line"},
-		"negative length": {answer: "HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok", fails: "content-length"},
-		"two lengths": {answer: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: " +
-			"3\r\n\r\nok", fails: "content-length"},
-		"bad chunk": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
-			"chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n", fails: "size of a chunk"},
-		"chunk too long": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
-			"chunked\r\n\r\n1\r\nok\r\n0\r\n\r\n", fails: "longer than it says"},
-		"huge chunk": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
-			"chunked\r\n\r\nfffffffffffffffff\r\n", fails: "too large"},
-		"silence":             {answer: "…", fails: "timeout"},
-		"silence in the body": {answer: "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nok…", fails: "timeout"},
-		"silence in chunks": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n…",
-			fails: "timeout"},
-		"silence after the chunk": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
-			"chunked\r\n\r\n2\r\nok\r\n0\r\n…", fails: "timeout"},
+	for _, all := range []map[string]wireAnswer{goodAnswers, badAnswers} {
+		for name, a := range all {
+			t.Run(name, a.read)
+		}
 	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			answers := []string{tt.answer}
-			if tt.reused {
-				answers = append(answers, ok) // else it closes the connection
-			}
-			s := newServer(t, answers...)
-			q := get(s.URL+"/x?y=z", func(r *loadgen.Request) {
-				r.Method, r.Timeout = tt.method, 300*time.Millisecond
-				r.Expect.Body = []loadgen.BodyCheck{{Matches: "(?s).*"}}
-			})
-			r := newRig(t, loadgen.Spec{Flows: flows(q)})
-			a, err := r.exchange(r.program.flows[0].requests[0], time.Now())
-			if tt.fails != "" {
-				if err == nil || !strings.Contains(strings.ToLower(r.words(err)), tt.fails) {
-					t.Fatalf("said %v, want %q", err, tt.fails)
-				}
-			} else if err != nil || a.status != tt.status || string(a.body) != tt.body {
-				t.Fatalf("got %+v, %v", a, err)
-			}
-			reused := len(r.conns) == 1 && r.conns[0].usable(time.Now())
-			if reused != tt.reused {
-				t.Errorf("reusable: %v", reused)
-			}
-			if reused {
-				if a, err := r.exchange(r.program.flows[0].requests[0], time.Now()); err != nil || a.status != 200 || s.connections.Load() != 1 {
-					t.Errorf("again: %+v, %v, %d connections", a, err, s.connections.Load())
-				}
-			}
-			if tt.differs == "" {
-				agrees(t, newServer(t, tt.answer), tt.method, tt.status, tt.body, tt.fails)
-			}
-		})
+}
+
+// read has a client, and net/http, read the answer from a server, and make of it what they should.
+func (a wireAnswer) read(t *testing.T) {
+	t.Parallel()
+	answers := []string{a.sent}
+	if a.reused {
+		answers = append(answers, ok) // else it closes the connection
+	}
+	s := newServer(t, answers...)
+	q := get(s.URL+"/x?y=z", func(r *loadgen.Request) {
+		r.Method, r.Timeout = a.method, 300*time.Millisecond
+		r.Expect.Body = []loadgen.BodyCheck{{Matches: "(?s).*"}}
+	})
+	r := newRig(t, loadgen.Spec{Flows: flows(q)})
+	got, err := r.exchange(r.program.flows[0].requests[0], time.Now())
+	if a.fails != "" {
+		if err == nil || !strings.Contains(strings.ToLower(r.words(err)), a.fails) {
+			t.Fatalf("said %v, want %q", err, a.fails)
+		}
+	} else if err != nil || got.status != a.status || string(got.body) != a.body {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	reused := len(r.conns) == 1 && r.conns[0].usable(time.Now())
+	if reused != a.reused {
+		t.Errorf("reusable: %v", reused)
+	}
+	if reused {
+		if got, err := r.exchange(r.program.flows[0].requests[0], time.Now()); err != nil || got.status != 200 || s.connections.Load() != 1 {
+			t.Errorf("again: %+v, %v, %d connections", got, err, s.connections.Load())
+		}
+	}
+	if a.differs == "" {
+		agrees(t, newServer(t, a.sent), a.method, a.status, a.body, a.fails)
 	}
 }
 
