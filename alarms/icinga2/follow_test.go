@@ -106,14 +106,26 @@ func (s *story) told() string {
 
 var whole = map[string]string{"host": "payments", "service": "checkout"}
 
-// TestFollow tells stories, and says what becomes of them.
+// tale is a story, and what is to become of it.
+type tale struct {
+	match map[string]string
+	tell  func(*story)
+	want  string
+}
+
+// isTold tells the story, and compares what becomes of it.
+func (c tale) isTold(t *testing.T) {
+	s := newStory(t, c.match)
+	c.tell(s)
+	if got := s.told(); got != c.want {
+		t.Errorf("told\n%s\nwant\n%s", got, c.want)
+	}
+}
+
+// TestFollow tells stories of problems that come and go, and says what becomes of them.
 func TestFollow(t *testing.T) {
 	critical := map[string]string{"host": "payments", "state": "CRITICAL"}
-	for name, c := range map[string]struct {
-		match map[string]string
-		tell  func(*story)
-		want  string
-	}{
+	for name, c := range map[string]tale{
 		"soft, hard, paged, well": {whole, func(s *story) {
 			s.stands(checkout(0, true, 1), 0, 2)
 			s.change(10, 2, false)
@@ -145,6 +157,14 @@ func TestFollow(t *testing.T) {
 			s.change(30, 1, true)
 			s.change(40, 0, true)
 		}, "20 firing CRITICAL\n30 inactive CRITICAL"},
+	} {
+		t.Run(name, c.isTold)
+	}
+}
+
+// TestFollowHeldBack tells stories of what holds a page back, and of what does so too late.
+func TestFollowHeldBack(t *testing.T) {
+	for name, c := range map[string]tale{
 		"a downtime holds it back, until it is over": {whole, func(s *story) {
 			s.stands(checkout(0, true, 1), 0, 2)
 			s.c.Downtime = true
@@ -170,6 +190,14 @@ func TestFollow(t *testing.T) {
 			s.event(11, source.Flapping, func(_ *source.Event, c *source.Checkable) { c.Flapping = true })
 			s.event(19, source.Flapping, func(_ *source.Event, c *source.Checkable) { c.Flapping = false })
 		}, "10 firing\n11 suppressed by flapping\n19 firing"},
+	} {
+		t.Run(name, c.isTold)
+	}
+}
+
+// TestFollowUnseen tells stories of what happened while nobody saw.
+func TestFollowUnseen(t *testing.T) {
+	for name, c := range map[string]tale{
 		"it stood before": {whole, func(s *story) {
 			s.stands(checkout(2, true, 5), 0, 9)
 		}, "4..5 pending\n4..5 firing"},
@@ -205,13 +233,7 @@ func TestFollow(t *testing.T) {
 			s.stands(nil, 12, 20)
 		}, "10 firing\n12..20 inactive"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := newStory(t, c.match)
-			c.tell(s)
-			if got := s.told(); got != c.want {
-				t.Errorf("told\n%s\nwant\n%s", got, c.want)
-			}
-		})
+		t.Run(name, c.isTold)
 	}
 }
 

@@ -62,9 +62,9 @@ object ApiUser "some" {
 }
 `
 
-// TestRealPreflight asks a real Icinga beforehand, well and badly.
-func TestRealPreflight(t *testing.T) {
-	rig := icingarig.Start(t, icingarig.Options{Config: objects})
+// fingerprint is that of the rig's certificate.
+func fingerprint(t *testing.T, rig *icingarig.Icinga) string {
+	t.Helper()
 	ca, err := os.ReadFile(filepath.Join(rig.Dir, "data/certs", icingarig.Node+".crt"))
 	if err != nil {
 		t.Fatal(err)
@@ -74,32 +74,40 @@ func TestRealPreflight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	print := fmt.Sprintf("%x", sha256.Sum256(certificate.Raw))
-	good := icinga2.Config{URL: rig.URL, Username: icingarig.Reader, Password: icingarig.Password, CAFile: rig.CAFile, ServerName: icingarig.Node}
-	ask := func(c icinga2.Config, match map[string]string) string {
-		t.Helper()
-		s, err := icinga2.New("icinga2.main", c, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer s.Close()
-		found, err := s.Preflight(t.Context(), []alarms.Expectation{{Name: "A", Match: match}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var out []string
-		for _, f := range found {
-			out = append(out, fmt.Sprintf("blocks %t, absent %q: %s. %s", f.Blocks, f.Absent, f.Summary, f.Detail))
-		}
-		return strings.Join(out, "\n")
+	return fmt.Sprintf("%x", sha256.Sum256(certificate.Raw))
+}
+
+// told is what a source says beforehand of an alarm A that is expected, a line for each finding.
+func told(t *testing.T, c icinga2.Config, match map[string]string) string {
+	t.Helper()
+	s, err := icinga2.New("icinga2.main", c, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer s.Close()
+	found, err := s.Preflight(t.Context(), []alarms.Expectation{{Name: "A", Match: match}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, f := range found {
+		out = append(out, fmt.Sprintf("blocks %t, absent %q: %s. %s", f.Blocks, f.Absent, f.Summary, f.Detail))
+	}
+	return strings.Join(out, "\n")
+}
+
+// TestRealPreflight asks a real Icinga beforehand, well and badly.
+func TestRealPreflight(t *testing.T) {
+	rig := icingarig.Start(t, icingarig.Options{Config: objects})
+	print := fingerprint(t, rig)
+	good := icinga2.Config{URL: rig.URL, Username: icingarig.Reader, Password: icingarig.Password, CAFile: rig.CAFile, ServerName: icingarig.Node}
 	service := func(name string) map[string]string { return map[string]string{"host": "payments", "service": name} }
 	promrig.Eventually(t, 10*time.Second, "all was checked", func() bool {
-		return ask(good, service("told")) == "" && strings.Contains(ask(good, service("dead")), "is CRITICAL already")
+		return told(t, good, service("told")) == "" && strings.Contains(told(t, good, service("dead")), "is CRITICAL already")
 	})
 	rig.Act("schedule-downtime", "payments", "resting", map[string]any{"author": "ann", "comment": "x", "start_time": time.Now().Unix() - 1, "end_time": time.Now().Unix() + 600})
 	rig.Act("acknowledge-problem", "payments", "dead", map[string]any{"author": "ann", "comment": "x"})
-	promrig.Eventually(t, 10*time.Second, "the downtime has begun", func() bool { return strings.Contains(ask(good, service("resting")), "is in a downtime") })
+	promrig.Eventually(t, 10*time.Second, "the downtime has begun", func() bool { return strings.Contains(told(t, good, service("resting")), "is in a downtime") })
 	for name, c := range map[string]struct {
 		change func(*icinga2.Config)
 		match  map[string]string
@@ -130,7 +138,7 @@ func TestRealPreflight(t *testing.T) {
 			if c.change != nil {
 				c.change(&one)
 			}
-			got := ask(one, c.match)
+			got := told(t, one, c.match)
 			if len(c.want) == 0 && got != "" {
 				t.Errorf("told\n%s", got)
 			}
