@@ -125,6 +125,45 @@ func verdict(it *report.Item) string {
 	return strings.TrimSpace(fmt.Sprintf("%s %s", it.Outcome, it.Class))
 }
 
+// judged is what a Datadog has to tell, and what is to become of an alarm and its page by it.
+type judged struct {
+	name                  string
+	fake                  *fake
+	config                Config
+	watched, held         bool
+	fired, paged, cleared string
+	why                   string
+}
+
+// check has a run judged whose fault began at an instant.
+func (c judged) check(t *testing.T, t0 time.Time) {
+	sec := func(n int) time.Time { return t0.Add(time.Duration(n) * time.Second) }
+	if c.fake.monitors == nil {
+		c.fake.monitors = []string{mon(1, "Down", "OK", time.Time{}, time.Time{}, "")}
+	}
+	s := faked(t, c.fake, c.config)
+	s.wanted.Expect([]alarms.Expectation{expectation("Down")})
+	if c.watched {
+		for n := -3700; n < 700; n += 15 {
+			s.account.Good(sec(n))
+		}
+	}
+	if c.held {
+		labels := map[string]string{"alertname": "Down", "monitor_id": "1", "team": "shop", "env": "prod", "host": "a"}
+		s.memory.Add(alarms.Observation{At: clock.Between(sec(15), sec(30)), Key: key(labels), Labels: labels, State: alarms.StateSuppressed, Why: "downtime 7"})
+		s.memory.Add(alarms.Observation{At: clock.Between(sec(255), sec(270)), Key: key(labels), Labels: labels, State: alarms.StateInactive})
+	}
+	items := judgerig.Around(t0, expectation("Down")).Alarms(t, s, nil)
+	for what, want := range map[string]string{"fired": c.fired, "paged": c.paged, "cleared": c.cleared} {
+		if got := verdict(items[what]); got != want {
+			t.Errorf("%s is %q, want %q: %s", what, got, want, items[what].Why)
+		}
+	}
+	if whys := items["fired"].Why + items["paged"].Why + items["cleared"].Why; !strings.Contains(whys, c.why) {
+		t.Errorf("it does not say %q: %s", c.why, whys)
+	}
+}
+
 // TestJudged has a run judged by what a Datadog tells of it, good and bad. Somebody looked during the run where watched says so.
 func TestJudged(t *testing.T) {
 	t0 := time.Now().Add(-20 * time.Minute).Round(time.Second)
@@ -134,19 +173,11 @@ func TestJudged(t *testing.T) {
 	fires := happened{at: sec(20), kind: "alert", groups: host, message: text}
 	ends := happened{at: sec(260), kind: "alert recovery", groups: host}
 	again := happened{at: sec(200), kind: "renotify", groups: host, message: text}
-	quiet := mon(1, "Down", "OK", time.Time{}, time.Time{}, "")
 	pages := Config{Pages: []string{"@pagerduty-shop"}}
 	silent := fires
 	silent.message = "no payments"
 	noData := func(n int, kind string) happened { return happened{at: sec(n), kind: kind, groups: host} }
-	for _, c := range []struct {
-		name                  string
-		fake                  *fake
-		config                Config
-		watched, held         bool
-		fired, paged, cleared string
-		why                   string
-	}{
+	for _, c := range []judged{
 		{name: "hit", fake: &fake{events: []happened{fires, again, ends}}, config: pages, watched: true, fired: "met hit", paged: "met hit", cleared: "met hit"},
 		{name: "hit, 50 s behind", fake: &fake{events: []happened{fires, ends}, ahead: -50 * time.Second}, config: pages, watched: true, fired: "met hit", paged: "met hit", cleared: "met hit"},
 		{name: "groups in another form", fake: &fake{events: []happened{{at: sec(20), kind: "alert", groups: []string{"host:a,env:prod"}, message: text},
@@ -186,32 +217,7 @@ func TestJudged(t *testing.T) {
 		{name: "no data now, and nobody watched", fake: &fake{monitors: []string{mon(1, "Down", "No Data", time.Time{}, time.Time{}, "")}}, fired: "unknown unobserved",
 			paged: "unknown unobserved", cleared: "unknown unobserved", why: "had no data"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			if c.fake.monitors == nil {
-				c.fake.monitors = []string{quiet}
-			}
-			s := faked(t, c.fake, c.config)
-			s.wanted.Expect([]alarms.Expectation{expectation("Down")})
-			if c.watched {
-				for n := -3700; n < 700; n += 15 {
-					s.account.Good(sec(n))
-				}
-			}
-			if c.held {
-				labels := map[string]string{"alertname": "Down", "monitor_id": "1", "team": "shop", "env": "prod", "host": "a"}
-				s.memory.Add(alarms.Observation{At: clock.Between(sec(15), sec(30)), Key: key(labels), Labels: labels, State: alarms.StateSuppressed, Why: "downtime 7"})
-				s.memory.Add(alarms.Observation{At: clock.Between(sec(255), sec(270)), Key: key(labels), Labels: labels, State: alarms.StateInactive})
-			}
-			items := judgerig.Around(t0, expectation("Down")).Alarms(t, s, nil)
-			for what, want := range map[string]string{"fired": c.fired, "paged": c.paged, "cleared": c.cleared} {
-				if got := verdict(items[what]); got != want {
-					t.Errorf("%s is %q, want %q: %s", what, got, want, items[what].Why)
-				}
-			}
-			if whys := items["fired"].Why + items["paged"].Why + items["cleared"].Why; !strings.Contains(whys, c.why) {
-				t.Errorf("it does not say %q: %s", c.why, whys)
-			}
-		})
+		t.Run(c.name, func(t *testing.T) { c.check(t, t0) })
 	}
 }
 

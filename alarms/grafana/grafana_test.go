@@ -98,6 +98,40 @@ func verdict(it *report.Item) string {
 	return strings.TrimSpace(fmt.Sprintf("%s %s", it.Outcome, it.Class))
 }
 
+// judged is what a Grafana has to tell, and what is to become of an alarm and its page by it.
+type judged struct {
+	name                  string
+	fake                  *fake
+	config                Config
+	watched               bool
+	fired, paged, cleared string
+	why                   string // of what was not met
+}
+
+// check has a run judged whose fault began at an instant.
+func (c judged) check(t *testing.T, t0 time.Time) {
+	if c.fake.rules == nil {
+		c.fake.rules = []string{group("Down", "ok", time.Now().Add(c.fake.ahead), "")}
+	}
+	s := faked(t, c.fake, c.config)
+	s.wanted.Expect([]alarms.Expectation{expectation("Down")})
+	if c.watched {
+		for n := -180; n < 700; n += 5 {
+			s.account.Good(t0.Add(time.Duration(n) * time.Second))
+		}
+	}
+	items := judgerig.Around(t0, expectation("Down")).Alarms(t, s, nil)
+	for what, want := range map[string]string{"fired": c.fired, "paged": c.paged, "cleared": c.cleared} {
+		it := items[what]
+		if got := verdict(it); got != want {
+			t.Errorf("%s is %q, want %q: %s", what, got, want, it.Why)
+		}
+	}
+	if whys := items["fired"].Why + items["paged"].Why + items["cleared"].Why; !strings.Contains(whys, c.why) {
+		t.Errorf("it does not say %q: %s", c.why, whys)
+	}
+}
+
 // TestJudged has a run judged by what a Grafana tells of it, good and bad. Nobody looked during the run, but where watched says so.
 func TestJudged(t *testing.T) {
 	t0 := time.Now().Add(-20 * time.Minute).Round(10 * time.Second)
@@ -111,14 +145,7 @@ func TestJudged(t *testing.T) {
 	nodata := row{at: sec(-60), prev: "Normal", next: "NoData", labels: map[string]string{"alertname": "Down", "severity": "page", "datasource_uid": "x"}}
 	back := row{at: sec(150), prev: "NoData", next: "Normal (MissingSeries)", labels: nodata.labels}
 	up := sec(-7200)
-	for _, c := range []struct {
-		name                  string
-		fake                  *fake
-		config                Config
-		watched               bool
-		fired, paged, cleared string
-		why                   string // of what was not met
-	}{
+	for _, c := range []judged{
 		{name: "hit", fake: &fake{rows: course, notes: []note{page}, started: up}, fired: "met hit", paged: "met hit", cleared: "met hit"},
 		{name: "hit, 50 s ahead", fake: &fake{rows: course, notes: []note{page}, started: up, ahead: 50 * time.Second}, fired: "met hit", paged: "met hit", cleared: "met hit"},
 		{name: "hosted", fake: &fake{rows: course, notes: []note{page}}, config: Config{Hosted: true}, fired: "met hit", paged: "met hit", cleared: "met hit"},
@@ -161,28 +188,7 @@ func TestJudged(t *testing.T) {
 		{name: "no frame", fake: &fake{body: `{"status":"success","data":{"groups":[]}}`}, fired: "unknown unobserved", paged: "unknown unobserved", cleared: "unknown unobserved"},
 		{name: "away", fake: &fake{refuse: slices.Repeat([]int{503}, 200)}, fired: "unknown unobserved", paged: "unknown unobserved", cleared: "unknown unobserved", why: "503"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			if c.fake.rules == nil {
-				c.fake.rules = []string{group("Down", "ok", time.Now().Add(c.fake.ahead), "")}
-			}
-			s := faked(t, c.fake, c.config)
-			s.wanted.Expect([]alarms.Expectation{expectation("Down")})
-			if c.watched {
-				for n := -180; n < 700; n += 5 {
-					s.account.Good(sec(n))
-				}
-			}
-			items := judgerig.Around(t0, expectation("Down")).Alarms(t, s, nil)
-			for what, want := range map[string]string{"fired": c.fired, "paged": c.paged, "cleared": c.cleared} {
-				it := items[what]
-				if got := verdict(it); got != want {
-					t.Errorf("%s is %q, want %q: %s", what, got, want, it.Why)
-				}
-			}
-			if whys := items["fired"].Why + items["paged"].Why + items["cleared"].Why; !strings.Contains(whys, c.why) {
-				t.Errorf("it does not say %q: %s", c.why, whys)
-			}
-		})
+		t.Run(c.name, func(t *testing.T) { c.check(t, t0) })
 	}
 }
 

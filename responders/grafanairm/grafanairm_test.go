@@ -207,6 +207,47 @@ func TestPreflightFindings(t *testing.T) {
 	}
 }
 
+// inTime is the response that is expected of people.
+var inTime = report.ResponsePlan{Acknowledge: &report.AckPlan{DeadlinePlan: report.DeadlinePlan{Within: 3 * time.Minute}},
+	Escalate: &report.EscalatePlan{DeadlinePlan: report.DeadlinePlan{Within: 5 * time.Minute}, ToLevel: 2, OnlyAfter: 3 * time.Minute},
+	Resolve:  &report.ResolvePlan{DeadlinePlan: report.DeadlinePlan{Within: 8 * time.Minute}}}
+
+// judged is what a Grafana IRM has to tell, and what is to become of the response to a page by it.
+type judged struct {
+	name                   string
+	fake                   *fake
+	change                 func(*Config)
+	watched                bool
+	ack, escalate, resolve string
+	why                    string
+}
+
+// check has the response judged to a fault that began at an instant.
+func (c judged) check(t *testing.T, t0 time.Time) {
+	change := c.change
+	if change == nil {
+		change = func(*Config) {}
+	}
+	s := faked(t, c.fake, change)
+	if c.watched {
+		for n := -180; n < 700; n += 10 {
+			s.account.Good(t0.Add(time.Duration(n) * time.Second))
+		}
+	}
+	items := judgerig.Around(t0, alarms.Expectation{Name: "Down", Match: map[string]string{"alertname": "Down"}}).Responses(t, s, inTime)
+	whys := ""
+	for what, want := range map[string]string{"acknowledge": c.ack, "escalate": c.escalate, "resolve": c.resolve} {
+		it := items[what]
+		whys += it.Why + "; "
+		if it.Outcome.String() != want {
+			t.Errorf("%s is %s, want %s: %s", what, it.Outcome, want, it.Why)
+		}
+	}
+	if !strings.Contains(whys, c.why) {
+		t.Errorf("it does not say %q: %s", c.why, whys)
+	}
+}
+
 // TestJudged has the response to a page judged by what it tells, good and bad. Somebody looked during the run where watched says so.
 func TestJudged(t *testing.T) {
 	t0 := time.Now().Add(-20 * time.Minute)
@@ -224,17 +265,7 @@ func TestJudged(t *testing.T) {
 	}
 	resolved := func(g *opened) { g.state, g.resolved = "resolved", sec(300) }
 	atOnce := func(c *Config) { c.Notifies = "30s" }
-	want := report.ResponsePlan{Acknowledge: &report.AckPlan{DeadlinePlan: report.DeadlinePlan{Within: 3 * time.Minute}},
-		Escalate: &report.EscalatePlan{DeadlinePlan: report.DeadlinePlan{Within: 5 * time.Minute}, ToLevel: 2, OnlyAfter: 3 * time.Minute},
-		Resolve:  &report.ResolvePlan{DeadlinePlan: report.DeadlinePlan{Within: 8 * time.Minute}}}
-	for _, c := range []struct {
-		name                   string
-		fake                   *fake
-		change                 func(*Config)
-		watched                bool
-		ack, escalate, resolve string
-		why                    string
-	}{
+	for _, c := range []judged{
 		{name: "acknowledged and resolved", fake: &fake{groups: page(acked(60, "U1"), resolved)}, watched: true, ack: "met", escalate: "unknown", resolve: "met", why: "at which step of its escalation chain"},
 		{name: "50 s ahead", fake: &fake{groups: page(acked(60, "U1"), resolved), ahead: 50 * time.Second}, watched: true, ack: "met", escalate: "unknown", resolve: "met"},
 		{name: "on page two", fake: &fake{groups: append(page(acked(60, "U1"), resolved), opened{id: "I0", created: sec(100), labels: map[string]string{"alertname": "Up"}, state: "new"}), perPage: 1},
@@ -263,30 +294,7 @@ func TestJudged(t *testing.T) {
 			escalate: "unknown", resolve: "unknown", why: "which is not on"},
 		{name: "away", fake: &fake{refuse: slices.Repeat([]int{503}, 200)}, ack: "unknown", escalate: "unknown", resolve: "unknown", why: "503"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			change := c.change
-			if change == nil {
-				change = func(*Config) {}
-			}
-			s := faked(t, c.fake, change)
-			if c.watched {
-				for n := -180; n < 700; n += 10 {
-					s.account.Good(sec(n))
-				}
-			}
-			items := judgerig.Around(t0, alarms.Expectation{Name: "Down", Match: down}).Responses(t, s, want)
-			whys := ""
-			for what, want := range map[string]string{"acknowledge": c.ack, "escalate": c.escalate, "resolve": c.resolve} {
-				it := items[what]
-				whys += it.Why + "; "
-				if it.Outcome.String() != want {
-					t.Errorf("%s is %s, want %s: %s", what, it.Outcome, want, it.Why)
-				}
-			}
-			if !strings.Contains(whys, c.why) {
-				t.Errorf("it does not say %q: %s", c.why, whys)
-			}
-		})
+		t.Run(c.name, func(t *testing.T) { c.check(t, t0) })
 	}
 }
 
