@@ -83,26 +83,38 @@ func studyOf(t *testing.T, f *scripted, ctx context.Context, match map[string]st
 	return advice, run, err
 }
 
+// studyCase is a server and an alarm that is expected of it, and what the study of its rule is to say.
+type studyCase struct {
+	server *scripted
+	match  map[string]string
+	check  func(s alarms.RuleStudy) string // what is wrong
+}
+
+// isStudied has the rule studied, with few questions.
+func (c studyCase) isStudied(t *testing.T) {
+	advice, run, err := studyOf(t, c.server, t.Context(), c.match)
+	if err != nil || len(advice.Studies) != 1 {
+		t.Fatalf("%+v, %v", advice, err)
+	}
+	s := advice.Studies[0]
+	if wrong := c.check(s); wrong != "" {
+		t.Errorf("%s: %+v", wrong, s)
+	}
+	if s.Interval != 15*time.Second || s.Scrape != 15*time.Second || !s.Looks.Start.Equal(run.Start) && s.Looks.Length() > 0 {
+		t.Errorf("%+v", s)
+	}
+	if n := c.server.asked.Load(); n > 16 {
+		t.Errorf("it asked %d questions", n)
+	}
+}
+
 // TestStudies asks servers of all sorts about a rule: what they do not tell is not made up.
 func TestStudies(t *testing.T) {
 	nothing := func(string, float64) string { return "" }
-	for name, c := range map[string]struct {
-		server *scripted
-		match  map[string]string
-		check  func(s alarms.RuleStudy) string // what is wrong
-	}{
+	for name, c := range map[string]studyCase{
 		"nothing measured": {&scripted{rule: slow, ranges: nothing}, nil, func(s alarms.RuleStudy) string {
 			if s.Limit == nil || len(s.Held)+len(s.Values) > 0 || s.Past == nil || s.Past.Data != 0 || len(s.Levels) != 1 || s.Looks.Length() == 0 || len(s.Why) > 0 {
 				return "want a past without data"
-			}
-			return ""
-		}},
-		"a past that is often bad": {&scripted{rule: slow, ranges: func(_ string, start float64) string {
-			return values("", start, 31, "1", "12", "12", "1", "1", "12", "1", "12", "12")
-		}}, nil, func(s alarms.RuleStudy) string {
-			// Three stretches in each of the four answers; a single look counts, for it may stand for half a minute.
-			if s.Past.Worst != 12 || s.Past.Data != 36*31*time.Second || s.Levels[len(s.Levels)-1].Fired != 12 {
-				return fmt.Sprintf("want 12 times: %+v %+v", s.Past, s.Levels)
 			}
 			return ""
 		}},
@@ -127,6 +139,31 @@ func TestStudies(t *testing.T) {
 		"no number": {&scripted{rule: strings.Replace(slow, "10", "1 / 0", 1), number: "+Inf", ranges: nothing}, nil, func(s alarms.RuleStudy) string {
 			if s.Limit != nil || s.NoLimit == "" {
 				return "want no limit"
+			}
+			return ""
+		}},
+		"templated label": {&scripted{rule: `"name":"Slow","query":"latency > 10","duration":30,"labels":{"severity":"{{ $labels.level }}"}`, ranges: func(_ string, start float64) string {
+			return values("", start+40, 1, "11")
+		}}, map[string]string{"severity": "page"}, func(s alarms.RuleStudy) string {
+			if len(s.Held) != 1 {
+				return "want it counted: the template may become anything"
+			}
+			return ""
+		}},
+	} {
+		t.Run(name, c.isStudied)
+	}
+}
+
+// TestStudiesOfSeries asks about rules that look at much: the series of the alarm count, and so many of them and no more.
+func TestStudiesOfSeries(t *testing.T) {
+	for name, c := range map[string]studyCase{
+		"a past that is often bad": {&scripted{rule: slow, ranges: func(_ string, start float64) string {
+			return values("", start, 31, "1", "12", "12", "1", "1", "12", "1", "12", "12")
+		}}, nil, func(s alarms.RuleStudy) string {
+			// Three stretches in each of the four answers; a single look counts, for it may stand for half a minute.
+			if s.Past.Worst != 12 || s.Past.Data != 36*31*time.Second || s.Levels[len(s.Levels)-1].Fired != 12 {
+				return fmt.Sprintf("want 12 times: %+v %+v", s.Past, s.Levels)
 			}
 			return ""
 		}},
@@ -162,31 +199,8 @@ func TestStudies(t *testing.T) {
 			}
 			return ""
 		}},
-		"templated label": {&scripted{rule: `"name":"Slow","query":"latency > 10","duration":30,"labels":{"severity":"{{ $labels.level }}"}`, ranges: func(_ string, start float64) string {
-			return values("", start+40, 1, "11")
-		}}, map[string]string{"severity": "page"}, func(s alarms.RuleStudy) string {
-			if len(s.Held) != 1 {
-				return "want it counted: the template may become anything"
-			}
-			return ""
-		}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			advice, run, err := studyOf(t, c.server, t.Context(), c.match)
-			if err != nil || len(advice.Studies) != 1 {
-				t.Fatalf("%+v, %v", advice, err)
-			}
-			s := advice.Studies[0]
-			if wrong := c.check(s); wrong != "" {
-				t.Errorf("%s: %+v", wrong, s)
-			}
-			if s.Interval != 15*time.Second || s.Scrape != 15*time.Second || !s.Looks.Start.Equal(run.Start) && s.Looks.Length() > 0 {
-				t.Errorf("%+v", s)
-			}
-			if n := c.server.asked.Load(); n > 16 {
-				t.Errorf("it asked %d questions", n)
-			}
-		})
+		t.Run(name, c.isStudied)
 	}
 }
 
