@@ -58,6 +58,53 @@ func mirror(s *alarms.RuleStudy) {
 	}
 }
 
+// adviceCase is a run and the study of its rule, and what is to be said of them.
+type adviceCase struct {
+	fired []alarm
+	study alarms.RuleStudy
+	want  []string // the sentences, each by a part
+	next  string   // what there is to do, by a part; "-" when nothing of thresholds is
+}
+
+// isGiven scores the run: its card, its page and its text say just that.
+func (c adviceCase) isGiven(t *testing.T) {
+	plan := smallPlan(func(p *Plan) { p.Alarms = []AlarmPlan{downAlarm} })
+	rec := smallRun(t, plan, nil).alarms("prometheus.main", 100, smallWhole, c.fired...).
+		add(99, RulesStudied, RuleRecord{Source: "prometheus.main", Span: during(0, 99), Calm: during(0, 20),
+			Advice: alarms.Advice{Fired: true, Studies: []alarms.RuleStudy{c.study}}}).record()
+	card := Score(rec)
+	if len(card.Rules) != 1 {
+		t.Fatalf("%d rules", len(card.Rules))
+	}
+	got := card.Rules[0].Text
+	if len(got) < len(c.want) {
+		t.Errorf("%d sentences, want %d: %q", len(got), len(c.want), got)
+	}
+	all := strings.Join(got, "\n")
+	for _, w := range c.want {
+		if !strings.Contains(all, w) {
+			t.Errorf("lacks %q:\n%s", w, all)
+		}
+	}
+	for i := len(c.want); i < len(got); i++ {
+		t.Errorf("says too much: %q", got[i])
+	}
+	next := ""
+	for _, a := range card.Next {
+		next += a.Text + "\n"
+	}
+	if told := strings.Contains(next, "threshold"); told != (c.next != "-") || told && !strings.Contains(next, c.next) {
+		t.Errorf("next: %s", next)
+	}
+	var page, text bytes.Buffer
+	if err := HTML(&page, card); err != nil || !strings.Contains(page.String(), "What the rules could have seen") {
+		t.Errorf("the page: %v", err)
+	}
+	if err := Text(&text, card, TextOptions{}); err != nil || !strings.Contains(text.String(), "\n Rules\n") {
+		t.Errorf("%v:\n%s", err, text.String())
+	}
+}
+
 // TestRuleAdvice says of each rule what it could have seen, and nothing that is not known.
 func TestRuleAdvice(t *testing.T) {
 	fired := []alarm{{name: "Down", pending: 26, firing: 30, ends: 50}}
@@ -69,12 +116,7 @@ func TestRuleAdvice(t *testing.T) {
 			s.Levels = s.Levels[:2]
 		}
 	}
-	for name, c := range map[string]struct {
-		fired []alarm
-		study alarms.RuleStudy
-		want  []string // the sentences, each by a part
-		next  string   // what there is to do, by a part; "-" when nothing of thresholds is
-	}{
+	for name, c := range map[string]adviceCase{
 		"fired in time": {fired, studied(held(24, 44)), []string{
 			"Down could have fired 3.5 s ± 0.6 after the onset at the earliest, when its condition held in the data (a new sample every 5s). An evaluation found it 2.5 s ± 1.1 later (every 2s), and its `for` of 3s took 4.0 s ± 1.0."}, "-"},
 		"missed": {nil, studied(nil), []string{
@@ -116,43 +158,7 @@ func TestRuleAdvice(t *testing.T) {
 			s.Past.Worst, s.Past.Data = 2, 23*time.Hour
 		}), []string{"could have fired 3.5"}, "-"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			plan := smallPlan(func(p *Plan) { p.Alarms = []AlarmPlan{downAlarm} })
-			rec := smallRun(t, plan, nil).alarms("prometheus.main", 100, smallWhole, c.fired...).
-				add(99, RulesStudied, RuleRecord{Source: "prometheus.main", Span: during(0, 99), Calm: during(0, 20),
-					Advice: alarms.Advice{Fired: true, Studies: []alarms.RuleStudy{c.study}}}).record()
-			card := Score(rec)
-			if len(card.Rules) != 1 {
-				t.Fatalf("%d rules", len(card.Rules))
-			}
-			got := card.Rules[0].Text
-			if len(got) < len(c.want) {
-				t.Errorf("%d sentences, want %d: %q", len(got), len(c.want), got)
-			}
-			all := strings.Join(got, "\n")
-			for _, w := range c.want {
-				if !strings.Contains(all, w) {
-					t.Errorf("lacks %q:\n%s", w, all)
-				}
-			}
-			for i := len(c.want); i < len(got); i++ {
-				t.Errorf("says too much: %q", got[i])
-			}
-			next := ""
-			for _, a := range card.Next {
-				next += a.Text + "\n"
-			}
-			if told := strings.Contains(next, "threshold"); told != (c.next != "-") || told && !strings.Contains(next, c.next) {
-				t.Errorf("next: %s", next)
-			}
-			var page, text bytes.Buffer
-			if err := HTML(&page, card); err != nil || !strings.Contains(page.String(), "What the rules could have seen") {
-				t.Errorf("the page: %v", err)
-			}
-			if err := Text(&text, card, TextOptions{}); err != nil || !strings.Contains(text.String(), "\n Rules\n") {
-				t.Errorf("%v:\n%s", err, text.String())
-			}
-		})
+		t.Run(name, c.isGiven)
 	}
 }
 

@@ -307,84 +307,87 @@ func TestGrafanaPages(t *testing.T) {
 	}
 }
 
+// refuse answers that something went wrong, with headers by name and value.
+func refuse(w http.ResponseWriter, code int, headers ...string) {
+	for i := 0; i+1 < len(headers); i += 2 {
+		w.Header().Set(headers[i], headers[i+1])
+	}
+	http.Error(w, `{"message":"no"}`, code)
+}
+
+// badDays are those of a Grafana, and what an export says of them.
+var badDays = []struct {
+	name  string
+	spoil func(f *fake, n int, w http.ResponseWriter, r *http.Request) bool
+	says  string // empty: all are there in the end
+}{
+	{"401", func(_ *fake, _ int, w http.ResponseWriter, _ *http.Request) bool { refuse(w, 401); return true },
+		"Is the token in GAMEDAY_X_TOKEN right"},
+	{"500 once to the question", func(_ *fake, n int, w http.ResponseWriter, _ *http.Request) bool {
+		if n == 1 {
+			refuse(w, 500)
+		}
+		return n == 1
+	}, ""},
+	{"500 once to a posting that was kept", func(f *fake, n int, w http.ResponseWriter, r *http.Request) bool {
+		if n == 3 {
+			f.do(httptest.NewRecorder(), r)
+			refuse(w, 500)
+		}
+		return n == 3
+	}, ""},
+	{"hangs up on a posting that was kept", func(f *fake, n int, w http.ResponseWriter, r *http.Request) bool {
+		if n == 3 {
+			f.do(httptest.NewRecorder(), r)
+			w.Header().Set("X-Hang-Up", "1")
+		}
+		return n == 3
+	}, ""},
+	{"429 every third time", func(_ *fake, n int, w http.ResponseWriter, _ *http.Request) bool {
+		if n%3 == 0 {
+			refuse(w, 429, "Retry-After", "2")
+		}
+		return n%3 == 0
+	}, ""},
+	{"500 for ever", func(_ *fake, n int, w http.ResponseWriter, _ *http.Request) bool {
+		if n > 4 {
+			refuse(w, 500)
+		}
+		return n > 4
+	}, "500 Internal Server Error"},
+	{"a list that is cut off", func(f *fake, n int, w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodGet {
+			fmt.Fprint(w, `[{"id":1,"ti`)
+		}
+		return r.Method == http.MethodGet
+	}, "not the JSON expected"},
+	{"a connection that breaks in a list", func(f *fake, n int, w http.ResponseWriter, r *http.Request) bool {
+		if n == 1 {
+			w.Header().Set("X-Cut-At", "1")
+		}
+		return false
+	}, ""},
+	{"null", func(f *fake, n int, w http.ResponseWriter, r *http.Request) bool {
+		fmt.Fprint(w, "null")
+		return true
+	}, "no list"},
+	{"a page instead of JSON", func(f *fake, n int, w http.ResponseWriter, r *http.Request) bool {
+		fmt.Fprint(w, "<html>welcome</html>")
+		return true
+	}, "not the JSON expected"},
+	{"a posting answered with half a JSON", func(f *fake, n int, w http.ResponseWriter, r *http.Request) bool {
+		if n == 2 {
+			f.do(httptest.NewRecorder(), r)
+			fmt.Fprint(w, `{"mess`)
+		}
+		return n == 2
+	}, ""},
+}
+
 // TestGrafanaBadDays: whatever goes wrong, none is doubled, and none is missing when it says that all are there.
 func TestGrafanaBadDays(t *testing.T) {
 	list, _ := Annotations(drill(t, began))
-	status := func(code int, headers ...string) func(http.ResponseWriter) {
-		return func(w http.ResponseWriter) {
-			for i := 0; i+1 < len(headers); i += 2 {
-				w.Header().Set(headers[i], headers[i+1])
-			}
-			http.Error(w, `{"message":"no"}`, code)
-		}
-	}
-	for _, c := range []struct {
-		name  string
-		spoil func(f *fake, n int, w http.ResponseWriter, r *http.Request) bool
-		says  string // empty: all are there in the end
-	}{
-		{"401", func(_ *fake, _ int, w http.ResponseWriter, _ *http.Request) bool { status(401)(w); return true },
-			"Is the token in GAMEDAY_X_TOKEN right"},
-		{"500 once to the question", func(_ *fake, n int, w http.ResponseWriter, _ *http.Request) bool {
-			if n == 1 {
-				status(500)(w)
-			}
-			return n == 1
-		}, ""},
-		{"500 once to a posting that was kept", func(f *fake, n int, w http.ResponseWriter, r *http.Request) bool {
-			if n == 3 {
-				f.do(httptest.NewRecorder(), r)
-				status(500)(w)
-			}
-			return n == 3
-		}, ""},
-		{"hangs up on a posting that was kept", func(f *fake, n int, w http.ResponseWriter, r *http.Request) bool {
-			if n == 3 {
-				f.do(httptest.NewRecorder(), r)
-				w.Header().Set("X-Hang-Up", "1")
-			}
-			return n == 3
-		}, ""},
-		{"429 every third time", func(_ *fake, n int, w http.ResponseWriter, _ *http.Request) bool {
-			if n%3 == 0 {
-				status(429, "Retry-After", "2")(w)
-			}
-			return n%3 == 0
-		}, ""},
-		{"500 for ever", func(_ *fake, n int, w http.ResponseWriter, _ *http.Request) bool {
-			if n > 4 {
-				status(500)(w)
-			}
-			return n > 4
-		}, "500 Internal Server Error"},
-		{"a list that is cut off", func(f *fake, n int, w http.ResponseWriter, r *http.Request) bool {
-			if r.Method == http.MethodGet {
-				fmt.Fprint(w, `[{"id":1,"ti`)
-			}
-			return r.Method == http.MethodGet
-		}, "not the JSON expected"},
-		{"a connection that breaks in a list", func(f *fake, n int, w http.ResponseWriter, r *http.Request) bool {
-			if n == 1 {
-				w.Header().Set("X-Cut-At", "1")
-			}
-			return false
-		}, ""},
-		{"null", func(f *fake, n int, w http.ResponseWriter, r *http.Request) bool {
-			fmt.Fprint(w, "null")
-			return true
-		}, "no list"},
-		{"a page instead of JSON", func(f *fake, n int, w http.ResponseWriter, r *http.Request) bool {
-			fmt.Fprint(w, "<html>welcome</html>")
-			return true
-		}, "not the JSON expected"},
-		{"a posting answered with half a JSON", func(f *fake, n int, w http.ResponseWriter, r *http.Request) bool {
-			if n == 2 {
-				f.do(httptest.NewRecorder(), r)
-				fmt.Fprint(w, `{"mess`)
-			}
-			return n == 2
-		}, ""},
-	} {
+	for _, c := range badDays {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := &fake{t: t}
