@@ -110,6 +110,7 @@ func TestRealPhases(t *testing.T) {
 	promrig.Each(t, realPhases)
 }
 
+// realPhases causes the fault, and lifts it, and judges what is told of each alarm.
 func realPhases(t *testing.T, program promrig.Program) {
 	page := map[string]string{"severity": "page"}
 	target := promrig.NewTarget(t)
@@ -127,25 +128,7 @@ func realPhases(t *testing.T, program promrig.Program) {
 	expected := []alarms.Expectation{expectation("Hit"), expectation("Already"), expectation("Primed"),
 		expectation("Flappy"),
 		expectation("Hitt"), {Name: "wrong", Match: map[string]string{alertName: "Hit", "severity": "ticket"}}}
-	findings, err := s.Preflight(t.Context(), expected)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := printed(findings)
-	for _, want := range []string{"no rule is named Hitt", "Did you mean Hit?", "alarm Already is firing already",
-		`The rule sets severity="page", the scenario expects severity="ticket"`} {
-		if !strings.Contains(text, want) {
-			t.Errorf("preflight lacks %q:\n%s", want, text)
-		}
-	}
-	if len(findings) != 3 || blocking(findings) != 1 {
-		t.Errorf("%d of %d findings block, want 1 of 3:\n%s", blocking(findings), len(findings), text)
-	}
-	for _, f := range findings {
-		if f.Blocks == (f.Absent != "") {
-			t.Errorf("%+v: what is absent does not block, and the other way round", f)
-		}
-	}
+	foretold(t, s, expected)
 	s.Expect(expected[:4])
 
 	target.Set("Primed", 1)
@@ -170,7 +153,36 @@ func realPhases(t *testing.T, program promrig.Program) {
 	if share := clock.Share(coverage.Spans, clock.Span{Start: t0, End: t1}); share < 0.99 {
 		t.Errorf("coverage %.3f, want all: %v", share, coverage.Why)
 	}
-	hit := of(episodes, "Hit")
+	judgeHit(t, of(episodes, "Hit"), t0, t1, coverage.Offset)
+	judgeOthers(t, episodes, t0)
+	judgeLater(t, p.URL, t0)
+}
+
+// foretold asks a source beforehand, which tells of two alarms that no rule can raise, and of one that fires already.
+func foretold(t *testing.T, s *Source, expected []alarms.Expectation) {
+	findings, err := s.Preflight(t.Context(), expected)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := printed(findings)
+	for _, want := range []string{"no rule is named Hitt", "Did you mean Hit?", "alarm Already is firing already",
+		`The rule sets severity="page", the scenario expects severity="ticket"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("preflight lacks %q:\n%s", want, text)
+		}
+	}
+	if len(findings) != 3 || blocking(findings) != 1 {
+		t.Errorf("%d of %d findings block, want 1 of 3:\n%s", blocking(findings), len(findings), text)
+	}
+	for _, f := range findings {
+		if f.Blocks == (f.Absent != "") {
+			t.Errorf("%+v: what is absent does not block, and the other way round", f)
+		}
+	}
+}
+
+// judgeHit judges the alarm that was caused at t0 and lifted at t1.
+func judgeHit(t *testing.T, hit []alarms.Episode, t0, t1 time.Time, offset clock.Offset) {
 	if len(hit) != 1 {
 		t.Fatalf("Hit has %d episodes, want 1: %+v", len(hit), hit)
 	}
@@ -189,7 +201,11 @@ func realPhases(t *testing.T, program promrig.Program) {
 		t.Errorf("Hit's annotations are %v", h.Notes)
 	}
 	t.Logf("hit: pending %v firing %v after t0, ended %v..%v after t1, offset %v ± %v", h.Pending.Lo.Sub(t0),
-		h.Firing.Lo.Sub(t0), h.Ended.Lo.Sub(t1), h.Ended.Hi.Sub(t1), coverage.Offset.Ahead, coverage.Offset.Err)
+		h.Firing.Lo.Sub(t0), h.Ended.Lo.Sub(t1), h.Ended.Hi.Sub(t1), offset.Ahead, offset.Err)
+}
+
+// judgeOthers judges the alarms that the fault did not cause, or not in one go.
+func judgeOthers(t *testing.T, episodes []alarms.Episode, t0 time.Time) {
 	if a := of(episodes, "Already"); len(a) != 1 || !a[0].Firing.Hi.Before(t0) || !a[0].Ended.IsZero() {
 		t.Errorf("Already: %+v, want one episode that fires since before t0", a)
 	}
@@ -202,8 +218,11 @@ func realPhases(t *testing.T, program promrig.Program) {
 	if len(of(episodes, "Noise")) != 1 || len(of(episodes, "Ticket")) != 0 {
 		t.Errorf("the noise watch found %v and %v", of(episodes, "Noise"), of(episodes, "Ticket"))
 	}
-	// To one who comes now, all that is the past.
-	later := source(t, Config{URL: p.URL}, nil)
+}
+
+// judgeLater asks as one who comes now: to them, all that is the past.
+func judgeLater(t *testing.T, url string, t0 time.Time) {
+	later := source(t, Config{URL: url}, nil)
 	if _, err := later.Preflight(t.Context(), []alarms.Expectation{expectation("Flappy")}); err != nil {
 		t.Fatal(err)
 	}
@@ -261,6 +280,7 @@ func TestRealOutages(t *testing.T) {
 	promrig.Each(t, realOutages)
 }
 
+// realOutages has one alarm fire through all of that, and end.
 func realOutages(t *testing.T, program promrig.Program) {
 	page := map[string]string{"severity": "page"}
 	target := promrig.NewTarget(t)
@@ -278,6 +298,23 @@ func realOutages(t *testing.T, program promrig.Program) {
 	target.Set("Held", 1)
 	w.until("Held", alarms.StateFiring, 1)
 
+	cutAt := cutAway(t, s, way, w)
+	frozen := freeze(t, p, w)
+	stopped := stop(t, p, s, w, start)
+	judgeHeld(t, s, start, cutAt, map[string]clock.Span{"frozen": frozen, "stopped": stopped})
+	// To the looks, a restart is one end of the alarm, or two: 2.42 forgets when it began, and 3 remembers a second later.
+	before := w.count("Held", alarms.StateInactive)
+	target.Set("Held", 0)
+	w.until("Held", alarms.StateInactive, before+1)
+	episodes, _ := history(t, s, clock.Span{Start: start, End: time.Now()})
+	if held := of(episodes, "Held"); len(held) != 1 || held[0].Ended.IsZero() {
+		t.Errorf("after it was lifted: %+v, want one episode that ended", held)
+	}
+	judgeQueries(t, s, start)
+}
+
+// cutAway cuts the way for three seconds, which the history repairs, and returns when that began.
+func cutAway(t *testing.T, s *Source, way *cut, w *watching) time.Time {
 	cutAt := time.Now()
 	way.closed.Store(true)
 	w.until("", alarms.StateUnreachable, 1)
@@ -288,19 +325,27 @@ func realOutages(t *testing.T, program promrig.Program) {
 	if share := clock.Share(coverage.Spans, clock.Span{Start: cutAt, End: cutAt.Add(3 * time.Second)}); share < 0.99 {
 		t.Errorf("the cut way left a coverage of %.2f although the server evaluated: %v", share, coverage.Why)
 	}
+	return cutAt
+}
 
+// freeze freezes a server for four seconds, in which no alarm ends, and returns when nothing can have been seen.
+func freeze(t *testing.T, p *promrig.Prometheus, w *watching) clock.Span {
 	frozenAt := time.Now()
 	p.Freeze()
 	w.until("", alarms.StateUnreachable, 2)
 	wait(t, 4*time.Second)
 	p.Thaw()
-	thawedAt := time.Now()
+	frozen := clock.Span{Start: frozenAt.Add(time.Second), End: time.Now()}
 	w.until("", alarms.StateReachable, 2)
 	if n := w.count("Held", alarms.StateInactive); n != 0 {
 		t.Errorf("a frozen server was taken for %d quiet alarms", n)
 	}
 	wait(t, 2500*time.Millisecond)
+	return frozen
+}
 
+// stop ends a server and starts it four seconds later, and returns when it was down: meanwhile there is what was seen, and an error.
+func stop(t *testing.T, p *promrig.Prometheus, s *Source, w *watching, start time.Time) clock.Span {
 	p.Stop()
 	downAt := time.Now()
 	episodes, during, err := s.History(t.Context(), clock.Span{Start: start, End: time.Now()})
@@ -310,17 +355,20 @@ func realOutages(t *testing.T, program promrig.Program) {
 	}
 	wait(t, 4*time.Second)
 	p.Start()
-	upAt := time.Now()
+	stopped := clock.Span{Start: downAt, End: time.Now()}
 	w.until("Held", alarms.StateFiring, 2)
 	wait(t, 1500*time.Millisecond)
+	return stopped
+}
 
-	episodes, coverage = history(t, s, clock.Span{Start: start, End: time.Now()})
+// judgeHeld judges the alarm that still fires: it has one episode, and gaps are no coverage.
+func judgeHeld(t *testing.T, s *Source, start, cutAt time.Time, gaps map[string]clock.Span) {
+	episodes, coverage := history(t, s, clock.Span{Start: start, End: time.Now()})
 	held := of(episodes, "Held")
 	if len(held) != 1 || !held[0].Firing.Hi.Before(cutAt.Add(time.Second)) || !held[0].Ended.IsZero() {
 		t.Errorf("Held: %+v, want one episode that fired before %v and still fires", held, cutAt)
 	}
-	for name, gap := range map[string]clock.Span{"frozen": {Start: frozenAt.Add(time.Second), End: thawedAt},
-		"stopped": {Start: downAt, End: upAt}} {
+	for name, gap := range gaps {
 		if share := clock.Share(coverage.Spans, gap); share > 0.3 {
 			t.Errorf("coverage while %s is %.2f, want a gap: %v", name, share, coverage.Spans)
 		}
@@ -329,14 +377,10 @@ func realOutages(t *testing.T, program promrig.Program) {
 		t.Errorf("the gaps are explained by %q", coverage.Why)
 	}
 	t.Logf("coverage %.2f: %q", clock.Share(coverage.Spans, clock.Span{Start: start, End: time.Now()}), coverage.Why)
-	// To the looks, a restart is one end of the alarm, or two: 2.42 forgets when it began, and 3 remembers a second later.
-	before := w.count("Held", alarms.StateInactive)
-	target.Set("Held", 0)
-	w.until("Held", alarms.StateInactive, before+1)
-	episodes, _ = history(t, s, clock.Span{Start: start, End: time.Now()})
-	if held := of(episodes, "Held"); len(held) != 1 || held[0].Ended.IsZero() {
-		t.Errorf("after it was lifted: %+v, want one episode that ended", held)
-	}
+}
+
+// judgeQueries asks for the value that the alarm fired by, as it is now and as it was.
+func judgeQueries(t *testing.T, s *Source, start time.Time) {
 	value, ok, err := s.Query(t.Context(), `max(condition{name="Held"})`)
 	if err != nil || !ok || value != 0 {
 		t.Errorf("Query gave %v, %v, %v; want 0", value, ok, err)
