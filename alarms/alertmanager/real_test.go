@@ -89,15 +89,14 @@ func hush(t *testing.T, address, name string) string {
 	return made.ID
 }
 
-// TestRealPages takes an alarm all the way: real Prometheus, real Alertmanager, the desk. It compares the page's time
-// as the Alertmanager's counters tell it with the time the desk received it, silences another alarm, and restarts the
-// Alertmanager.
-func TestRealPages(t *testing.T) {
+// onDuty is a desk with one person, and where it is.
+func onDuty(t *testing.T) (d *desk.Source, address string) {
+	t.Helper()
 	d, err := desk.New("desk.ops", desk.Config{Levels: []desk.Level{{People: []string{"ann"}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	address, err := d.Start(t.Context())
+	address, err = d.Start(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +105,56 @@ func TestRealPages(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return d, address
+}
+
+// hushed silences the alarm Hushed of an Alertmanager that is quiet, and returns the silence's id. What is told beforehand is nothing,
+// and then the silence.
+func hushed(t *testing.T, s *Source, address string, expected []alarms.Expectation) (id string) {
+	t.Helper()
+	findings, err := s.Preflight(t.Context(), expected)
+	if err != nil || len(findings) != 0 {
+		t.Fatalf("preflight of a quiet Alertmanager: %+v, %v", findings, err)
+	}
+	id = hush(t, address, "Hushed")
+	findings, err = s.Preflight(t.Context(), expected)
+	if err != nil || len(findings) != 1 || !findings[0].Blocks || !strings.Contains(findings[0].Detail, id) ||
+		!strings.Contains(findings[0].Detail, `by ann ("maintenance")`) {
+		t.Fatalf("preflight with a silence: %+v, %v", findings, err)
+	}
+	return id
+}
+
+// judgePages judges what the history tells: of Down a page that was opened when it says, of Hushed none, and that there was a restart.
+func judgePages(t *testing.T, s *Source, span clock.Span, id string, opened time.Time) {
+	episodes, coverage, err := s.History(t.Context(), span)
+	if err != nil || len(episodes) != 2 {
+		t.Fatalf("%d episodes, %v: %+v", len(episodes), err, episodes)
+	}
+	for _, e := range episodes {
+		if e.Labels["alertname"] == "Hushed" {
+			if len(e.SuppressedBy) == 0 || !strings.Contains(e.SuppressedBy[0], id) || !e.Paged.IsZero() {
+				t.Errorf("Hushed: %+v, want it suppressed by %s and not paged", e, id)
+			}
+			continue
+		}
+		if opened.Before(e.Paged.Lo) || opened.After(e.Paged.Hi) {
+			t.Errorf("the page left at %v, which is not in %v to %v", opened, e.Paged.Lo, e.Paged.Hi)
+		}
+		t.Logf("firing %v, paged %v to %v, received %v after start", e.Firing.Hi.Sub(span.Start), e.Paged.Lo.Sub(span.Start),
+			e.Paged.Hi.Sub(span.Start), opened.Sub(span.Start))
+	}
+	if share := clock.Share(coverage.Spans, span); share > 0.98 || len(coverage.Why) == 0 {
+		t.Errorf("coverage %.3f over a restart, why %q", share, coverage.Why)
+	}
+	t.Logf("coverage %.2f %q", clock.Share(coverage.Spans, span), coverage.Why)
+}
+
+// TestRealPages takes an alarm all the way: real Prometheus, real Alertmanager, the desk. It compares the page's time
+// as the Alertmanager's counters tell it with the time the desk received it, silences another alarm, and restarts the
+// Alertmanager.
+func TestRealPages(t *testing.T) {
+	d, address := onDuty(t)
 	target := promrig.NewTarget(t)
 	target.Set("Down", 0)
 	target.Set("Hushed", 0)
@@ -119,16 +168,7 @@ func TestRealPages(t *testing.T) {
 	t.Cleanup(s.Close)
 
 	expected := []alarms.Expectation{expectation("Down"), expectation("Hushed")}
-	findings, err := s.Preflight(t.Context(), expected)
-	if err != nil || len(findings) != 0 {
-		t.Fatalf("preflight of a quiet Alertmanager: %+v, %v", findings, err)
-	}
-	id := hush(t, am.URL, "Hushed")
-	findings, err = s.Preflight(t.Context(), expected)
-	if err != nil || len(findings) != 1 || !findings[0].Blocks || !strings.Contains(findings[0].Detail, id) ||
-		!strings.Contains(findings[0].Detail, `by ann ("maintenance")`) {
-		t.Fatalf("preflight with a silence: %+v, %v", findings, err)
-	}
+	id := hushed(t, s, am.URL, expected)
 
 	start := time.Now()
 	w := watch(t, s)
@@ -161,28 +201,7 @@ func TestRealPages(t *testing.T) {
 	}
 
 	span := clock.Span{Start: start, End: time.Now()}
-	episodes, coverage, err := s.History(t.Context(), span)
-	if err != nil || len(episodes) != 2 {
-		t.Fatalf("%d episodes, %v: %+v", len(episodes), err, episodes)
-	}
-	for _, e := range episodes {
-		if e.Labels["alertname"] == "Hushed" {
-			if len(e.SuppressedBy) == 0 || !strings.Contains(e.SuppressedBy[0], id) || !e.Paged.IsZero() {
-				t.Errorf("Hushed: %+v, want it suppressed by %s and not paged", e, id)
-			}
-			continue
-		}
-		opened := pages[0].OpenedAt
-		if opened.Before(e.Paged.Lo) || opened.After(e.Paged.Hi) {
-			t.Errorf("the page left at %v, which is not in %v to %v", opened, e.Paged.Lo, e.Paged.Hi)
-		}
-		t.Logf("firing %v, paged %v to %v, received %v after start", e.Firing.Hi.Sub(start), e.Paged.Lo.Sub(start),
-			e.Paged.Hi.Sub(start), opened.Sub(start))
-	}
-	if share := clock.Share(coverage.Spans, span); share > 0.98 || len(coverage.Why) == 0 {
-		t.Errorf("coverage %.3f over a restart, why %q", share, coverage.Why)
-	}
-	t.Logf("coverage %.2f %q", clock.Share(coverage.Spans, span), coverage.Why)
+	judgePages(t, s, span, id, pages[0].OpenedAt)
 	events, _, err := d.History(t.Context(), span)
 	if err != nil || events[len(events)-1].Kind != responders.Resolved ||
 		events[len(events)-1].Actor.Kind != responders.Integration {
