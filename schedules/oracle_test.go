@@ -51,22 +51,38 @@ type watched struct {
 	busy      int    // until which minute it runs
 }
 
-// watch walks through the minutes and notes when windows open and close by the clock on the wall.
-func watch(s subject, m minutes, frozen []bool) *watched {
-	w := &watched{subject: s}
-	length := int(s.Length() / time.Minute)
-	n := m.index(m.to)
-	type window struct {
-		date       time.Time
-		id         string
-		open, shut time.Time // by the clock on the wall
-		from, to   int
+// window is a window of one date, or the instant of an occasion without one.
+type window struct {
+	date       time.Time
+	id         string    // empty when it is no occasion's
+	open, shut time.Time // by the clock on the wall
+	from, to   int
+}
+
+// windowsOn returns the windows that open on a date.
+func windowsOn(s subject, date time.Time) []*window {
+	times := []time.Duration{s.opens}
+	for t := s.every; t != 0 && t < clockDay; t += s.every {
+		times = append(times, t)
 	}
+	var out []*window
+	for _, t := range times {
+		x := &window{date: date, id: s.dates(date), open: date.Add(t), shut: date.Add(t + s.closes - s.opens)}
+		if s.every != 0 && x.id != "" {
+			x.id = x.open.Format("2006-01-02T15:04")
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// windows walks through the minutes and notes when windows open and close by the clock on the wall.
+func windows(s subject, m minutes) []*window {
 	var open []*window
 	var spans []*window
 	last := time.Time{}
 	pending := []*window{}
-	for i := range n {
+	for i := range m.index(m.to) {
 		l := m.from.Add(time.Duration(i) * time.Minute).In(s.Zone)
 		shown := time.Date(l.Year(), l.Month(), l.Day(), l.Hour(), l.Minute(), 0, 0, time.UTC)
 		for d := time.Date(l.Year(), l.Month(), l.Day(), 0, 0, 0, 0, time.UTC); last.Before(d); { // a new date; a jump may leave some out
@@ -74,17 +90,7 @@ func watch(s subject, m minutes, frozen []bool) *watched {
 				last = d.AddDate(0, 0, -1)
 			}
 			last = last.AddDate(0, 0, 1)
-			times := []time.Duration{s.opens}
-			for t := s.every; t != 0 && t < clockDay; t += s.every {
-				times = append(times, t)
-			}
-			for _, t := range times {
-				x := &window{date: last, id: s.dates(last), open: last.Add(t), shut: last.Add(t + s.closes - s.opens)}
-				if s.every != 0 && x.id != "" {
-					x.id = x.open.Format("2006-01-02T15:04")
-				}
-				pending = append(pending, x)
-			}
+			pending = append(pending, windowsOn(s, last)...)
 		}
 		pending = slices.DeleteFunc(pending, func(x *window) bool {
 			if shown.Before(x.open) {
@@ -106,8 +112,11 @@ func watch(s subject, m minutes, frozen []bool) *watched {
 		})
 	}
 	slices.SortStableFunc(spans, func(a, b *window) int { return a.open.Compare(b.open) })
-	instant := s.Window == nil
-	w.spare = make([]bool, n)
+	return spans
+}
+
+// unfrozen tells of each minute whether a run of so many minutes that begins in it is free of freezes.
+func unfrozen(frozen []bool, length, n int) func(i int) bool {
 	until := make([]int, n+1) // how many minutes are frozen before one
 	for i := range n {
 		until[i+1] = until[i]
@@ -115,9 +124,29 @@ func watch(s subject, m minutes, frozen []bool) *watched {
 			until[i+1]++
 		}
 	}
-	runs := func(i int) bool { // whether a run that begins in a minute is free of freezes
-		return i+length <= n && until[i] == until[i+length]
+	return func(i int) bool { return i+length <= n && until[i] == until[i+length] }
+}
+
+// latestInstant is the last minute in which what comes at an instant may begin: before the next occasion.
+func latestInstant(x *window, after []*window) int {
+	latest := x.from + int(Late/time.Minute)
+	for _, y := range after {
+		if y.id != "" && y.from > x.from {
+			return min(latest, y.from-1)
+		}
 	}
+	return latest
+}
+
+// watch notes of a subject which occasions it has, and in which minutes they may begin.
+func watch(s subject, m minutes, frozen []bool) *watched {
+	w := &watched{subject: s}
+	length := int(s.Length() / time.Minute)
+	n := m.index(m.to)
+	spans := windows(s, m)
+	instant := s.Window == nil
+	w.spare = make([]bool, n)
+	runs := unfrozen(frozen, length, n)
 	if instant {
 		for i := range n {
 			w.spare[i] = runs(i)
@@ -126,39 +155,37 @@ func watch(s subject, m minutes, frozen []bool) *watched {
 	for k, x := range spans {
 		latest := x.to - length
 		if instant {
-			latest = x.from + int(Late/time.Minute)
-			for _, y := range spans[k+1:] {
-				if y.id != "" && y.from > x.from {
-					latest = min(latest, y.from-1)
-					break
-				}
-			}
+			latest = latestInstant(x, spans[k+1:])
 		} else if s.makeUpOn(x.date.Weekday()) {
 			for i := x.from; i <= latest; i++ {
 				w.spare[i] = runs(i)
 			}
 		}
-		if x.id == "" {
-			continue
-		}
-		var o *seen
-		if len(w.occasions) > 0 && w.occasions[len(w.occasions)-1].id == x.id {
-			o = w.occasions[len(w.occasions)-1]
-		} else {
-			o = &seen{id: x.id, opens: x.from, base: x.from}
-			w.occasions = append(w.occasions, o)
-		}
-		for len(o.starts) < latest+1-o.base {
-			o.starts = append(o.starts, false)
-		}
-		for i := x.from; i <= latest; i++ {
-			o.starts[i-o.base] = runs(i)
+		if x.id != "" {
+			w.mayBegin(x, latest, runs)
 		}
 	}
 	for _, o := range w.occasions {
 		o.bounds()
 	}
 	return w
+}
+
+// mayBegin notes in which minutes of a window its occasion may begin; a window that the clock shows twice is one occasion's.
+func (w *watched) mayBegin(x *window, latest int, runs func(i int) bool) {
+	var o *seen
+	if len(w.occasions) > 0 && w.occasions[len(w.occasions)-1].id == x.id {
+		o = w.occasions[len(w.occasions)-1]
+	} else {
+		o = &seen{id: x.id, opens: x.from, base: x.from}
+		w.occasions = append(w.occasions, o)
+	}
+	for len(o.starts) < latest+1-o.base {
+		o.starts = append(o.starts, false)
+	}
+	for i := x.from; i <= latest; i++ {
+		o.starts[i-o.base] = runs(i)
+	}
 }
 
 // again returns a copy in which nothing has happened yet.

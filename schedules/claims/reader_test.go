@@ -14,92 +14,118 @@ import (
 	"gameday/schedules"
 )
 
+// reading is a folder that changes, and a reader that reads it again and again.
+type reading struct {
+	*testing.T
+	*Folder
+	reader *Reader
+	at     time.Time
+}
+
+// readingOf is a folder in which nothing has happened yet.
+func readingOf(t *testing.T) *reading {
+	f := open(t)
+	return &reading{t, f, f.Reader(), time.Date(2026, 12, 1, 9, 30, 0, 0, time.UTC)}
+}
+
+// read is what the reader sees, which is always what somebody sees who reads the folder for the first time.
+func (r *reading) read(when string) map[string]Kept {
+	r.Helper()
+	got, state, err := r.reader.Read()
+	fresh, want, err2 := r.Reader().Read()
+	if err != nil || err2 != nil {
+		r.Fatalf("%s: %v %v", when, err, err2)
+	}
+	if diff := cmp.Diff(fresh, got); diff != "" {
+		r.Errorf("%s (-new reader +this):\n%s", when, diff)
+	}
+	if diff := cmp.Diff(want, state); diff != "" {
+		r.Errorf("%s, the state (-new reader +this):\n%s", when, diff)
+	}
+	out := map[string]Kept{}
+	for _, k := range got {
+		out[k.Schedule+" "+k.Occasion] = k
+	}
+	return out
+}
+
+// claim claims an occasion.
+func (r *reading) claim(schedule, occasion string, outcome schedules.Outcome) *Held {
+	r.Helper()
+	h, err := r.Claim(Claim{Schedule: schedule, Occasion: occasion, Outcome: outcome, At: r.at, Why: map[schedules.Outcome]string{schedules.Skipped: "frozen"}[outcome]})
+	if err != nil {
+		r.Fatal(err)
+	}
+	return h
+}
+
 // TestReader reads a folder again and again while it changes: it is always what somebody sees who reads it for the first time.
 func TestReader(t *testing.T) {
-	f := open(t)
-	r := f.Reader()
-	at := time.Date(2026, 12, 1, 9, 30, 0, 0, time.UTC)
-	read := func(when string) map[string]Kept {
-		t.Helper()
-		got, state, err := r.Read()
-		fresh, want, err2 := f.Reader().Read()
-		if err != nil || err2 != nil {
-			t.Fatalf("%s: %v %v", when, err, err2)
-		}
-		if diff := cmp.Diff(fresh, got); diff != "" {
-			t.Errorf("%s (-new reader +this):\n%s", when, diff)
-		}
-		if diff := cmp.Diff(want, state); diff != "" {
-			t.Errorf("%s, the state (-new reader +this):\n%s", when, diff)
-		}
-		out := map[string]Kept{}
-		for _, k := range got {
-			out[k.Schedule+" "+k.Occasion] = k
-		}
-		return out
-	}
-	read("nothing")
-	claim := func(schedule, occasion string, outcome schedules.Outcome) *Held {
-		t.Helper()
-		h, err := f.Claim(Claim{Schedule: schedule, Occasion: occasion, Outcome: outcome, At: at, Why: map[schedules.Outcome]string{schedules.Skipped: "frozen"}[outcome]})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return h
-	}
-	held := claim("weekly", "2026-12-01T10:00", schedules.Begun)
-	claim("nightly", "2026-12-01T02:00", schedules.Skipped)
-	if err := f.Since(map[string]time.Time{"weekly": at}); err != nil {
+	r := readingOf(t)
+	r.read("nothing")
+	held := r.claim("weekly", "2026-12-01T10:00", schedules.Begun)
+	r.claim("nightly", "2026-12-01T02:00", schedules.Skipped)
+	if err := r.Since(map[string]time.Time{"weekly": r.at}); err != nil {
 		t.Fatal(err)
 	}
-	got := read("one goes on")
+	got := r.read("one goes on")
 	if k := got["weekly 2026-12-01T10:00"]; !k.Running || k.End != nil || len(got) != 2 {
 		t.Errorf("one goes on: %+v", got)
 	}
-	if err := held.Close(End{At: at.Add(time.Hour), Code: 3, Runs: []Run{{"checkout", "runs/x", 3}}}); err != nil {
+	if err := held.Close(End{At: r.at.Add(time.Hour), Code: 3, Runs: []Run{{"checkout", "runs/x", 3}}}); err != nil {
 		t.Fatal(err)
 	}
-	if k := read("it has ended")["weekly 2026-12-01T10:00"]; k.Running || k.End == nil || k.End.Code != 3 {
+	if k := r.read("it has ended")["weekly 2026-12-01T10:00"]; k.Running || k.End == nil || k.End.Code != 3 {
 		t.Errorf("it has ended: %+v", k)
 	}
 	// Whoever began it dies: no end.
-	held = claim("weekly", "2026-12-08T10:00", schedules.Begun)
-	read("another one goes on")
+	held = r.claim("weekly", "2026-12-08T10:00", schedules.Begun)
+	r.read("another one goes on")
 	held.file.Close()
-	if k := read("it died")["weekly 2026-12-08T10:00"]; k.Running || k.End != nil {
+	if k := r.read("it died")["weekly 2026-12-08T10:00"]; k.Running || k.End != nil {
 		t.Errorf("it died: %+v", k)
 	}
-	// How one ended cannot be read, and then can.
-	end := filepath.Join(f.Dir(), "weekly@2026-12-15T1000.end")
-	held = claim("weekly", "2026-12-15T10:00", schedules.Begun)
-	if err := errors.Join(os.WriteFile(end, []byte("{"), 0o600), held.file.Close()); err != nil {
+	r.endUnread()
+	r.comeAgain()
+	if err := os.WriteFile(filepath.Join(r.Dir(), "weekly@2026-12-22T1000.json"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if k := read("its end cannot be read")["weekly 2026-12-15T10:00"]; k.End != nil || k.Unread == "" {
-		t.Errorf("its end cannot be read: %+v", k)
+	if _, _, err := r.reader.Read(); err == nil {
+		t.Error("a claim that cannot be read is passed over")
+	}
+}
+
+// endUnread has an end that cannot be read, and then can.
+func (r *reading) endUnread() {
+	r.Helper()
+	end := filepath.Join(r.Dir(), "weekly@2026-12-15T1000.end")
+	held := r.claim("weekly", "2026-12-15T10:00", schedules.Begun)
+	if err := errors.Join(os.WriteFile(end, []byte("{"), 0o600), held.file.Close()); err != nil {
+		r.Fatal(err)
+	}
+	if k := r.read("its end cannot be read")["weekly 2026-12-15T10:00"]; k.End != nil || k.Unread == "" {
+		r.Errorf("its end cannot be read: %+v", k)
 	}
 	if err := os.WriteFile(end, []byte(`{"code": 1}`), 0o600); err != nil {
-		t.Fatal(err)
+		r.Fatal(err)
 	}
-	if k := read("its end can be read")["weekly 2026-12-15T10:00"]; k.End == nil || k.End.Code != 1 || k.Unread != "" {
-		t.Errorf("its end can be read: %+v", k)
+	if k := r.read("its end can be read")["weekly 2026-12-15T10:00"]; k.End == nil || k.End.Code != 1 || k.Unread != "" {
+		r.Errorf("its end can be read: %+v", k)
 	}
-	// Somebody takes a claim away, so that it can come again, and it does.
-	if err := os.Remove(filepath.Join(f.Dir(), "nightly@2026-12-01T0200.json")); err != nil {
-		t.Fatal(err)
+}
+
+// comeAgain has somebody take a claim away, so that it can come again, and it does.
+func (r *reading) comeAgain() {
+	r.Helper()
+	if err := os.Remove(filepath.Join(r.Dir(), "nightly@2026-12-01T0200.json")); err != nil {
+		r.Fatal(err)
 	}
-	if got := read("one was taken away"); len(got) != 3 {
-		t.Errorf("one was taken away: %+v", got)
+	if got := r.read("one was taken away"); len(got) != 3 {
+		r.Errorf("one was taken away: %+v", got)
 	}
-	claim("nightly", "2026-12-01T02:00", schedules.Begun)
-	if k := read("it came again")["nightly 2026-12-01T02:00"]; k.Outcome != schedules.Begun || !k.Running {
-		t.Errorf("it came again: %+v", k)
-	}
-	if err := os.WriteFile(filepath.Join(f.Dir(), "weekly@2026-12-22T1000.json"), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := r.Read(); err == nil {
-		t.Error("a claim that cannot be read is passed over")
+	r.claim("nightly", "2026-12-01T02:00", schedules.Begun)
+	if k := r.read("it came again")["nightly 2026-12-01T02:00"]; k.Outcome != schedules.Begun || !k.Running {
+		r.Errorf("it came again: %+v", k)
 	}
 }
 

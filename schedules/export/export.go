@@ -240,30 +240,8 @@ func (o Options) unit(s *schedules.Schedule) string {
 // objectName is how Kubernetes wants the names of most objects (RFC 1123).
 var objectName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
-// CronJob writes a CronJob for each schedule. They are meant to stand beside what deploy/kubernetes makes: its account, its
-// volume of records, its secret.
-func CronJob(all []*schedules.Schedule, o Options) (string, error) {
-	if err := o.quiet(o.File, o.Image); err != nil {
-		return "", err
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, `# CronJobs for calendar %s. The calendar, its scenarios and its freezes are in a ConfigMap:
-#   kubectl -n gameday create configmap calendar --from-file=FOLDER
-# What ran, and the seed, are on the volume of the records. The jobs of one calendar must share it.
-`, o.Calendar)
-	for _, s := range o.chosen(all) {
-		name := o.unit(s)
-		if len(name) > 52 {
-			return "", fmt.Errorf("the CronJob %s has a name of more than 52 characters, which Kubernetes does not take; give the calendar a shorter name", name)
-		}
-		if !objectName.MatchString(name) {
-			return "", fmt.Errorf("the CronJob %s has a name that Kubernetes does not take: it must end with a letter or a digit; give the schedule another name", name)
-		}
-		for i, c := range crons(calls(s)) {
-			if i > 0 {
-				return "", errors.New("a schedule needs two CronJobs")
-			}
-			fmt.Fprintf(&b, `---
+// cronJobText is the manifest of one schedule's CronJob.
+const cronJobText = `---
 apiVersion: batch/v1
 kind: CronJob
 metadata:
@@ -340,7 +318,32 @@ spec:
                 claimName: records
             - name: tmp
               emptyDir: {}
-`, name, c, s.Zone, int((longest(s) - time.Hour).Seconds()), int(longest(s).Seconds()), o.Image, "/calendar/"+path.Base(o.File), s.Name)
+`
+
+// CronJob writes a CronJob for each schedule. They are meant to stand beside what deploy/kubernetes makes: its account, its
+// volume of records, its secret.
+func CronJob(all []*schedules.Schedule, o Options) (string, error) {
+	if err := o.quiet(o.File, o.Image); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `# CronJobs for calendar %s. The calendar, its scenarios and its freezes are in a ConfigMap:
+#   kubectl -n gameday create configmap calendar --from-file=FOLDER
+# What ran, and the seed, are on the volume of the records. The jobs of one calendar must share it.
+`, o.Calendar)
+	for _, s := range o.chosen(all) {
+		name := o.unit(s)
+		if len(name) > 52 {
+			return "", fmt.Errorf("the CronJob %s has a name of more than 52 characters, which Kubernetes does not take; give the calendar a shorter name", name)
+		}
+		if !objectName.MatchString(name) {
+			return "", fmt.Errorf("the CronJob %s has a name that Kubernetes does not take: it must end with a letter or a digit; give the schedule another name", name)
+		}
+		for i, c := range crons(calls(s)) {
+			if i > 0 {
+				return "", errors.New("a schedule needs two CronJobs")
+			}
+			fmt.Fprintf(&b, cronJobText, name, c, s.Zone, int((longest(s) - time.Hour).Seconds()), int(longest(s).Seconds()), o.Image, "/calendar/"+path.Base(o.File), s.Name)
 		}
 	}
 	return b.String(), nil
