@@ -9,6 +9,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -40,31 +41,36 @@ rehearsal "launch" {
 // hushed are words of which none may come to those who play.
 var hushed = []string{"quetzal", "quagga", "quokka"}
 
-// TestServeBlind has a real server begin a blind game day, and all who may come in ask for every page while it goes on: those who play see
-// nothing of it, and all of it when it is over.
-func TestServeBlind(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
+// blindPaths are the pages that all ask for while a blind game day goes on; %s is the folder of its record.
+var blindPaths = []string{"/", "/screen", "/calendar", "/calendar?week=-26", "/runs", "/runs/%s", "/reports/%s", "/trends", "/fresh", "/rehearsals", "/rehearsals/launch",
+	"/badge/x.svg", "/people", "/stop", "/healthz"}
+
+// blindServer is a server of a blind game day, and all who may come in.
+type blindServer struct {
+	*brakeRig
+	server *exec.Cmd
+	said   bytes.Buffer
+	at     string
+	people map[string]*http.Client
+}
+
+// serveBlind starts a server of a blind game day, and lets people in.
+func serveBlind(t *testing.T) *blindServer {
+	t.Helper()
+	r := &blindServer{brakeRig: newRig(t), people: map[string]*http.Client{"nobody": http.DefaultClient}}
 	r.write("quokka.hcl", hushDay)
 	r.write("days.hcl", hushCalendar)
-	c := r.command("serve", "days.hcl", "--listen", "127.0.0.1:0", "--public-badges", "--fresh-within", "30d", "--invite", "fay=facilitator", "--invite", "ann=responder", "--invite", "olga=observer")
+	r.server = r.command("serve", "days.hcl", "--listen", "127.0.0.1:0", "--public-badges", "--fresh-within", "30d", "--invite", "fay=facilitator", "--invite", "ann=responder", "--invite", "olga=observer")
 	out, err := os.Create(filepath.Join(r.dir, "links"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	said := &bytes.Buffer{}
-	c.Stdout, c.Stderr = out, said
-	if err := c.Start(); err != nil {
+	r.server.Stdout, r.server.Stderr = out, &r.said
+	if err := r.server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := false
-	t.Cleanup(func() {
-		if !ended {
-			_ = c.Process.Kill()
-			_ = c.Wait()
-		}
-	})
+	t.Cleanup(func() { _, _ = r.server.Process.Kill(), r.server.Wait() })
 	links := regexp.MustCompile(`(\w+) +(http://[^/]+)/in/(\S+)`)
 	var found [][]string
 	r.awaits("three links", func() bool {
@@ -72,49 +78,76 @@ func TestServeBlind(t *testing.T) {
 		found = links.FindAllStringSubmatch(string(text), -1)
 		return err == nil && len(found) == 3
 	})
-	at, people := found[0][2], map[string]*http.Client{"nobody": http.DefaultClient}
+	r.at = found[0][2]
 	for _, f := range found {
 		jar, err := cookiejar.New(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		people[f[1]] = &http.Client{Jar: jar, Timeout: 20 * time.Second}
-		if _, code := r.fetch(people[f[1]], at, "POST", "/in", url.Values{"token": {f[3]}}); code != http.StatusOK {
+		r.people[f[1]] = &http.Client{Jar: jar, Timeout: 20 * time.Second}
+		if _, code := r.fetch(r.people[f[1]], r.at, "POST", "/in", url.Values{"token": {f[3]}}); code != http.StatusOK {
 			t.Fatalf("%s comes in: %d", f[1], code)
 		}
 	}
+	return r
+}
+
+// page is what somebody gets.
+func (r *blindServer) page(who, path string) string {
+	r.t.Helper()
+	text, _ := r.fetch(r.people[who], r.at, "GET", path, nil)
+	return text
+}
+
+// told is what those who play are told by every page.
+func (r *blindServer) told(folder string) map[string]string {
+	r.t.Helper()
+	told := map[string]string{}
+	for _, who := range []string{"ann", "olga", "nobody"} {
+		for _, path := range blindPaths {
+			path = strings.Replace(path, "%s", folder, 1)
+			text, code := r.fetch(r.people[who], r.at, "GET", path, nil)
+			told[who+" "+path] = fmt.Sprint(code, " ", text)
+		}
+	}
+	return told
+}
+
+// hushes fails the test where something is told that is hidden.
+func (r *blindServer) hushes(told map[string]string) {
+	r.t.Helper()
+	for what, text := range told {
+		if strings.Contains(text, "/rooms/") { // nobody was paged
+			r.t.Fatalf("%s tells that there is a room", what)
+		}
+		for _, word := range hushed {
+			if i := strings.Index(text, word); i >= 0 {
+				r.t.Fatalf("%s tells of it while it goes on: …%s", what, text[max(0, i-200):min(len(text), i+60)])
+			}
+		}
+	}
+}
+
+// TestServeBlind has a real server begin a blind game day, and all who may come in ask for every page while it goes on: those who play see
+// nothing of it, and all of it when it is over.
+func TestServeBlind(t *testing.T) {
+	t.Parallel()
+	r := serveBlind(t)
 	rounds, roomed, pace := 0, false, time.NewTicker(500*time.Millisecond) // else the server tells them to wait
 	defer pace.Stop()
 	for folder, over := "", false; !over; <-pace.C {
 		r.awaits("the record", func() bool { folder, over = r.newestRun(); return folder != "" })
-		told := map[string]string{}
-		for _, who := range []string{"ann", "olga", "nobody"} {
-			for _, path := range []string{"/", "/screen", "/calendar", "/calendar?week=-26", "/runs", "/runs/" + folder, "/reports/" + folder, "/trends", "/fresh", "/rehearsals", "/rehearsals/launch",
-				"/badge/x.svg", "/people", "/stop", "/healthz"} {
-				text, code := r.fetch(people[who], at, "GET", path, nil)
-				told[who+" "+path] = fmt.Sprint(code, " ", text)
-			}
-		}
+		told := r.told(folder)
 		if _, over = r.newestRun(); over {
 			break
 		}
 		rounds++
-		lead, _ := r.fetch(people["fay"], at, "GET", "/", nil)
-		roomed = roomed || strings.Contains(lead, `href="/rooms/`)
-		for what, text := range told {
-			if strings.Contains(text, "/rooms/") { // nobody was paged
-				t.Fatalf("%s tells that there is a room", what)
-			}
-			for _, word := range hushed {
-				if i := strings.Index(text, word); i >= 0 {
-					t.Fatalf("%s tells of it while it goes on: …%s", what, text[max(0, i-200):min(len(text), i+60)])
-				}
-			}
-		}
-		if text, _ := r.fetch(people["fay"], at, "GET", "/rehearsals/launch", nil); !strings.Contains(text, "quetzal") {
+		roomed = roomed || strings.Contains(r.page("fay", "/"), `href="/rooms/`)
+		r.hushes(told)
+		if text := r.page("fay", "/rehearsals/launch"); !strings.Contains(text, "quetzal") {
 			t.Errorf("the facilitator is told nothing of it: %s", text)
 		}
-		if badge, _ := r.fetch(people["nobody"], at, "GET", "/badge/quetzal.svg", nil); !strings.Contains(badge, ">unknown</text>") {
+		if badge := r.page("nobody", "/badge/quetzal.svg"); !strings.Contains(badge, ">unknown</text>") {
 			t.Errorf("its badge says %s", badge)
 		}
 	}
@@ -125,17 +158,13 @@ func TestServeBlind(t *testing.T) {
 		t.Errorf("everything was asked for %d times while it went on: the test shows little", rounds)
 	}
 	for path, want := range map[string]string{"/runs": "quetzal", "/fresh": "quetzal", "/calendar": "quagga", "/rehearsals/launch": "a blind scenario"} {
-		r.awaits(path+" to tell of it when it is over", func() bool {
-			text, _ := r.fetch(people["olga"], at, "GET", path, nil)
-			return strings.Contains(text, want)
-		})
+		r.awaits(path+" to tell of it when it is over", func() bool { return strings.Contains(r.page("olga", path), want) })
 	}
-	if badge, _ := r.fetch(people["nobody"], at, "GET", "/badge/quetzal.svg", nil); strings.Contains(badge, ">unknown</text>") {
+	if badge := r.page("nobody", "/badge/quetzal.svg"); strings.Contains(badge, ">unknown</text>") {
 		t.Errorf("when it is over its badge says %s", badge)
 	}
-	err, ended = errors.Join(c.Process.Signal(os.Interrupt), c.Wait()), true
-	if err != nil {
-		t.Errorf("the server ends with %v: %s", err, said)
+	if err := errors.Join(r.server.Process.Signal(os.Interrupt), r.server.Wait()); err != nil {
+		t.Errorf("the server ends with %v: %s", err, &r.said)
 	}
 }
 

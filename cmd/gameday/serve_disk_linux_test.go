@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"net/http"
@@ -97,12 +96,7 @@ func serveOnDisk(t *testing.T, many int, calendar string) *smallDisk {
 		}
 		_, _ = d.server.Process.Kill(), d.server.Wait()
 	})
-	base, token := "", ""
-	for lines := bufio.NewScanner(out); token == "" && lines.Scan(); {
-		if f := strings.Fields(lines.Text()); len(f) == 3 {
-			base, token, _ = strings.Cut(f[2], "/in/")
-		}
-	}
+	base, token := printedLink(out)
 	if token == "" {
 		t.Fatalf("it prints no link, and says %s", d.said())
 	}

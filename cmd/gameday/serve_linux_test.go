@@ -170,6 +170,16 @@ func (r *brakeRig) settled(many int, said func() string) []claims.Kept {
 	}
 }
 
+// printedLink is the link that a server prints: where it serves, and the token that lets somebody in, empty when there is none.
+func printedLink(out io.Reader) (base, token string) {
+	for lines := bufio.NewScanner(out); token == "" && lines.Scan(); {
+		if f := strings.Fields(lines.Text()); len(f) == 3 {
+			base, token, _ = strings.Cut(f[2], "/in/")
+		}
+	}
+	return base, token
+}
+
 // TestServeKeepsPeople kills a server in which somebody has come in: they are in the next one as well. Where it cannot be read who was in, it serves
 // all the same.
 func TestServeKeepsPeople(t *testing.T) {
@@ -177,7 +187,7 @@ func TestServeKeepsPeople(t *testing.T) {
 	r := newRig(t)
 	r.write("day.hcl", fmt.Sprintf(tinyDay, "day"))
 	r.write("days.hcl", "time_zone = \"UTC\"\nschedule \"rare\" {\n  scenarios = [\"day.hcl\"]\n  cron = \"0 0 29 2 *\"\n}\n")
-	start := func(listen string) (kill func(), link string) {
+	start := func(listen string) (kill func(), base, token string) {
 		t.Helper()
 		c := r.command("serve", "days.hcl", "--listen", listen, "--invite", "fay=facilitator")
 		out, err := c.StdoutPipe()
@@ -189,14 +199,10 @@ func TestServeKeepsPeople(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = c.Process.Kill() })
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
-			if f := strings.Fields(lines.Text()); len(f) == 3 {
-				return func() { _, _ = c.Process.Kill(), c.Wait() }, f[2]
-			}
+		if base, token = printedLink(out); token == "" {
+			t.Fatalf("it prints no link, and says %s", &r.out)
 		}
-		t.Fatalf("it prints no link, and says %s", &r.out)
-		return nil, ""
+		return func() { _, _ = c.Process.Kill(), c.Wait() }, base, token
 	}
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -216,36 +222,30 @@ func TestServeKeepsPeople(t *testing.T) {
 		}
 		return answer.StatusCode == http.StatusOK && bytes.Contains(text, []byte("fay")) && bytes.Contains(text, []byte("Stop everything"))
 	}
-	enter := func(link string) (base string) {
+	enter := func(base, token string) {
 		t.Helper()
-		base, token, ok := strings.Cut(link, "/in/")
-		if !ok {
-			t.Fatalf("%q is no link", link)
-		}
 		answer, err := fay.PostForm(base+"/in", url.Values{"token": {token}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		answer.Body.Close()
-		return base
 	}
-	kill, link := start("127.0.0.1:0")
-	base := enter(link)
-	if !in(base) {
+	kill, base, token := start("127.0.0.1:0")
+	if enter(base, token); !in(base) {
 		t.Fatal("the link lets nobody in")
 	}
 	kill()
-	kill, _ = start(strings.TrimPrefix(base, "http://"))
+	kill, _, _ = start(strings.TrimPrefix(base, "http://"))
 	if !in(base) {
 		t.Error("the next server knows nobody")
 	}
 	kill()
 	r.write("schedules/.serve/door.json", "{")
-	kill, link = start(strings.TrimPrefix(base, "http://"))
+	kill, _, token = start(strings.TrimPrefix(base, "http://"))
 	if in(base) {
 		t.Error("who was in is in, though nobody can read it")
 	}
-	if enter(link); !in(base) {
+	if enter(base, token); !in(base) {
 		t.Error("the new link lets nobody in")
 	}
 	kill()

@@ -23,6 +23,23 @@ import (
 	"gameday/serve"
 )
 
+// chatPosts are the messages that come to a channel, whose address is in CHAT_URL.
+func chatPosts(t *testing.T) chan string {
+	t.Helper()
+	posts := make(chan string, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		posts <- string(body)
+		fmt.Fprint(w, "ok")
+	}))
+	t.Cleanup(server.Close)
+	t.Setenv("CHAT_URL", server.URL+"/"+channelToken)
+	return posts
+}
+
 // TestServedSaysOnce looks again and again, as a server does every minute: what cannot be read is said once, and what has become of occasions is not read from the
 // beginning each time.
 func TestServedSaysOnce(t *testing.T) {
@@ -58,19 +75,9 @@ func TestServedSaysOnce(t *testing.T) {
 // TestToldInSpiteOfClaims has a claim that cannot be read, of which nobody knows what is ahead: what was kept before is delivered all the same, by a server and by
 // `gameday announce`, which says that it could not look.
 func TestToldInSpiteOfClaims(t *testing.T) {
-	posts := make(chan string, 10)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Error(err)
-		}
-		posts <- string(body)
-		fmt.Fprint(w, "ok")
-	}))
-	defer server.Close()
+	posts := chatPosts(t)
 	dir := t.TempDir()
 	t.Setenv("GAMEDAY_LEDGER", filepath.Join(dir, "ledger"))
-	t.Setenv("CHAT_URL", server.URL+"/"+channelToken)
 	channel := &announce.Channel{Kind: announce.Slack, Name: "a", On: announce.Events, Address: announce.Secret{Env: "CHAT_URL"}}
 	audited := filepath.Join(dir, "audit.jsonl")
 	for name, tell := range map[string]func(*app, *scenarios.Calendar){
@@ -150,19 +157,9 @@ func TestAheadInSpiteOfRuns(t *testing.T) {
 
 // TestServedSignOffs has people told what a rehearsal has come to when somebody has signed for it on a page, and those of another calendar told nothing.
 func TestServedSignOffs(t *testing.T) {
-	posts := make(chan string, 10)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Error(err)
-		}
-		posts <- string(body)
-		fmt.Fprint(w, "ok")
-	}))
-	defer server.Close()
+	posts := chatPosts(t)
 	dir := t.TempDir()
 	t.Setenv("GAMEDAY_LEDGER", filepath.Join(dir, "ledger"))
-	t.Setenv("CHAT_URL", server.URL+"/"+channelToken)
 	if err := os.Mkdir(filepath.Join(dir, "runs"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -200,29 +197,8 @@ func TestServedSignOffs(t *testing.T) {
 	}
 }
 
-// TestServedAnnouncements has a server's criers tell what is ahead, and, when they are told to look, what did not come to its end: each once, also after the calendar was
-// read again and after the server was started again.
-func TestServedAnnouncements(t *testing.T) {
-	posts := make(chan string, 100)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Error(err)
-		}
-		posts <- string(body)
-		fmt.Fprint(w, "ok")
-	}))
-	defer server.Close()
-	dir := t.TempDir()
-	t.Setenv("GAMEDAY_LEDGER", filepath.Join(dir, "ledger"))
-	t.Setenv("CHAT_URL", server.URL+"/"+channelToken)
-	write := func(name, text string) {
-		t.Helper()
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("tiny.hcl", `scenario "tiny" {
+// nobodysDay is a game day of five seconds that sends next to nothing to nobody.
+const nobodysDay = `scenario "tiny" {
   timeline {
     baseline = "2s"
     load     = "2s"
@@ -239,8 +215,10 @@ func TestServedAnnouncements(t *testing.T) {
     }
   }
 }
-`)
-	write("game-days.hcl", `time_zone = "UTC"
+`
+
+// yearlyDays is a calendar of one game day a year, which it tells of.
+const yearlyDays = `time_zone = "UTC"
 notify "slack" "chat" { url_env = "CHAT_URL" }
 schedule "yearly" {
   scenarios = ["tiny.hcl"]
@@ -250,45 +228,32 @@ schedule "yearly" {
     to   = "24:00"
   }
 }
-`)
-	load := func() *scenarios.Calendar {
-		t.Helper()
-		cal, f := scenarios.LoadCalendar(filepath.Join(dir, "game-days.hcl"), calendarOptions())
-		if cal == nil {
-			t.Fatal(f.Diags)
+`
+
+// hears waits for the next message, which says what it should.
+func hears(t *testing.T, posts <-chan string, want string) {
+	t.Helper()
+	select {
+	case got := <-posts:
+		if !strings.Contains(got, want) {
+			t.Fatalf("people hear %s, want %q", got, want)
 		}
-		return cal
+	case <-time.After(20 * time.Second):
+		t.Fatalf("nobody hears %q", want)
 	}
-	next := func(want string) {
-		t.Helper()
-		select {
-		case got := <-posts:
-			if !strings.Contains(got, want) {
-				t.Fatalf("people hear %s, want %q", got, want)
-			}
-		case <-time.After(20 * time.Second):
-			t.Fatalf("nobody hears %q", want)
-		}
-	}
-	var said bytes.Buffer
-	state := filepath.Join(dir, "state")
-	fresh := func() *criers {
-		c := (&app{errw: &said}).newCriers(filepath.Join(dir, "audit.jsonl"))
-		c.state, c.runs = state, filepath.Join(dir, "runs")
-		return c
-	}
-	c := fresh()
-	c.use(load())
-	next("Game day on one of 365 days")
-	folder, err := claims.Open(filepath.Join(state, "game-days"))
+}
+
+// abandon leaves a claim as the death of its holder does: a copy of its file, which nobody has locked.
+func abandon(t *testing.T, dir string, c claims.Claim) {
+	t.Helper()
+	folder, err := claims.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := folder.Claim(claims.Claim{Schedule: "yearly", Occasion: "2026-01-01", Outcome: schedules.Begun, At: time.Now(), By: "ann"}); err != nil {
+	if _, err := folder.Claim(c); err != nil {
 		t.Fatal(err)
 	}
-	// A copy of its file, which nobody has locked, is what the death of its holder leaves.
-	path := filepath.Join(folder.Dir(), "yearly@2026-01-01.json")
+	path := filepath.Join(folder.Dir(), c.Schedule+"@"+c.Occasion+".json")
 	text, err := os.ReadFile(path)
 	if err == nil {
 		err = os.Remove(path)
@@ -299,9 +264,41 @@ schedule "yearly" {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestServedAnnouncements has a server's criers tell what is ahead, and, when they are told to look, what did not come to its end: each once, also after the calendar was
+// read again and after the server was started again.
+func TestServedAnnouncements(t *testing.T) {
+	posts := chatPosts(t)
+	dir := t.TempDir()
+	t.Setenv("GAMEDAY_LEDGER", filepath.Join(dir, "ledger"))
+	for name, text := range map[string]string{"tiny.hcl": nobodysDay, "game-days.hcl": yearlyDays} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	load := func() *scenarios.Calendar {
+		t.Helper()
+		cal, f := scenarios.LoadCalendar(filepath.Join(dir, "game-days.hcl"), calendarOptions())
+		if cal == nil {
+			t.Fatal(f.Diags)
+		}
+		return cal
+	}
+	var said bytes.Buffer
+	state := filepath.Join(dir, "state")
+	fresh := func() *criers {
+		c := (&app{errw: &said}).newCriers(filepath.Join(dir, "audit.jsonl"))
+		c.state, c.runs = state, filepath.Join(dir, "runs")
+		return c
+	}
+	c := fresh()
+	c.use(load())
+	hears(t, posts, "Game day on one of 365 days")
+	abandon(t, filepath.Join(state, "game-days"), claims.Claim{Schedule: "yearly", Occasion: "2026-01-01", Outcome: schedules.Begun, At: time.Now(), By: "ann"})
 	c.hear(serve.Event{What: serve.Ended, Calendar: &serve.Calendar{Name: "game-days"}})
 	c.look("another")
-	next("did not come to its end")
+	hears(t, posts, "did not come to its end")
 	c.use(load())
 	c.Close()
 	again := fresh()
