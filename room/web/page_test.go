@@ -189,6 +189,44 @@ func has(id, text string) string {
 	return fmt.Sprintf(`document.getElementById(%q).innerText.includes(%q)`, id, text)
 }
 
+// serveTo serves a room to browsers until the test ends.
+func serveTo(t *testing.T, k *rig) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	l, err := Listen("127.0.0.1:0", nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- Serve(ctx, l, k) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	go k.Follow(ctx)
+	k.Address = func(path string) string { return "http://" + l.Addr().String() + path }
+}
+
+// askedFor is what people in a room ask the run for.
+type askedFor struct {
+	t  *testing.T
+	of chan room.Request
+}
+
+// want waits for the next request, which asks for this.
+func (a askedFor) want(do, name, text string) {
+	a.t.Helper()
+	r := <-a.of
+	if r.Act != nil {
+		r.Name, r.Text = string(r.Act.Verb), r.Act.Page
+	}
+	if r.Do != do || r.Name != name || r.Text != text {
+		a.t.Errorf("the run was asked for %+v, want %s %s %s", r, do, name, text)
+	}
+}
+
 // TestTwoAtBrowsers has a facilitator and a responder in two browsers at a blind run: what changes comes to both without a reload, keys
 // and forms ask the run, what is typed stays while the page changes, and all is shown at the end.
 func TestTwoAtBrowsers(t *testing.T) {
@@ -199,23 +237,9 @@ func TestTwoAtBrowsers(t *testing.T) {
 	g.add(0, report.RunStarted, report.Started{Run: "r1"})
 	g.add(0, report.PhaseStarted, report.PhaseChange{Phase: report.Load})
 	k := newRig(t, g.dir)
-	asked := make(chan room.Request, 10)
-	k.Asker = askerFunc(func(r room.Request) (string, error) { asked <- r; return "the run did it", nil })
-	ctx, cancel := context.WithCancel(t.Context())
-	l, err := Listen("127.0.0.1:0", nil, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- Serve(ctx, l, k) }()
-	defer func() {
-		cancel()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	}()
-	go k.Follow(ctx)
-	k.Address = func(path string) string { return "http://" + l.Addr().String() + path }
+	asked := askedFor{t, make(chan room.Request, 10)}
+	k.Asker = askerFunc(func(r room.Request) (string, error) { asked.of <- r; return "the run did it", nil })
+	serveTo(t, k)
 	invite := func(name string, role room.Role) string {
 		link, err := k.Invite(name, role)
 		if err != nil {
@@ -240,29 +264,19 @@ func TestTwoAtBrowsers(t *testing.T) {
 	ann.until(`document.activeElement.id === "note" && document.activeElement.value === "half a sen"`)
 	ann.until(`!document.documentElement.innerHTML.includes("network_partition") && !document.documentElement.innerHTML.includes("checkout")`)
 	ann.run(`document.getElementById("note").form.requestSubmit()`)
-	want := func(do, name, text string) {
-		t.Helper()
-		r := <-asked
-		if r.Act != nil {
-			r.Name, r.Text = string(r.Act.Verb), r.Act.Page
-		}
-		if r.Do != do || r.Name != name || r.Text != text {
-			t.Errorf("the run was asked for %+v, want %s %s %s", r, do, name, text)
-		}
-	}
-	want("mark", "note", "half a sen")
+	asked.want("mark", "note", "half a sen")
 	ann.until(has("answer", "Written."))
 	ann.run(`document.getElementById("ack-7").click()`)
-	want("act", "acknowledge", "7")
+	asked.want("act", "acknowledge", "7")
 	ann.run(`document.activeElement.blur(); document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "a", bubbles: true}))`)
-	want("act", "acknowledge", "")
+	asked.want("act", "acknowledge", "")
 	fay.run(`document.activeElement.blur(); document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "h", bubbles: true}))`)
-	want("hold", "", "")
+	asked.want("hold", "", "")
 	fay.until(has("answer", "the run did it"))
 	fay.run(`document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "1", bubbles: true}))`)
-	want("mark", "bridge opened", "")
+	asked.want("mark", "bridge opened", "")
 	fay.run(`document.getElementById("abort").click()`)
-	want("stop", "", "")
+	asked.want("stop", "", "")
 	g.add(time.Since(start), report.Reverted, cut("1"))
 	g.add(time.Since(start), report.RunEnded, report.Ended{Reason: report.EndStopped})
 	fay.until(has("part-faults", "No fault stands"))
