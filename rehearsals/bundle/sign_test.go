@@ -30,42 +30,78 @@ func key(t *testing.T, name string) (file, public string) {
 	return file, strings.TrimSpace(string(b))
 }
 
+// allowedSigners is a file of allowed signers.
+func allowedSigners(t *testing.T, lines ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "allowed_signers")
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// bundled is a small bundle, signed so.
+func bundled(t *testing.T, sign func([]byte) ([]byte, error)) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Write(&b, &Manifest{Rehearsal: "r", Made: noon, Records: []Record{}}, []Source{{Path: "a", Data: []byte("x")}}, sign); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// bundledBy is a small bundle, signed with a key.
+func bundledBy(t *testing.T, key string) []byte {
+	t.Helper()
+	return bundled(t, func(m []byte) ([]byte, error) { return Sign(t.Context(), key, m) })
+}
+
+// signatureCase is a bundle, and what is said of its signature.
+type signatureCase struct {
+	bundle  []byte
+	allowed string
+	trust   Trust
+	want    string
+	exit    int
+}
+
+// try has the system's ssh-keygen look at the signature.
+func (x signatureCase) try(t *testing.T) {
+	r := &Result{Version: "1", Verifier: "1"}
+	a, err := Read(bytes.NewReader(x.bundle), int64(len(x.bundle)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Changed = a.Findings
+	if r.Signature, err = a.Signed(t.Context(), x.allowed); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.Signature; s.Trust != x.trust || !strings.Contains(s.Text, x.want) || r.exit() != x.exit {
+		t.Errorf("it is %s, %q, and exits %d; want %s, %q, %d", s.Trust, s.Text, r.exit(), x.trust, x.want, x.exit)
+	}
+	if good := x.trust >= Unvouched; good != strings.HasPrefix(r.Signature.Key, "SHA256:") {
+		t.Errorf("its key is %q", r.Signature.Key)
+	}
+}
+
 // TestSigned signs with the system's ssh-keygen, and has it look at what was signed.
 func TestSigned(t *testing.T) {
 	ann, annPublic := key(t, "ann")
 	_, bobPublic := key(t, "bob")
-	signers := func(lines ...string) string {
-		path := filepath.Join(t.TempDir(), "allowed_signers")
-		if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	with := func(sign func([]byte) ([]byte, error)) []byte {
-		var b bytes.Buffer
-		if err := Write(&b, &Manifest{Rehearsal: "r", Made: noon, Records: []Record{}}, []Source{{Path: "a", Data: []byte("x")}}, sign); err != nil {
-			t.Fatal(err)
-		}
-		return b.Bytes()
-	}
-	byAnn := with(func(m []byte) ([]byte, error) { return Sign(t.Context(), ann, m) })
-	another := with(func(m []byte) ([]byte, error) { return Sign(t.Context(), ann, append(m, 'x')) })
-	elsewhere := with(func(m []byte) ([]byte, error) {
+	signers := func(lines ...string) string { return allowedSigners(t, lines...) }
+	byAnn := bundledBy(t, ann)
+	another := bundled(t, func(m []byte) ([]byte, error) { return Sign(t.Context(), ann, append(m, 'x')) })
+	elsewhere := bundled(t, func(m []byte) ([]byte, error) {
 		c := exec.Command("ssh-keygen", "-Y", "sign", "-q", "-f", ann, "-n", "file")
 		c.Stdin = bytes.NewReader(m)
 		return c.Output()
 	})
+	none := bundled(t, func([]byte) ([]byte, error) { return []byte("hello\n"), nil })
 	inside := bytes.Clone(byAnn) // one byte of the manifest is another
 	inside[bytes.Index(inside, []byte(`"rehearsal": "r"`))+14] = 's'
-	for name, x := range map[string]struct {
-		bundle  []byte
-		allowed string
-		trust   Trust
-		want    string
-		exit    int
-	}{
-		"unsigned":             {with(nil), "", Unsigned, "nobody signed it", 0},
-		"unsigned, and asked":  {with(nil), signers("ann@example.org " + annPublic), Unsigned, "nobody signed it", 1},
+	for name, x := range map[string]signatureCase{
+		"unsigned":             {bundled(t, nil), "", Unsigned, "nobody signed it", 0},
+		"unsigned, and asked":  {bundled(t, nil), signers("ann@example.org " + annPublic), Unsigned, "nobody signed it", 1},
 		"good":                 {byAnn, "", Unvouched, "nobody vouched for whose that is", 0},
 		"good and vouched for": {byAnn, signers("bob@example.org "+bobPublic, "ann@example.org "+annPublic), Vouched, "ann@example.org signed it with the key SHA256:", 0},
 		"only for us":          {byAnn, signers(`ann@example.org namespaces="` + Namespace + `" ` + annPublic), Vouched, "ann@example.org signed it", 0},
@@ -74,26 +110,10 @@ func TestSigned(t *testing.T) {
 		"not allowed for this": {byAnn, signers(`ann@example.org namespaces="git" ` + annPublic), Unaccepted, "", 1},
 		"of something else":    {another, "", Broken, "is not one of this manifest", 1},
 		"for something else":   {elsewhere, "", Broken, "is not one of this manifest", 1},
-		"no signature":         {with(func([]byte) ([]byte, error) { return []byte("hello\n"), nil }), "", Broken, "is not one of this manifest", 1},
+		"no signature":         {none, "", Broken, "is not one of this manifest", 1},
 		"of what was changed":  {inside, signers("ann@example.org " + annPublic), Broken, "is not one of this manifest", 1},
 	} {
-		t.Run(name, func(t *testing.T) {
-			r := &Result{Version: "1", Verifier: "1"}
-			a, err := Read(bytes.NewReader(x.bundle), int64(len(x.bundle)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.Changed = a.Findings
-			if r.Signature, err = a.Signed(t.Context(), x.allowed); err != nil {
-				t.Fatal(err)
-			}
-			if s := r.Signature; s.Trust != x.trust || !strings.Contains(s.Text, x.want) || r.exit() != x.exit {
-				t.Errorf("it is %s, %q, and exits %d; want %s, %q, %d", s.Trust, s.Text, r.exit(), x.trust, x.want, x.exit)
-			}
-			if good := x.trust >= Unvouched; good != strings.HasPrefix(r.Signature.Key, "SHA256:") {
-				t.Errorf("its key is %q", r.Signature.Key)
-			}
-		})
+		t.Run(name, x.try)
 	}
 	if a, err := Read(bytes.NewReader(byAnn), int64(len(byAnn))); err != nil {
 		t.Error(err)
@@ -103,24 +123,12 @@ func TestSigned(t *testing.T) {
 	if _, err := Sign(t.Context(), filepath.Join(t.TempDir(), "none"), []byte("x")); err == nil || !strings.Contains(err.Error(), "signing the bundle with") {
 		t.Errorf("a key that is not there: %v", err)
 	}
-	brokenKeygens(t, byAnn, signers("ann@example.org "+annPublic))
-	t.Setenv("PATH", "")
-	a, err := Read(bytes.NewReader(byAnn), int64(len(byAnn)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := a.Signed(t.Context(), "")
-	if r := (&Result{Signature: s}); err != nil || s.Trust != Unlooked || r.exit() != 3 {
-		t.Errorf("without ssh-keygen: %v, %+v, exit code %d", err, s, r.exit())
-	}
-	if _, err := Sign(t.Context(), ann, []byte("x")); err == nil || !strings.Contains(err.Error(), "install OpenSSH") {
-		t.Errorf("signing without ssh-keygen: %v", err)
-	}
 }
 
-// brokenKeygens looks at a signature by programs that die, or are too old: nobody learns anything of it.
-func brokenKeygens(t *testing.T, signed []byte, allowed string) {
-	t.Helper()
+// TestBrokenKeygens looks at a signature by programs that die, or are too old: nobody learns anything of it.
+func TestBrokenKeygens(t *testing.T) {
+	ann, public := key(t, "ann")
+	signed, allowed := bundledBy(t, ann), allowedSigners(t, "ann@example.org "+public)
 	for said, want := range map[string]string{
 		"kill -9 $$": "killed",
 		"echo >&2 'unknown option -- Y'; echo >&2 'usage: ssh-keygen [-q] [-a rounds]'; exit 1": "usage: ssh-keygen",
@@ -138,6 +146,24 @@ func brokenKeygens(t *testing.T, signed []byte, allowed string) {
 		if r := (&Result{Signature: s}); err != nil || s.Trust != Unlooked || !strings.Contains(s.Text, want) || r.exit() != 3 {
 			t.Errorf("%s: %v, it is %s, %q", said, err, s.Trust, s.Text)
 		}
+	}
+}
+
+// TestWithoutKeygen neither signs nor looks at a signature where there is no ssh-keygen, and says so.
+func TestWithoutKeygen(t *testing.T) {
+	ann, _ := key(t, "ann")
+	signed := bundledBy(t, ann)
+	t.Setenv("PATH", "")
+	a, err := Read(bytes.NewReader(signed), int64(len(signed)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := a.Signed(t.Context(), "")
+	if r := (&Result{Signature: s}); err != nil || s.Trust != Unlooked || r.exit() != 3 {
+		t.Errorf("without ssh-keygen: %v, %+v, exit code %d", err, s, r.exit())
+	}
+	if _, err := Sign(t.Context(), ann, []byte("x")); err == nil || !strings.Contains(err.Error(), "install OpenSSH") {
+		t.Errorf("signing without ssh-keygen: %v", err)
 	}
 }
 

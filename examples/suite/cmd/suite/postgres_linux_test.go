@@ -1,6 +1,7 @@
 package main
 
 import (
+	"database/sql"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -23,6 +24,42 @@ func startPostgres(t *testing.T, args ...string) (address, data string) {
 	return "127.0.0.1:" + strconv.Itoa(port), data
 }
 
+// salesWorld is how the connections of a shop's sales are shared and limited.
+type salesWorld struct {
+	name    string
+	apart   bool // reports have connections of their own
+	timeout time.Duration
+	wait    time.Duration
+	orders  bool // go on
+}
+
+// salesWorlds are one in which reports take orders with them, and one in which they do not.
+var salesWorlds = []salesWorld{
+	{"shared, for ever", false, 0, 0, false},
+	{"apart, with limits", true, 400 * time.Millisecond, 200 * time.Millisecond, true},
+}
+
+// open opens the connections.
+func (w salesWorld) open(t *testing.T, address string) *sales {
+	t.Helper()
+	orders, err := pgPool(address, 3, w.timeout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = orders.Close() })
+	s := &sales{orders: orders, reports: orders, wait: w.wait}
+	if w.apart {
+		if s.reports, err = pgPool(address, 2, w.timeout); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.reports.Close() })
+	}
+	return s
+}
+
+// lockedReports is how many reports are asked for of a table that is locked.
+const lockedReports = 6
+
 // A report that hangs takes orders with it when both share their connections and nothing gives up.
 func TestLockedTable(t *testing.T) {
 	address, _ := startPostgres(t, "-schema", "sales")
@@ -32,82 +69,63 @@ func TestLockedTable(t *testing.T) {
 	}
 	defer admin.Close()
 	until(t, "PostgreSQL answers", func() bool { return admin.Ping() == nil })
-	for _, tt := range []struct {
-		name    string
-		apart   bool
-		timeout time.Duration
-		wait    time.Duration
-		orders  bool // go on
-	}{
-		{"shared, for ever", false, 0, 0, false},
-		{"apart, with limits", true, 400 * time.Millisecond, 200 * time.Millisecond, true},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			orders, err := pgPool(address, 3, tt.timeout)
-			if err != nil {
-				t.Fatal(err)
+	for _, w := range salesWorlds {
+		t.Run(w.name, func(t *testing.T) { w.locked(t, admin, w.open(t, address)) })
+	}
+}
+
+// locked asks for reports and for an order while the table is locked, and when it no longer is.
+func (w salesWorld) locked(t *testing.T, admin *sql.DB, s *sales) {
+	h := s.routes()
+	for _, path := range []string{"/orders/7", "/reports/3"} {
+		if got := answered(t, h, "GET", path, nil); got != http.StatusOK {
+			t.Fatalf("%s is answered %d before anything is locked", path, got)
+		}
+	}
+	lock, err := admin.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock.Exec("lock table sales in access exclusive mode"); err != nil {
+		t.Fatal(err)
+	}
+	codes := make(chan int, lockedReports+1)
+	for range lockedReports {
+		go func() { codes <- answered(t, h, "GET", "/reports/3", nil) }()
+	}
+	until(t, "reports wait for the lock", func() bool {
+		n := s.reports.Stats()
+		return n.InUse == n.MaxOpenConnections || len(codes) == lockedReports
+	})
+	order := make(chan int, 1)
+	go func() { order <- answered(t, h, "GET", "/orders/7", nil) }()
+	if w.orders {
+		if got := <-order; got != http.StatusOK {
+			t.Errorf("an order is answered %d", got)
+		}
+		for range lockedReports {
+			if got := <-codes; got != http.StatusServiceUnavailable {
+				t.Errorf("a report is answered %d", got)
 			}
-			defer orders.Close()
-			s := &sales{orders: orders, reports: orders, wait: tt.wait}
-			if tt.apart {
-				if s.reports, err = pgPool(address, 2, tt.timeout); err != nil {
-					t.Fatal(err)
-				}
-				defer s.reports.Close()
+		}
+	} else {
+		until(t, "an order waits too", func() bool { return s.orders.Stats().WaitCount > lockedReports-3 })
+		if len(order) > 0 || len(codes) > 0 {
+			t.Errorf("%d orders and %d reports were answered all the same", len(order), len(codes))
+		}
+	}
+	if err := lock.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if !w.orders {
+		for range lockedReports {
+			if got := <-codes; got != http.StatusOK {
+				t.Errorf("afterwards a report is answered %d", got)
 			}
-			h := s.routes()
-			for _, path := range []string{"/orders/7", "/reports/3"} {
-				if got := answered(t, h, "GET", path, nil); got != http.StatusOK {
-					t.Fatalf("%s is answered %d before anything is locked", path, got)
-				}
-			}
-			lock, err := admin.Begin()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := lock.Exec("lock table sales in access exclusive mode"); err != nil {
-				t.Fatal(err)
-			}
-			const reports = 6
-			codes := make(chan int, reports+1)
-			for range reports {
-				go func() { codes <- answered(t, h, "GET", "/reports/3", nil) }()
-			}
-			until(t, "reports wait for the lock", func() bool {
-				n := s.reports.Stats()
-				return n.InUse == n.MaxOpenConnections || len(codes) == reports
-			})
-			order := make(chan int, 1)
-			go func() { order <- answered(t, h, "GET", "/orders/7", nil) }()
-			if tt.orders {
-				if got := <-order; got != http.StatusOK {
-					t.Errorf("an order is answered %d", got)
-				}
-				for range reports {
-					if got := <-codes; got != http.StatusServiceUnavailable {
-						t.Errorf("a report is answered %d", got)
-					}
-				}
-			} else {
-				until(t, "an order waits too", func() bool { return s.orders.Stats().WaitCount > reports-3 })
-				if len(order) > 0 || len(codes) > 0 {
-					t.Errorf("%d orders and %d reports were answered all the same", len(order), len(codes))
-				}
-			}
-			if err := lock.Rollback(); err != nil {
-				t.Fatal(err)
-			}
-			if !tt.orders {
-				for range reports {
-					if got := <-codes; got != http.StatusOK {
-						t.Errorf("afterwards a report is answered %d", got)
-					}
-				}
-				if got := <-order; got != http.StatusOK {
-					t.Errorf("afterwards an order is answered %d", got)
-				}
-			}
-		})
+		}
+		if got := <-order; got != http.StatusOK {
+			t.Errorf("afterwards an order is answered %d", got)
+		}
 	}
 }
 
