@@ -358,10 +358,11 @@ func TestBaselineOfAPartOfAPhase(t *testing.T) {
 	}
 }
 
-// TestBaselineOfRuns measures what real runs reached in their baseline phase, and refuses those that tell nothing.
-func TestBaselineOfRuns(t *testing.T) {
-	runs := t.TempDir()
-	began := record(t, runs, "1-steady", nil)
+// earlierRuns are real runs, most of which tell nothing of a baseline.
+func earlierRuns(t *testing.T) (runs string, began time.Time) {
+	t.Helper()
+	runs = t.TempDir()
+	began = record(t, runs, "1-steady", nil)
 	record(t, runs, "2-unsteady", func(d *day) { d.sender.errors = during(0, 3) })
 	record(t, runs, "3-holed", func(d *day) {
 		d.sender.errors = func(n int) float64 {
@@ -399,6 +400,12 @@ func TestBaselineOfRuns(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(runs, "notes.txt"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	return runs, began
+}
+
+// TestBaselineOfRuns measures what real runs reached in their baseline phase, and refuses those that tell nothing.
+func TestBaselineOfRuns(t *testing.T) {
+	runs, began := earlierRuns(t)
 	s := &scenarios.Scenario{Name: "day"}
 	at := func(run, stream string, age, most time.Duration) (string, *baseline.Measured, error) {
 		traffic := &scenarios.Traffic{Name: stream, Baseline: &scenarios.Baseline{Run: run, PerIteration: 1, MaxAge: most}}

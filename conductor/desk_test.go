@@ -13,11 +13,8 @@ import (
 	"gameday/targets"
 )
 
-// TestBuiltinPagesDesk runs in real time, with a real desk behind a real port: an alarm fires and clears, its webhooks open
-// and resolve a page, and somebody acknowledges it through the run's own socket.
-func TestBuiltinPagesDesk(t *testing.T) {
-	t.Parallel()
-	outer := `
+// desked is a desk that is told of an alarm that fires when more than half of all fails.
+const desked = `
 responders "desk" "ops" {
   level { people = ["ann"] }
 }
@@ -32,12 +29,9 @@ alarms "builtin" "main" {
   }
 }
 `
-	d := newDay(t, outer, "")
-	d.options.Scenario.Timeline.Ramp = 0
-	d.options.Scenario.Timeline.Baseline = time.Second
-	d.options.Scenario.Timeline.Load = 6 * time.Second
-	d.options.Scenario.Timeline.Recovery = time.Second
-	d.sender.errors = during(1, 4)
+
+// acknowledges has somebody acknowledge the first page, through the run's own socket.
+func acknowledges(d *day) <-chan error {
 	paged := make(chan string, 1)
 	d.options.Observe = func(e report.Event) {
 		if e.Kind == report.ResponseSeen {
@@ -47,7 +41,6 @@ alarms "builtin" "main" {
 			}
 		}
 	}
-	d.options.Machine = &targets.Machine{}
 	acked := make(chan error, 1)
 	go func() {
 		<-paged
@@ -55,6 +48,21 @@ alarms "builtin" "main" {
 			Act: &responders.Action{Verb: responders.DoAcknowledge, By: "ann"}})
 		acked <- err
 	}()
+	return acked
+}
+
+// TestBuiltinPagesDesk runs in real time, with a real desk behind a real port: an alarm fires and clears, its webhooks open
+// and resolve a page, and somebody acknowledges it through the run's own socket.
+func TestBuiltinPagesDesk(t *testing.T) {
+	t.Parallel()
+	d := newDay(t, desked, "")
+	d.options.Scenario.Timeline.Ramp = 0
+	d.options.Scenario.Timeline.Baseline = time.Second
+	d.options.Scenario.Timeline.Load = 6 * time.Second
+	d.options.Scenario.Timeline.Recovery = time.Second
+	d.sender.errors = during(1, 4)
+	d.options.Machine = &targets.Machine{}
+	acked := acknowledges(d)
 	if err := Run(t.Context(), d.options); err != nil {
 		t.Fatal(err)
 	}
@@ -84,6 +92,12 @@ alarms "builtin" "main" {
 			t.Errorf("the alarm was never %s: %v", want, states)
 		}
 	}
+	pagedAndResolved(t, rec)
+}
+
+// pagedAndResolved looks at what the desk told while it happened, and at the accounts of the source and of the desk.
+func pagedAndResolved(t *testing.T, rec *report.Record) {
+	t.Helper()
 	var told []responders.Kind
 	for _, r := range seen[responders.Event](t, rec, report.ResponseSeen) {
 		told = append(told, r.Kind)
