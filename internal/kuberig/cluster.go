@@ -290,7 +290,7 @@ func (c *Cluster) StartAPI(ctx context.Context) error {
 
 // FreezeAPI stops the API server's work without ending it: connections are accepted, and nothing is answered. ThawAPI lets
 // it go on.
-func (c *Cluster) FreezeAPI() error { return c.api.signal(syscall.SIGSTOP) }
+func (c *Cluster) FreezeAPI() error { return c.api.freeze() }
 
 // ThawAPI lets a frozen API server go on.
 func (c *Cluster) ThawAPI() error { return c.api.signal(syscall.SIGCONT) }

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	startLimit = 60 * time.Second // until a program answers
-	pollStep   = 20 * time.Millisecond
+	startLimit  = 60 * time.Second // until a program answers
+	freezeLimit = 5 * time.Second  // until all of its threads are stopped
+	pollStep    = 20 * time.Millisecond
 )
 
 // process is a program that can be stopped, started again and frozen.
@@ -90,6 +91,36 @@ func (p *process) signal(s syscall.Signal) error {
 		return fmt.Errorf("%s does not run", p.name)
 	}
 	return p.cmd.Process.Signal(s)
+}
+
+// freeze stops the program, and returns when none of its threads runs any more: until then it may still answer.
+func (p *process) freeze() error {
+	if err := p.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	poll, limit := time.NewTicker(pollStep), time.After(freezeLimit)
+	defer poll.Stop()
+	for !stopped(p.cmd.Process.Pid) {
+		select {
+		case <-poll.C:
+		case <-limit:
+			return fmt.Errorf("%s was told to stop, and goes on after %s", p.name, freezeLimit)
+		}
+	}
+	return nil
+}
+
+// stopped reports whether every thread of a process is stopped.
+func stopped(pid int) bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, path := range threads {
+		stat, err := os.ReadFile(path)
+		_, state, ok := strings.Cut(string(stat), ") ")
+		if err != nil || !ok || !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return err == nil && len(threads) > 0
 }
 
 func (p *process) logPath() string { return filepath.Join(p.dir, p.name+".log") }
