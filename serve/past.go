@@ -3,8 +3,10 @@ package serve
 import (
 	"cmp"
 	"context"
+	"path"
 	"time"
 
+	"gameday/report/history"
 	"gameday/schedules"
 	"gameday/schedules/claims"
 	"gameday/serve/store"
@@ -12,9 +14,10 @@ import (
 
 // past is what is known of runs that are over, for occasions that did not keep them.
 type past struct {
-	records []store.Record // the newest first
-	leaving []goingRun     // what went on a moment ago, and may not be among the records
-	whole   bool           // all records are there
+	records []store.Record    // the newest first
+	skipped []history.Skipped // folders that tell nothing: they may be of anything
+	leaving []goingRun        // what went on a moment ago, and may not be among the records
+	whole   bool              // all records are there
 }
 
 // past returns what is known now of runs that are over.
@@ -27,7 +30,7 @@ func (e *Engine) past(ctx context.Context) (*past, error) {
 	}
 	e.mu.Unlock()
 	var err error
-	out.records, _, err = e.Store.Records(ctx)
+	out.records, out.skipped, err = e.Store.Records(ctx)
 	return out, err
 }
 
@@ -35,7 +38,8 @@ func (e *Engine) past(ctx context.Context) (*past, error) {
 const diedWithin = time.Hour
 
 // died returns the folders of the runs of an occasion whose process was killed, and kept none of them: one of each of its scenarios in their order, up to
-// the one that has no end. It is empty where that one is not known, for it may be one of which nobody who plays may know.
+// the one that has no end. It is empty where that one is not known, for it may be one of which nobody who plays may know: also where a folder that tells
+// nothing may be its record, for then a run that somebody began by hand would be taken for it.
 func (r *past) died(c *calendarNow, k *claims.Kept) []string {
 	s := c.Schedule(k.Schedule)
 	if s == nil || !r.whole {
@@ -49,6 +53,11 @@ func (r *past) died(c *calendarNow, k *claims.Kept) []string {
 	}
 	for _, g := range r.leaving {
 		if !g.At.Before(begin) {
+			return nil
+		}
+	}
+	for i := range r.skipped {
+		if mayBeOf(&r.skipped[i], begin, until) {
 			return nil
 		}
 	}
@@ -66,6 +75,26 @@ func (r *past) died(c *calendarNow, k *claims.Kept) []string {
 		return nil
 	}
 	return out
+}
+
+// dated is how the names of records' folders begin: when they were made, by the clock of whoever made them.
+const dated = "20060102-150405"
+
+// The zones of clocks, by how far they are from UTC.
+const (
+	lastZone  = 12 * time.Hour // behind it
+	firstZone = 14 * time.Hour // ahead of it
+)
+
+// mayBeOf reports whether a folder that tells nothing may be the record of a run that began in [from, until). Schedules date what they make, so nothing
+// of theirs was in one that has neither a date nor anything of a record.
+func mayBeOf(s *history.Skipped, from, until time.Time) bool {
+	name := path.Base(s.Folder)
+	at, err := time.Parse(dated, name[:min(len(name), len(dated))])
+	if err != nil {
+		return s.Why != history.NoRecord
+	}
+	return at.Add(lastZone).After(from) && at.Add(-firstZone).Before(until)
 }
 
 // inTheWay returns the folders of the runs of what was in the way of an occasion that was skipped, by the reason that was kept; nothing while that goes

@@ -163,6 +163,9 @@ type Skipped struct {
 	Why    string `json:"why"`
 }
 
+// NoRecord is why a folder tells nothing in which there is no record at all.
+const NoRecord = "there is no record in it"
+
 // Options say what is listed, and how.
 type Options struct {
 	Scenario string    // only its runs; empty for all
@@ -184,7 +187,7 @@ func List(dir string, o Options) ([]Entry, []Skipped, error) {
 	}
 	var skipped []Skipped
 	for _, f := range foreign {
-		skipped = append(skipped, Skipped{relative(dir, f), "there is no record in it"})
+		skipped = append(skipped, Skipped{relative(dir, f), NoRecord})
 	}
 	entries, errs := make([]*Entry, len(folders)), make([]error, len(folders))
 	next := make(chan int)

@@ -116,7 +116,7 @@ const mostReaders = 4
 func (r *row) read(dir, remember string) {
 	r.blind = true // unless it is known that it is not
 	if r.other {
-		r.why = "there is no record in it"
+		r.why = history.NoRecord
 		return
 	}
 	if f, err := report.Follow(dir); err == nil {
