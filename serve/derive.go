@@ -68,10 +68,13 @@ func (e *Engine) Derive(ctx context.Context) error {
 	err := e.sync(ctx, from)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.unsynced = ""; err != nil {
-		if ctx.Err() == nil { // else nobody wanted to know
-			e.unsynced = err.Error()
-		}
+	switch {
+	case err == nil:
+		e.unsynced = ""
+	case ctx.Err() == nil: // else nobody wanted to know any more, and what stands stays
+		e.unsynced = err.Error()
+	}
+	if err != nil {
 		return err
 	}
 	for folder := range left { // those that came back since are not in it

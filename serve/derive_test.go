@@ -117,6 +117,59 @@ func TestFilling(t *testing.T) {
 	})
 }
 
+// TestTroubleStands: whoever signs, and runs out of time while records are read, takes no trouble away that stands, nor makes one.
+func TestTroubleStands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.calendar("one", never(t))
+		c := r.config(r.file("days.hcl", "one"))
+		c.Store = aStore(t)
+		e, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		ask := observed(t, e)
+		signs := func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			return e.SignOff(slowly{ctx}, rehearsals.SignOff{Rehearsal: "west", Role: "sre", By: "ann"})
+		}
+		want := func(when string, health, troubles int) {
+			t.Helper()
+			got, _ := ask("/healthz")
+			if all := e.Troubles(); got != health || len(all) != troubles {
+				t.Errorf("%s its health is answered %d, troubles %+v", when, got, all)
+			}
+		}
+		if err := e.Derive(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := signs(); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("whoever signs is told %v", err)
+		}
+		want("when nothing is the matter", 200, 0)
+		if err := os.WriteFile(c.Runs, nil, 0o600); err != nil { // no folder: nothing can be derived
+			t.Fatal(err)
+		}
+		if err := e.Derive(t.Context()); err == nil {
+			t.Fatal("records are derived of what is no folder")
+		}
+		want("when nothing can be derived", 503, 1)
+		if err := signs(); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("whoever signs is told %v", err)
+		}
+		want("when somebody has tried to sign", 503, 1)
+		if err := os.Remove(c.Runs); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Derive(t.Context()); err != nil {
+			t.Error(err)
+		}
+		want("when all was derived", 200, 0)
+	})
+}
+
 // TestNobodySignsLate: whoever signs while records are read for long is told that nothing was signed, and then nothing is.
 func TestNobodySignsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
