@@ -54,8 +54,9 @@ func (e *Engine) Derive(ctx context.Context) error {
 	now := e.now
 	left := maps.Clone(e.leaving)
 	e.mu.Unlock()
-	maps.DeleteFunc(left, func(_ string, g goingRun) bool { return kept.Busy(g.dir) }) // somebody is at it still, and the store leaves it out
+	maps.DeleteFunc(left, func(_ string, g goingRun) bool { return kept.Busy(g.dir) }) // somebody is at it still, also where it has no record yet
 	from := store.Source{Runs: e.Config.Runs, Going: map[string]bool{}, Occasions: e.elsewhere(now.calendars)}
+	from.LeftOut = func(folder string) { delete(left, folder) } // somebody came to it since
 	e.keepElsewhere(from.Occasions)
 	for _, g := range now.going {
 		from.Going[g.dir] = true

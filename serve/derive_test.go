@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -168,6 +169,72 @@ func TestTroubleStands(t *testing.T) {
 		}
 		want("when all was derived", 200, 0)
 	})
+}
+
+// releases is a context that lets go of something when it is asked.
+type releases struct {
+	context.Context
+	release func()
+}
+
+func (r releases) Err() error {
+	r.release()
+	return r.Context.Err()
+}
+
+// TestTakenMeanwhile has somebody be at a run that is over, from when its record is to be derived until just after that was left out: pages go on showing
+// the run until there is something derived of it.
+func TestTakenMeanwhile(t *testing.T) {
+	r := newRig(t)
+	r.calendar("one", never(t))
+	c := r.config(r.file("days.hcl", "one"))
+	c.Store = aStore(t)
+	dir := filepath.Join(c.Runs, "one")
+	recorded(t, dir, nil)
+	if err := kept.WriteLabel(dir, kept.Label{Rehearsal: "west", Scenario: "shop", Fingerprint: "f", At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	e.leaving["one"] = goingRun{Running: Running{Run: "one", Scenario: "shop", At: time.Now()}, folder: "one", dir: dir}
+	want := func(when string, over bool) {
+		t.Helper()
+		if all, err := e.Runs(t.Context()); err != nil || len(all.All) != 1 || all.All[0].Over != over {
+			t.Errorf("%s there are %+v, %v", when, all, err)
+		}
+	}
+	var at *os.File
+	took := 0
+	c.Store.Say = func(string) { // of the file that is gone: deriving has begun, and no record was looked at
+		took++
+		if at, err = kept.Hold(dir); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := os.Remove(c.Store.Path); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Derive(releases{t.Context(), func() {
+		if at != nil {
+			at.Close()
+		}
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if all, _, err := c.Store.Records(t.Context()); err != nil || took != 1 || len(all) != 0 || kept.Busy(dir) {
+		t.Fatalf("it was taken %d times, and is let go of: %v; derived are %+v, %v", took, !kept.Busy(dir), all, err)
+	}
+	want("when its record was left out", false)
+	if err := e.Derive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want("when it was derived", true)
+	if len(e.leaving) != 0 {
+		t.Errorf("it stays as what is over and not derived: %+v", e.leaving)
+	}
 }
 
 // TestNobodySignsLate: whoever signs while records are read for long is told that nothing was signed, and then nothing is.

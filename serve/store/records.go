@@ -49,6 +49,9 @@ func (s *Store) records(ctx context.Context, from Source) error {
 		folder := relative(from.Runs, dir)
 		if from.Going[dir] || kept.Busy(dir) {
 			there[folder] = true
+			if from.LeftOut != nil {
+				from.LeftOut(folder)
+			}
 			return
 		}
 		r := row{folder: folder, signature: "none", other: other}

@@ -222,13 +222,13 @@ func TestChanges(t *testing.T) {
 		same(t, s, from)
 	}
 	// A run that goes on is left out until it is over, and one of a calendar that could not be read stays as it was.
-	before := len(dumped(t, s))
+	before, left := len(dumped(t, s)), ""
 	write(t, in("going"), "till", began, nil)
-	from.Going = map[string]bool{in("going"): true}
+	from.Going, from.LeftOut = map[string]bool{in("going"): true}, func(folder string) { left += folder }
 	delete(from.Occasions, "days")
 	synced(t, s, from)
-	if n := len(dumped(t, s)); n != before {
-		t.Errorf("there were %d rows and are %d", before, n)
+	if n := len(dumped(t, s)); n != before || left != "going" {
+		t.Errorf("there were %d rows and are %d, left out is %q", before, n, left)
 	}
 }
 

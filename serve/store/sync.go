@@ -18,6 +18,8 @@ type Source struct {
 	Runs string // the folder of records; one that is not there, or in which nothing is, has none, and that is an error if it had some
 	// Going are the folders of records that are being written: they are left out until their runs are over.
 	Going map[string]bool
+	// LeftOut is told the folder below Runs of each record that is left out, for it is being written; it may be told twice. Nil is told nothing.
+	LeftOut func(folder string)
 	// Occasions are what is kept of them, by calendar. Calendars that are not in it keep what they have.
 	Occasions map[string][]claims.Kept
 }
