@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -198,7 +197,11 @@ func (e *Engine) stillDeciding(c *calendar, p *child, due map[string][]string, n
 	if _, due := dueOf(schedules.Decide(c.Schedules, c.state, c.seed, now.Truncate(time.Second))); !open(due) {
 		return false
 	}
-	why := fmt.Sprintf("schedule %s of %s is due, and the process that decides about it ended with %d: %s", p.schedule, c.Name, p.code, cmp.Or(lastLine(p.log), e.unprinted()))
+	printed := lastLine(p.log)
+	if printed == "" {
+		printed = e.unprinted()
+	}
+	why := fmt.Sprintf("schedule %s of %s is due, and the process that decides about it ended with %d: %s", p.schedule, c.Name, p.code, printed)
 	if c.failed[p.schedule].why != why {
 		e.Say(why)
 	}
