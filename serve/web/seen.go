@@ -17,7 +17,8 @@ import (
 //
 // Of a blind run that is not over others see nothing at all: not its name, not its result, not that it is there. What happens hidden from
 // them changes no page of theirs, but for one thing that cannot be hidden: an occasion that is not blind, and does not begin at its moment,
-// is skipped, and they see that. What was in its way they are not told, and that something will be they are not told before.
+// is skipped, and they see that. What was in its way they are told once it is over and all of its runs may be known to them, and of
+// other reasons only a freeze; that something will be in its way they are not told before.
 
 // mayKnow reports whether somebody may know of a run.
 func mayKnow(r *Run, role room.Role) bool {
