@@ -24,11 +24,7 @@ type past struct {
 func (e *Engine) past(ctx context.Context) (*past, error) {
 	out := &past{whole: e.Store.Whole()}
 	// In this order: a run that is derived meanwhile is in both, and not in neither.
-	e.mu.Lock()
-	for _, folder := range sortedKeys(e.leaving) {
-		out.leaving = append(out.leaving, e.leaving[folder])
-	}
-	e.mu.Unlock()
+	_, out.leaving = e.seenLeaving()
 	var err error
 	out.records, out.skipped, err = e.Store.Records(ctx)
 	return out, err
