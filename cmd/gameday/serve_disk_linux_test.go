@@ -115,7 +115,7 @@ func serveOnDisk(t *testing.T, many int, calendar string) *smallDisk {
 
 // TestServeOnAFullDisk fills the disk on which a real server keeps everything, before game days come due. Its pages are there all the same, and
 // say what is the matter; nothing is begun that could not be recorded. When there is space again all goes on: each that is still due is begun, once,
-// and is told.
+// and the pages show it.
 func TestServeOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	from := time.Now().UTC().Truncate(time.Minute).Add(time.Minute)
