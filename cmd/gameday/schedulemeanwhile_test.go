@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-	"unsafe"
 
 	"gameday/conductor"
 	"gameday/faults"
@@ -141,44 +139,5 @@ func TestAskedTooLong(t *testing.T) {
 				t.Errorf("after %s: %q, %v", took, why, err)
 			}
 		})
-	}
-}
-
-// asleep returns when a machine fell asleep that has slept until now: its clock has gone on, and what a process counts beside the clock has not.
-func asleep(t *testing.T, slept time.Duration) time.Time {
-	t.Helper()
-	began := time.Now().Add(-slept)
-	(*struct { // as a time is kept
-		wall uint64
-		ext  int64 // what is counted beside the clock
-		loc  *time.Location
-	})(unsafe.Pointer(&began)).ext += int64(slept)
-	if counted, clock := time.Since(began), time.Now().Round(0).Sub(began.Round(0)); counted > slept/2 || clock < slept {
-		t.Fatalf("it slept for %s by the clock, and %s were counted: times are kept in another way now", clock, counted)
-	}
-	return began
-}
-
-// TestAskedAsleep has a machine sleep while it is asked whether an occasion may begin: its hours are over then, and it is not begun.
-func TestAskedAsleep(t *testing.T) {
-	rig := newRehearsalRig(t)
-	rig.write("drill.hcl", strings.NewReplacer("8s", "5m", "60s", "20m", "shop", "drill").Replace(readText(t, "shop.hcl")))
-	hour := 3
-	if time.Now().UTC().Hour() < 12 {
-		hour = 18 // not now
-	}
-	rig.write("calendar.hcl", strings.NewReplacer("0 0 * * *", fmt.Sprintf("0 %d * * *", hour), `to = "00:30"`, fmt.Sprintf("from = \"%02d:00\"\n    to   = \"%02d:30\"", hour, hour)).Replace(narrowNight))
-	a := root(io.Discard, io.Discard)
-	_, s, err := a.scheduleOf("calendar.hcl", "night")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for began, want := range map[time.Time]string{
-		time.Now():               "",
-		asleep(t, 8*time.Minute): "it took 8m0s to learn whether it may begin: ",
-	} {
-		if why, err := (&scheduling{app: a, schedule: s}).meanwhile(began); err != nil || !strings.HasPrefix(why, want) || (why == "") != (want == "") {
-			t.Errorf("asked since %s: %q, %v", began, why, err)
-		}
 	}
 }
