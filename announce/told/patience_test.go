@@ -2,6 +2,7 @@ package told
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -91,9 +92,48 @@ func TestOneIsNotTaken(t *testing.T) {
 	}
 }
 
-// TestOutages draws outages of up to an hour and a half, and messages that come at any time: each is told once, in the order in which they came, and at most an hour after the channel is
-// back.
+// busyFor is a server that asks to be left alone.
+func busyFor(wait time.Duration) Send {
+	return func(context.Context, announce.Draft) announce.Outcome {
+		return announce.Outcome{Err: errors.New("503"), After: wait, Tries: 1}
+	}
+}
+
+// TestBusyForADay has a server ask for a day of a message behind which another waits. That one has a turn of its own when the longest pause is over, and the first when the
+// day is.
+func TestBusyForADay(t *testing.T) {
+	for _, tt := range []struct{ asks, waits time.Duration }{{10 * time.Minute, 10 * time.Minute}, {time.Hour, time.Hour}, {24 * time.Hour, time.Hour}} {
+		f := open(t)
+		post(t, f, draft("first"), true)
+		post(t, f, draft("second"), true)
+		begun := start.Add(time.Second)
+		said, next := flush(t, f, begun, busyFor(tt.asks))
+		if said != "first failed" || !next.Equal(begun.Add(tt.waits)) {
+			t.Errorf("it asks for %s: %q, and next %s", tt.asks, said, next)
+		}
+		if said, again := flush(t, f, begun.Add(tt.waits-time.Second), takes); said != "" || !again.Equal(begun.Add(tt.waits)) {
+			t.Errorf("it asks for %s, a second too early: %q, and next %s", tt.asks, said, again)
+		}
+		want := "second delivered"
+		if tt.asks == tt.waits {
+			want = "first delivered, second delivered"
+		}
+		if said, next = flush(t, f, begun.Add(tt.waits), takes); said != want {
+			t.Errorf("it asks for %s, then: %q", tt.asks, said)
+		}
+		if tt.asks == tt.waits {
+			continue
+		}
+		if said, _ := flush(t, f, begun.Add(tt.asks), takes); !next.Equal(begun.Add(tt.asks)) || said != "first delivered" {
+			t.Errorf("it asks for %s, next is %s, and then: %q", tt.asks, next, said)
+		}
+	}
+}
+
+// TestOutages draws outages of up to an hour and a half, messages that come at any time, and waits of up to a day that the server asks for: each is told once, at most an hour
+// after the channel is back unless the server asked for longer, and those for which it asked nothing in the order in which they came.
 func TestOutages(t *testing.T) {
+	minutes := rapid.SampledFrom([]int{0, 0, 1, 10, 60, 90, 24 * 60})
 	rapid.Check(t, func(rt *rapid.T) {
 		f, err := Open(filepath.Join(t.TempDir(), "announcements"))
 		if err != nil {
@@ -101,33 +141,50 @@ func TestOutages(t *testing.T) {
 		}
 		down := rapid.IntRange(1, 90).Draw(rt, "minutes of outage")
 		posts := rapid.SliceOfN(rapid.IntRange(0, 89), 1, 6).Draw(rt, "minutes of messages")
+		asks := rapid.SliceOfN(minutes, 1, 8).Draw(rt, "minutes of waits")
 		slices.Sort(posts)
 		var told []string
+		asked, tries := map[string]int{}, 0 // by key, the longest wait
+		send := func(ctx context.Context, d announce.Draft) announce.Outcome {
+			wait := asks[tries%len(asks)]
+			tries++
+			asked[d.Key] = max(asked[d.Key], wait)
+			return busyFor(time.Duration(wait)*time.Minute)(ctx, d)
+		}
+		back := func(ctx context.Context, d announce.Draft) announce.Outcome {
+			told = append(told, d.Key)
+			return takes(ctx, d)
+		}
+		flush := func(minute int, send Send) {
+			now := start.Add(time.Duration(minute) * time.Minute)
+			if _, _, err := f.Flush(context.Background(), func() time.Time { return now }, "ann", all, send); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		key := func(n int) string { return fmt.Sprintf("m%02d", n) }
 		for i := range max(down+61, 90) {
-			now := start.Add(time.Duration(i) * time.Minute)
 			for n, at := range posts {
 				if at != i {
 					continue
 				}
-				if _, err := f.Post(draft(fmt.Sprintf("m%02d", n)), now.Add(time.Duration(n)*time.Millisecond-time.Second)); err != nil {
+				if _, err := f.Post(draft(key(n)), start.Add(time.Duration(i)*time.Minute+time.Duration(n)*time.Millisecond-time.Second)); err != nil {
 					rt.Fatal(err)
 				}
 			}
-			_, _, err := f.Flush(context.Background(), func() time.Time { return now }, "ann", all, func(ctx context.Context, d announce.Draft) announce.Outcome {
-				if i < down {
-					return fails(ctx, d)
-				}
-				told = append(told, d.Key)
-				return takes(ctx, d)
-			})
-			if err != nil {
-				rt.Fatal(err)
+			if i < down {
+				flush(i, send)
+				continue
 			}
-			if i == down+60 && len(told) < len(slices.DeleteFunc(slices.Clone(posts), func(at int) bool { return at > down })) {
-				rt.Fatalf("an hour after the channel is back only these are told: %v", told)
+			flush(i, back)
+			for n, at := range posts {
+				if i == down+60 && at <= down && asked[key(n)] <= 60 && !slices.Contains(told, key(n)) {
+					rt.Fatalf("an hour after the channel is back only these are told: %v", told)
+				}
 			}
 		}
-		if len(told) != len(posts) || !slices.IsSorted(told) {
+		flush(down+24*60, back)
+		unasked := slices.DeleteFunc(slices.Clone(told), func(key string) bool { return asked[key] > 0 })
+		if len(told) != len(posts) || !slices.IsSorted(unasked) {
 			rt.Fatalf("of %d messages these are told: %v", len(posts), told)
 		}
 	})

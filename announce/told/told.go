@@ -274,45 +274,60 @@ type Report struct {
 type Send func(ctx context.Context, d announce.Draft) announce.Outcome
 
 // Flush sends what is due to channels that are mine, to each by itself, in the order in which it became due. With what is new to a channel, what it did not
-// take before is tried again as well, and first. Behind a message that is not taken nothing is tried, but for another one when that has failed several times. It returns when all was tried or ctx has ended, and says what became of each; next is when something else is
+// take before is tried again as well, and first. Behind a message that is not taken nothing is tried, but for another one when that has failed several times; what waits there has
+// its turn with that message's next one, and after the longest pause at the latest, for however long the server asked of that one. It returns when all was tried or ctx has ended, and says what became of each; next is when something else is
 // due, zero when nothing is. What somebody else is sending is left to them, and messages of other channels are left as they are.
 func (f *Folder) Flush(ctx context.Context, now func() time.Time, by string, mine func(channel string) bool, send Send) (done []Report, next time.Time, err error) {
 	queues, next, errs := f.queues(now(), mine)
 	type result struct {
 		reports []Report
+		behind  time.Time
 		err     error
 	}
 	results := make(chan result)
 	for _, queue := range queues {
 		go func() {
 			var r result
-			failed := 0
-			for _, k := range queue {
-				if ctx.Err() != nil {
-					break
-				}
-				report, err := f.round(ctx, k.Draft.Key, now, by, send)
-				r.err = errors.Join(r.err, err)
-				if report == nil {
-					continue
-				}
-				r.reports = append(r.reports, *report)
-				if report.Line.What != Failed {
-					continue
-				}
-				if failed++; failed > 1 || k.rounds() < stubborn { // what comes after it would fail as well, and wait as long
-					break
-				}
-			}
+			r.reports, r.behind, r.err = f.inTurn(ctx, queue, now, by, send)
 			results <- r
 		}()
 	}
 	for range queues {
 		r := <-results
-		done, errs = append(done, r.reports...), append(errs, r.err)
+		done, errs, next = append(done, r.reports...), append(errs, r.err), sooner(next, r.behind)
 	}
 	slices.SortFunc(done, func(a, b Report) int { return strings.Compare(a.Draft.Key, b.Draft.Key) })
 	return done, next, errors.Join(errs...)
+}
+
+// inTurn tries the messages of one channel, until what comes after them would fail as well: then behind is when that has its turn.
+func (f *Folder) inTurn(ctx context.Context, queue []*Kept, now func() time.Time, by string, send Send) (done []Report, behind time.Time, err error) {
+	failed := 0
+	var held time.Time
+	for i, k := range queue {
+		if ctx.Err() != nil {
+			break
+		}
+		report, wrong := f.round(ctx, k.Draft.Key, now, by, send)
+		err = errors.Join(err, wrong)
+		if report == nil {
+			continue
+		}
+		done = append(done, *report)
+		if report.Line.What != Failed {
+			continue
+		}
+		if ends := holds(report.Line); ends.After(held) {
+			held = ends
+		}
+		if failed++; failed > 1 || k.rounds() < stubborn { // what comes after it would fail as well, and wait as long
+			if i < len(queue)-1 {
+				behind = held
+			}
+			break
+		}
+	}
+	return done, behind, err
 }
 
 // queues returns what is to be sent now, by channel, and when something else is.
@@ -320,7 +335,7 @@ func (f *Folder) queues(now time.Time, mine func(string) bool) (out map[string][
 	names, err := f.names()
 	errs = append(errs, err)
 	out = map[string][]*Kept{}
-	failed := map[string]time.Time{} // when a channel last did not take what is still to be told
+	failed := map[string][]Line{} // by channel, what it did not take and is still to be told
 	for _, name := range names {
 		if _, over := f.settled.Load(name); over {
 			continue
@@ -343,19 +358,23 @@ func (f *Folder) queues(now time.Time, mine func(string) bool) (out map[string][
 				continue
 			}
 		}
-		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
-			next = at
-		}
+		next = sooner(next, at)
 		if early, _ := k.due(now, true); early {
 			out[k.Draft.Channel] = append(out[k.Draft.Channel], k)
 		}
-		if last := k.Last(); last.What == Failed && last.At.After(failed[k.Draft.Channel]) {
-			failed[k.Draft.Channel] = last.At
+		if last := k.Last(); last.What == Failed {
+			failed[k.Draft.Channel] = append(failed[k.Draft.Channel], last)
 		}
 	}
 	for channel, queue := range out {
-		if !slices.ContainsFunc(queue, func(k *Kept) bool { return k.calls(now, failed[channel]) }) {
+		called, turn := false, time.Time{}
+		for _, k := range queue {
+			calls, at := k.calls(now, failed[channel])
+			called, turn = called || calls, sooner(turn, at)
+		}
+		if !called {
 			delete(out, channel)
+			next = sooner(next, turn)
 			continue
 		}
 		slices.SortStableFunc(queue, func(a, b *Kept) int { return a.since().Compare(b.since()) })

@@ -41,11 +41,36 @@ func (k *Kept) due(now time.Time, early bool) (bool, time.Time) {
 	return true, time.Time{}
 }
 
-// calls reports whether the message is a reason to try its channel now: it is its turn, and if nobody has tried it yet, that is so since the channel did not take another one.
-// What waits behind that has no turn of its own.
-func (k *Kept) calls(now, failed time.Time) bool {
-	due, _ := k.due(now, false)
-	return due && (len(k.Lines) > 0 || failed.After(now) || !k.since().Before(failed))
+// calls reports whether the message is a reason to try its channel now, and otherwise when it will be one for the sake of what the channel did not take: it is its turn,
+// and if nobody has tried it yet, no failure since holds it back. What waits behind one that failed has no turn of its own as long as that holds.
+func (k *Kept) calls(now time.Time, failed []Line) (bool, time.Time) {
+	if due, _ := k.due(now, false); !due || len(k.Lines) > 0 {
+		return due, time.Time{}
+	}
+	var at time.Time
+	for _, l := range failed {
+		if ends := holds(l); k.since().Before(l.At) && !l.At.After(now) && ends.After(now) && ends.After(at) {
+			at = ends
+		}
+	}
+	return at.IsZero(), at
+}
+
+// holds returns until when a failure holds back what waits behind it: the message's next turn, and the longest pause at most. A server that asks for longer is believed of that
+// message; that its channel takes nothing for a day nobody has to believe.
+func holds(failed Line) time.Time {
+	if most := failed.At.Add(lastPause); most.Before(failed.Next) {
+		return most
+	}
+	return failed.Next
+}
+
+// sooner returns the first of two instants; zero is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // pause returns how long to wait after so many rounds before this one.
