@@ -92,6 +92,64 @@ func TestOneIsNotTaken(t *testing.T) {
 	}
 }
 
+// TestOneIsNotTakenAmongNews has a message that the channel never takes, and something new each minute: that puts the message's own turns off by nothing, so that what waits
+// behind it is told after some minutes all the same.
+func TestOneIsNotTakenAmongNews(t *testing.T) {
+	f := open(t)
+	post(t, f, draft("first"), true)
+	const minutes = 10
+	told := 0
+	for i := range minutes {
+		now := start.Add(time.Duration(i) * time.Minute)
+		if _, err := f.Post(draft(fmt.Sprintf("new%02d", i)), now.Add(time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		flush(t, f, now, func(ctx context.Context, d announce.Draft) announce.Outcome {
+			if d.Key == "first" {
+				return fails(ctx, d)
+			}
+			told++
+			return takes(ctx, d)
+		})
+	}
+	if told != minutes {
+		t.Errorf("in ten minutes %d of %d are told", told, minutes)
+	}
+}
+
+// TestTwoAreNotTakenAmongNews has two messages that the channel never takes, and something new every eight minutes: both are given up all the same, and all
+// else is told then.
+func TestTwoAreNotTakenAmongNews(t *testing.T) {
+	f := open(t)
+	post(t, f, draft("a"), true)
+	post(t, f, draft("b"), true)
+	given, told, news := "", 0, 0
+	for i := range 10 * 60 {
+		now := start.Add(time.Duration(i) * time.Minute)
+		if i%8 == 4 {
+			if _, err := f.Post(draft(fmt.Sprintf("new%02d", i/8)), now.Add(-time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			news++
+		}
+		said, _ := flush(t, f, now, func(ctx context.Context, d announce.Draft) announce.Outcome {
+			if d.Key == "a" || d.Key == "b" {
+				return fails(ctx, d)
+			}
+			told++
+			return takes(ctx, d)
+		})
+		for _, key := range []string{"a", "b"} {
+			if strings.Contains(said, key+" "+GivenUp) {
+				given += key
+			}
+		}
+	}
+	if given != "ab" || told != news {
+		t.Errorf("in ten hours %q are given up, and %d of %d others are told", given, told, news)
+	}
+}
+
 // busyFor is a server that asks to be left alone.
 func busyFor(wait time.Duration) Send {
 	return func(context.Context, announce.Draft) announce.Outcome {

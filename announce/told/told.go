@@ -335,7 +335,7 @@ func (f *Folder) queues(now time.Time, mine func(string) bool) (out map[string][
 	names, err := f.names()
 	errs = append(errs, err)
 	out = map[string][]*Kept{}
-	failed := map[string][]Line{} // by channel, what it did not take and is still to be told
+	failed := map[string][]*Kept{} // by channel, what it did not take and is still to be told
 	for _, name := range names {
 		if _, over := f.settled.Load(name); over {
 			continue
@@ -362,8 +362,8 @@ func (f *Folder) queues(now time.Time, mine func(string) bool) (out map[string][
 		if early, _ := k.due(now, true); early {
 			out[k.Draft.Channel] = append(out[k.Draft.Channel], k)
 		}
-		if last := k.Last(); last.What == Failed {
-			failed[k.Draft.Channel] = append(failed[k.Draft.Channel], last)
+		if k.Last().What == Failed {
+			failed[k.Draft.Channel] = append(failed[k.Draft.Channel], k)
 		}
 	}
 	for channel, queue := range out {
@@ -377,7 +377,7 @@ func (f *Folder) queues(now time.Time, mine func(string) bool) (out map[string][
 			next = sooner(next, turn)
 			continue
 		}
-		slices.SortStableFunc(queue, func(a, b *Kept) int { return a.since().Compare(b.since()) })
+		slices.SortFunc(queue, (*Kept).order)
 	}
 	return out, next, errs
 }
@@ -423,7 +423,7 @@ func (f *Folder) round(ctx context.Context, key string, now func() time.Time, by
 	l := Line{By: by, Tries: out.Tries, Why: out.Text, What: Delivered}
 	if out.Err != nil {
 		l.What, l.Why = Failed, out.Err.Error()
-		l.Next, l.Asked = now().Add(max(out.After, pause(rounds))), out.After > 0
+		l.Next, l.Asked = k.after(now(), out.After, turn), out.After > 0
 		switch {
 		case out.Final, turn && rounds+1 >= mostRounds:
 			l.What, l.Next = GivenUp, time.Time{}

@@ -1,6 +1,9 @@
 package told
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Bounds of what is tried for one message.
 const (
@@ -41,19 +44,33 @@ func (k *Kept) due(now time.Time, early bool) (bool, time.Time) {
 	return true, time.Time{}
 }
 
-// calls reports whether the message is a reason to try its channel now, and otherwise when it will be one for the sake of what the channel did not take: it is its turn,
-// and if nobody has tried it yet, no failure since holds it back. What waits behind one that failed has no turn of its own as long as that holds.
-func (k *Kept) calls(now time.Time, failed []Line) (bool, time.Time) {
-	if due, _ := k.due(now, false); !due || len(k.Lines) > 0 {
-		return due, time.Time{}
+// order compares messages by when they are to be told.
+func (k *Kept) order(b *Kept) int {
+	return cmp.Or(k.since().Compare(b.since()), cmp.Compare(k.Draft.Key, b.Draft.Key))
+}
+
+// calls reports whether the message is a reason to try its channel now, and otherwise when it will be one for the sake of what the channel did not take: it is its turn, and
+// none of those that failed holds it back.
+func (k *Kept) calls(now time.Time, failed []*Kept) (bool, time.Time) {
+	if due, _ := k.due(now, false); !due {
+		return false, time.Time{}
 	}
 	var at time.Time
-	for _, l := range failed {
-		if ends := holds(l); k.since().Before(l.At) && !l.At.After(now) && ends.After(now) && ends.After(at) {
+	for _, f := range failed {
+		if ends := holds(f.Last()); f.before(k) && !f.Last().At.After(now) && ends.After(now) && ends.After(at) {
 			at = ends
 		}
 	}
 	return at.IsZero(), at
+}
+
+// before reports whether another message waits behind this one, which failed: one that nobody has tried waits behind all that failed since it is to be told, and one that
+// failed itself behind what would be tried first again with it.
+func (k *Kept) before(b *Kept) bool {
+	if len(b.Lines) == 0 {
+		return b.since().Before(k.Last().At)
+	}
+	return !k.Last().Asked && k.order(b) < 0
 }
 
 // holds returns until when a failure holds back what waits behind it: the message's next turn, and the longest pause at most. A server that asks for longer is believed of that
@@ -71,6 +88,18 @@ func sooner(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// after returns when the next round may begin of a message that was not taken, and of which the server asked for a wait. A try that was not its turn puts that off by nothing
+// else: news that come more often than its pauses would keep it from ever having one.
+func (k *Kept) after(now time.Time, asked time.Duration, turn bool) time.Time {
+	if turn {
+		return now.Add(max(asked, pause(k.rounds())))
+	}
+	if at := now.Add(asked); at.After(k.Last().Next) {
+		return at
+	}
+	return k.Last().Next
 }
 
 // pause returns how long to wait after so many rounds before this one.
