@@ -258,11 +258,14 @@ func TestWatchedIsNotNew(t *testing.T) {
 	if w, err := f.Watch(d, start); err != nil || w == nil {
 		t.Fatal(err)
 	}
+	tries := 0
 	for i := range 60 {
-		flush(t, f, start.Add(time.Duration(i)*time.Minute), fails)
+		flush(t, f, start.Add(time.Duration(i)*time.Minute), func(ctx context.Context, d announce.Draft) announce.Outcome {
+			tries++
+			return fails(ctx, d)
+		})
 	}
-	k, err := read(filepath.Join(f.dir, "failing.jsonl"))
-	if err != nil || k.rounds() > 6 {
-		t.Errorf("it was tried %d times in an hour: %v", k.rounds(), err)
+	if tries > 6 {
+		t.Errorf("it was tried %d times in an hour", tries)
 	}
 }
