@@ -43,6 +43,7 @@ type Crier struct {
 	held     sync.Mutex
 	watching map[string]*told.Watching // by its message's key: of runs whose end is to be told here
 	unready  map[string]string         // by its ID: why a channel cannot be told from here, of which something is due
+	unkept   map[string]bool           // by its key: what could not be kept, of which that was said
 
 	mu      sync.Mutex // one flushes at a time
 	trouble string     // what the last one could not read
@@ -65,7 +66,7 @@ func New(c Config) *Crier {
 	if c.Done == nil {
 		c.Done = func(told.Report) {}
 	}
-	out := &Crier{Config: c, kick: make(chan struct{}, 1), watching: map[string]*told.Watching{}, unready: map[string]string{}}
+	out := &Crier{Config: c, kick: make(chan struct{}, 1), watching: map[string]*told.Watching{}, unready: map[string]string{}, unkept: map[string]bool{}}
 	c.Box.Ready = out.ready
 	return out
 }
@@ -81,14 +82,23 @@ func (c *Crier) of(scope string) []*announce.Channel {
 	return out
 }
 
-// post keeps a message that is to be told, and reports whether what is wanted is kept. A disk that does not take it is said.
+// post keeps a message that is to be told, and reports whether what is wanted is kept. A disk that does not take it is said, once until it does.
 func (c *Crier) post(d announce.Draft, wanted bool) bool {
 	if !wanted {
 		return true
 	}
 	fresh, err := c.Box.Post(d, c.Now())
+	c.held.Lock()
+	said := c.unkept[d.Key]
+	delete(c.unkept, d.Key)
 	if err != nil {
+		c.unkept[d.Key] = true
+	}
+	c.held.Unlock()
+	if err != nil && !said {
 		c.Say(d.Channel + " is not told: " + err.Error())
+	}
+	if err != nil {
 		return false
 	}
 	if fresh {
@@ -295,18 +305,20 @@ func goesOn(x claims.Claim, held []schedules.Held) bool {
 }
 
 // Rehearsed says what a rehearsal has come to; judged makes the judgement that an audience may know. A channel whose newest message of the rehearsal says the same is
-// not told again. One that heard something else since then is: people hold what they heard last.
-func (c *Crier) Rehearsed(scope string, judged func(announce.Audience) announce.Judgement) {
+// not told again. One that heard something else since then is: people hold what they heard last. It reports whether that is kept for everybody who is to hear it.
+func (c *Crier) Rehearsed(scope string, judged func(announce.Audience) announce.Judgement) bool {
 	if c == nil {
-		return
+		return true
 	}
 	list, err := c.Box.List()
 	if err != nil {
 		c.Say(err.Error())
 	}
+	kept := true
 	for _, x := range c.of(scope) {
-		c.post(judgedAnew(x, judged(x.To), list))
+		kept = c.post(judgedAnew(x, judged(x.To), list)) && kept
 	}
+	return kept
 }
 
 // judgedAnew returns what a channel is told of a judgement, unless the newest of what it was told of the rehearsal is the same.

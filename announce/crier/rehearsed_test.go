@@ -1,6 +1,8 @@
 package crier
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -37,5 +39,37 @@ func TestRehearsedAgain(t *testing.T) {
 		if len(lines) != told || step.want != "" && !strings.Contains(lines[told-1], step.judged.Rehearsal+": "+step.want) {
 			t.Fatalf("step %d: they hear\n%s", i, strings.Join(lines, "\n"))
 		}
+	}
+}
+
+// TestRehearsedOnFullDisk cannot keep what a rehearsal has come to: that is said once, and reported until it can.
+func TestRehearsedOnFullDisk(t *testing.T) {
+	c := startChat(t)
+	now := time.Date(2026, 12, 1, 10, 0, 0, 0, time.UTC)
+	c.set(now)
+	dir := filepath.Join(t.TempDir(), "announcements")
+	var said []string
+	cr := crierTo(t, c, dir, func(text string) { said = append(said, text) })
+	judged := func(announce.Audience) announce.Judgement {
+		return announce.Judgement{Rehearsal: "launch", State: "go", Digest: "d", At: now}
+	}
+	if err := os.Rename(dir, dir+"-away"); err != nil {
+		t.Fatal(err)
+	}
+	if cr.Rehearsed("rehearsal.launch", judged) || cr.Rehearsed("rehearsal.launch", judged) {
+		t.Error("it is kept where nothing can be")
+	}
+	if err := os.Rename(dir+"-away", dir); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(strings.Join(said, "\n"), "slack.everyone is not told"); n != 1 {
+		t.Errorf("it is said %d times: %q", n, said)
+	}
+	if !cr.Rehearsed("rehearsal.launch", judged) {
+		t.Error("it is not kept")
+	}
+	cr.Flush(t.Context())
+	if heard := c.heard("/everyone", now.Add(time.Minute)); !strings.Contains(heard, "Rehearsal launch: GO") || strings.Count(heard, "\n") != 1 {
+		t.Errorf("they hear %q", heard)
 	}
 }

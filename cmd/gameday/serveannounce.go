@@ -49,6 +49,7 @@ type servedCrier struct {
 	// What was read once is not read again, and what was said once is not said again. Only whoever tells uses them.
 	tells  *crier.Crier
 	reader *claims.Reader
+	unseen map[string]string // by the rehearsal's name: why it was not told what that has come to
 }
 
 // newCriers returns criers that tell nobody yet. Their folders must be set before a calendar is used.
@@ -124,26 +125,42 @@ func (c *criers) signed(what *rehearsals.Rehearsal) {
 	}
 }
 
-// tellSigned posts what rehearsals have come to for which somebody has signed.
+// tellSigned posts what rehearsals have come to for which somebody has signed. Those of which it cannot keep that, for everybody who is to hear it, are tried again the next time.
 func (c *criers) tellSigned(s *servedCrier, cal *scenarios.Calendar, tells *crier.Crier) {
+	if tells == nil && len(cal.Notify) > 0 { // nothing can be kept
+		return
+	}
+	if s.unseen == nil {
+		s.unseen = map[string]string{}
+	}
 	c.mu.Lock()
 	names := s.signed
 	s.signed = nil
 	c.mu.Unlock()
-	if tells == nil {
-		return
-	}
 	for _, what := range cal.Rehearsals {
-		if !slices.Contains(names, what.Name) || len(cal.RehearsalChannels(what.Name)) == 0 {
+		if !slices.Contains(names, what.Name) || len(cal.RehearsalChannels(what.Name)) == 0 || c.tellSign(s, what, tells) {
 			continue
 		}
-		seen, err := c.app.seen(c.runs, what, time.Now())
-		if err != nil {
-			c.app.say("nobody is told what rehearsal %s has come to: %v", what.Name, err)
-			continue
+		c.mu.Lock()
+		if !slices.Contains(s.signed, what.Name) { // or somebody has signed again by now
+			s.signed = append(s.signed, what.Name)
 		}
-		tells.Rehearsed(scenarios.RehearsalScope(what.Name), func(to announce.Audience) announce.Judgement { return judgement(what, seen.card, to) })
+		c.mu.Unlock()
 	}
+}
+
+// tellSign posts what a rehearsal has come to, and reports whether that is kept.
+func (c *criers) tellSign(s *servedCrier, what *rehearsals.Rehearsal, tells *crier.Crier) bool {
+	seen, err := c.app.seen(c.runs, what, time.Now())
+	if err != nil {
+		if s.unseen[what.Name] != err.Error() { // once, and not every minute
+			s.unseen[what.Name] = err.Error()
+			c.app.say("nobody is told what rehearsal %s has come to until this is mended: %v", what.Name, err)
+		}
+		return false
+	}
+	delete(s.unseen, what.Name)
+	return tells.Rehearsed(scenarios.RehearsalScope(what.Name), func(to announce.Audience) announce.Judgement { return judgement(what, seen.card, to) })
 }
 
 // Close ends it all. What is being sent is broken off soon, and left to whoever comes next.

@@ -197,6 +197,74 @@ func TestServedSignOffs(t *testing.T) {
 	}
 }
 
+// TestSignOffsOnFullDisk has somebody sign while nothing can be kept: from when the server began, while it cannot be read what was rehearsed, and while the message finds no space.
+// When it can, people are told; until then the server says so once, and keeps the name.
+func TestSignOffsOnFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("GAMEDAY_LEDGER", filepath.Join(dir, "ledger"))
+	var said bytes.Buffer
+	c := (&app{errw: &said}).newCriers(filepath.Join(dir, "audit.jsonl"))
+	c.state, c.runs = dir, filepath.Join(dir, "runs")
+	what := &rehearsals.Rehearsal{Name: "launch", File: "days.hcl", SignOff: []string{"sre"}, Steps: []rehearsals.Step{{Item: schedules.Item{Scenario: "checkout"}, Fingerprint: "f"}}}
+	cal := &scenarios.Calendar{Name: "days", File: what.File, Rehearsals: []*rehearsals.Rehearsal{what},
+		Notify: []*announce.Channel{{Kind: announce.Slack, Name: "a", On: announce.Events, Address: announce.Secret{Env: "NOT_SET"}}}}
+	s := &servedCrier{calendar: cal, poke: make(chan struct{}, 1)}
+	c.all[cal.File] = s
+	keeps := func(when string, want bool) {
+		t.Helper()
+		if got := len(s.signed) == 1 && s.signed[0] == "launch"; got != want {
+			t.Errorf("%s: it keeps %q", when, s.signed)
+		}
+	}
+	write := func(path string) {
+		t.Helper()
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	away := func(from, to string) {
+		t.Helper()
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.signed(what)
+	c.signed(&rehearsals.Rehearsal{Name: "removed", File: what.File})
+	c.tellSigned(s, cal, nil)
+	if len(s.signed) != 2 {
+		t.Errorf("without a box it keeps %q", s.signed)
+	}
+	write(c.runs) // no folder
+	tells, err := c.due(s, cal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		c.tellSigned(s, cal, tells)
+		keeps("what was rehearsed cannot be read", true)
+	}
+	if n := strings.Count(said.String(), "nobody is told what rehearsal launch has come to"); n != 1 {
+		t.Errorf("it says %d times: %s", n, said.String())
+	}
+	away(c.runs, c.runs+"-broken")
+	if err := os.Mkdir(c.runs, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	box := announcementsDir(filepath.Join(dir, "days"))
+	away(box, box+"-away")
+	c.tellSigned(s, cal, tells)
+	keeps("nothing can be kept", true)
+	away(box+"-away", box)
+	c.tellSigned(s, cal, tells)
+	keeps("it is kept", false)
+	if kept, err := tells.Box.List(); err != nil || len(kept) != 1 || kept[0].Draft.Message.Event != announce.Rehearsal {
+		t.Errorf("people are to hear %+v, %v", kept, err)
+	}
+	c.signed(what)
+	c.tellSigned(s, &scenarios.Calendar{Name: "days", File: what.File, Rehearsals: cal.Rehearsals}, nil)
+	keeps("the calendar tells nobody any more", false)
+}
+
 // nobodysDay is a game day of five seconds that sends next to nothing to nobody.
 const nobodysDay = `scenario "tiny" {
   timeline {
