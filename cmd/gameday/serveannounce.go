@@ -27,8 +27,8 @@ const (
 	servedGrace = 5 * time.Second // for an answer that is awaited at the end: a message that was taken is not to be sent again
 )
 
-// criers tell the people of a server's calendars, in the background, what is ahead, what did not come to its end, what has not passed for too long, and what could not
-// be told before. That something begins, is skipped or ends, the processes tell that the server starts. Its methods are safe for concurrent use, and wait for
+// criers tell the people of a server's calendars, in the background, what is ahead, what did not come to its end, what has not passed for too long, what rehearsals have come to for
+// which somebody signs on a page, and what could not be told before. That something begins, is skipped or ends, the processes tell that the server starts. Its methods are safe for concurrent use, and wait for
 // nothing but Close.
 type criers struct {
 	app                *app
