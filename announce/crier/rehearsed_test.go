@@ -56,8 +56,10 @@ func TestRehearsedOnFullDisk(t *testing.T) {
 	if err := os.Rename(dir, dir+"-away"); err != nil {
 		t.Fatal(err)
 	}
-	if cr.Rehearsed("rehearsal.launch", judged) || cr.Rehearsed("rehearsal.launch", judged) {
-		t.Error("it is kept where nothing can be")
+	for range 2 {
+		if cr.Rehearsed("rehearsal.launch", judged) {
+			t.Error("it is kept where nothing can be")
+		}
 	}
 	if err := os.Rename(dir+"-away", dir); err != nil {
 		t.Fatal(err)
