@@ -6,10 +6,10 @@ export CGO_ENABLED = 0
 export GOFLAGS     = -trimpath
 LDFLAGS   := -s -w -X main.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 PACKAGES  := ./...
-# The kill matrix, most of what a virtual machine is needed for, simulations of comparisons and k6 beside k6 take all
+# The kill matrix, most of what a virtual machine is needed for, simulations of comparisons, k6 beside k6 and three runners beside one take all
 # processors, and what is timed beside them is timed wrongly. The kernel with netem counts its own instructions for
 # seconds, so nothing beside it disturbs it.
-ALONE     := ./internal/vm/... ./internal/killmatrix/... ./report/compare ./loadgen/k6/...
+ALONE     := ./internal/vm/... ./internal/killmatrix/... ./report/compare ./loadgen/k6/... ./loadgen/collector
 MACHINES  := ^(TestReboot|TestNetemFaultsUnderARealKernel)$$
 TOOL      := $(GO) tool -modfile=tools/go.mod
 
@@ -56,7 +56,7 @@ image-root: build
 # Installs what the tests need, then runs every one of them, and every example. Three packages at a time on two processors: most
 # tests with real servers wait.
 test: setup build
-	CI=true $(GO) test -p 3 -timeout 20m -skip '$(MACHINES)' $$($(GO) list $(PACKAGES) | grep -v -e /internal/vm -e /internal/killmatrix -e /report/compare -e /loadgen/k6)
+	CI=true $(GO) test -p 3 -timeout 20m -skip '$(MACHINES)' $$($(GO) list $(PACKAGES) | grep -v -e /internal/vm -e /internal/killmatrix -e /report/compare -e /loadgen/k6 -e /loadgen/collector)
 	CI=true $(GO) test -timeout 20m -p 1 -skip '$(MACHINES)' $(ALONE)
 	CI=true $(MAKE) -j2 --output-sync=target machines examples
 

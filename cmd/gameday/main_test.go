@@ -49,9 +49,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && slices.Contains([]string{"guard", "generator", "runner", "--version"}, os.Args[1]) {
 		os.Exit(run(os.Args[1:])) // under whatever name: on a host the program has another one
 	}
-	// Most tests wait for the game days that they run: a quarter of a processor does for one. Those that measure how swift something is are not
-	// parallel, and run before. -parallel still counts, for it is read later.
-	if err := flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0))); err != nil {
+	// Most tests wait for the game days that they run: less than half a processor does for one. With more of them generators are late, beside other
+	// packages. Those that measure how swift something is are not parallel, and run before. -parallel still counts, for it is read later.
+	if err := flag.Set("test.parallel", strconv.Itoa(5*runtime.GOMAXPROCS(0)/2)); err != nil {
 		panic(err)
 	}
 	testscript.Main(withPrograms{m}, map[string]func(){
