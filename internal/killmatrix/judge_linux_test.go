@@ -307,10 +307,15 @@ func (e *experiment) mend() error {
 	return nil
 }
 
-// compare asserts that the effect is gone and all is as expected, at once or very soon.
+// compare asserts that the effect is gone and all is as expected, at once or very soon. The namespace of a target that was killed is taken apart by the
+// kernel, when it comes to it.
 func (e *experiment) compare(when string) {
+	limit := brief
+	if e.Victim == Target {
+		limit = patience
+	}
 	var why string
-	if !until(brief, func() bool {
+	if !until(limit, func() bool {
 		yes, how := e.w.touched()
 		if yes && e.kind.Reversible && !e.likeDead() {
 			why = "the effect stands: " + how
