@@ -48,8 +48,8 @@ const (
 	mostAsked   = 8 // questions to the run at once, of the sixteen that it takes
 	keepAlive   = 15 * time.Second
 	lookEvery   = 250 * time.Millisecond
-	turns       = 40 // of observers, in which they are told what is new
-	turnEvery   = 5 * time.Millisecond
+	turns       = 10 // of observers, in which they are told what is new
+	turnEvery   = 20 * time.Millisecond
 	looksUnread = 20
 	looksDrawn  = 4 // looks at the record for each picture: windows of many streams come at many times within a second
 )
