@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"gameday/faults"
@@ -307,15 +308,23 @@ func (e *experiment) mend() error {
 	return nil
 }
 
-// compare asserts that the effect is gone and all is as expected, at once or very soon. The namespace of a target that was killed is taken apart by the
-// kernel, when it comes to it.
+// unplugged reports whether the kernel has taken away the cable of a target that died, which it does when it comes to it: that is the strike, and not
+// what a fault leaves.
+func (e *experiment) unplugged() bool {
+	if strings.Contains(e.expected[len(e.expected)-1], "wire-b") { // its death takes none away
+		return true
+	}
+	lines, err := e.w.networks()
+	return err == nil && !strings.Contains(strings.Join(lines, "\n"), "wire-b")
+}
+
+// compare asserts that the effect is gone and all is as expected, at once or very soon.
 func (e *experiment) compare(when string) {
-	limit := brief
 	if e.Victim == Target {
-		limit = patience
+		until(patience, e.unplugged)
 	}
 	var why string
-	if !until(limit, func() bool {
+	if !until(brief, func() bool {
 		yes, how := e.w.touched()
 		if yes && e.kind.Reversible && !e.likeDead() {
 			why = "the effect stands: " + how

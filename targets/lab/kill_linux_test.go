@@ -96,11 +96,9 @@ func TestKilledNodeInitLeavesNothing(t *testing.T) {
 		for _, s := range node.spaces {
 			spaces[s] = true
 		}
-		eventually(t, 2*time.Second, "nothing of the node is left", func() bool {
-			return len(leftovers(onNode, spaces)) == 0
+		eventually(t, 2*time.Second, "nothing of the node is left, and it is said to be off", func() bool {
+			return len(leftovers(onNode, spaces)) == 0 && !r.node("a").On
 		})
-		// That it died is heard of a moment later.
-		eventually(t, 2*time.Second, "the node is said to be off", func() bool { return !r.node("a").On })
 		if code := r.exit(0); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
