@@ -60,9 +60,10 @@ func restartReal(t *testing.T, e *dockerrig.Engine, policy string) {
 		t.Errorf("down for %v, want %v: %s", took, r.down, got.Summary)
 	}
 	now := state(t, e, id)
-	if now.Pid == old.Pid || !runs(now.Pid) || now.StartedAt == old.StartedAt {
+	if now.Pid == old.Pid || now.StartedAt == old.StartedAt {
 		t.Errorf("before %+v, after %+v", old, now)
 	}
+	awaitProgram(t, now)
 	for range 2 {
 		if err := RestartKind().Revert(t.Context(), faults.Entry{Undo: raw}); err != nil {
 			t.Error(err)
@@ -105,9 +106,11 @@ func revertReal(t *testing.T, e *dockerrig.Engine) {
 		if out, err := fresh.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
-		if s := state(t, e, id); !s.Running || !runs(s.Pid) {
+		s := state(t, e, id)
+		if !s.Running {
 			t.Errorf("%+v", s)
 		}
+		awaitProgram(t, s)
 	}
 }
 
@@ -183,6 +186,13 @@ func state(t *testing.T, e *dockerrig.Engine, id string) dockerrig.State {
 func runs(pid int) bool {
 	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 	return err == nil && filepath.Base(exe) == "sleeper"
+}
+
+// awaitProgram waits until the kernel runs the test program in a container that the engine says is running: an engine says so when
+// it has told the container's first process to become that program, which the process has yet to do.
+func awaitProgram(t *testing.T, s dockerrig.State) {
+	t.Helper()
+	await(t, fmt.Sprintf("the program runs in %+v", s), func() bool { return runs(s.Pid) })
 }
 
 func await(t *testing.T, what string, done func() bool) {
