@@ -29,6 +29,7 @@ type checks struct {
 	done  chan struct{} // closed when the run is over and nothing need be evaluated any more
 	truth map[string]clock.Outcome
 	since map[string]time.Time // aborts: since when the condition has held
+	upTo  map[string]time.Time // aborts: the end of the last second that was looked at
 
 	mu  sync.Mutex
 	own map[string]float64 // the latest values of own SLIs
@@ -45,7 +46,7 @@ type ownValue struct {
 
 func newChecks(r *run) *checks {
 	return &checks{run: r, done: make(chan struct{}), truth: map[string]clock.Outcome{}, since: map[string]time.Time{},
-		own: map[string]float64{}, past: map[string][]ownValue{}}
+		upTo: map[string]time.Time{}, own: map[string]float64{}, past: map[string][]ownValue{}}
 }
 
 // readings answers SLIs from traffic, and own ones from their latest values.
@@ -61,13 +62,13 @@ func (r readings) Read(stream, name string) (float64, bool) {
 	return r.Aggregate.Read(stream, name)
 }
 
-// second evaluates everything once.
+// second evaluates everything once, over the last seconds that are known in full.
 func (c *checks) second(now time.Time) {
-	own := c.ownNow()
+	own, end := c.ownNow(), c.run.traffic.closed(now)
 	cache := map[time.Duration]readings{}
 	over := func(d time.Duration) sli.Readings {
 		if _, ok := cache[d]; !ok {
-			cache[d] = readings{c.run.traffic.latest(now, d), own}
+			cache[d] = readings{c.run.traffic.upTo(end, d), own}
 		}
 		return cache[d]
 	}
@@ -76,8 +77,46 @@ func (c *checks) second(now time.Time) {
 		c.expect(e, over(e.That.Over))
 	}
 	for _, a := range c.run.Scenario.Aborts {
-		c.abort(now, a, over(a.When.Over))
+		c.look(now, a, own)
 	}
+}
+
+// look evaluates a stop condition for every second of its streams that has become known since it last did: windows come late, and then several
+// at a time.
+func (c *checks) look(now time.Time, a scenarios.Abort, own map[string]float64) {
+	end := c.run.traffic.closed(now, streamsOf(a.When.Expr)...)
+	for at := c.next(a.Name, end); !at.After(end); at = at.Add(time.Second) {
+		if c.abort(now, a, readings{c.run.traffic.upTo(at, a.When.Over), own}) {
+			return
+		}
+	}
+}
+
+// streamsOf returns the streams that an expression asks about; none when it asks about all of them.
+func streamsOf(e *sli.Expr) (out []string) {
+	for _, i := range e.SLIs() {
+		if i[0] == "" {
+			return nil
+		}
+		out = append(out, i[0])
+	}
+	return out
+}
+
+// next returns the end of the first second, of those that end at an instant, which a stop condition has not looked at. The last one is looked
+// at again while there is no newer: what has held goes on to hold.
+func (c *checks) next(abort string, end time.Time) time.Time {
+	from, last := end, c.upTo[abort]
+	if !last.IsZero() && last.Before(end) {
+		from = last.Add(time.Second)
+	}
+	if end.After(last) {
+		c.upTo[abort] = end
+	}
+	if oldest := end.Add(-lateWindows); from.Before(oldest) {
+		return oldest
+	}
+	return from
 }
 
 // expect records an expectation whose truth has changed.
@@ -90,21 +129,22 @@ func (c *checks) expect(e scenarios.Expect, r sli.Readings) {
 	c.run.rec.add(report.ExpectSeen, report.ExpectChange{ID: e.ID(), Holds: holds, Values: values(e.That.Expr, r)})
 }
 
-// abort ends the run when a stop condition has held for long enough. An unknown condition does not count as held.
-func (c *checks) abort(now time.Time, a scenarios.Abort, r sli.Readings) {
+// abort ends the run when a stop condition has held for long enough, and reports whether it did. An unknown condition does not count as held.
+func (c *checks) abort(now time.Time, a scenarios.Abort, r sli.Readings) bool {
 	if outcome(a.When.Expr.Eval(r)) != clock.Met {
 		delete(c.since, a.Name)
-		return
+		return false
 	}
 	if _, ok := c.since[a.Name]; !ok {
 		c.since[a.Name] = now
 	}
 	held := now.Sub(c.since[a.Name])
 	if held+tickJitter < a.Held {
-		return
+		return false
 	}
 	c.run.rec.add(report.AbortSeen, report.Abort{Name: a.Name, When: a.When.Source, Held: held, Values: values(a.When.Expr, r)})
 	c.run.end(report.EndAborted, errors.New("abort condition "+a.Name+" held: "+a.When.Source))
+	return true
 }
 
 // AbortNotice returns a diagnostic that shows an abort's expression with the values that made it true.

@@ -223,6 +223,12 @@ func TestNoAbort(t *testing.T) {
 			}
 			return 0
 		},
+		"flickers in pairs": func(n int) float64 {
+			if n > 5 && n%2 == 1 { // the one of each pair that is the newest when it is looked at
+				return 1
+			}
+			return 0
+		},
 		"too short": during(10, 13),
 		"unknown between": func(n int) float64 {
 			switch {
@@ -237,12 +243,41 @@ func TestNoAbort(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			play(t, "", steadyBlock+stormBlock, func(d *day) { d.sender.errors = errors }, func(d *day, rec *report.Record) {
+			set := func(d *day) { d.sender.errors, d.sender.inPairs = errors, strings.Contains(name, "pairs") }
+			play(t, "", steadyBlock+stormBlock, set, func(d *day, rec *report.Record) {
 				wantEnd(d.t, rec, report.EndComplete)
 				if a := seen[report.Abort](d.t, rec, report.AbortSeen); len(a) > 0 {
 					d.t.Errorf("aborts %+v", a)
 				}
 			})
+		})
+	}
+}
+
+// TestAbortOverlooksNoSecond checks that one bad second ends the run though windows come two at a time, and though those of one stream come
+// more than a second after those of another: whatever is due when the run is looked at.
+func TestAbortOverlooksNoSecond(t *testing.T) {
+	const at = 10
+	for name, c := range map[string]struct {
+		set  func(*sender)
+		when string
+		want string
+	}{
+		"two at a time":              {func(s *sender) { s.inPairs = true }, "sli.error_ratio > 0.5", "abort  13.0"},
+		"a late stream's own":        {func(s *sender) { s.tardy = map[string]time.Duration{"tail": 1200 * time.Millisecond} }, "sli.tail.error_ratio > 0.5", "abort  13.0"},
+		"all, of which one is late":  {func(s *sender) { s.tardy = map[string]time.Duration{"tail": 1200 * time.Millisecond} }, "sli.tail.error_ratio + sli.error_ratio > 1.9", "abort  13.0"},
+		"late, and two at a time":    {func(s *sender) { s.inPairs, s.tardy = true, map[string]time.Duration{"tail": 1200 * time.Millisecond} }, "sli.tail.error_ratio > 0.5", "abort  14.0"},
+		"a late stream beside it":    {func(s *sender) { s.tardy = map[string]time.Duration{"shop": 1200 * time.Millisecond} }, "sli.tail.error_ratio > 0.5", "abort  12.0"},
+		"another stream has no data": {func(s *sender) { s.silent = map[string]int{"shop": 5} }, "sli.tail.error_ratio > 0.5", "abort  12.0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inner := strings.ReplaceAll(stormBlock, "sli.error_ratio > 0.5", c.when)
+			inner = strings.Replace(inner, "held = \"3s\"", "held = \"0s\"", 1)
+			play(t, "", another("tail", "multiple = 2")+inner, func(d *day) { d.sender.errors = during(at, at+1); c.set(d.sender) },
+				func(d *day, rec *report.Record) {
+					wantEnd(d.t, rec, report.EndAborted)
+					same(d.t, "steps", steps(d.t, rec, report.AbortSeen), []string{c.want})
+				})
 		})
 	}
 }

@@ -277,19 +277,26 @@ func (t *traffic) between(from, to time.Time) *sli.Aggregate {
 	return a
 }
 
-// latest merges the last complete seconds before now, as many as over holds. Windows come up to two seconds late; a stream
-// that has fallen silent for longer has no data, rather than its old one.
-func (t *traffic) latest(now time.Time, over time.Duration) *sli.Aggregate {
+// stillSpeaks is how late windows may come. A stream that has been silent for longer has no data, rather than its old one, and is not waited for.
+const stillSpeaks = 3 * time.Second
+
+// closed returns the end of the last second that all of some streams have closed, or all there are if none is named: of a second that some have
+// closed and others have not it is not known how it was. Those that do not speak any more are left out; it is zero when none speaks.
+func (t *traffic) closed(now time.Time, streams ...string) (end time.Time) {
 	t.mu.Lock()
-	end := time.Time{}
-	for _, l := range t.last {
-		if l.After(end) {
+	defer t.mu.Unlock()
+	for name, l := range t.last {
+		l = l.Add(time.Second)
+		if speaks := !l.Before(now.Add(-stillSpeaks)); speaks && (end.IsZero() || l.Before(end)) && (len(streams) == 0 || slices.Contains(streams, name)) {
 			end = l
 		}
 	}
-	t.mu.Unlock()
-	end = end.Add(time.Second)
-	if end.Before(now.Add(-3 * time.Second)) {
+	return end
+}
+
+// upTo merges as many whole seconds before an instant as over holds, one at least.
+func (t *traffic) upTo(end time.Time, over time.Duration) *sli.Aggregate {
+	if end.IsZero() {
 		return &sli.Aggregate{}
 	}
 	return t.between(end.Add(-max(time.Second, over.Truncate(time.Second))), end)

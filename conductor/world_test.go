@@ -176,6 +176,9 @@ type sender struct {
 	dies   time.Duration         // when it breaks, since its start; 0 never
 	// carries is the multiple above which every request fails; 0 is none.
 	carries float64
+	tardy   map[string]time.Duration // by how much more windows of a stream come late
+	inPairs bool                     // each window of an even second comes with the one after it
+	silent  map[string]int           // from which second on no window of a stream comes
 
 	mu       sync.Mutex
 	specs    map[string]loadgen.Spec // by stream
@@ -204,9 +207,10 @@ func (s *sender) Run(_ context.Context, spec loadgen.Spec, emit func(loadgen.Win
 	if s.dies > 0 {
 		died = time.After(s.dies)
 	}
+	var held []loadgen.Window
 	for n := 0; ; n++ {
 		// A moment after the second is over, so that nothing depends on which of two goroutines wakes first.
-		next := time.After(time.Until(start.Add(time.Duration(n+1)*time.Second + 10*time.Millisecond)))
+		next := time.After(time.Until(start.Add(time.Duration(n+1)*time.Second + 10*time.Millisecond + s.tardy[spec.Stream])))
 	wait:
 		select {
 		case c := <-spec.Commands:
@@ -229,15 +233,22 @@ func (s *sender) Run(_ context.Context, spec loadgen.Spec, emit func(loadgen.Win
 		if s.carries > 0 && pacer.Multiple(time.Duration(n+1)*time.Second-1) > s.carries {
 			share = 1
 		}
-		if share >= 0 {
+		if from, ok := s.silent[spec.Stream]; share >= 0 && (!ok || n < from) {
 			end := time.Duration(n+1) * time.Second
 			due := pacer.Due(end) - pacer.Due(end-time.Second)
 			w := second(spec.Stream, start.Add(end-time.Second), due, pacer.Multiple(end-1), share)
 			if s.lost != nil && s.lost(n) {
 				w.Missing, w.Of, w.Started = []string{"runner-2"}, 3, w.Due*2/3
 			}
+			held = append(held, w)
+		}
+		if s.inPairs && n%2 == 0 {
+			continue
+		}
+		for _, w := range held {
 			emit(w)
 		}
+		held = nil
 	}
 }
 
