@@ -100,7 +100,7 @@ func (s *Room) stream(w http.ResponseWriter, r *http.Request) {
 }
 
 // view is what a stream tells of. Of hundreds who only look on each is told a little after the one before: were all told in one moment, that
-// would take the processors for as long, which what runs beside the room may need just then.
+// would take the processors for as long, which what runs beside the room may need just then. Who has just come in is shown what there is at once.
 type view struct {
 	as    room.Role
 	size  string
@@ -119,7 +119,7 @@ func (s *Room) send(w http.ResponseWriter, r *http.Request, rc *http.ResponseCon
 	}
 	pulse := time.NewTicker(keepAlive)
 	defer pulse.Stop()
-	for {
+	for first := true; ; first = false {
 		if now, err := s.who(r); err != nil || now != g { // taken back, or run out
 			return
 		}
@@ -127,7 +127,7 @@ func (s *Room) send(w http.ResponseWriter, r *http.Request, rc *http.ResponseCon
 		if f.number < seen { // no id of ours: all of it
 			seen = 0
 		}
-		if f.number > seen && v.after > 0 { // not at each wake: others' news must not show in when this one is told
+		if f.number > seen && v.after > 0 && !first { // not at each wake: others' news must not show in when this one is told
 			select {
 			case <-r.Context().Done():
 				return

@@ -334,6 +334,9 @@ func TestObserversAreToldInTurn(t *testing.T) {
 		synctest.Wait()
 		for _, v := range append(players, observers...) {
 			v.mu.Lock()
+			if len(v.when) != 2 || !strings.HasPrefix(v.when[1], "0s: ") { // after how long to stay away
+				t.Errorf("who comes in is told %.60q", v.when)
+			}
 			v.when = nil
 			v.mu.Unlock()
 		}
