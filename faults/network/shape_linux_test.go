@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -277,14 +276,12 @@ func TestShapeRenewed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// What stands is older than its first lease. The measurement need not keep to one.
+	if err := s.renew(t, time.Minute); err != nil {
+		t.Fatal(err)
+	}
 	if got := throughput(t, a, b, b.v4, 900*time.Millisecond); got > 1.3*20e6 {
 		t.Errorf("renewed, it lets %.0f Mbit/s through", got/1e6)
-	}
-	if err := s.renew(t, time.Minute); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("the lease was over before the measurement was: %v", err)
-		}
-		t.Skipf("the lease was over before the measurement was: %v", err)
 	}
 	a.deleteRoot(t)
 	if err := s.renew(t, time.Minute); !errors.Is(err, faults.ErrLapsed) {
