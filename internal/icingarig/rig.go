@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/internal/portrig"
 	"gameday/internal/promrig"
 )
 
@@ -74,7 +75,7 @@ func look(t testing.TB) string {
 func Start(t testing.TB, o Options) *Icinga {
 	t.Helper()
 	path, dir := look(t), t.TempDir()
-	port := promrig.FreePort(t)
+	port := portrig.Keep(t)
 	r := &Icinga{URL: fmt.Sprintf("https://127.0.0.1:%d", port), CAFile: filepath.Join(dir, "data", "ca", "ca.crt"), Dir: dir, t: t, path: path,
 		log: filepath.Join(dir, "log", "out")}
 	r.http = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}

@@ -1,11 +1,10 @@
-// Package promrig runs a real Prometheus and a real Alertmanager for tests: plain processes on 127.0.0.1 with free
-// ports, in the test's own folder, ended with the test.
+// Package promrig runs a real Prometheus and a real Alertmanager for tests: plain processes on 127.0.0.1 with ports
+// of their own, in the test's own folder, ended with the test.
 package promrig
 
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gameday/internal/portrig"
 )
 
 // ready is how long a program may take until it answers.
@@ -105,17 +106,6 @@ func currentVersion(t testing.TB) string {
 		}
 		dir = filepath.Dir(dir)
 	}
-}
-
-// FreePort returns a TCP port of 127.0.0.1 that nobody listened on a moment ago.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // process is a program that can be stopped, started again and frozen.
@@ -219,7 +209,7 @@ func StartPrometheus(t testing.TB, o Options) *Prometheus {
 		"\"]\n"
 	write(t, filepath.Join(dir, "prometheus.yml"), config)
 	write(t, filepath.Join(dir, "rules.yml"), "groups:\n- name: rig\n  interval: 1s\n  rules:\n"+indent(o.Rules))
-	address := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
+	address := portrig.Address(t)
 	p := &Prometheus{URL: "http://" + address, process: process{t: t, path: path, log: filepath.Join(dir, "log"),
 		url: "http://" + address,
 		args: []string{"--config.file=" + filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path=" + filepath.Join(dir,
@@ -265,7 +255,7 @@ func StartAlertmanager(t testing.TB, webhook string, more ...string) *Alertmanag
 	write(t, filepath.Join(dir, "alertmanager.yml"), fmt.Sprintf("route:\n  receiver: desk\n  group_by: [alertname]\n"+
 		"  group_wait: 1s\n  group_interval: 1s\n  repeat_interval: 1h\nreceivers:\n- name: desk\n  webhook_configs:\n"+
 		"  - url: %q\n    send_resolved: true\n", webhook)+strings.Join(more, ""))
-	address := fmt.Sprintf("127.0.0.1:%d", FreePort(t))
+	address := portrig.Address(t)
 	a := &Alertmanager{URL: "http://" + address, process: process{t: t, path: path, log: filepath.Join(dir, "log"),
 		url: "http://" + address,
 		args: []string{"--config.file=" + filepath.Join(dir, "alertmanager.yml"), "--storage.path=" + filepath.Join(dir,

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"gameday/internal/portrig"
 )
 
 // Host is the name by which Config knows the machine.
@@ -85,7 +87,7 @@ func Start(t testing.TB, o Options) *Server {
 			t.Fatalf("making a key: %v: %s", err, out)
 		}
 	}
-	s.port = freePort(t)
+	s.port = portrig.Keep(t)
 	s.write(o)
 	s.cmd = exec.Command(programs["sshd"], "-D", "-e", "-f", s.path("sshd_config"))
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
@@ -163,16 +165,6 @@ func (s *Server) write(o Options) {
 			s.t.Fatal(err)
 		}
 	}
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // awaitUp waits until sshd answers.

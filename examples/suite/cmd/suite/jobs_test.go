@@ -6,12 +6,14 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"gameday/internal/portrig"
 )
 
 // startRedis starts a real Redis with so much memory, as the scenario does, and returns its address.
 func startRedis(t *testing.T, memory string) string {
 	t.Helper()
-	port := freePort(t)
+	port := portrig.Keep(t)
 	cmd := exec.CommandContext(t.Context(), program(t, "redis-server"), "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "",
 		"--appendonly", "no", "--dir", t.TempDir(), "--maxmemory", memory, "--maxmemory-policy", "noeviction")
 	if err := cmd.Start(); err != nil {
@@ -110,7 +112,7 @@ func TestQueueIsLate(t *testing.T) {
 }
 
 func TestRedisIsAway(t *testing.T) {
-	pool := redisPool("127.0.0.1:" + strconv.Itoa(freePort(t)))
+	pool := redisPool(portrig.Address(t))
 	defer pool.Close()
 	api := (&jobsAPI{pool: pool, size: 100, now: time.Now}).routes()
 	for path, method := range map[string]string{"/jobs": "POST", "/logins": "POST", "/queue": "GET"} {

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gameday/internal/portrig"
 )
 
 // startPostgres plays a real PostgreSQL, and returns its address.
@@ -18,7 +20,7 @@ func startPostgres(t *testing.T, args ...string) (address, data string) {
 	if _, err := pgPrograms(pgFolders); err != nil {
 		cannot(t, "%v", err)
 	}
-	port, data := freePort(t), filepath.Join(t.TempDir(), "data")
+	port, data := portrig.Keep(t), filepath.Join(t.TempDir(), "data")
 	play(t, postgresRole, append(args, "-data", data, "-port", strconv.Itoa(port))...)
 	until(t, "PostgreSQL listens", func() bool { return listens(port) })
 	return "127.0.0.1:" + strconv.Itoa(port), data

@@ -28,17 +28,6 @@ func cannot(t *testing.T, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// freePort returns a TCP port of this machine that nobody listens on.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // until asks again and again until the answer is yes.
 func until(t *testing.T, what string, yes func() bool) {
 	t.Helper()

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gameday/internal/portrig"
 )
 
 // roleVariable makes the test program play a role, with the words in it as arguments: what a role does to its process would
@@ -34,7 +36,7 @@ func TestLeftovers(t *testing.T) {
 		"own":       {nicenessOf(t, "/proc/self/stat"), "0"}, // inherited from the tests
 		"leftovers": {lowest, lowest},
 	} {
-		address := "127.0.0.1:" + strconv.Itoa(freePort(t))
+		address := portrig.Address(t)
 		cmd := exec.Command("/proc/self/exe")
 		cmd.Env = append(os.Environ(), roleVariable+"=quotes -work 1ms -listen "+address+" -share "+share)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // whose niceness is its own
