@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/internal/portrig"
 	"gameday/loadgen"
 )
 
@@ -109,11 +110,6 @@ func TestFlow(t *testing.T) {
 // TestFailures ends a flow at the first request that fails, and says why.
 func TestFailures(t *testing.T) {
 	s := shop(t)
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody.Close()
 	seven := "7"
 	tests := map[string]struct {
 		request loadgen.Request
@@ -129,7 +125,7 @@ func TestFailures(t *testing.T) {
 		"JSON":            {get(s.URL+"/echo", func(r *loadgen.Request) { r.Expect.JSON = []loadgen.JSONCheck{{Path: "id", Equals: &seven}} }), 1, "not JSON"},
 		"header":          {get(s.URL+"/echo", func(r *loadgen.Request) { r.Expect.Headers = []loadgen.HeaderCheck{{Name: "X-Id", Matches: "."}} }), 1, "header X-Id"},
 		"extract":         {get(s.URL+"/echo", func(r *loadgen.Request) { r.Extract = []loadgen.Extract{{Name: "id", JSON: "id"}} }), 0, "id is not to be had"},
-		"refused":         {get("http://" + nobody.Addr().String()), 0, "connection refused"},
+		"refused":         {get("http://" + portrig.Address(t)), 0, "connection refused"},
 		"no such host":    {get("http://nobody.invalid/"), 0, "looking up nobody.invalid"},
 		"not TLS":         {get(strings.Replace(s.URL, "http:", "https:", 1)), 0, "TLS"},
 	}

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gameday/internal/portrig"
 )
 
 func noWork(ctx context.Context) error { return ctx.Err() }
@@ -114,7 +116,7 @@ func TestShopSellsAndKeepsReceipts(t *testing.T) {
 // When payments is gone, buying fails while browsing and receipts go on: what the crash of the game day shows.
 func TestBuyingFailsAloneWithoutPayments(t *testing.T) {
 	ledger := serving(t, newLedger(noWork))
-	front := serving(t, newStorefront(settings{payments: nobody(t), ledger: ledger}, noWork))
+	front := serving(t, newStorefront(settings{payments: "http://" + portrig.Address(t), ledger: ledger}, noWork))
 	for path, want := range map[string]int{"/": 200, "/product/1": 200, "/receipts/1": 200} {
 		if code, _ := ask(t, "GET", front+path, ""); code != want {
 			t.Errorf("GET %s: %d, want %d", path, code, want)
@@ -338,20 +340,6 @@ func TestPauseIsSeededAndBounded(t *testing.T) {
 			t.Error("a pause must end with its context")
 		}
 	})
-}
-
-// nobody returns the URL of a port that nobody listens on.
-func nobody(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return "http://" + addr
 }
 
 func TestCatalogueIsNumberedInOrder(t *testing.T) {

@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"gameday/internal/portrig"
 )
 
 // named serves its name on every page but /healthz, which answers what sick says.
@@ -26,17 +27,6 @@ func named(t *testing.T, name string, sick *atomic.Bool) string {
 	}))
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()
-}
-
-// closed returns an address at which nobody listens.
-func closed(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func balance(t *testing.T, flags ...string) *balancer {
@@ -85,7 +75,7 @@ func TestBalancerSpreads(t *testing.T) {
 
 func TestBalancerTriesAnother(t *testing.T) {
 	var sick atomic.Bool
-	there, away := named(t, "there", &sick), closed(t)
+	there, away := named(t, "there", &sick), portrig.Address(t)
 	if got := served(balance(t, "-policy", "first", "-backends", away+","+there), 1); got != "there" {
 		t.Errorf("got %s", got)
 	}
@@ -108,7 +98,7 @@ func TestBalancerRepeatsNoPost(t *testing.T) {
 		t.Errorf("a POST: %d, asked %d times", code, asked.Load())
 	}
 	var sick atomic.Bool
-	b = balance(t, "-policy", "first", "-backends", closed(t)+","+named(t, "there", &sick))
+	b = balance(t, "-policy", "first", "-backends", portrig.Address(t)+","+named(t, "there", &sick))
 	if code, _ := get(b, http.MethodPost, "/orders"); code != http.StatusOK {
 		t.Errorf("a POST that never arrived: %d", code)
 	}
@@ -118,7 +108,7 @@ func TestBalancerRepeatsNoPost(t *testing.T) {
 func TestChecks(t *testing.T) {
 	var sick atomic.Bool
 	sick.Store(true)
-	address, away := named(t, "a", &sick), closed(t)
+	address, away := named(t, "a", &sick), portrig.Address(t)
 	for _, tt := range []struct {
 		check, address string
 		well           bool

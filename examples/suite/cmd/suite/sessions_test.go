@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gameday/internal/portrig"
 )
 
 // store begins a store with a server of its own.
@@ -52,7 +54,7 @@ func TestSessionsTakeWhatThePeerHas(t *testing.T) {
 
 // A store whose peer is away begins with nothing, and so does one without a peer.
 func TestSessionsBeginEmpty(t *testing.T) {
-	alone := newSessions("http://"+closed(t), io.Discard)
+	alone := newSessions("http://"+portrig.Address(t), io.Discard)
 	alone.fetch(t.Context())
 	if !alone.ready.Load() || len(alone.all) != 0 {
 		t.Errorf("ready %v with %d sessions", alone.ready.Load(), len(alone.all))
@@ -64,7 +66,7 @@ func TestSessionsBeginEmpty(t *testing.T) {
 
 // What is written is copied to the peer, and a copy is not copied back.
 func TestSessionsAreCopied(t *testing.T) {
-	peer, url := store(t, "http://"+closed(t))
+	peer, url := store(t, "http://"+portrig.Address(t))
 	s, _ := store(t, url)
 	ctx, stop := context.WithCancel(t.Context())
 	passed := make(chan struct{})
