@@ -249,8 +249,11 @@ func eventually(t *testing.T, what string, yes func() bool) {
 	}
 }
 
-// follow follows a fake, with next to no patience.
-func follow(t *testing.T, f *fake) (*Watcher, *heardBy) {
+// brief is next to no patience with an event that is on its way.
+const brief = 200 * time.Millisecond
+
+// follow follows a fake.
+func follow(t *testing.T, f *fake, patience time.Duration) (*Watcher, *heardBy) {
 	t.Helper()
 	o, err := Settings{URL: f.URL, Username: "gameday", Insecure: true, Poll: "20ms", Timeout: "2s"}.Parse()
 	if err != nil {
@@ -261,7 +264,7 @@ func follow(t *testing.T, f *fake) (*Watcher, *heardBy) {
 		t.Fatal(err)
 	}
 	w, h := NewWatcher(c, false), &heardBy{}
-	w.patience = 200 * time.Millisecond
+	w.patience = patience
 	ctx, cancel := context.WithCancel(t.Context())
 	var work sync.WaitGroup
 	work.Go(func() { w.Follow(ctx, Select(), h) })
@@ -287,7 +290,7 @@ func TestBreaks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFake(t)
-			w, h := follow(t, f)
+			w, h := follow(t, f, brief)
 			start := time.Now()
 			eventually(t, "something is covered", func() bool {
 				spans, _ := w.Covered(t.Context(), clock.Span{Start: start, End: time.Now()})
@@ -310,7 +313,7 @@ func TestBreaks(t *testing.T) {
 // TestLate takes an event that comes late, as long as it comes: then nothing was missed.
 func TestLate(t *testing.T) {
 	f := newFake(t)
-	w, h := follow(t, f)
+	w, h := follow(t, f, 5*time.Second)
 	f.set("last_state_change", 2000.0)
 	f.set("state", 2.0)
 	time.AfterFunc(60*time.Millisecond, func() {
@@ -327,7 +330,7 @@ func TestLate(t *testing.T) {
 // TestBlindLooks leaves a gap where the server does not answer, although the stream stands.
 func TestBlindLooks(t *testing.T) {
 	f := newFake(t)
-	w, h := follow(t, f)
+	w, h := follow(t, f, brief)
 	f.mu.Lock()
 	f.bad = "/v1/objects/services"
 	f.mu.Unlock()
@@ -352,7 +355,7 @@ func TestOverdue(t *testing.T) {
 	f := newFake(t)
 	f.set("enable_active_checks", true)
 	f.set("next_check", float64(time.Now().Unix()-200))
-	w, h := follow(t, f)
+	w, h := follow(t, f, brief)
 	eventually(t, "it is broken", func() bool { return h.has("broken the check of payments!checkout is overdue by") })
 	start := time.Now()
 	if spans, _ := w.Covered(t.Context(), clock.Span{Start: start, End: start.Add(time.Second)}); len(spans) > 0 {
