@@ -139,7 +139,7 @@ func TestPreflightFindings(t *testing.T) {
 // TestSlow asks a server that hangs: an observation in the time limit, and no quiet alarm.
 func TestSlow(t *testing.T) {
 	f := &fake{rules: group("Down", "ok", time.Now())}
-	s := faked(t, f, Config{Timeout: "100ms", Poll: "20ms"})
+	s := faked(t, f, Config{Timeout: "1s", Poll: "20ms"}) // as far from what an answer takes as from what noticing may
 	s.Expect([]alarms.Expectation{expectation("Down")})
 	w := watch(t, s)
 	promrig.Eventually(t, 5*time.Second, "a first look", func() bool { return !s.account.Last().IsZero() })
@@ -250,7 +250,11 @@ func TestRange(t *testing.T) {
 		{"no answer", &fake{hang: hang}, "no answer within 100ms"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := faked(t, c.fake, Config{Timeout: "100ms", Token: "hush-hush"})
+			timeout := "5s" // six tries fit
+			if c.fake.hang != nil {
+				timeout = "100ms"
+			}
+			s := faked(t, c.fake, Config{Timeout: timeout, Token: "hush-hush"})
 			end := time.Unix(1_700_000_600, 0)
 			found, err := s.Range(t.Context(), "sum(x)", clock.Span{Start: end.Add(-10 * time.Minute), End: end}, 5*time.Minute)
 			for i := range found {
