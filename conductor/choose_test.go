@@ -17,7 +17,7 @@ import (
 // many is how long processes sleep from which a test picks.
 var many = fmt.Sprintf("123.%07d", os.Getpid())
 
-// sleeper starts a process to pick.
+// sleeper starts a process to pick, and waits until it can be found by its arguments, which are there a moment after it is.
 func sleeper(t *testing.T) *exec.Cmd {
 	t.Helper()
 	c := exec.Command("sleep", many)
@@ -28,7 +28,14 @@ func sleeper(t *testing.T) *exec.Cmd {
 		_ = c.Process.Kill()
 		_ = c.Wait()
 	})
-	return c
+	path := fmt.Sprintf("/proc/%d/cmdline", c.Process.Pid)
+	for range 1_000_000 { // not for some time: in a bubble there is none to pass
+		if line, err := os.ReadFile(path); err == nil && string(line) == "sleep\x00"+many+"\x00" {
+			return c
+		}
+	}
+	t.Fatalf("%s does not say what was started", path)
+	return nil
 }
 
 const picking = "target \"many\" {\n process { command = \"^sleep %s$\" }\n pick = 1\n}\n"
