@@ -92,6 +92,14 @@ var badAnswers = map[string]wireAnswer{
 		"chunked\r\n\r\n2\r\nok\r\n0\r\n…", fails: "timeout"},
 }
 
+// timeout is how long to wait for the answer: long where it comes.
+func (a wireAnswer) timeout() time.Duration {
+	if a.fails == "timeout" {
+		return 300 * time.Millisecond
+	}
+	return 20 * time.Second
+}
+
 // gzipped is a text, packed.
 func gzipped(text string) string {
 	var b bytes.Buffer
@@ -119,7 +127,7 @@ func (a wireAnswer) read(t *testing.T) {
 	}
 	s := newServer(t, answers...)
 	q := get(s.URL+"/x?y=z", func(r *loadgen.Request) {
-		r.Method, r.Timeout = a.method, 300*time.Millisecond
+		r.Method, r.Timeout = a.method, a.timeout()
 		r.Expect.Body = []loadgen.BodyCheck{{Matches: "(?s).*"}}
 	})
 	r := newRig(t, loadgen.Spec{Flows: flows(q)})
@@ -141,26 +149,26 @@ func (a wireAnswer) read(t *testing.T) {
 		}
 	}
 	if a.differs == "" {
-		agrees(t, newServer(t, a.sent), a.method, a.status, a.body, a.fails)
+		a.agrees(t)
 	}
 }
 
 // agrees asks net/http the same.
-func agrees(t *testing.T, s *server, method string, status int, body, fails string) {
+func (a wireAnswer) agrees(t *testing.T) {
 	t.Helper()
-	q, err := http.NewRequest(method, s.URL, nil)
+	q, err := http.NewRequest(a.method, newServer(t, a.sent).URL, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := http.Client{Timeout: 300 * time.Millisecond, Transport: &http.Transport{DisableCompression: true}}
-	a, err := client.Do(q)
+	client := http.Client{Timeout: a.timeout(), Transport: &http.Transport{DisableCompression: true}}
+	theirs, err := client.Do(q)
 	var got []byte
 	if err == nil {
-		got, err = io.ReadAll(a.Body)
-		a.Body.Close()
+		got, err = io.ReadAll(theirs.Body)
+		theirs.Body.Close()
 	}
-	if (err != nil) != (fails != "") || err == nil && (a.StatusCode != status || string(got) != body) {
-		t.Errorf("net/http says otherwise: %+v, %q, %v", a, got, err)
+	if (err != nil) != (a.fails != "") || err == nil && (theirs.StatusCode != a.status || string(got) != a.body) {
+		t.Errorf("net/http says otherwise: %+v, %q, %v", theirs, got, err)
 	}
 }
 

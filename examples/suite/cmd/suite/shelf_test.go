@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"gameday/internal/portrig"
 )
 
 // newShelf makes a shelf by its flags.
@@ -34,7 +36,7 @@ func TestShelfConnects(t *testing.T) {
 			}
 			prices.Start()
 			defer prices.Close()
-			h := newShelf(t, "-names", names, "-prices", prices.URL+"/").routes()
+			h := newShelf(t, "-names", names, "-timeout", "10s", "-prices", prices.URL+"/").routes()
 			for range 5 {
 				if code, body := get(h, http.MethodGet, "/"); code != http.StatusOK || !strings.Contains(body, `"cents":995`) {
 					t.Fatalf("the page: %d %s", code, body)
@@ -54,10 +56,13 @@ func TestShelfWithoutPrices(t *testing.T) {
 	defer close(release)
 	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
 	defer broken.Close()
-	gone := httptest.NewServer(nil)
-	gone.Close()
-	for url, want := range map[string]int{silent.URL: http.StatusGatewayTimeout, broken.URL: http.StatusBadGateway, gone.URL: http.StatusBadGateway} {
-		h := newShelf(t, "-timeout", "50ms", "-prices", url+"/").routes()
+	gone := "http://" + portrig.Address(t)
+	for url, want := range map[string]int{silent.URL: http.StatusGatewayTimeout, broken.URL: http.StatusBadGateway, gone: http.StatusBadGateway} {
+		timeout := "10s"
+		if url == silent.URL {
+			timeout = "50ms"
+		}
+		h := newShelf(t, "-timeout", timeout, "-prices", url+"/").routes()
 		if code, body := get(h, http.MethodGet, "/"); code != want {
 			t.Errorf("the page: %d %s, want %d", code, body, want)
 		}
