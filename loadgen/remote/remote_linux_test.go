@@ -1,6 +1,7 @@
 package remote_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,6 +57,9 @@ func TestFlowsFromThreeMachines(t *testing.T) {
 	}
 }
 
+// roomPrefix begins the name of the folder that a stream is read from.
+const roomPrefix = "gameday-generator-"
+
 const script = `
 import http from 'k6/http';
 import exec from 'k6/execution';
@@ -72,17 +76,17 @@ func TestScriptOnMachines(t *testing.T) {
 	t.Setenv("PATH", beside(t)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	shop, a, b := newShop(t), newMachine(t), newMachine(t)
 	dir := t.TempDir()
-	for name, text := range map[string]string{"s.js": script, "names.js": "export const names = ['ada'];"} {
+	mark := "// " + dir // other tests have such folders too
+	for name, text := range map[string]string{"s.js": mark + script, "names.js": "export const names = ['ada'];"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	before := folders(t)
 	s := begin(t, loadgen.Spec{Script: filepath.Join(dir, "s.js"), Env: map[string]string{"SHOP": shop.URL},
 		Rate: 40, PeakMultiple: 1, Generators: []loadgen.Node{{SSH: "a"}, {SSH: "b"}}},
 		map[string]loadgen.Generator{"a": a.generator(""), "b": b.generator(self(t))})
-	if left := len(folders(t)) - len(before); left > 0 {
-		t.Errorf("while it sends, %d folders with the script are there", left)
+	if left := rooms(t, mark, a.pid(t), b.pid(t)); len(left) > 0 {
+		t.Errorf("while it sends, the script is still in %v", left)
 	}
 	time.Sleep(3 * time.Second)
 	s.commands <- loadgen.Command{Stop: true}
@@ -120,15 +124,32 @@ func beside(t *testing.T) string {
 	return dir
 }
 
-func folders(t *testing.T) []string {
+// rooms returns the folders that are there of those that processes made for streams: which one of them has open, for it is locked until it is
+// removed, and in which there is a text.
+func rooms(t *testing.T, text string, pids ...int) []string {
 	t.Helper()
 	var out []string
+	for _, pid := range pids {
+		descriptors, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+		if err != nil || len(descriptors) == 0 {
+			t.Fatalf("what process %d has open: %v, %v", pid, descriptors, err)
+		}
+		for _, d := range descriptors {
+			if path, err := os.Readlink(d); err == nil && strings.HasPrefix(filepath.Base(path), roomPrefix) && !strings.HasSuffix(path, " (deleted)") {
+				out = append(out, path)
+			}
+		}
+	}
 	for _, dir := range []string{"/dev/shm", os.TempDir()} {
-		found, err := filepath.Glob(filepath.Join(dir, "gameday-generator-*"))
+		files, err := filepath.Glob(filepath.Join(dir, roomPrefix+"*", "*"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, found...)
+		for _, path := range files {
+			if b, err := os.ReadFile(path); err == nil && strings.Contains(string(b), text) {
+				out = append(out, path)
+			}
+		}
 	}
 	return out
 }
