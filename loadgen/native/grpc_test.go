@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"gameday/internal/portrig"
 	"gameday/loadgen"
 )
 
@@ -39,7 +40,7 @@ func healthDescriptor(t *testing.T) string {
 
 // TestCall makes unary calls to a real server, right and wrong.
 func TestCall(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", portrig.Address(t)) // at which nobody else is when it is gone
 	if err != nil {
 		t.Fatal(err)
 	}
