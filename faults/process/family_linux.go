@@ -19,6 +19,9 @@ const (
 	sigstop = 1 << (19 - 1)
 )
 
+// signaled is PF_SIGNALED of the kernel's include/linux/sched.h: the thread ends by a signal, and is told so no more.
+const signaled = 0x00000400
+
 // family returns a process, which must still be the one that was chosen, and with tree its descendants that live: parents
 // before their children, children of one parent by age.
 func family(root faults.Process, tree bool) ([]faults.Process, error) {
@@ -99,7 +102,7 @@ type look struct {
 	gone    bool
 	stopped bool // every thread is in state T
 	some    bool // at least one is, or a SIGSTOP waits to be acted upon
-	killed  bool // a SIGKILL waits to be acted upon
+	killed  bool // a SIGKILL waits to be acted upon, or has been: it is about to end
 	traced  bool // at least one thread is in state t
 	state   byte // of the first thread that is not stopped, else T
 }
@@ -131,12 +134,13 @@ func lookAt(p faults.Process) look {
 			l.stopped, l.state = false, s.state
 		}
 	}
-	if seen == 0 || !Alive(p) {
+	pending := pendingSignals(p.PID)
+	now, err := readStat(p.PID) // after what is pending: the kernel takes a signal from there, and then marks who ends by it
+	if seen == 0 || err != nil || !now.lives(p) {
 		return look{gone: true}
 	}
-	pending := pendingSignals(p.PID)
 	l.some = l.some || pending&sigstop != 0
-	l.killed = pending&sigkill != 0
+	l.killed = pending&sigkill != 0 || now.flags&signaled != 0
 	return l
 }
 

@@ -230,7 +230,7 @@ func (f *freezing) Watch(ctx context.Context) (faults.Effect, error) {
 	g := f.undo.Cgroup
 	return watch(ctx, f.root, func() string {
 		if l := lookAt(f.root); l.killed {
-			return fmt.Sprintf("pid %d was killed while it was paused", f.root.PID)
+			return killedWhilePaused(f.root)
 		}
 		if _, self := isFrozen(g.Version, g.Path); !self {
 			return fmt.Sprintf("somebody else thawed %s", g.Path)

@@ -31,15 +31,21 @@ func Identify(pid int) (faults.Process, error) {
 // It is false where there is no /proc.
 func Alive(p faults.Process) bool {
 	s, err := readStat(p.PID)
-	return err == nil && s.start == p.Start && s.state != 'Z' && s.state != 'X'
+	return err == nil && s.lives(p)
 }
 
 // stat is the part of /proc/PID/stat that matters here.
 type stat struct {
 	state  byte
 	parent int
+	flags  uint64 // PF_… of the kernel's include/linux/sched.h
 	cpu    uint64 // clock ticks spent running, by all threads, in user and kernel mode
 	start  uint64 // clock ticks since boot
+}
+
+// lives reports whether it is that of the very process, and that one has not ended.
+func (s stat) lives(p faults.Process) bool {
+	return s.start == p.Start && s.state != 'Z' && s.state != 'X'
 }
 
 // readStat reads /proc/PID/stat.
@@ -51,7 +57,7 @@ func readStat(pid int) (stat, error) {
 	return parseStat(data)
 }
 
-// parseStat reads fields 3, 4, 14, 15 and 22. They are counted from the last closing parenthesis, because field 2, the name,
+// parseStat reads fields 3, 4, 9, 14, 15 and 22. They are counted from the last closing parenthesis, because field 2, the name,
 // may hold spaces and parentheses.
 func parseStat(data []byte) (stat, error) {
 	i := bytes.LastIndexByte(data, ')')
@@ -62,13 +68,13 @@ func parseStat(data []byte) (stat, error) {
 	if len(fields) < 20 || len(fields[0]) != 1 {
 		return stat{}, fmt.Errorf("stat has %d fields after the name, 20 are needed", len(fields))
 	}
-	var numbers [4]uint64
-	for i, at := range []int{1, 11, 12, 19} {
+	var numbers [5]uint64
+	for i, at := range []int{1, 6, 11, 12, 19} {
 		n, err := strconv.ParseUint(string(fields[at]), 10, 64)
 		if err != nil {
 			return stat{}, fmt.Errorf("reading field %d of stat: %w", at+3, err)
 		}
 		numbers[i] = n
 	}
-	return stat{state: fields[0][0], parent: int(numbers[0]), cpu: numbers[1] + numbers[2], start: numbers[3]}, nil
+	return stat{state: fields[0][0], parent: int(numbers[0]), flags: numbers[1], cpu: numbers[2] + numbers[3], start: numbers[4]}, nil
 }

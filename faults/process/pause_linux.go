@@ -283,20 +283,27 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Watch reports that the chosen process is gone, or was continued by somebody else.
+// Watch reports that the chosen process is gone or about to be, or was continued by somebody else.
 func (s *stopping) Watch(ctx context.Context) (faults.Effect, error) {
 	return watch(ctx, s.root, func() string {
 		if own, err := readStat(s.root.PID); err == nil && own.state == 'T' {
 			return ""
 		}
-		if l := lookAt(s.root); l.gone || l.some || l.traced {
+		switch l := lookAt(s.root); {
+		case l.killed:
+			return killedWhilePaused(s.root)
+		case l.gone || l.some || l.traced:
 			return ""
 		}
 		return fmt.Sprintf("somebody else continued pid %d", s.root.PID)
 	})
 }
 
-// dying is how long a process that was killed may take until it is gone.
+func killedWhilePaused(p faults.Process) string {
+	return fmt.Sprintf("pid %d was killed while it was paused", p.PID)
+}
+
+// dying is how long a process that does not stand still any more may take until it is gone.
 const dying = 50 * time.Millisecond
 
 // watch looks at a paused process until it is gone, or over gives a reason why the pause is.
@@ -304,7 +311,7 @@ func watch(ctx context.Context, p faults.Process, over func() string) (faults.Ef
 	for {
 		why := over()
 		if why != "" {
-			sleep(ctx, dying) // one that was killed is not stopped any more either, for as long as it takes to end
+			sleep(ctx, dying) // one that is about to end is not stopped any more either
 		}
 		if !Alive(p) {
 			why = fmt.Sprintf("pid %d ended while it was paused", p.PID)

@@ -195,7 +195,7 @@ func FuzzParseStat(f *testing.F) {
 
 func TestParseStat(t *testing.T) {
 	s, err := parseStat([]byte("12 (a) Z b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20"))
-	if err != nil || s != (stat{state: 'S', parent: 1, cpu: 11 + 12, start: 4711}) {
+	if err != nil || s != (stat{state: 'S', parent: 1, flags: 6, cpu: 11 + 12, start: 4711}) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
