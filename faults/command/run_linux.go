@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,10 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gameday/faults"
+	"gameday/faults/output"
 )
 
 // lastWords is how long to wait for the end of a command's output after its own end. Something that it left in the
-// background may hold the pipe; its output is read on and dropped, so that it can go on writing.
+// background may hold the pipe; its output is read on and dropped, so that it can go on writing. What the command itself has
+// written is there however late it is read.
 const lastWords = 100 * time.Millisecond
 
 // errRestarted says that a node's first process is not the one that it was.
@@ -193,7 +194,7 @@ func (j job) lookUp() (string, error) {
 type outputs struct {
 	read, write [2]*os.File
 	tails       [2]tail
-	over        sync.WaitGroup
+	followers   [2]*output.Follower
 }
 
 func newOutputs() (*outputs, error) {
@@ -214,25 +215,15 @@ func newOutputs() (*outputs, error) {
 func (o *outputs) started() {
 	for i := range 2 {
 		o.write[i].Close()
-		o.over.Go(func() {
-			defer o.read[i].Close()
-			_, _ = io.Copy(&o.tails[i], o.read[i]) // a pipe that breaks has ended
-		})
+		o.followers[i] = output.Follow(o.read[i], &o.tails[i])
 	}
 }
 
 // end returns what was said, without what must not be shown.
 func (o *outputs) end(j job) (stdout, stderr string) {
-	over := make(chan struct{})
-	go func() {
-		o.over.Wait()
-		close(over)
-	}()
-	patience := time.NewTimer(lastWords)
-	defer patience.Stop()
-	select {
-	case <-over:
-	case <-patience.C:
+	limit := time.Now().Add(lastWords)
+	for _, f := range o.followers {
+		f.Settle(time.Until(limit))
 	}
 	return j.hide(o.tails[0].read()), j.hide(o.tails[1].read())
 }

@@ -3,7 +3,6 @@ package lab
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +11,12 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gameday/faults/output"
 )
+
+// lastWords is how long to wait for the end of a process's output after its own end.
+const lastWords = 100 * time.Millisecond
 
 // process is a program that a node's first process keeps.
 type process struct {
@@ -76,7 +80,7 @@ func (p *process) startAndWait() error {
 }
 
 // keep notes the ends of the process and starts it again as the plan says. c is nil when the first start failed.
-func (p *process) keep(c *child, printed <-chan struct{}) {
+func (p *process) keep(c *child, printed *output.Follower) {
 	defer close(p.ended)
 	for {
 		if c != nil {
@@ -102,14 +106,11 @@ func (p *process) keep(c *child, printed <-chan struct{}) {
 }
 
 // finish waits for the process's end and notes it.
-func (p *process) finish(c *child, printed <-chan struct{}) {
+func (p *process) finish(c *child, printed *output.Follower) {
 	<-c.done
 	// What it left in its process group would hold its ports against its successor.
 	_ = syscall.Kill(-c.pid, syscall.SIGKILL)
-	select {
-	case <-printed:
-	case <-time.After(100 * time.Millisecond): // something that left the group still has its output
-	}
+	printed.Settle(lastWords) // something that left the group may still have its output, and go on printing
 	text := exitText(c.status)
 	if p.plan.Restart {
 		p.log.note("%s ended: %s; it starts again in %s", p.plan.Name, text, p.plan.RestartDelay)
@@ -124,8 +125,8 @@ func (p *process) finish(c *child, printed <-chan struct{}) {
 	p.host.report(event{})
 }
 
-// start runs the program once. printed is closed when all that it printed is in the log.
-func (p *process) start() (c *child, printed <-chan struct{}, err error) {
+// start runs the program once. What it prints is followed into the log, which takes everything.
+func (p *process) start() (c *child, printed *output.Follower, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("starting %s: %w", strings.Join(p.plan.Command, " "), err)
@@ -171,13 +172,7 @@ func (p *process) start() (c *child, printed <-chan struct{}, err error) {
 		go p.watchReady(c)
 	}
 	p.log.note("%s started, pid %d on the node: %s", p.plan.Name, c.pid, strings.Join(p.plan.Command, " "))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer r.Close()
-		_, _ = io.Copy(p.log, r) // the log takes everything; the pipe ends with its writers
-	}()
-	return c, done, nil
+	return c, output.Follow(r, p.log), nil
 }
 
 // watchReady reports when the running process c listens, however late.
