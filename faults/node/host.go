@@ -367,24 +367,26 @@ func (r *hostRestart) back(s hostState, answered time.Duration) faults.Effect {
 // revertHost waits until the host answers: with another boot id, or, if it was never told, for a while with the old one.
 func revertHost(ctx context.Context, u hostUndo) error {
 	var since time.Time // when it was first heard with its old boot
+	var why error       // it is not back, as far as is known
 	for {
 		s, err := askHost(ctx, u.SSH)
 		switch {
+		case err != nil && why != nil && ctx.Err() != nil: // the question was cut short, which says nothing of the host
 		case err != nil:
-			since = time.Time{}
+			why, since = err, time.Time{}
 		case s.boot != u.BootID:
 			return nil
 		case s.stopping():
-			err, since = fmt.Errorf("host %s is going down", u.SSH.Destination), time.Time{}
+			why, since = fmt.Errorf("host %s is going down", u.SSH.Destination), time.Time{}
 		case since.IsZero():
-			err, since = fmt.Errorf("host %s still has its old boot", u.SSH.Destination), time.Now()
+			why, since = fmt.Errorf("host %s still has its old boot", u.SSH.Destination), time.Now()
 		case time.Since(since) >= settles:
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("a restart cannot be taken back, and the host has not come back yet: %w; look at its console, and run "+
-				"`gameday revert` again", err)
+				"`gameday revert` again", why)
 		case <-time.After(askEvery):
 		}
 	}
