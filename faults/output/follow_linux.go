@@ -39,7 +39,9 @@ func (f *Follower) Settle(patience time.Duration) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_ = f.from.SetReadDeadline(time.Now()) // wakes the copying goroutine; it cannot if that has closed the pipe
+	if f.from.SetReadDeadline(time.Now()) != nil {
+		return // the copying goroutine has closed the pipe, or cannot be woken
+	}
 	select {
 	case <-f.over:
 	case <-f.caught:
