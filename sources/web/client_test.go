@@ -12,70 +12,78 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gameday/internal/piperig"
 )
 
 // TestErrors words every way to fail with the address and without a secret.
 func TestErrors(t *testing.T) {
-	var tries atomic.Int64
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		tries.Add(1)
-		if r.Header.Get("User-Agent") != UserAgent {
-			t.Errorf("it calls itself %q", r.Header.Get("User-Agent"))
+	synctest.Test(t, func(t *testing.T) {
+		var tries atomic.Int64
+		server := piperig.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			tries.Add(1)
+			badly(t, w, r)
+		}))
+		const url = "http://far.example"
+		c, err := New(Options{URL: url + "/prefix/", Token: "hush-hush", Timeout: 200 * time.Millisecond, Transport: server.Transport()})
+		if err != nil {
+			t.Fatal(err)
 		}
-		switch r.URL.Path {
-		case "/prefix/echo":
-			http.Error(w, "you sent "+r.Header.Get("Authorization"), http.StatusBadRequest)
-		case "/prefix/login":
-			http.Redirect(w, r, "/login?next=secret", http.StatusFound)
-		case "/prefix/busy":
-			w.Header().Set("Retry-After", "0")
-			w.WriteHeader(http.StatusTooManyRequests)
-		case "/prefix/slow":
-			<-r.Context().Done()
-		case "/prefix/cut":
-			w.Header().Set("Content-Length", "100")
-			if _, err := w.Write([]byte(`{"a":`)); err != nil {
-				t.Error(err)
+		defer c.Close()
+		for path, want := range map[string]struct {
+			says  string
+			tries int
+		}{
+			"/echo":  {`400 Bad Request: "you sent Bearer ***"`, 1},
+			"/login": {"302 Found to " + url + "/login: is a login page", 1},
+			"/busy":  {"429 Too Many Requests: it is asked too often", 2},
+			"/slow":  {"no answer within 200ms", 1},
+			"/cut":   {"unexpected EOF", 1},
+			"/other": {"404 Not Found: is the url that of the right program", 1},
+		} {
+			tries.Store(0)
+			_, err := c.Get(t.Context(), path, nil)
+			if err == nil || !strings.Contains(err.Error(), want.says) || !strings.HasPrefix(err.Error(), "GET "+url+"/prefix"+path+": ") {
+				t.Errorf("%s: %v, want %q", path, err, want.says)
 			}
-		default:
-			http.NotFound(w, r)
+			if int(tries.Load()) != want.tries || strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(), "secret") {
+				t.Errorf("%s: %d tries, want %d: %v", path, tries.Load(), want.tries, err)
+			}
 		}
-	}))
-	defer server.Close()
-	c, err := New(Options{URL: server.URL + "/prefix/", Token: "hush-hush", Timeout: 200 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	for path, want := range map[string]struct {
-		says  string
-		tries int
-	}{
-		"/echo":  {`400 Bad Request: "you sent Bearer ***"`, 1},
-		"/login": {"302 Found to " + server.URL + "/login: is a login page", 1},
-		"/busy":  {"429 Too Many Requests: it is asked too often", 2},
-		"/slow":  {"no answer within 200ms", 1},
-		"/cut":   {"unexpected EOF", 1},
-		"/other": {"404 Not Found: is the url that of the right program", 1},
-	} {
-		tries.Store(0)
-		_, err := c.Get(t.Context(), path, nil)
-		if err == nil || !strings.Contains(err.Error(), want.says) || !strings.HasPrefix(err.Error(),
-			"GET "+server.URL+"/prefix"+path+": ") {
-			t.Errorf("%s: %v, want %q", path, err, want.says)
+		began := time.Now()
+		if _, err := c.Get(t.Context(), "/slow", nil); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 200*time.Millisecond {
+			t.Errorf("a time-out after %s is %v", time.Since(began), err)
 		}
-		if int(tries.Load()) != want.tries || strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(),
-			"secret") {
-			t.Errorf("%s: %d tries, want %d: %v", path, tries.Load(), want.tries, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := c.Get(ctx, "/echo", nil); !errors.Is(err, context.Canceled) {
+			t.Errorf("a cancelled question is %v", err)
 		}
+	})
+}
+
+// badly answers a question, by its path, in a way that is no answer.
+func badly(t *testing.T, w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("User-Agent") != UserAgent {
+		t.Errorf("it calls itself %q", r.Header.Get("User-Agent"))
 	}
-	if _, err := c.Get(t.Context(), "/slow", nil); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a time-out is %v", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := c.Get(ctx, "/echo", nil); !errors.Is(err, context.Canceled) {
-		t.Errorf("a cancelled question is %v", err)
+	switch r.URL.Path {
+	case "/prefix/echo":
+		http.Error(w, "you sent "+r.Header.Get("Authorization"), http.StatusBadRequest)
+	case "/prefix/login":
+		http.Redirect(w, r, "/login?next=secret", http.StatusFound)
+	case "/prefix/busy":
+		w.Header().Set("Retry-After", "0")
+		w.WriteHeader(http.StatusTooManyRequests)
+	case "/prefix/slow":
+		<-r.Context().Done()
+	case "/prefix/cut":
+		w.Header().Set("Content-Length", "100")
+		if _, err := w.Write([]byte(`{"a":`)); err != nil {
+			t.Error(err)
+		}
+	default:
+		http.NotFound(w, r)
 	}
 }
 
