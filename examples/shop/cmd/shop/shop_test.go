@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gameday/internal/piperig"
 	"gameday/internal/portrig"
 )
 
@@ -51,12 +52,17 @@ func servingOn(t *testing.T, s *service, l net.Listener) string {
 // ask sends one request and returns its status and body. Each test's connections are its own.
 func ask(t *testing.T, method, url, body string) (int, string) {
 	t.Helper()
+	return askBy(t, http.DefaultClient, method, url, body)
+}
+
+func askBy(t *testing.T, client *http.Client, method, url, body string) (int, string) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Close = true
-	res, err := http.DefaultClient.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +78,11 @@ func ask(t *testing.T, method, url, body string) (int, string) {
 func readMetric(t *testing.T, url, series string) string {
 	t.Helper()
 	_, text := ask(t, "GET", url+"/metrics", "")
+	return metricIn(t, text, series)
+}
+
+func metricIn(t *testing.T, text, series string) string {
+	t.Helper()
 	for line := range strings.Lines(text) {
 		if v, ok := strings.CutPrefix(line, series+" "); ok {
 			return strings.TrimSpace(v)
@@ -135,106 +146,121 @@ func TestBuyingFailsAloneWithoutPayments(t *testing.T) {
 
 // A ledger that answers nobody makes receipts fail and buying slow, and payments books everything afterwards.
 func TestPaymentsDegradesAndCatchesUp(t *testing.T) {
-	inner := newLedger(noWork)
-	var cut atomic.Bool
-	booked := make(chan string, 100)
-	fake := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body) // the server notices a client that hangs up only after the body
-		if err != nil {
-			return
-		}
-		if cut.Load() {
-			<-r.Context().Done() // as a network that drops packets: no answer, ever
-			return
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		rec := httptest.NewRecorder()
-		inner.ServeHTTP(rec, r)
-		w.WriteHeader(rec.Code)
-		_, _ = w.Write(rec.Body.Bytes())
-		if r.Method == "POST" && rec.Code == 201 {
-			booked <- rec.Body.String()
-		}
-	}))
-	defer fake.Close()
-	const limit = 3
-	kept := newBacklog(limit, quiet)
-	payments := serving(t, newPaymentsWith(newBooker(fake.URL, 20*time.Millisecond), kept, noWork))
+	synctest.Test(t, func(t *testing.T) {
+		inner := newLedger(noWork)
+		var cut atomic.Bool
+		booked := make(chan string, 100)
+		fake := piperig.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body) // the server notices a client that hangs up only after the body
+			if err != nil {
+				return
+			}
+			if cut.Load() {
+				<-r.Context().Done() // as a network that drops packets: no answer, ever
+				return
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			rec := httptest.NewRecorder()
+			inner.ServeHTTP(rec, r)
+			w.WriteHeader(rec.Code)
+			_, _ = w.Write(rec.Body.Bytes())
+			if r.Method == "POST" && rec.Code == 201 {
+				booked <- rec.Body.String()
+			}
+		}))
+		const limit = 3
+		l, kept := piperig.Listen(), newBacklog(limit, quiet)
+		payments := servingOn(t, newPaymentsWith(bookerAt(fake, 20*time.Millisecond), kept, noWork), l)
+		client := &http.Client{Transport: l.Transport()}
+		asked := func(method, path, body string) (int, string) { return askBy(t, client, method, payments+path, body) }
 
-	cut.Store(true)
-	for i := range limit {
-		code, body := ask(t, "POST", payments+"/charge", fmt.Sprintf(`{"order":"o%d","product":1,"cents":5}`, i))
-		if code != 202 || !strings.Contains(body, "accepted, will be booked later") {
-			t.Fatalf("charge %d while cut off: %d %s, want 202", i, code, body)
+		cut.Store(true)
+		for i := range limit {
+			code, body := asked("POST", "/charge", fmt.Sprintf(`{"order":"o%d","product":1,"cents":5}`, i))
+			if code != 202 || !strings.Contains(body, "accepted, will be booked later") {
+				t.Fatalf("charge %d while cut off: %d %s, want 202", i, code, body)
+			}
 		}
-	}
-	if code, _ := ask(t, "POST", payments+"/charge", `{"order":"over","product":1,"cents":5}`); code != 503 {
-		t.Errorf("charge over the limit: %d, want 503", code)
-	}
-	if got := readMetric(t, payments, `payments_queue_depth{service="payments"}`); got != "3" {
-		t.Errorf("queue depth %s, want 3", got)
-	}
-	if got := readMetric(t, payments, `payments_queue_refused{service="payments"}`); got != "1" {
-		t.Errorf("refused %s, want 1", got)
-	}
-	cut.Store(false)
-	seen := map[string]bool{}
-	for range limit {
-		select {
-		case n := <-booked:
-			seen[n] = true
-		case <-time.After(10 * time.Second):
-			t.Fatalf("only %d of %d kept charges were booked", len(seen), limit)
+		if code, _ := asked("POST", "/charge", `{"order":"over","product":1,"cents":5}`); code != 503 {
+			t.Errorf("charge over the limit: %d, want 503", code)
 		}
-	}
-	if len(seen) != limit {
-		t.Errorf("entries %v, want %d different ones", seen, limit)
-	}
-	code, body := ask(t, "POST", payments+"/charge", `{"order":"after","product":1,"cents":5}`)
-	if code != 201 {
-		t.Errorf("charge after the cut: %d %s, want 201", code, body)
-	}
+		_, metrics := asked("GET", "/metrics", "")
+		if got := metricIn(t, metrics, `payments_queue_depth{service="payments"}`); got != "3" {
+			t.Errorf("queue depth %s, want 3", got)
+		}
+		if got := metricIn(t, metrics, `payments_queue_refused{service="payments"}`); got != "1" {
+			t.Errorf("refused %s, want 1", got)
+		}
+		cut.Store(false)
+		seen := map[string]bool{}
+		for range limit {
+			select {
+			case n := <-booked:
+				seen[n] = true
+			case <-time.After(10 * time.Second):
+				t.Fatalf("only %d of %d kept charges were booked", len(seen), limit)
+			}
+		}
+		if len(seen) != limit {
+			t.Errorf("entries %v, want %d different ones", seen, limit)
+		}
+		code, body := asked("POST", "/charge", `{"order":"after","product":1,"cents":5}`)
+		if code != 201 {
+			t.Errorf("charge after the cut: %d %s, want 201", code, body)
+		}
+	})
+}
+
+// bookerAt returns a booker that books at a ledger in a bubble.
+func bookerAt(ledger *piperig.Listener, timeout time.Duration) *booker {
+	b := newBooker("http://ledger.example", timeout)
+	b.client.Transport = ledger.Transport()
+	return b
 }
 
 func TestBookerTriesTwice(t *testing.T) {
+	const timeout = 50 * time.Millisecond
 	tests := []struct {
 		name  string
 		codes []int // what the ledger answers, in turn; 0 hangs
 		tries int
 		ok    bool
+		took  time.Duration
 	}{
-		{"first try", []int{201}, 1, true},
-		{"second try", []int{503, 201}, 2, true},
-		{"known already", []int{0, 200}, 2, true},
-		{"both fail", []int{503, 503}, 2, false},
-		{"both hang", []int{0, 0}, 2, false},
-		{"refused, not asked again", []int{400}, 1, false},
+		{"first try", []int{201}, 1, true, 0},
+		{"second try", []int{503, 201}, 2, true, bookBackoff},
+		{"known already", []int{0, 200}, 2, true, timeout + bookBackoff},
+		{"both fail", []int{503, 503}, 2, false, bookBackoff},
+		{"both hang", []int{0, 0}, 2, false, timeout + bookBackoff + timeout},
+		{"refused, not asked again", []int{400}, 1, false, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tries := 0 // requests come one after the other
-			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.Header.Get("Idempotency-Key") != "o1" {
-					t.Error("no idempotency key")
+			synctest.Test(t, func(t *testing.T) {
+				tries := 0 // requests come one after the other
+				ledger := piperig.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Header.Get("Idempotency-Key") != "o1" {
+						t.Error("no idempotency key")
+					}
+					_, _ = io.Copy(io.Discard, r.Body) // the server notices a client that hangs up only after the body
+					code := tt.codes[min(tries, len(tt.codes)-1)]
+					tries++
+					if code == 0 {
+						<-r.Context().Done()
+						return
+					}
+					w.WriteHeader(code)
+					_, _ = io.WriteString(w, `{"number":7}`)
+				}))
+				began := time.Now()
+				number, err := bookerAt(ledger, timeout).book(t.Context(), entry{Order: "o1"})
+				if (err == nil) != tt.ok || (tt.ok && number != 7) {
+					t.Errorf("got %d, %v", number, err)
 				}
-				_, _ = io.Copy(io.Discard, r.Body) // the server notices a client that hangs up only after the body
-				code := tt.codes[min(tries, len(tt.codes)-1)]
-				tries++
-				if code == 0 {
-					<-r.Context().Done()
-					return
+				if took := time.Since(began); tries != tt.tries || took != tt.took {
+					t.Errorf("%d tries in %s, want %d in %s", tries, took, tt.tries, tt.took)
 				}
-				w.WriteHeader(code)
-				_, _ = io.WriteString(w, `{"number":7}`)
-			}))
-			number, err := newBooker(srv.URL, 50*time.Millisecond).book(t.Context(), entry{Order: "o1"})
-			srv.Close()
-			if (err == nil) != tt.ok || (tt.ok && number != 7) {
-				t.Errorf("got %d, %v", number, err)
-			}
-			if tries != tt.tries {
-				t.Errorf("%d tries, want %d", tries, tt.tries)
-			}
+			})
 		})
 	}
 }
