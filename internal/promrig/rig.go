@@ -5,10 +5,12 @@ package promrig
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -228,6 +230,32 @@ func StartPrometheus(t testing.TB, o Options) *Prometheus {
 	t.Cleanup(p.Stop)
 	p.Start()
 	return p
+}
+
+// Missed returns how many evaluations of its rules it has left out since it was started, because it was late.
+func (p *Prometheus) Missed() int {
+	p.t.Helper()
+	response, err := http.Get(p.URL + "/metrics")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "prometheus_rule_group_iterations_missed_total{"); ok {
+			_, value, _ := strings.Cut(rest, "} ")
+			n, err := strconv.Atoi(strings.TrimSpace(value))
+			if err != nil {
+				p.t.Fatalf("%s: %v", line, err)
+			}
+			return n // there is one group
+		}
+	}
+	p.t.Fatal("it does not say how many evaluations it missed")
+	return 0
 }
 
 // backfill writes samples of the past where a Prometheus that is not running yet finds them.
