@@ -147,23 +147,71 @@ func (j *limitJob) run(say func(report), ending *sync.Mutex) error {
 
 func (j *limitJob) undo() error { return restoreFamily(j.Process, j.Set, j.Soft, j.Since) }
 
+// prlimit is prlimit(2) for one process's limit of descriptors. Set is the new one, and was gets the one that it replaces, or
+// else the present one; either may be nil.
+type prlimit func(set, was *unix.Rlimit) error
+
+func limitOf(pid int) prlimit {
+	return func(set, was *unix.Rlimit) error { return unix.Prlimit(pid, unix.RLIMIT_NOFILE, set, was) }
+}
+
 // swapLimit sets the soft limit of a process from one value to another, and leaves it alone if it has a third.
 func swapLimit(p faults.Process, from, to uint64) error {
-	var now unix.Rlimit
-	return onlyOn(p, func() error {
-		if err := unix.Prlimit(p.PID, unix.RLIMIT_NOFILE, nil, &now); err != nil {
-			return fmt.Errorf("reading the limits of pid %d: %w", p.PID, err)
+	return onlyOn(p, func() error { return limitOf(p.PID).swap(p.PID, from, to) })
+}
+
+// maxSwaps bounds how often a limit is set anew because somebody else set it as well.
+const maxSwaps = 100
+
+// swap does it. What somebody set after the limit was read, and is replaced by it, is put back.
+func (l prlimit) swap(pid int, from, to uint64) error {
+	var before unix.Rlimit // as it was read before this time
+	for range maxSwaps {
+		var now, was unix.Rlimit
+		if err := l(nil, &now); err != nil {
+			return fmt.Errorf("reading the limits of pid %d: %w", pid, err)
 		}
 		if now.Cur != from {
-			return fmt.Errorf("%w: the limit of pid %d is %d, and was %d a moment ago", faults.ErrForeign, p.PID, now.Cur, from)
+			return fmt.Errorf("%w: the limit of pid %d is %d, and was %d a moment ago", faults.ErrForeign, pid, now.Cur, from)
 		}
-		now.Cur = min(to, now.Max)
-		if err := unix.Prlimit(p.PID, unix.RLIMIT_NOFILE, &now, nil); err != nil {
-			return fmt.Errorf("setting the limit of pid %d: %w", p.PID, err)
+		ours := unix.Rlimit{Cur: min(to, now.Max), Max: now.Max}
+		err := l(&ours, &was)
+		switch {
+		case errors.Is(err, unix.EPERM) && now != before: // they may have lowered the hard one, which not everybody may raise
+		case err != nil:
+			return fmt.Errorf("setting the limit of pid %d: %w", pid, err)
+		case was == now:
+			return nil
+		default:
+			if err := l.putBack(ours, was); err != nil {
+				return fmt.Errorf("setting the limit of pid %d back to %d, as somebody else has just set it: %w", pid, was.Cur, err)
+			}
 		}
-		return nil
-	})
+		before = now
+	}
+	return errBusyLimit
 }
+
+// putBack sets a limit to theirs, which ours has replaced, and likewise what that replaces, if it is not ours any more.
+func (l prlimit) putBack(ours, theirs unix.Rlimit) error {
+	for range maxSwaps {
+		var was unix.Rlimit
+		err := l(&theirs, &was)
+		if errors.Is(err, unix.EPERM) { // of a hard limit that they have lowered since, too
+			if l(nil, &was) == nil && was != ours {
+				return nil
+			}
+		}
+		if err != nil || was == ours {
+			return err
+		}
+		ours, theirs = theirs, was
+	}
+	return errBusyLimit
+}
+
+// errBusyLimit says that a limit is never left as it is.
+var errBusyLimit = errors.New("somebody else sets the limit again and again")
 
 // restoreLimit sets the limit back if it is still ours. A process that is gone, or whose limit somebody set since,
 // needs nothing.
