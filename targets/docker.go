@@ -25,6 +25,9 @@ import (
 const (
 	// askEngine bounds all that an engine is asked to resolve one target.
 	askEngine = 4 * time.Second
+	// beginsWithin is within what time a container's program runs, after its engine has said so. It is one time for all containers of
+	// a target.
+	beginsWithin = time.Second
 	// namesShown is how many containers a hint names.
 	namesShown = 6
 )
@@ -87,6 +90,8 @@ func (m *Machine) containers(ctx context.Context, s *Container) (find.Result, er
 	if err != nil {
 		return find.Result{}, err
 	}
+	begin, cancel := context.WithTimeout(ctx, beginsWithin)
+	defer cancel()
 	var out find.Result
 	var idle []string // selected, and not running
 	for _, c := range all {
@@ -97,7 +102,7 @@ func (m *Machine) containers(ctx context.Context, s *Container) (find.Result, er
 			idle = append(idle, fmt.Sprintf("%s is %s", nameOf(c), c.State))
 			continue
 		}
-		found, err := e.place(ctx, c)
+		found, err := e.place(ctx, begin, c)
 		switch {
 		case errors.Is(err, errVanished):
 			continue
@@ -193,13 +198,13 @@ func (e asking) wrap(doing string, err error) error {
 }
 
 // place describes a running container as a place: its first process as this machine's /proc has it, with the process's
-// network, and the container as a node that its engine can restart.
-func (e asking) place(ctx context.Context, c container.Summary) (find.Found, error) {
+// network, and the container as a node that its engine can restart. When begin ends, nothing waits for its program any more.
+func (e asking) place(ctx, begin context.Context, c container.Summary) (find.Found, error) {
 	seen, err := e.inspect(ctx, c.ID)
 	if err != nil {
 		return find.Found{}, err
 	}
-	out, err := find.Container(seen.State.Pid, seen.ID)
+	out, err := find.Container(begin, seen.State.Pid, seen.ID)
 	if err != nil {
 		// It may have ended just now: then the engine knows by the time it is asked again, or soon after.
 		if again, lost := e.inspect(ctx, c.ID); lost != nil || again.State.Pid != seen.State.Pid {

@@ -166,6 +166,9 @@ type judged struct {
 func (j judged) add(p faults.Peer) {
 	if p.Process != nil {
 		j.process(*p.Process, p.Host == j.here)
+		if p.Node != nil && p.Node.Container != "" && p.Process.Exe == "" && p.Process.Command == "" {
+			j.Processes = append(j.Processes, policy.Process{}) // its program did not run yet: what is seen may be its runtime's
+		}
 	}
 	if p.Node != nil {
 		j.node(p.Node.Name)
