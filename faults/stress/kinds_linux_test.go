@@ -69,21 +69,32 @@ func TestCPU(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, e, effect := hold(t, request(t, "cpu_stress", config, faults.Place{Name: "here"}))
 			pid := mustWorkers(t, e)[0]
+			before := mustSampleCPU(t, pid)
 			began, used := time.Now(), processTime(t, pid)
 			<-time.After(time.Second)
-			got := (processTime(t, pid) - used).Seconds() / time.Since(began).Seconds()
+			over := time.Since(began).Seconds()
+			got := (processTime(t, pid) - used).Seconds() / over
+			waited := (mustSampleCPU(t, pid).waited - before.waited).Seconds() / over
 			asked := detail(t, effect, "asked_cores")
-			waited := detail(t, effect, "waiting_cores")
 			if got > asked*1.25+0.05 || got < asked*cpuEnough-waited-0.1 {
 				t.Errorf("%.2f processors busy, asked for %.2f (waited %.2f)", got, asked, waited)
 			}
-			t.Logf("%.3f processors busy, of %.3f asked for", got, asked)
+			t.Logf("%.3f processors busy, of %.3f asked for (waited %.2f)", got, asked, waited)
 			if score, _ := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid)); strings.TrimSpace(string(score)) != "1000" {
 				t.Errorf("oom_score_adj is %q", score)
 			}
 			letGo(t, c, e)
 		})
 	}
+}
+
+func mustSampleCPU(t *testing.T, pid int) cpuSample {
+	t.Helper()
+	s, err := sampleCPU(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // processTime reads the processor clock of another process.
