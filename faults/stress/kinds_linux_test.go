@@ -350,7 +350,10 @@ func TestFDOfChildren(t *testing.T) {
 		return now.Cur
 	}
 	const sleep = "sleep 60 </dev/null >/dev/null 2>&1"
-	before := spawn("(ulimit -S -n 40; exec " + sleep + ") & echo $!")
+	limited := func(n int) string { // says its pid when it has its limit
+		return fmt.Sprintf(`sh -c 'ulimit -S -n %d; echo $$; exec %s' &`, n, sleep)
+	}
+	before := spawn(limited(40))
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", shell.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
@@ -364,7 +367,7 @@ func TestFDOfChildren(t *testing.T) {
 	low, was := uint64(detail(t, effect, "limit")), uint64(detail(t, effect, "limit_before"))
 	child := spawn(sleep + " & echo $!")
 	grandchild := spawn("(" + sleep + " & echo $!; wait) &")
-	foreign := spawn("(ulimit -S -n 15; exec " + sleep + ") & echo $!")
+	foreign := spawn(limited(15))
 	for _, pid := range []int{shell.Process.Pid, child, grandchild} {
 		if got := soft(pid); got != low {
 			t.Errorf("while it stands pid %d has %d, want %d", pid, got, low)
