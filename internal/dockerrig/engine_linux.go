@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"gameday/internal/bound"
 )
 
 const (
@@ -56,7 +58,8 @@ func Missing() error {
 	return nil
 }
 
-// Start starts a daemon and returns when it answers. The caller must Close it; it also ends with the thread that called.
+// Start starts a daemon and returns when it answers. The caller must Close it; it also ends with this process, or with the
+// thread that called, if it has that one's network namespace.
 func Start(ctx context.Context, o Options) (*Engine, error) {
 	if err := Missing(); err != nil {
 		return nil, fmt.Errorf("starting a Docker Engine: %w", err)
@@ -81,10 +84,12 @@ func Start(ctx context.Context, o Options) (*Engine, error) {
 	e.cmd.Stdout, e.cmd.Stderr = log, log
 	e.cmd.Env = append(os.Environ(), "DOCKER_TMPDIR="+o.Dir, "TMPDIR="+o.Dir)
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	start := e.cmd.Start
 	if !o.Joined {
 		e.cmd.SysProcAttr.Unshareflags |= syscall.CLONE_NEWNET
+		start = func() error { return bound.Start(e.cmd, syscall.SIGTERM) }
 	}
-	if err := e.cmd.Start(); err != nil {
+	if err := start(); err != nil {
 		return nil, fmt.Errorf("starting a Docker Engine: %w", err)
 	}
 	e.PID = e.cmd.Process.Pid

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/internal/bound"
 	"gameday/internal/portrig"
 	"gameday/internal/promrig"
 )
@@ -167,8 +168,8 @@ func (r *Icinga) Run() {
 	r.cmd = exec.Command(r.path, append([]string{"daemon", "-c", filepath.Join(r.Dir, "etc/icinga2.conf")}, r.define...)...)
 	r.cmd.Stdout, r.cmd.Stderr, r.cmd.Dir = out, out, r.Dir
 	// It is several processes, and a test that is killed must not leave one behind.
-	r.cmd.SysProcAttr = ownGroup()
-	if err := r.cmd.Start(); err != nil {
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := bound.Start(r.cmd, syscall.SIGTERM); err != nil {
 		r.t.Fatal(err)
 	}
 	promrig.Eventually(r.t, ready, "icinga2 answers; see "+r.log, func() bool {

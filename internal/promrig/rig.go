@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/internal/bound"
 	"gameday/internal/portrig"
 )
 
@@ -132,8 +133,7 @@ func (p *process) Start() {
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.Dir = filepath.Dir(p.log)
 	// A test that is killed must not leave a server behind.
-	p.cmd.SysProcAttr = dieWithUs()
-	if err := p.cmd.Start(); err != nil {
+	if err := bound.Start(p.cmd, syscall.SIGKILL); err != nil {
 		p.t.Fatal(err)
 	}
 	Eventually(p.t, ready, p.path+" answers", func() bool {

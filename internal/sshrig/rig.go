@@ -12,9 +12,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"gameday/internal/bound"
 	"gameday/internal/portrig"
 )
 
@@ -91,8 +93,7 @@ func Start(t testing.TB, o Options) *Server {
 	s.write(o)
 	s.cmd = exec.Command(programs["sshd"], "-D", "-e", "-f", s.path("sshd_config"))
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
-	dieWithTest(s.cmd)
-	if err := s.cmd.Start(); err != nil {
+	if err := bound.Start(s.cmd, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

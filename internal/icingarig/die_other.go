@@ -1,7 +1,0 @@
-//go:build !linux
-
-package icingarig
-
-import "syscall"
-
-func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

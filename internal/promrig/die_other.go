@@ -1,7 +1,0 @@
-//go:build !linux
-
-package promrig
-
-import "syscall"
-
-func dieWithUs() *syscall.SysProcAttr { return nil }
