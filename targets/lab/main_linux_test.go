@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"gameday/targets/lab/power"
@@ -73,6 +75,7 @@ type answerLine struct {
 	Error string        `json:"error,omitempty"`
 	Text  string        `json:"text,omitempty"`
 	Took  time.Duration `json:"took"`
+	Round time.Duration `json:"round,omitempty"` // of a connection's first packets, as the kernel measured it
 	Nodes []power.State `json:"nodes,omitempty"`
 }
 
@@ -134,6 +137,28 @@ func conduct(c *Client) int {
 // held is a connection that the conductor keeps, to see what becomes of it.
 var held net.Conn
 
+// hold makes that connection. It is connected if nothing had to be sent twice for it.
+func hold(to string) (text string, round time.Duration, err error) {
+	if held, err = net.Dial("tcp", to); err != nil {
+		return "", 0, err
+	}
+	raw, err := held.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return "", 0, err
+	}
+	var info *unix.TCPInfo
+	var failed error
+	err = raw.Control(func(fd uintptr) { info, failed = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) })
+	if err = errors.Join(err, failed); err != nil {
+		return "", 0, err
+	}
+	text = "connected"
+	if info.Total_retrans > 0 {
+		text = fmt.Sprintf("connected after %d packets were sent again", info.Total_retrans)
+	}
+	return text, time.Duration(info.Rtt) * time.Microsecond, nil
+}
+
 func obey(c *Client, o order) (a answerLine) {
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
@@ -159,8 +184,7 @@ func obey(c *Client, o order) (a answerLine) {
 	case "links":
 		a.Text, err = links()
 	case "hold":
-		a.Text = "connected"
-		held, err = net.Dial("tcp", o.URL)
+		a.Text, a.Round, err = hold(o.URL)
 	case "held":
 		held.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
 		_, seen := held.Read(make([]byte, 1))
