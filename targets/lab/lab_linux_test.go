@@ -157,7 +157,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 		want    []string
 	}{
 		{"not listening", ProcessConfig{Command: []string{"sh", "-c", "echo stuck on the way; exec sleep 60"}, Listen: 80,
-			ReadyWithin: "200ms"}, []string{"node a: process p: it does not listen on port 80 after 200ms", "a-p.log:\n",
+			ReadyWithin: "2s"}, []string{"node a: process p: it does not listen on port 80 after 2s", "a-p.log:\n",
 			"  stuck on the way"}},
 		{"ends first", ProcessConfig{Command: []string{"sh", "-c", "echo no database >&2; exit 7"}, Listen: 80},
 			[]string{"it ended (exit status 7) before it listened on port 80", "  no database"}},
