@@ -519,9 +519,10 @@ func TestGuardKilled(t *testing.T) {
 	if err != nil || len(done) != 1 || !done[0].Reverted {
 		t.Fatalf("cleaned %+v, %v", done, err)
 	}
-	if s := state(t, target.Process.Pid); s != "S" {
+	if s := state(t, target.Process.Pid); s == "T" {
 		t.Errorf("state %s", s)
 	}
+	until(t, time.Second, "the process sleeps again", func() bool { return state(t, target.Process.Pid) == "S" })
 	if done, err := r.host().Clean(ctx); err != nil || len(done) != 0 {
 		t.Errorf("again %+v, %v", done, err)
 	}
