@@ -177,10 +177,14 @@ func exchange(c net.Conn, name string, limit time.Duration) (rcode int, took tim
 		if _, err := c.Write(msg); err != nil {
 			return 0, 0, err
 		}
-		reply = make([]byte, 65535)
-		var n int
-		n, err = c.Read(reply)
-		reply = reply[:n]
+		buf := make([]byte, 65535)
+		for reply == nil && err == nil {
+			var n int
+			n, err = c.Read(buf)
+			if n < 2 || buf[0] == msg[0] && buf[1] == msg[1] { // else it answers a query that was given up
+				reply = buf[:n]
+			}
+		}
 	}
 	took = time.Since(began)
 	if err != nil {
