@@ -69,6 +69,9 @@ func readPlan() (killPlan, error) {
 	return p, err
 }
 
+// hears is a file that is there when a server hears when it is told to end.
+func (p killPlan) hears(pid int) string { return filepath.Join(p.Dir, fmt.Sprint("hears-", pid)) }
+
 // write begins a plan soon, and returns where it is.
 func (p *killPlan) write(t *testing.T) string {
 	t.Helper()
@@ -177,6 +180,9 @@ func killServer() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if err := os.WriteFile(p.hears(os.Getpid()), nil, 0o600); err != nil {
+		return err
+	}
 	e.Run(ctx)
 	return errors.Join(e.Store.Close(), e.Close())
 }
@@ -279,7 +285,7 @@ func TestKilled(t *testing.T) {
 	for limit := time.Now().Add(20 * time.Second); !slices.Equal(database(), want) && time.Now().Before(limit); {
 		time.Sleep(100 * time.Millisecond) // the last record is derived a moment after its end
 	}
-	server.end(t)
+	server.end(t, p)
 	if text := server.said(); strings.TrimSpace(text) != "" {
 		t.Errorf("the last server says:\n%s", text)
 	}
@@ -367,9 +373,18 @@ func (s *server) kill() {
 
 func (s *server) said() string { return s.text.String() }
 
-// end ends it as systemd does.
-func (s *server) end(t *testing.T) {
+// end ends it as systemd does, as soon as it hears.
+func (s *server) end(t *testing.T, p killPlan) {
 	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for limit := time.Now().Add(time.Minute); ; <-tick.C {
+		if _, err := os.Stat(p.hears(s.cmd.Process.Pid)); err == nil {
+			break
+		} else if time.Now().After(limit) {
+			t.Fatalf("the server does not hear: %v; it says %s", err, s.said())
+		}
+	}
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
