@@ -238,14 +238,16 @@ func wait(t *testing.T, d time.Duration) {
 	}
 }
 
-// until waits for a condition.
+// until waits for a condition, also where the test's context is over: when it is cleaned up after.
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
 	for range 1000 {
 		if done() {
 			return
 		}
-		wait(t, 5*time.Millisecond)
+		<-tick.C
 	}
 	t.Fatalf("it never came that %s", what)
 }
