@@ -106,7 +106,6 @@ func TestPartitionLife(t *testing.T) {
 }
 
 func TestPartitionVariants(t *testing.T) {
-	a, b := pair(t)
 	tests := map[string]struct {
 		config     network.Partition
 		between    bool
@@ -131,6 +130,7 @@ func TestPartitionVariants(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			a, b := pair(t) // nothing of an earlier conversation is on its way
 			before := a.ruleset(t)
 			place := a.place(t)
 			if tt.between {
