@@ -106,11 +106,11 @@ func limit(to ...string) *network.Rate { return &network.Rate{Rate: slow, To: to
 func TestRateLife(t *testing.T) {
 	a, b := pair(t)
 	b.addBystander(t)
+	c, d := pair(t) // to compare with, at the same time
+	d.addBystander(t)
 	a.addForeignTable(t, "firewall")
 	before, tree := a.ruleset(t), a.tree(t)
 	free := throughput(t, a, b, b.v4, time.Second)
-	quiet := latencies(stream{from: a, to: b, address: bystander, count: 500, each: 1,
-		linger: 50 * time.Millisecond}.run(t))
 
 	s := mustApply(t, network.RateKind(), "life", &network.Rate{Rate: slow}, a.place(t, b), time.Minute)
 	e := effect(t, s, patient)
@@ -120,12 +120,15 @@ func TestRateLife(t *testing.T) {
 	t.Logf("effect: %s %v", e.Summary, e.Details)
 	result := make(chan float64, 1)
 	go func() { result <- throughput(t, a, b, b.v4, 3*time.Second) }()
-	besides := latencies(stream{from: a, to: b, address: bystander, count: 2000, each: 1,
-		linger: 50 * time.Millisecond}.run(t))
-	limited := <-result
+	calm := make(chan []time.Duration, 1)
+	flow := stream{from: c, to: d, address: bystander, count: 2000, each: 1, linger: 50 * time.Millisecond}
+	go func() { calm <- latencies(flow.run(t)) }()
+	flow.from, flow.to = a, b
+	besides := latencies(flow.run(t))
+	limited, quiet := <-result, <-calm
 	beside := throughput(t, a, b, bystander, time.Second)
 	t.Logf("limit %s: %.2f Mbit/s, before %.0f; bystander %.0f Mbit/s, "+
-		"latency before %v (p99 %v), beside the limited flow %v (p99 %v), %d of 2000 arrived",
+		"latency without a limit %v (p99 %v), beside the limited flow %v (p99 %v), %d of 2000 arrived",
 		slow, limited/1e6, free/1e6, beside/1e6, quantile(quiet, 0.5), quantile(quiet, 0.99),
 		quantile(besides, 0.5), quantile(besides, 0.99), len(besides))
 	if limited > 1.1*20e6 {
