@@ -50,7 +50,8 @@ func TestMain(m *testing.M) {
 		os.Exit(run(os.Args[1:])) // under whatever name: on a host the program has another one
 	}
 	// Most tests wait for the game days that they run: less than half a processor does for one. With more of them generators are late, beside other
-	// packages. Those that measure how swift something is are not parallel, and run before. -parallel still counts, for it is read later.
+	// packages. Those that measure how swift something is are not parallel, and run before; by make test with no other
+	// package beside them. -parallel still counts, for it is read later.
 	if err := flag.Set("test.parallel", strconv.Itoa(5*runtime.GOMAXPROCS(0)/2)); err != nil {
 		panic(err)
 	}

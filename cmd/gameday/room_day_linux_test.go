@@ -265,7 +265,6 @@ func (d *day) blindNow(when string) {
 // TestAWholeBlindDay has a facilitator and a responder at two browsers through a whole game day of a real run, with two more who try all
 // that the room serves while it prepares, in its baseline, before and after faults stand, and after a page.
 func TestAWholeBlindDay(t *testing.T) {
-	t.Parallel()
 	d := openDay(t, theDay())
 	fay, ann := d.fay, d.ann
 	ann.comeIn(d.invite("ann", "responder"))

@@ -104,7 +104,6 @@ func blindDay() string {
 // TestRoomOfABlindRun has a facilitator and a responder in the room of a real run in a lab: the responder learns nothing of the
 // faults that stand and is heard, the facilitator sees them and aborts, and then both see all.
 func TestRoomOfABlindRun(t *testing.T) {
-	t.Parallel()
 	r := newDayRig(t, blindDay())
 	r.wait("injected", cuts)
 	c := r.command("room", "rec", "--listen", "127.0.0.1:0", "--invite", "fay=facilitator", "--invite", "ann=responder")
