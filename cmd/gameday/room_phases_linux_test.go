@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,27 +13,47 @@ import (
 	"gameday/report"
 )
 
-// streams returns what comes by every stream that the room serves, each for a moment.
+// streams returns what comes by every stream that the room serves, of each until it has told how things are and for a moment more.
 func (p player) streams(all []served) string {
 	p.t.Helper()
 	var told strings.Builder
 	for _, e := range all {
-		if !strings.HasPrefix(e.path, "/stream") {
-			continue
+		if strings.HasPrefix(e.path, "/stream") {
+			p.listen(e, &told)
 		}
-		ctx, cancel := context.WithTimeout(p.t.Context(), 300*time.Millisecond)
-		q, err := http.NewRequestWithContext(ctx, e.method, p.base+e.path, nil)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		if r, err := p.Do(q); err == nil {
-			fmt.Fprintln(&told, e, r.StatusCode, r.Header)
-			_, _ = io.Copy(&told, r.Body) // until the moment is over
-			_ = r.Body.Close()
-		}
-		cancel()
 	}
 	return told.String()
+}
+
+// listen reads one stream.
+func (p player) listen(e served, told *strings.Builder) {
+	p.t.Helper()
+	ctx, cancel := context.WithCancel(p.t.Context())
+	defer cancel()
+	over := time.AfterFunc(20*time.Second, cancel)
+	defer over.Stop()
+	q, err := http.NewRequestWithContext(ctx, e.method, p.base+e.path, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r, err := p.Do(q)
+	if err != nil {
+		return
+	}
+	defer r.Body.Close()
+	fmt.Fprintln(told, e, r.StatusCode, r.Header)
+	lines, now := bufio.NewReader(r.Body), false
+	for {
+		line, err := lines.ReadString('\n')
+		told.WriteString(line)
+		if err != nil { // the moment is over
+			return
+		}
+		if !now && strings.HasPrefix(line, "event: now") {
+			now = true
+			over.Reset(300 * time.Millisecond)
+		}
+	}
 }
 
 // TestBlindInEveryPhase tries all that the room of a real run serves, and every stream, in each of the run's phases, with faults that stand and
