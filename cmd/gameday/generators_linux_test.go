@@ -50,12 +50,7 @@ const shared = `scenario "shared" {
 // share gives a rig another game day.
 func (r *hostRig) share(load string) {
 	r.t.Helper()
-	port := strings.TrimPrefix(r.service.Args[2], "127.0.0.1:")
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(r.dir, "shared.hcl"), fmt.Appendf(nil, shared, n, r.Config, load), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(r.dir, "shared.hcl"), fmt.Appendf(nil, shared, r.port, r.Config, load), 0o644); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -105,7 +100,7 @@ const scriptedThere = `scenario "scripted" {
   }
   traffic "visitors" {
     script     = "get.js"
-    env        = { TARGET = "http://127.0.0.1:%[1]s/" }
+    env        = { TARGET = "http://127.0.0.1:%[1]d/" }
     generators = ["web1"]
     baseline { rate = 20 }
     generator_hosts {
@@ -127,10 +122,9 @@ const scriptedThere = `scenario "scripted" {
 func TestScriptFromAnotherMachine(t *testing.T) {
 	t.Parallel()
 	r := newHostRig(t, "4s")
-	port := strings.TrimPrefix(r.service.Args[2], "127.0.0.1:")
 	write := func(more string) {
 		t.Helper()
-		if err := os.WriteFile(filepath.Join(r.dir, "scripted.hcl"), fmt.Appendf(nil, scriptedThere, port, r.Config, more), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(r.dir, "scripted.hcl"), fmt.Appendf(nil, scriptedThere, r.port, r.Config, more), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

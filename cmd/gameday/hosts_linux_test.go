@@ -62,33 +62,50 @@ type hostRig struct {
 	t       *testing.T
 	dir     string
 	env     []string
+	port    int // the service's
 	service *exec.Cmd
 }
 
 func newHostRig(t *testing.T, load string, environment ...string) *hostRig {
 	t.Helper()
 	r := &hostRig{Server: sshrig.Start(t, sshrig.Options{Environment: environment}), t: t}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	r.dir = gamedayFolder(t, map[string]string{"day.hcl": fmt.Sprintf(paused, port, r.Config, load), "get.js": rebootedScript})
+	r.dir = gamedayFolder(t, map[string]string{"get.js": rebootedScript})
 	r.env = append(os.Environ(), "HOME="+r.dir, "GAMEDAY_LEDGER="+filepath.Join(r.dir, "ledger"), "GAMEDAY_GUARDS="+r.dir,
 		"TEST_MACHINE_POLICY="+filepath.Join(r.dir, "none.hcl"))
 	if err := os.Symlink(filepath.Join(r.dir, "gameday"), filepath.Join(r.dir, "world")); err != nil {
 		t.Fatal(err)
 	}
-	r.service = exec.Command(filepath.Join(r.dir, "world"), "-listen", fmt.Sprintf("127.0.0.1:%d", port))
-	if err := r.service.Start(); err != nil {
+	r.service, r.port = startWorld(t, r.dir)
+	if err := os.WriteFile(filepath.Join(r.dir, "day.hcl"), fmt.Appendf(nil, paused, r.port, r.Config, load), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// startWorld starts a service on a free port, until the test ends. The port is its own from the beginning: one that is let go and bound later may be taken
+// by then.
+func startWorld(t *testing.T, dir string, args ...string) (c *exec.Cmd, port int) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	c = exec.Command(filepath.Join(dir, "world"), append([]string{"-listen", "fd:3"}, args...)...)
+	c.ExtraFiles = []*os.File{f}
+	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = r.service.Process.Kill()
-		_ = r.service.Wait()
+		_ = c.Process.Kill()
+		_ = c.Wait()
 	})
-	return r
+	return c, l.Addr().(*net.TCPAddr).Port
 }
 
 func (r *hostRig) command(args ...string) *exec.Cmd {

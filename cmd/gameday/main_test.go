@@ -103,7 +103,7 @@ func build(path, pkg string) error {
 
 // world is the service that the scripts' game days disturb.
 func world() {
-	listen := flag.String("listen", ":8080", "address, or unix:PATH")
+	listen := flag.String("listen", ":8080", "address, unix:PATH, or fd:N for a socket that whoever started it listens on")
 	latency := flag.Duration("latency", 0, "how long an answer takes")
 	broken := flag.Bool("broken", false, "answer 500")
 	workers := flag.Int("workers", 10_000, "how many requests are answered at once; the others wait")
@@ -124,7 +124,15 @@ func world() {
 	if path, is := strings.CutPrefix(*listen, "unix:"); is {
 		network, address = "unix", path
 	}
-	l, err := net.Listen(network, address)
+	l, err := net.Listener(nil), error(nil)
+	if fd, is := strings.CutPrefix(*listen, "fd:"); is {
+		var n int
+		if n, err = strconv.Atoi(fd); err == nil {
+			l, err = net.FileListener(os.NewFile(uintptr(n), "listener"))
+		}
+	} else {
+		l, err = net.Listen(network, address)
+	}
 	if err == nil {
 		err = server.Serve(l)
 	}

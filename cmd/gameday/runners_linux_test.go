@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,26 +53,16 @@ type runnerRig struct{ *hostRig }
 
 func newRunnerRig(t *testing.T, load string) *runnerRig {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
 	r := &runnerRig{&hostRig{t: t}}
-	r.dir = gamedayFolder(t, map[string]string{"three.hcl": fmt.Sprintf(run3, port, load)})
+	r.dir = gamedayFolder(t, nil)
 	r.env = append(os.Environ(), "HOME="+r.dir, "GAMEDAY_LEDGER="+filepath.Join(r.dir, "ledger"), "TEST_MACHINE_POLICY="+filepath.Join(r.dir, "none.hcl"))
 	if err := os.Symlink(filepath.Join(r.dir, "gameday"), filepath.Join(r.dir, "world")); err != nil {
 		t.Fatal(err)
 	}
-	r.service = exec.Command(filepath.Join(r.dir, "world"), "-listen", fmt.Sprintf("127.0.0.1:%d", port), "-latency", "10ms")
-	if err := r.service.Start(); err != nil {
+	r.service, r.port = startWorld(t, r.dir, "-latency", "10ms")
+	if err := os.WriteFile(filepath.Join(r.dir, "three.hcl"), fmt.Appendf(nil, run3, r.port, load), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = r.service.Process.Kill()
-		_ = r.service.Wait()
-	})
 	return r
 }
 

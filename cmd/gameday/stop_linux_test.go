@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -113,21 +112,8 @@ func hang(t *testing.T, pid int) {
 func newPausedRig(t *testing.T, limit string) (*brakeRig, int) {
 	t.Helper()
 	r := newRig(t)
-	busy, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := busy.Addr().String()
-	busy.Close()
-	victim := exec.Command(filepath.Join(r.dir, "world"), "-listen", address)
-	victim.Dir, victim.Env = r.dir, r.env
-	if err := victim.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		victim.Process.Kill()
-		victim.Wait()
-	})
+	victim, port := startWorld(t, r.dir)
+	address := fmt.Sprintf("127.0.0.1:%d", port)
 	pidfile := filepath.Join(r.dir, "web.pid")
 	script, err := os.ReadFile("testdata/common/get.js")
 	if err != nil {
