@@ -14,6 +14,15 @@ variable "abort" {
 variable "load" {
   default = "11s"
 }
+variable "recovery" {
+  default = "3s"
+}
+variable "at" {
+  default = "3s"
+}
+variable "restarts" {
+  default = "5s"
+}
 variable "latency" {
   default = "10ms"
 }
@@ -49,7 +58,7 @@ scenario "small" {
   timeline {
     baseline = "3s"
     load     = var.load
-    recovery = "3s"
+    recovery = var.recovery
   }
   traffic "visitors" {
     script = "get.js"
@@ -70,8 +79,8 @@ scenario "small" {
   }
   fault "process_kill" "crash" {
     target          = target.web
-    at              = "3s"
-    restarts_within = "5s"
+    at              = var.at
+    restarts_within = var.restarts
   }
   alarm "WebFailing" {
     source       = alarms.builtin.main
