@@ -1,8 +1,5 @@
-# The smallest game day with real Prometheus: it stops by itself after var.stops seconds, and comes back if var.restart says so.
+# The smallest game day with real Prometheus: it stops when there is a file "stop", and comes back if var.restart says so.
 
-variable "stops" {
-  default = "600"
-}
 variable "restart" {
   default = "never"
 }
@@ -18,7 +15,7 @@ lab "monitored" {
   }
   node "monitoring" {
     process "prometheus" {
-      command = ["timeout", var.stops, "prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=/run/tsdb",
+      command = ["sh", "stoppable", "prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=/run/tsdb",
       "--web.listen-address=:9090", "--log.level=warn"]
       listen        = 9090
       restart       = var.restart
