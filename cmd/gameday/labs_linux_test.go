@@ -223,11 +223,16 @@ func TestLabKilledWhole(t *testing.T) {
 	if out, err := r.command("revert").CombinedOutput(); err != nil || !strings.Contains(string(out), "nothing is left standing") {
 		t.Errorf("reverting beside a lab that lives: %v\n%s", err, out)
 	}
-	init := r.init()
-	for _, pid := range []int{r.cmd.Process.Pid, init} {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
+	init, gameday := r.init(), r.cmd.Process.Pid
+	// Whichever of the two lives on for a moment reverts what stands. One that is stopped does not.
+	hang(t, gameday)
+	for deadline := time.Now().Add(20 * time.Second); state(t, gameday) != "T"; {
+		if time.Now().After(deadline) {
+			t.Fatalf("gameday is not stopped, but %s", state(t, gameday))
 		}
+	}
+	if err := errors.Join(syscall.Kill(init, syscall.SIGKILL), syscall.Kill(gameday, syscall.SIGKILL)); err != nil {
+		t.Fatal(err)
 	}
 	_ = r.cmd.Wait()
 	for _, g := range r.groups {
