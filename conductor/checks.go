@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,7 +29,7 @@ type checks struct {
 	run   *run
 	done  chan struct{} // closed when the run is over and nothing need be evaluated any more
 	truth map[string]clock.Outcome
-	since map[string]time.Time // aborts: since when the condition has held
+	since map[string]time.Time // aborts: since which second the condition has held
 	upTo  map[string]time.Time // aborts: the end of the last second that was looked at
 
 	mu  sync.Mutex
@@ -62,55 +63,83 @@ func (r readings) Read(stream, name string) (float64, bool) {
 	return r.Aggregate.Read(stream, name)
 }
 
-// second evaluates everything once, over the last seconds that are known in full.
+// second evaluates everything once: what an expression asks for, over the last seconds that all of its streams have closed.
 func (c *checks) second(now time.Time) {
-	own, end := c.ownNow(), c.run.traffic.closed(now)
-	cache := map[time.Duration]readings{}
-	over := func(d time.Duration) sli.Readings {
-		if _, ok := cache[d]; !ok {
-			cache[d] = readings{c.run.traffic.upTo(end, d), own}
-		}
-		return cache[d]
+	own, known := c.ownNow(), &sums{traffic: c.run.traffic, known: map[span]*sli.Aggregate{}}
+	over := func(e *sli.Expr, d time.Duration) sli.Readings {
+		streams, _ := c.asks(e)
+		return readings{known.upTo(c.run.traffic.closed(now, streams...), d), own}
 	}
 	c.run.sources.evaluate(now, over)
 	for _, e := range c.run.Scenario.Expects {
-		c.expect(e, over(e.That.Over))
+		c.expect(e, over(e.That.Expr, e.That.Over))
 	}
 	for _, a := range c.run.Scenario.Aborts {
-		c.look(now, a, own)
+		c.look(now, a, known, own)
 	}
 }
 
-// look evaluates a stop condition for every second of its streams that has become known since it last did: windows come late, and then several
-// at a time.
-func (c *checks) look(now time.Time, a scenarios.Abort, own map[string]float64) {
-	end := c.run.traffic.closed(now, streamsOf(a.When.Expr)...)
-	for at := c.next(a.Name, end); !at.After(end); at = at.Add(time.Second) {
-		if c.abort(now, a, readings{c.run.traffic.upTo(at, a.When.Over), own}) {
+// sums are what windows came to over spans that one evaluation has asked for.
+type sums struct {
+	traffic *traffic
+	known   map[span]*sli.Aggregate
+}
+
+// span is so much time before its end.
+type span struct {
+	end  time.Time
+	over time.Duration
+}
+
+func (s *sums) upTo(end time.Time, over time.Duration) *sli.Aggregate {
+	of := span{end, over}
+	if s.known[of] == nil {
+		s.known[of] = s.traffic.upTo(end, over)
+	}
+	return s.known[of]
+}
+
+// asks returns the streams that an expression asks about, none when it asks about all of them. traffic is false when it asks for nothing but
+// own SLIs.
+func (c *checks) asks(e *sli.Expr) (streams []string, traffic bool) {
+	all := false
+	for _, i := range e.SLIs() {
+		own := i[0] == "" && slices.ContainsFunc(c.run.Scenario.SLIs, func(o scenarios.OwnSLI) bool { return o.Name == i[1] })
+		switch {
+		case own:
+		case i[0] == "":
+			all, traffic = true, true
+		default:
+			streams, traffic = append(streams, i[0]), true
+		}
+	}
+	if all {
+		return nil, true
+	}
+	return streams, traffic
+}
+
+// look evaluates a stop condition for every second that has become known since it last did: windows come late, and then several at a time.
+// How long the condition has held is told by those seconds, not by when they came. Without traffic it is evaluated for this instant.
+func (c *checks) look(now time.Time, a scenarios.Abort, known *sums, own map[string]float64) {
+	streams, traffic := c.asks(a.When.Expr)
+	end := c.run.traffic.closed(now, streams...)
+	if !traffic || end.IsZero() {
+		c.abort(now, a, readings{known.upTo(end, a.When.Over), own})
+		return
+	}
+	for at := c.next(a.Name, end); at.Before(end); at = at.Add(time.Second) {
+		if c.abort(at, a, readings{known.upTo(at, a.When.Over), c.ownAt(at)}) {
 			return
 		}
 	}
+	c.abort(end, a, readings{known.upTo(end, a.When.Over), own})
 }
 
-// streamsOf returns the streams that an expression asks about; none when it asks about all of them.
-func streamsOf(e *sli.Expr) (out []string) {
-	for _, i := range e.SLIs() {
-		if i[0] == "" {
-			return nil
-		}
-		out = append(out, i[0])
-	}
-	return out
-}
-
-// next returns the end of the first second, of those that end at an instant, which a stop condition has not looked at. The last one is looked
-// at again while there is no newer: what has held goes on to hold.
+// next returns the end of the first second, of those before an instant, that a stop condition has not looked at, and notes that it looks at all of them.
 func (c *checks) next(abort string, end time.Time) time.Time {
-	from, last := end, c.upTo[abort]
-	if !last.IsZero() && last.Before(end) {
-		from = last.Add(time.Second)
-	}
-	if end.After(last) {
+	from := c.upTo[abort].Add(time.Second)
+	if end.After(c.upTo[abort]) {
 		c.upTo[abort] = end
 	}
 	if oldest := end.Add(-lateWindows); from.Before(oldest) {
@@ -129,16 +158,17 @@ func (c *checks) expect(e scenarios.Expect, r sli.Readings) {
 	c.run.rec.add(report.ExpectSeen, report.ExpectChange{ID: e.ID(), Holds: holds, Values: values(e.That.Expr, r)})
 }
 
-// abort ends the run when a stop condition has held for long enough, and reports whether it did. An unknown condition does not count as held.
-func (c *checks) abort(now time.Time, a scenarios.Abort, r sli.Readings) bool {
+// abort ends the run when a stop condition, as it was at an instant, has held for long enough, and reports whether it did. An unknown condition
+// does not count as held.
+func (c *checks) abort(at time.Time, a scenarios.Abort, r sli.Readings) bool {
 	if outcome(a.When.Expr.Eval(r)) != clock.Met {
 		delete(c.since, a.Name)
 		return false
 	}
 	if _, ok := c.since[a.Name]; !ok {
-		c.since[a.Name] = now
+		c.since[a.Name] = at
 	}
-	held := now.Sub(c.since[a.Name])
+	held := at.Sub(c.since[a.Name])
 	if held+tickJitter < a.Held {
 		return false
 	}
@@ -249,6 +279,25 @@ func (c *checks) ownNow() map[string]float64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return maps.Clone(c.own)
+}
+
+// ownAt returns the values that own SLIs had at an instant, by the latest answer before it.
+func (c *checks) ownAt(at time.Time) map[string]float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[string]float64{}
+	for name, values := range c.past {
+		for _, v := range slices.Backward(values) {
+			if v.at.After(at) {
+				continue
+			}
+			if v.known {
+				out[name] = v.value
+			}
+			break
+		}
+	}
+	return out
 }
 
 // outcome turns a truth value into one of the three outcomes.

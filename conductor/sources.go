@@ -225,11 +225,11 @@ func (s *sources) gaveUp(id string, err error) {
 
 // evaluator is a source whose rules the conductor evaluates.
 type evaluator interface {
-	Evaluate(now time.Time, over func(time.Duration) sli.Readings)
+	Evaluate(now time.Time, over func(*sli.Expr, time.Duration) sli.Readings)
 }
 
 // evaluate evaluates the rules of the builtin sources.
-func (s *sources) evaluate(now time.Time, over func(time.Duration) sli.Readings) {
+func (s *sources) evaluate(now time.Time, over func(*sli.Expr, time.Duration) sli.Readings) {
 	for _, src := range s.alarms {
 		if e, ok := src.Source.(evaluator); ok {
 			e.Evaluate(now, over)

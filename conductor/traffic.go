@@ -17,8 +17,10 @@ import (
 )
 
 const (
-	// lateWindows is how much longer than they are looked back on windows are kept: they come late, and streams differ.
+	// lateWindows is how late windows may come and still be looked at while the run goes on.
 	lateWindows = 10 * time.Second
+	// stillSpeaks is for how long a stream of which no window comes is waited for. Then it has no data, rather than its old one.
+	stillSpeaks = 3 * time.Second
 	// commandBacklog is how many commands a stream may be behind.
 	commandBacklog = 16
 )
@@ -32,9 +34,10 @@ type traffic struct {
 	keep      int // windows of each stream held in memory; the record has all of them
 
 	mu      sync.Mutex
-	windows []loadgen.Window // of all streams, in order of arrival
-	last    map[string]time.Time
-	arrived chan struct{} // closed and replaced when windows arrive
+	windows []loadgen.Window     // of all streams, in order of arrival
+	last    map[string]time.Time // the newest second of each
+	heard   map[string]time.Time // when a window of each last came
+	arrived chan struct{}        // closed and replaced when windows arrive
 	strain  map[string]*strain
 }
 
@@ -81,7 +84,7 @@ type stream struct {
 func newTraffic(r *run) *traffic {
 	f := r.fleet()
 	f.Muster = r.muster
-	t := &traffic{run: r, generator: f, last: map[string]time.Time{}, strain: map[string]*strain{},
+	t := &traffic{run: r, generator: f, last: map[string]time.Time{}, heard: map[string]time.Time{}, strain: map[string]*strain{},
 		arrived: make(chan struct{}), keep: lookBack(r.Scenario, r.Search)}
 	for _, s := range r.Scenario.Traffic {
 		t.streams = append(t.streams, &stream{Traffic: s, program: s.Multiples(),
@@ -92,7 +95,8 @@ func newTraffic(r *run) *traffic {
 }
 
 // lookBack returns how many seconds conditions may look back: the longest sliding window, or the baseline phase, over which
-// the steady state is judged at once. Memory does not grow with the run beyond that.
+// the steady state is judged at once. Memory does not grow with the run beyond that, and what is looked at late: seconds that come late, as late
+// as others do.
 func lookBack(s *scenarios.Scenario, search *Search) int {
 	longest := s.Timeline.Baseline
 	for _, e := range s.Expects {
@@ -109,7 +113,7 @@ func lookBack(s *scenarios.Scenario, search *Search) int {
 			longest = max(longest, rule.Over)
 		}
 	}
-	return int((longest + lateWindows) / time.Second)
+	return int((longest + 2*lateWindows) / time.Second)
 }
 
 // start sets every stream going at 1x and returns when all of them send, or with what went wrong.
@@ -222,12 +226,14 @@ func (t *traffic) window(w loadgen.Window) {
 	t.run.rec.add(report.WindowClosed, w)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.windows = append(t.windows, w)
-	if limit := t.keep * len(t.streams); len(t.windows) > 2*limit {
-		t.windows = slices.Clone(t.windows[len(t.windows)-limit:])
-	}
 	if w.Start.After(t.last[w.Stream]) {
 		t.last[w.Stream] = w.Start
+	}
+	t.heard[w.Stream] = t.run.rec.now()
+	if t.windows = append(t.windows, w); len(t.windows) > 2*t.keep*len(t.streams) {
+		t.windows = slices.DeleteFunc(t.windows, func(old loadgen.Window) bool {
+			return t.last[old.Stream].Sub(old.Start) >= time.Duration(t.keep)*time.Second
+		})
 	}
 	close(t.arrived)
 	t.arrived = make(chan struct{})
@@ -277,17 +283,17 @@ func (t *traffic) between(from, to time.Time) *sli.Aggregate {
 	return a
 }
 
-// stillSpeaks is how late windows may come. A stream that has been silent for longer has no data, rather than its old one, and is not waited for.
-const stillSpeaks = 3 * time.Second
-
 // closed returns the end of the last second that all of some streams have closed, or all there are if none is named: of a second that some have
-// closed and others have not it is not known how it was. Those that do not speak any more are left out; it is zero when none speaks.
+// closed and others have not it is not known how it was. Those that do not speak any more, or are too late, are left out; it is zero when none is left.
 func (t *traffic) closed(now time.Time, streams ...string) (end time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for name, l := range t.last {
+		if len(streams) > 0 && !slices.Contains(streams, name) {
+			continue
+		}
 		l = l.Add(time.Second)
-		if speaks := !l.Before(now.Add(-stillSpeaks)); speaks && (end.IsZero() || l.Before(end)) && (len(streams) == 0 || slices.Contains(streams, name)) {
+		if now.Sub(t.heard[name]) <= stillSpeaks && now.Sub(l) <= lateWindows && (end.IsZero() || l.Before(end)) {
 			end = l
 		}
 	}

@@ -346,3 +346,32 @@ func TestSearchSendsSteadily(t *testing.T) {
 		}
 	}
 }
+
+// TestBurstsKeepOthersWindows checks that of each stream as much is kept as is looked back, also where the windows of one come late, and those of
+// another all at once after them, and that there is an end to what is kept.
+func TestBurstsKeepOthersWindows(t *testing.T) {
+	start := time.Unix(1_700_000_000, 0)
+	rec, err := newRecorder(t.TempDir(), start, func(s string) string { return s }, func(report.Event) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rec.close()
+	tr := &traffic{run: &run{rec: rec}, keep: 20, streams: make([]*stream, 2), arrived: make(chan struct{}), strain: map[string]*strain{},
+		last: map[string]time.Time{}, heard: map[string]time.Time{}}
+	for minute := range 5 {
+		from := start.Add(time.Duration(minute) * time.Minute)
+		for _, name := range []string{"a", "b"} {
+			for n := range 60 {
+				tr.window(second(name, from.Add(time.Duration(n)*time.Second), 1, 1, 0))
+			}
+		}
+		end := from.Add(time.Minute)
+		sum := tr.upTo(end, 20*time.Second)
+		if a, b := sum.Seconds("a"), sum.Seconds("b"); a != 20 || b != 20 {
+			t.Errorf("minute %d: %d and %d of the last 20 s are kept", minute, a, b)
+		}
+	}
+	if n := len(tr.windows); n > 2*2*20 {
+		t.Errorf("%d windows are kept", n)
+	}
+}

@@ -177,7 +177,7 @@ type sender struct {
 	// carries is the multiple above which every request fails; 0 is none.
 	carries float64
 	tardy   map[string]time.Duration // by how much more windows of a stream come late
-	inPairs bool                     // each window of an even second comes with the one after it
+	bundle  int                      // so many windows come together; 0 is one
 	silent  map[string]int           // from which second on no window of a stream comes
 
 	mu       sync.Mutex
@@ -242,7 +242,7 @@ func (s *sender) Run(_ context.Context, spec loadgen.Spec, emit func(loadgen.Win
 			}
 			held = append(held, w)
 		}
-		if s.inPairs && n%2 == 0 {
+		if s.bundle > 0 && (n+1)%s.bundle != 0 {
 			continue
 		}
 		for _, w := range held {

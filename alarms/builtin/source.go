@@ -66,15 +66,15 @@ func New(name string, c Config) (*Source, error) {
 	return s, nil
 }
 
-// Evaluate evaluates every rule once, with the indicators as they are now over each rule's window. It returns at once:
-// notifications are handed to the senders, which work while Watch runs.
-func (s *Source) Evaluate(now time.Time, over func(time.Duration) sli.Readings) {
+// Evaluate evaluates every rule once, with the indicators that its condition asks for as they are now over its window. It returns at
+// once: notifications are handed to the senders, which work while Watch runs.
+func (s *Source) Evaluate(now time.Time, over func(*sli.Expr, time.Duration) sli.Readings) {
 	s.mu.Lock()
 	var changed []alarms.Observation
 	var out []message
 	why := ""
 	for _, st := range s.states {
-		changes, unknown := st.step(now, over(st.rule.Over))
+		changes, unknown := st.step(now, over(st.rule.When, st.rule.Over))
 		if unknown != "" {
 			if why == "" {
 				why = unknown

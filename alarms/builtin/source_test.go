@@ -38,7 +38,7 @@ func (r readings) Read(_, name string) (float64, bool) {
 }
 
 // over answers the same over every window.
-func (r readings) over(time.Duration) sli.Readings { return r }
+func (r readings) over(*sli.Expr, time.Duration) sli.Readings { return r }
 
 func rules(held, keep time.Duration) Config {
 	return Config{Rules: []Rule{{Name: "Slow", When: above("p95", 1), Held: held, Keep: keep,
@@ -134,7 +134,7 @@ func TestWindow(t *testing.T) {
 		t.Fatal(err)
 	}
 	var asked []time.Duration
-	s.Evaluate(time.Now(), func(d time.Duration) sli.Readings {
+	s.Evaluate(time.Now(), func(_ *sli.Expr, d time.Duration) sli.Readings {
 		asked = append(asked, d)
 		return readings{}
 	})
