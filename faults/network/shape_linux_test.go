@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -118,14 +119,16 @@ func TestRateLife(t *testing.T) {
 		t.Fatalf("effect %+v", e)
 	}
 	t.Logf("effect: %s %v", e.Summary, e.Details)
-	result := make(chan float64, 1)
-	go func() { result <- throughput(t, a, b, b.v4, 3*time.Second) }()
-	calm := make(chan []time.Duration, 1)
-	flow := stream{from: c, to: d, address: bystander, count: 2000, each: 1, linger: 50 * time.Millisecond}
-	go func() { calm <- latencies(flow.run(t)) }()
-	flow.from, flow.to = a, b
-	besides := latencies(flow.run(t))
-	limited, quiet := <-result, <-calm
+	var limited float64
+	var quiet, besides []time.Duration
+	var flows sync.WaitGroup // ended by a t.Fatal in one, too
+	aside := func(from, to *node) []time.Duration {
+		return latencies(stream{from: from, to: to, address: bystander, count: 2000, each: 1, linger: 50 * time.Millisecond}.run(t))
+	}
+	flows.Go(func() { limited = throughput(t, a, b, b.v4, 3*time.Second) })
+	flows.Go(func() { quiet = aside(c, d) })
+	flows.Go(func() { besides = aside(a, b) })
+	flows.Wait()
 	beside := throughput(t, a, b, bystander, time.Second)
 	t.Logf("limit %s: %.2f Mbit/s, before %.0f; bystander %.0f Mbit/s, "+
 		"latency without a limit %v (p99 %v), beside the limited flow %v (p99 %v), %d of 2000 arrived",

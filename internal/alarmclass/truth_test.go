@@ -103,7 +103,8 @@ func advised(t *testing.T, c *report.Scorecard, missed int) {
 			continue
 		}
 		hold := map[string]time.Duration{"Hit": time.Second, "Late": 8 * time.Second}[name]
-		if off := a.Waited.Mid() - hold; off.Abs() > 500*time.Millisecond+time.Duration(missed)*time.Second {
+		const near = 500 * time.Millisecond
+		if off := a.Waited.Mid() - hold; off < -near || off > near+time.Duration(missed)*time.Second {
 			t.Errorf("%s waited %v, and its for is %s; %d evaluations were missed", name, a.Waited, hold, missed)
 		}
 	}
