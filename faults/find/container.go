@@ -52,6 +52,9 @@ const lookAgain = 5 * time.Millisecond
 // begun waits until a container's first process is the container's program, or has ended, and reports whether it came to that.
 func begun(ctx context.Context, p procfs.Proc) bool {
 	for {
+		if stat, err := p.Stat(); err != nil || stat.State == "Z" {
+			return true
+		}
 		own := prepares(p)
 		line, err := p.CmdLine()
 		if !own && (err != nil || len(line) > 0) { // the kernel gives it its arguments a moment after its program

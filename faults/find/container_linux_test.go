@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
 )
 
 // TestMain makes the test binary, under a container runtime's name, a container's program, which waits for its end.
@@ -92,6 +93,33 @@ func TestForked(t *testing.T) {
 	cancel()
 	if !begun(now, p) {
 		t.Errorf("pid %d is taken for a container's runtime", pid)
+	}
+}
+
+// TestBegunAndEnded does not wait for the program of one that has ended, whether it is still to be reaped or is gone.
+func TestBegunAndEnded(t *testing.T) {
+	cmd := exec.Command("true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	p, err := procfs.NewProc(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.Waitid(unix.P_PID, p.PID, nil, unix.WEXITED|unix.WNOWAIT, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, what := range []string{"is to be reaped", "is gone"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if known := begun(ctx, p); !known || ctx.Err() != nil {
+			t.Errorf("one that %s is waited for: %v, %v", what, known, ctx.Err())
+		}
+		_ = cmd.Wait()
 	}
 }
 
