@@ -151,11 +151,8 @@ func TestServeBlind(t *testing.T) {
 		if badge := r.page("nobody", "/badge/quetzal.svg"); !strings.Contains(badge, ">unknown</text>") {
 			t.Errorf("its badge says %s", badge)
 		}
-		if rounds >= 16 && !skipped && r.under(folder, report.Load) {
-			skipped = true
-			if out, err := r.command("skip", "--run", filepath.Join("runs", folder), "--by", "fay").CombinedOutput(); err != nil {
-				t.Errorf("skipping the rest of it: %v: %s", err, out)
-			}
+		if rounds >= 8 && !skipped && r.under(folder, report.Load) {
+			skipped = r.skip(folder)
 		}
 	}
 	if !roomed {
@@ -173,6 +170,23 @@ func TestServeBlind(t *testing.T) {
 	if err := errors.Join(r.server.Process.Signal(os.Interrupt), r.server.Wait()); err != nil {
 		t.Errorf("the server ends with %v: %s", err, &r.said)
 	}
+}
+
+// nearEnd is what a skip says that comes when the phase begins or ends by itself.
+var nearEnd = regexp.MustCompile("just beginning or ending|comes within a second")
+
+// skip skips the rest of the load phase, and reports whether nobody need ask again.
+func (r *blindServer) skip(folder string) bool {
+	r.t.Helper()
+	out, err := r.command("skip", "--run", filepath.Join("runs", folder), "--by", "fay").CombinedOutput()
+	switch {
+	case err == nil:
+		return true
+	case nearEnd.Match(out) || !r.under(folder, report.Load):
+		return false
+	}
+	r.t.Errorf("skipping the rest of it: %v: %s", err, out)
+	return true
 }
 
 // under reports whether the newest phase of a run, by its record, is this one.
