@@ -163,7 +163,8 @@ func swapLimit(p faults.Process, from, to uint64) error {
 // maxSwaps bounds how often a limit is set anew because somebody else set it as well.
 const maxSwaps = 100
 
-// swap does it. What somebody set after the limit was read, and is replaced by it, is put back.
+// swap does it. What somebody set after the limit was read, and is replaced by it, is put back. That may be a hard limit which they
+// have lowered: the kernel sets neither without the other.
 func (l prlimit) swap(pid int, from, to uint64) error {
 	var before unix.Rlimit // as it was read before this time
 	for range maxSwaps {
