@@ -19,11 +19,6 @@ import (
 	"gameday/faults/output"
 )
 
-// lastWords is how long to wait for the end of a command's output after its own end. Something that it left in the
-// background may hold the pipe; its output is read on and dropped, so that it can go on writing. What the command itself has
-// written is there however late it is read.
-const lastWords = 100 * time.Millisecond
-
 // errRestarted says that a node's first process is not the one that it was.
 var errRestarted = errors.New("the node's first process has changed: it was restarted since")
 
@@ -221,7 +216,7 @@ func (o *outputs) started() {
 
 // end returns what was said, without what must not be shown.
 func (o *outputs) end(j job) (stdout, stderr string) {
-	limit := time.Now().Add(lastWords)
+	limit := time.Now().Add(output.LastWords)
 	for _, f := range o.followers {
 		f.Settle(time.Until(limit))
 	}

@@ -10,6 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// LastWords is how long to wait for the end of a process's output after its own end. Something that it left in the background may
+// hold the pipe; its output is read on, so that it can go on writing. What the process itself has written is there however late
+// it is read.
+const LastWords = 100 * time.Millisecond
+
 // Follower copies what is written to a pipe, until nobody has the pipe open for writing any more.
 type Follower struct {
 	from *os.File

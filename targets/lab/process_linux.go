@@ -15,9 +15,6 @@ import (
 	"gameday/faults/output"
 )
 
-// lastWords is how long to wait for the end of a process's output after its own end.
-const lastWords = 100 * time.Millisecond
-
 // process is a program that a node's first process keeps.
 type process struct {
 	plan processPlan
@@ -110,7 +107,7 @@ func (p *process) finish(c *child, printed *output.Follower) {
 	<-c.done
 	// What it left in its process group would hold its ports against its successor.
 	_ = syscall.Kill(-c.pid, syscall.SIGKILL)
-	printed.Settle(lastWords) // something that left the group may still have its output, and go on printing
+	printed.Settle(output.LastWords) // something that left the group may still have its output, and go on printing
 	text := exitText(c.status)
 	if p.plan.Restart {
 		p.log.note("%s ended: %s; it starts again in %s", p.plan.Name, text, p.plan.RestartDelay)
