@@ -11,8 +11,10 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
+	"gameday/internal/bound"
 	"gameday/internal/vm/wire"
 )
 
@@ -71,7 +73,7 @@ func (m *Machine) startQemu(ctx context.Context, fail context.CancelCauseFunc) e
 	return nil
 }
 
-// start starts a qemu, unless the power was cut.
+// start starts a qemu, unless the power was cut, and returns a channel that gives its end.
 func (p *power) start() (<-chan error, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -87,13 +89,19 @@ func (p *power) start() (<-chan error, error) {
 		return nil, err
 	}
 	defer said.Close()
-	p.qemu = exec.Command(m.parts.qemu, m.arguments()...)
-	p.qemu.Stdout, p.qemu.Stderr = said, said
+	qemu := exec.Command(m.parts.qemu, m.arguments()...)
+	qemu.Stdout, qemu.Stderr = said, said
+	qemu.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	m.set(func() { m.powered = time.Now() })
-	ended, err := startBound(p.qemu)
-	if err != nil {
+	if err := bound.Start(qemu, syscall.SIGKILL); err != nil {
 		return nil, fmt.Errorf("starting qemu: %w", err)
 	}
+	p.qemu = qemu
+	ended := make(chan error, 1)
+	go func() {
+		ended <- qemu.Wait()
+		close(ended)
+	}()
 	return ended, nil
 }
 
