@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"gameday/announce"
+	"gameday/internal/portrig"
 )
 
 // letters is a mail server of a test: SMTP (RFC 5321) with STARTTLS and AUTH PLAIN, which misbehaves as it is told.
@@ -287,11 +288,7 @@ func TestMailSilence(t *testing.T) {
 	if out := s.Send(t.Context(), c, toldMessage()); out.Err == nil || !strings.Contains(out.Err.Error(), "certificate") || other.signs > 0 {
 		t.Errorf("it believes another certificate: %+v", out)
 	}
-	gone, _ := net.Listen("tcp", "127.0.0.1:0")
-	c.Mail.Server = gone.Addr().String()
-	if err := gone.Close(); err != nil {
-		t.Fatal(err)
-	}
+	c.Mail.Server = portrig.Address(t)
 	if out := s.Send(t.Context(), c, toldMessage()); out.Err == nil || !strings.Contains(out.Err.Error(), "refused") || out.Final {
 		t.Errorf("where nobody listens it is %+v", out)
 	}

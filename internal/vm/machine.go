@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/internal/portrig"
 	"gameday/internal/vm/wire"
 )
 
@@ -124,8 +125,8 @@ func prepare(t testing.TB, o Options) (*Machine, error) {
 	if m.options.SSH {
 		forward = append([]int{sshPort}, forward...)
 	}
-	if err := m.choosePorts(forward); err != nil {
-		return nil, err
+	for _, there := range forward {
+		m.ports[there] = portrig.Keep(t) // the same over power cuts
 	}
 	if m.options.SSH {
 		return m, m.writeSSHConfig()
@@ -159,19 +160,6 @@ func (m *Machine) makeDisk() error {
 	cmd := exec.Command(m.parts.mke2fs, "-q", "-F", "-t", "ext4", m.path("disk"), fmt.Sprintf("%dM", m.options.Disk))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("making a file system: %w: %s", err, out)
-	}
-	return nil
-}
-
-// choosePorts finds a free port of 127.0.0.1 for each port of the machine. They stay the same over power cuts.
-func (m *Machine) choosePorts(forward []int) error {
-	for _, there := range forward {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return fmt.Errorf("finding a port to forward: %w", err)
-		}
-		defer l.Close() // once all are chosen, so that they differ
-		m.ports[there] = l.Addr().(*net.TCPAddr).Port
 	}
 	return nil
 }
