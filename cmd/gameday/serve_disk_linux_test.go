@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/internal/bound"
 	"gameday/report"
 	"gameday/schedules"
 	"gameday/schedules/claims"
@@ -80,13 +81,13 @@ func serveOnDisk(t *testing.T, many int, calendar string) *smallDisk {
 	defer said.Close()
 	d.server.Dir, d.server.Stderr = d.dir, said
 	d.server.Env = append(slices.Clone(d.env), "GAMEDAY_LEDGER="+filepath.Join(d.dir, "disk", "ledger"))
-	d.server.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL,
+	d.server.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}, GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}}
 	out, err := d.server.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.server.Start(); err != nil {
+	if err := bound.Start(d.server, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -300,8 +301,19 @@ func startKernelGuard(t fataler, ledger string) *kernelGuard {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a stopped one must not outlive a killed test
 	ctx, cancel := context.WithTimeout(context.Background(), 4*gonePatience)
 	defer cancel()
-	c, err := guard.Start(ctx, cmd)
-	if err != nil {
+	var c *guard.Client
+	begun := make(chan error)
+	go func() {
+		runtime.LockOSThread() // Pdeathsig is about the thread
+		defer runtime.UnlockOSThread()
+		var err error
+		c, err = guard.Start(ctx, cmd)
+		begun <- err
+		if err == nil {
+			<-c.Ended()
+		}
+	}()
+	if err := <-begun; err != nil {
 		t.Fatalf("%v", err)
 	}
 	return &kernelGuard{Client: c, cmd: cmd}

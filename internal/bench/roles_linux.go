@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"gameday/internal/bound"
 )
 
 // roleVariable makes this program a process that a measurement needs. Each ends when its standard input does, so that
@@ -112,7 +114,6 @@ func supervise() error {
 func victim(ctx context.Context, i int, here func()) error {
 	c := exec.CommandContext(ctx, os.Args[0], victimName(i))
 	c.Env = []string{roleVariable + "=" + roleVictim}
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if _, err := c.StdinPipe(); err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func victim(ctx context.Context, i int, here func()) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Start(); err != nil {
+	if err := bound.Start(c, syscall.SIGKILL); err != nil {
 		return err
 	}
 	if _, err := bufio.NewReader(out).ReadString('\n'); err == nil {

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"gameday/internal/bound"
 	"gameday/internal/crowd"
 	"gameday/report"
 )
@@ -194,12 +195,12 @@ func openRoom(ctx context.Context, gameday, record string, observers int) (*exec
 		args = append(args, "--invite", "o"+strconv.Itoa(i)+"=observer")
 	}
 	c := exec.Command(gameday, args...)
-	c.Env, c.SysProcAttr = plainEnvironment(), &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	c.Env = plainEnvironment()
 	out, err := c.StdoutPipe()
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := c.Start(); err != nil {
+	if err := bound.Start(c, syscall.SIGKILL); err != nil {
 		return nil, nil, err
 	}
 	var guests []crowd.Guest

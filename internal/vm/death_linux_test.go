@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gameday/internal/bound"
 )
 
 // roleVariable makes the test binary be another process: one that starts a machine and is killed.
@@ -30,12 +32,11 @@ func TestDeath(t *testing.T) {
 	}
 	victim := exec.Command(self, "-test.run", "^TestDeath$", "-test.v")
 	victim.Env = append(os.Environ(), roleVariable+"=victim")
-	victim.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := victim.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := victim.Start(); err != nil {
+	if err := bound.Start(victim, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	var dir string

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/internal/bound"
 	"gameday/targets/lab/power"
 )
 
@@ -96,7 +97,7 @@ func (u user) command(t *testing.T, dir string, env ...string) *exec.Cmd {
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, partVariable + "=conductor",
 		dirVariable + "=" + dir, "LAB_TEST_GRACE=5s"}, env...)
 	cmd.Dir = dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
 	if u.uid >= 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(u.uid), Gid: uint32(u.uid)}
 	}
@@ -133,7 +134,7 @@ func (u user) enter(t *testing.T, env ...string) *rig {
 	r.outer.Stdout = w
 	r.out = bufio.NewReader(out)
 	r.outer.WaitDelay = 20 * time.Second
-	if err := r.outer.Start(); err != nil {
+	if err := bound.Start(r.outer, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	w.Close()

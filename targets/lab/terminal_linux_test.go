@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gameday/internal/bound"
 )
 
 // openTerminal returns both ends of a new pseudo terminal.
@@ -53,7 +55,7 @@ func TestControlCReachesTheConductorOnce(t *testing.T) {
 		r := &rig{t: t, dir: dir, outer: u.command(t, dir)}
 		r.outer.Stdin, r.outer.Stdout, r.outer.Stderr = slave, slave, slave
 		r.outer.SysProcAttr.Setsid, r.outer.SysProcAttr.Setctty = true, true
-		if err := r.outer.Start(); err != nil {
+		if err := bound.Start(r.outer, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		slave.Close()
