@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -238,5 +239,32 @@ func TestContainerString(t *testing.T) {
 		if err := c.Validate(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestContainerEndsMeanwhile passes over a container whose first process has ended, of which its engine comes to know a moment later.
+func TestContainerEndsMeanwhile(t *testing.T) {
+	ended := exec.Command("true")
+	if err := ended.Run(); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		knows int // at which question
+		want  string
+	}{"soon": {4, "selects nothing"}, "never": {1 << 30, "its engine runs on another machine"}} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			f := &fakeEngine{containers: []fakeContainer{{name: "shop", state: "running", pid: ended.Process.Pid}}}
+			f.inspect = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if asked++; asked == c.knows {
+					f.containers[0].state = "exited"
+				}
+				f.show(w, fakeID("shop"))
+			})
+			_, err := (&Machine{}).Target("web", &Container{Engine: serveFake(t, f), Name: "shop"}, Choice{}).Resolve(t.Context())
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
 	}
 }

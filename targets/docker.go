@@ -28,6 +28,8 @@ const (
 	// beginsWithin is within what time a container's program runs, after its engine has said so. It is one time for all containers of
 	// a target.
 	beginsWithin = time.Second
+	// askAgain is the time between two questions whether a container has ended.
+	askAgain = 20 * time.Millisecond
 	// namesShown is how many containers a hint names.
 	namesShown = 6
 )
@@ -206,8 +208,7 @@ func (e asking) place(ctx, begin context.Context, c container.Summary) (find.Fou
 	}
 	out, err := find.Container(begin, seen.State.Pid, seen.ID)
 	if err != nil {
-		// It may have ended just now: then the engine knows by the time it is asked again, or soon after.
-		if again, lost := e.inspect(ctx, c.ID); lost != nil || again.State.Pid != seen.State.Pid {
+		if !errors.Is(err, fs.ErrPermission) && e.ended(ctx, begin, c.ID, seen.State.Pid) {
 			return find.Found{}, errVanished
 		}
 		return find.Found{}, explain(nameOf(c), err)
@@ -218,6 +219,22 @@ func (e asking) place(ctx, begin context.Context, c container.Summary) (find.Fou
 	}
 	out.Place.Node = &faults.Node{Name: nameOf(c), Engine: e.socket, Container: seen.ID}
 	return out, nil
+}
+
+// ended reports whether a container, whose first process is not to be found, has ended just now: its engine knows by the time it is asked again, or
+// soon after.
+func (e asking) ended(ctx, begin context.Context, id string, pid int) bool {
+	for {
+		again, err := e.inspect(ctx, id)
+		if err != nil || again.State.Pid != pid {
+			return errors.Is(err, errVanished) || err == nil
+		}
+		select {
+		case <-begin.Done():
+			return false
+		case <-time.After(askAgain):
+		}
+	}
 }
 
 // explain says why the first process of a container that runs cannot be found here, and what to do.
