@@ -2,7 +2,6 @@ package conductor
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -20,17 +19,12 @@ import (
 // queryLimit bounds one question to a source for an own SLI; it is asked every second.
 const queryLimit = 900 * time.Millisecond
 
-// tickJitter is how much earlier than a second after the last a tick may come: a condition that has held at the ticks of
-// its whole time is not made to wait for another one.
-const tickJitter = 100 * time.Millisecond
-
 // checks evaluates, each second, what the run needs to know while it goes on.
 type checks struct {
 	run   *run
 	done  chan struct{} // closed when the run is over and nothing need be evaluated any more
 	truth map[string]clock.Outcome
-	since map[string]time.Time // aborts: since which second the condition has held
-	upTo  map[string]time.Time // aborts: the end of the last second that was looked at
+	stops map[string]stop // by the names of stop conditions
 
 	mu  sync.Mutex
 	own map[string]float64 // the latest values of own SLIs
@@ -46,8 +40,8 @@ type ownValue struct {
 }
 
 func newChecks(r *run) *checks {
-	return &checks{run: r, done: make(chan struct{}), truth: map[string]clock.Outcome{}, since: map[string]time.Time{},
-		upTo: map[string]time.Time{}, own: map[string]float64{}, past: map[string][]ownValue{}}
+	return &checks{run: r, done: make(chan struct{}), truth: map[string]clock.Outcome{}, stops: map[string]stop{},
+		own: map[string]float64{}, past: map[string][]ownValue{}}
 }
 
 // readings answers SLIs from traffic, and own ones from their latest values.
@@ -68,14 +62,15 @@ func (c *checks) second(now time.Time) {
 	own, known := c.ownNow(), &sums{traffic: c.run.traffic, known: map[span]*sli.Aggregate{}}
 	over := func(e *sli.Expr, d time.Duration) sli.Readings {
 		streams, _ := c.asks(e)
-		return readings{known.upTo(c.run.traffic.closed(now, streams...), d), own}
+		end, _ := c.run.traffic.closed(now, streams...)
+		return readings{known.upTo(end, d), own}
 	}
 	c.run.sources.evaluate(now, over)
 	for _, e := range c.run.Scenario.Expects {
 		c.expect(e, over(e.That.Expr, e.That.Over))
 	}
 	for _, a := range c.run.Scenario.Aborts {
-		c.look(now, a, known, own)
+		c.stop(now, a, known, own)
 	}
 }
 
@@ -119,35 +114,6 @@ func (c *checks) asks(e *sli.Expr) (streams []string, traffic bool) {
 	return streams, traffic
 }
 
-// look evaluates a stop condition for every second that has become known since it last did: windows come late, and then several at a time.
-// How long the condition has held is told by those seconds, not by when they came. Without traffic it is evaluated for this instant.
-func (c *checks) look(now time.Time, a scenarios.Abort, known *sums, own map[string]float64) {
-	streams, traffic := c.asks(a.When.Expr)
-	end := c.run.traffic.closed(now, streams...)
-	if !traffic || end.IsZero() {
-		c.abort(now, a, readings{known.upTo(end, a.When.Over), own})
-		return
-	}
-	for at := c.next(a.Name, end); at.Before(end); at = at.Add(time.Second) {
-		if c.abort(at, a, readings{known.upTo(at, a.When.Over), c.ownAt(at)}) {
-			return
-		}
-	}
-	c.abort(end, a, readings{known.upTo(end, a.When.Over), own})
-}
-
-// next returns the end of the first second, of those before an instant, that a stop condition has not looked at, and notes that it looks at all of them.
-func (c *checks) next(abort string, end time.Time) time.Time {
-	from := c.upTo[abort].Add(time.Second)
-	if end.After(c.upTo[abort]) {
-		c.upTo[abort] = end
-	}
-	if oldest := end.Add(-lateWindows); from.Before(oldest) {
-		return oldest
-	}
-	return from
-}
-
 // expect records an expectation whose truth has changed.
 func (c *checks) expect(e scenarios.Expect, r sli.Readings) {
 	holds := outcome(e.That.Expr.Eval(r))
@@ -156,25 +122,6 @@ func (c *checks) expect(e scenarios.Expect, r sli.Readings) {
 	}
 	c.truth[e.ID()] = holds
 	c.run.rec.add(report.ExpectSeen, report.ExpectChange{ID: e.ID(), Holds: holds, Values: values(e.That.Expr, r)})
-}
-
-// abort ends the run when a stop condition, as it was at an instant, has held for long enough, and reports whether it did. An unknown condition
-// does not count as held.
-func (c *checks) abort(at time.Time, a scenarios.Abort, r sli.Readings) bool {
-	if outcome(a.When.Expr.Eval(r)) != clock.Met {
-		delete(c.since, a.Name)
-		return false
-	}
-	if _, ok := c.since[a.Name]; !ok {
-		c.since[a.Name] = at
-	}
-	held := at.Sub(c.since[a.Name])
-	if held+tickJitter < a.Held {
-		return false
-	}
-	c.run.rec.add(report.AbortSeen, report.Abort{Name: a.Name, When: a.When.Source, Held: held, Values: values(a.When.Expr, r)})
-	c.run.end(report.EndAborted, errors.New("abort condition "+a.Name+" held: "+a.When.Source))
-	return true
 }
 
 // AbortNotice returns a diagnostic that shows an abort's expression with the values that made it true.

@@ -3,7 +3,6 @@ package conductor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -246,7 +245,7 @@ func TestNoAbort(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			set := func(d *day) {
 				if d.sender.errors = errors; strings.Contains(name, "pairs") {
-					d.sender.bundle = 2
+					d.sender.bundle = map[string]int{"shop": 2}
 				}
 			}
 			play(t, "", steadyBlock+stormBlock, set, func(d *day, rec *report.Record) {
@@ -256,65 +255,6 @@ func TestNoAbort(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-// TestAbortOverlooksNoSecond checks that what a stop condition asks for is looked at for every second, whenever that is told of: windows of one
-// stream come later than those of another, and several at a time. How long it has held is what the seconds say.
-func TestAbortOverlooksNoSecond(t *testing.T) {
-	late := func(stream string, by time.Duration) func(*sender) {
-		return func(s *sender) { s.tardy = map[string]time.Duration{stream: by} }
-	}
-	for name, c := range map[string]struct {
-		set      func(*sender)
-		when     string
-		held     int
-		from, to int // the seconds that are bad
-		want     string
-	}{
-		"two at a time":              {func(s *sender) { s.bundle = 2 }, "sli.error_ratio", 0, 10, 11, "abort  13.0"},
-		"the first, two at a time":   {func(s *sender) { s.bundle = 2 }, "sli.error_ratio", 0, 0, 1, "abort  3.0"},
-		"a late stream's own":        {late("tail", 1200*time.Millisecond), "sli.tail.error_ratio", 0, 10, 11, "abort  13.0"},
-		"a very late stream's own":   {late("tail", 4*time.Second), "sli.tail.error_ratio", 0, 10, 11, "abort  16.0"},
-		"all, of which one is late":  {late("tail", 1200*time.Millisecond), "sli.error_ratio", 0, 10, 11, "abort  13.0"},
-		"a late stream beside it":    {late("shop", 1200*time.Millisecond), "sli.tail.error_ratio", 0, 10, 11, "abort  12.0"},
-		"late, and two at a time":    {func(s *sender) { late("tail", 1200*time.Millisecond)(s); s.bundle = 2 }, "sli.tail.error_ratio", 0, 10, 11, "abort  14.0"},
-		"another stream has no data": {func(s *sender) { s.silent = map[string]int{"shop": 5} }, "sli.tail.error_ratio", 0, 10, 11, "abort  12.0"},
-		// Of seconds 10 to 15 all is known at 16.
-		"five seconds at a time":       {func(s *sender) { s.bundle = 8 }, "sli.error_ratio", 5, 10, 30, "abort  17.0"},
-		"too few of five at a time":    {func(s *sender) { s.bundle = 8 }, "sli.error_ratio", 6, 10, 16, ""},
-		"one, and then nothing of one": {func(s *sender) { s.silent = map[string]int{"tail": 11} }, "sli.error_ratio", 2, 10, 11, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inner := strings.Replace(stormBlock, "sli.error_ratio", c.when, 1)
-			inner = strings.Replace(inner, `"3s"`, fmt.Sprintf(`"%ds"`, c.held), 1)
-			play(t, "", another("tail", "multiple = 2")+inner, func(d *day) { d.sender.errors = during(c.from, c.to); c.set(d.sender) },
-				func(d *day, rec *report.Record) {
-					if c.want == "" {
-						wantEnd(d.t, rec, report.EndComplete)
-						return
-					}
-					wantEnd(d.t, rec, report.EndAborted)
-					same(d.t, "steps", steps(d.t, rec, report.AbortSeen), []string{c.want})
-				})
-		})
-	}
-}
-
-// TestRuleBesideLateStream checks that a rule of an alarm does not wait for a stream that it does not ask about.
-func TestRuleBesideLateStream(t *testing.T) {
-	var fired [2]string
-	for i, late := range []time.Duration{0, 2200 * time.Millisecond} {
-		rules := "alarms \"builtin\" \"main\" {\n rule \"Bad\" {\n when = sli.shop.error_ratio > 0.5\n over = \"1s\"\n }\n}\n"
-		play(t, rules, another("tail", "multiple = 2"), func(d *day) {
-			d.sender.errors, d.sender.tardy = during(10, 15), map[string]time.Duration{"tail": late}
-		}, func(d *day, rec *report.Record) {
-			wantEnd(d.t, rec, report.EndComplete)
-			fired[i] = strings.Join(steps(d.t, rec, report.AlarmSeen), ", ")
-		})
-	}
-	if fired[0] == "" || fired[0] != fired[1] {
-		t.Errorf("alone: %s; beside a late stream: %s", fired[0], fired[1])
 	}
 }
 

@@ -37,6 +37,7 @@ type traffic struct {
 	windows []loadgen.Window     // of all streams, in order of arrival
 	last    map[string]time.Time // the newest second of each
 	heard   map[string]time.Time // when a window of each last came
+	first   time.Time            // the begin of the first window that came of any
 	arrived chan struct{}        // closed and replaced when windows arrive
 	strain  map[string]*strain
 }
@@ -230,6 +231,9 @@ func (t *traffic) window(w loadgen.Window) {
 		t.last[w.Stream] = w.Start
 	}
 	t.heard[w.Stream] = t.run.rec.now()
+	if t.first.IsZero() {
+		t.first = w.Start
+	}
 	if t.windows = append(t.windows, w); len(t.windows) > 2*t.keep*len(t.streams) {
 		t.windows = slices.DeleteFunc(t.windows, func(old loadgen.Window) bool {
 			return t.last[old.Stream].Sub(old.Start) >= time.Duration(t.keep)*time.Second
@@ -285,19 +289,29 @@ func (t *traffic) between(from, to time.Time) *sli.Aggregate {
 
 // closed returns the end of the last second that all of some streams have closed, or all there are if none is named: of a second that some have
 // closed and others have not it is not known how it was. Those that do not speak any more, or are too late, are left out; it is zero when none is left.
-func (t *traffic) closed(now time.Time, streams ...string) (end time.Time) {
+// Up to whole, no stream has yet to tell of a second that it can still tell of in time.
+func (t *traffic) closed(now time.Time, streams ...string) (end, whole time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for name, l := range t.last {
-		if len(streams) > 0 && !slices.Contains(streams, name) {
+	for _, s := range t.streams {
+		if len(streams) > 0 && !slices.Contains(streams, s.Name) {
 			continue
 		}
-		l = l.Add(time.Second)
-		if now.Sub(t.heard[name]) <= stillSpeaks && now.Sub(l) <= lateWindows && (end.IsZero() || l.Before(end)) {
-			end = l
+		last, told := t.last[s.Name]
+		if last = last.Add(time.Second); !told {
+			last = t.first // it has yet to begin
+		}
+		if last.IsZero() || now.Sub(last) > lateWindows {
+			continue
+		}
+		if whole.IsZero() || last.Before(whole) {
+			whole = last
+		}
+		if told && now.Sub(t.heard[s.Name]) <= stillSpeaks && (end.IsZero() || last.Before(end)) {
+			end = last
 		}
 	}
-	return end
+	return end, whole
 }
 
 // upTo merges as many whole seconds before an instant as over holds, one at least.

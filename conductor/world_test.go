@@ -177,7 +177,7 @@ type sender struct {
 	// carries is the multiple above which every request fails; 0 is none.
 	carries float64
 	tardy   map[string]time.Duration // by how much more windows of a stream come late
-	bundle  int                      // so many windows come together; 0 is one
+	bundle  map[string]int           // so many windows of a stream come together, one if it is not there
 	silent  map[string]int           // from which second on no window of a stream comes
 
 	mu       sync.Mutex
@@ -242,7 +242,7 @@ func (s *sender) Run(_ context.Context, spec loadgen.Spec, emit func(loadgen.Win
 			}
 			held = append(held, w)
 		}
-		if s.bundle > 0 && (n+1)%s.bundle != 0 {
+		if s.bundle[spec.Stream] > 0 && (n+1)%s.bundle[spec.Stream] != 0 {
 			continue
 		}
 		for _, w := range held {
