@@ -249,15 +249,19 @@ func TestContainerEndsMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		knows int // at which question
-		want  string
-	}{"soon": {4, "selects nothing"}, "never": {1 << 30, "its engine runs on another machine"}} {
+		knows, fails int // at which question
+		want         string
+	}{"soon": {4, 0, "selects nothing"}, "never": {0, 0, "its engine runs on another machine"}, "it fails": {0, 2, "its disk is full"}} {
 		t.Run(name, func(t *testing.T) {
 			asked := 0
 			f := &fakeEngine{containers: []fakeContainer{{name: "shop", state: "running", pid: ended.Process.Pid}}}
-			f.inspect = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			f.inspect = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if asked++; asked == c.knows {
 					f.containers[0].state = "exited"
+				}
+				if asked == c.fails {
+					status(500, `{"message":"its disk is full"}`).ServeHTTP(w, r)
+					return
 				}
 				f.show(w, fakeID("shop"))
 			})

@@ -28,8 +28,8 @@ const (
 	// beginsWithin is within what time a container's program runs, after its engine has said so. It is one time for all containers of
 	// a target.
 	beginsWithin = time.Second
-	// askAgain is the time between two questions whether a container has ended.
-	askAgain = 20 * time.Millisecond
+	// knowsWithin is within what time an engine knows that a container has ended, and askAgain the time between two questions.
+	knowsWithin, askAgain = 500 * time.Millisecond, 20 * time.Millisecond
 	// namesShown is how many containers a hint names.
 	namesShown = 6
 )
@@ -208,8 +208,10 @@ func (e asking) place(ctx, begin context.Context, c container.Summary) (find.Fou
 	}
 	out, err := find.Container(begin, seen.State.Pid, seen.ID)
 	if err != nil {
-		if !errors.Is(err, fs.ErrPermission) && e.ended(ctx, begin, c.ID, seen.State.Pid) {
-			return find.Found{}, errVanished
+		if !errors.Is(err, fs.ErrPermission) {
+			if lost := e.ended(ctx, c.ID, seen.State.Pid); lost != nil {
+				return find.Found{}, lost
+			}
 		}
 		return find.Found{}, explain(nameOf(c), err)
 	}
@@ -221,17 +223,22 @@ func (e asking) place(ctx, begin context.Context, c container.Summary) (find.Fou
 	return out, nil
 }
 
-// ended reports whether a container, whose first process is not to be found, has ended just now: its engine knows by the time it is asked again, or
-// soon after.
-func (e asking) ended(ctx, begin context.Context, id string, pid int) bool {
+// ended returns errVanished when a container, whose first process is not to be found, has ended just now: its engine knows by the time it is asked
+// again, or soon after.
+func (e asking) ended(ctx context.Context, id string, pid int) error {
+	soon, cancel := context.WithTimeout(ctx, knowsWithin)
+	defer cancel()
 	for {
 		again, err := e.inspect(ctx, id)
-		if err != nil || again.State.Pid != pid {
-			return errors.Is(err, errVanished) || err == nil
+		if err != nil {
+			return err
+		}
+		if again.State.Pid != pid {
+			return errVanished
 		}
 		select {
-		case <-begin.Done():
-			return false
+		case <-soon.Done():
+			return nil
 		case <-time.After(askAgain):
 		}
 	}

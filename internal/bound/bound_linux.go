@@ -1,4 +1,4 @@
-// Package bound starts programs for tests that end with the test, however that ends.
+// Package bound starts programs for tests and measurements that end with them, however those end.
 package bound
 
 import (

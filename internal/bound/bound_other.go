@@ -1,6 +1,6 @@
 //go:build !linux
 
-// Package bound starts programs for tests that end with the test, however that ends.
+// Package bound starts programs for tests and measurements that end with them, however those end.
 package bound
 
 import (
