@@ -46,8 +46,8 @@ func (h *Held) Amend(undo json.RawMessage) error {
 		return fmt.Errorf("amending ledger entry %s: %w", e.ID, errors.Join(err, removeIfThere(file.Name()), file.Close()))
 	}
 	old := h.file
-	h.entry, h.file = e, file
-	old.Close() // its name is gone, and with it whatever could fail here
+	*h = *h.ledger.hold(e, file)
+	_ = letGo(old) // its name is gone, and with it whatever could fail here
 	if err := h.ledger.sync(); err != nil {
 		return fmt.Errorf("amending ledger entry %s: %w", e.ID, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -47,6 +48,22 @@ type Held struct {
 	ledger *Ledger
 	entry  Entry
 	file   *os.File
+}
+
+// locks has the files of all entries that this process holds: one that nobody refers to any more would be closed, and its lock let go,
+// by the garbage collector, and the entry would be an orphan while its guard lives.
+var locks sync.Map // of *os.File
+
+// hold returns an entry held by its locked file.
+func (l *Ledger) hold(e Entry, file *os.File) *Held {
+	locks.Store(file, nil)
+	return &Held{ledger: l, entry: e, file: file}
+}
+
+// letGo gives up a lock.
+func letGo(file *os.File) error {
+	defer locks.Delete(file)
+	return file.Close()
 }
 
 // Standing is one entry found in the ledger.
@@ -103,7 +120,7 @@ func (l *Ledger) Open(e Entry) (*Held, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening ledger entry %s: %w", e.ID, err)
 	}
-	return &Held{ledger: l, entry: e, file: file}, nil
+	return l.hold(e, file), nil
 }
 
 // publish writes data to a locked draft and renames it to the entry's name, each step on disk before the next. The
@@ -152,7 +169,7 @@ func (h *Held) Entry() Entry { return h.entry }
 func (h *Held) Close() error {
 	err := errors.Join(removeIfThere(h.ledger.path(h.entry.ID)), h.ledger.sync())
 	if err == nil {
-		err = h.file.Close()
+		err = letGo(h.file)
 	}
 	if err != nil {
 		return fmt.Errorf("closing ledger entry %s: %w", h.entry.ID, err)
@@ -161,7 +178,7 @@ func (h *Held) Close() error {
 }
 
 // Release gives up the lock and leaves the entry, which is then an orphan: the fault still stands.
-func (h *Held) Release() error { return h.file.Close() }
+func (h *Held) Release() error { return letGo(h.file) }
 
 // Standing returns all entries, the oldest first, those that cannot be read last. Drafts are left out: their faults
 // were never injected. An error means that the folder itself cannot be read.
@@ -274,7 +291,7 @@ func (l *Ledger) claim(file *os.File, id string) (*Held, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Held{ledger: l, entry: e, file: file}, nil
+	return l.hold(e, file), nil
 }
 
 // openFile opens an entry's file without following links or waiting on a pipe that somebody put there.

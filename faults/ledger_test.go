@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"gameday/faults"
+	"gameday/internal/gcrig"
 )
 
 func entry(id string) faults.Entry {
@@ -45,6 +46,38 @@ func standing(t *testing.T, l *faults.Ledger) []faults.Standing {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// TestForgotten has nobody refer to entries that are held: they are held all the same, as long as this process lives.
+func TestForgotten(t *testing.T) {
+	l := openLedger(t)
+	for _, id := range []string{"opened", "amended", "claimed"} {
+		h, err := l.Open(entry(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch id {
+		case "amended":
+			err = h.Amend(json.RawMessage(`{"table":"y"}`))
+		case "claimed":
+			if err = h.Release(); err == nil {
+				_, err = l.Claim(id)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	gcrig.Collect(t)
+	s := standing(t, l)
+	if len(s) != 3 {
+		t.Errorf("standing: %+v", s)
+	}
+	for _, s := range s {
+		if s.Orphaned || s.Err != nil {
+			t.Errorf("%s has nobody who holds it: %v", s.ID, s.Err)
+		}
+	}
 }
 
 func TestLedgerLife(t *testing.T) {

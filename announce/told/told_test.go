@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"gameday/announce"
+	"gameday/internal/gcrig"
 )
 
 var start = time.Date(2026, 12, 1, 10, 0, 0, 0, time.UTC)
@@ -421,6 +422,21 @@ func TestWatching(t *testing.T) {
 	}
 	if k, err := read(filepath.Join(f.dir, "dropped.jsonl")); err != nil || k.Last().What != Expired || k.Last().By != "ann" {
 		t.Errorf("%+v, %v", k, err)
+	}
+}
+
+// TestForgotten has nobody refer to what is watched: the message is kept from everybody all the same, as long as this process lives.
+func TestForgotten(t *testing.T) {
+	f := open(t)
+	f.Fate = func(string) Fate { return FateEnded }
+	d := draft("watched")
+	d.Watch = "run"
+	if _, err := f.Watch(d, start); err != nil {
+		t.Fatal(err)
+	}
+	gcrig.Collect(t)
+	if said, _ := flush(t, f, start, takes); said != "" {
+		t.Errorf("while whoever tells it lives, it is told: %s", said)
 	}
 }
 

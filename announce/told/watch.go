@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -62,6 +63,9 @@ func (f *Folder) Drop(key, why, by string, now time.Time) error {
 // Watching is a message that waits for the death of this process: nobody else sends it before that, or before Drop. It is not safe for concurrent use.
 type Watching struct{ file *os.File }
 
+// watched has the files of what this process watches: one that nobody refers to any more would be closed, and its lock let go, by the garbage collector.
+var watched sync.Map // of *os.File
+
 // Watch writes down a message as Post does, and keeps everybody from sending it as long as this process lives, or until Drop. Where it is there already, it
 // returns nil.
 func (f *Folder) Watch(d announce.Draft, now time.Time) (*Watching, error) {
@@ -69,11 +73,13 @@ func (f *Folder) Watch(d announce.Draft, now time.Time) (*Watching, error) {
 	if file == nil {
 		return nil, err
 	}
+	watched.Store(file, nil)
 	return &Watching{file}, err
 }
 
 // Drop lets go of a message that is of no use any more: nobody will send it.
 func (w *Watching) Drop(why, by string, now time.Time) error {
+	defer watched.Delete(w.file)
 	if err := errors.Join(appendLine(w.file, Line{At: now, What: Expired, By: by, Why: why}), w.file.Close()); err != nil {
 		return fmt.Errorf("letting go of an announcement: %w", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -140,6 +141,10 @@ type Held struct {
 	file   *os.File
 }
 
+// begun has the files of what this process holds: one that nobody refers to any more would be closed, and its lock let go, by the garbage
+// collector.
+var begun sync.Map // of *os.File
+
 // name returns the name of an occasion's file.
 func name(schedule, occasion string) string {
 	return schedule + "@" + strings.ReplaceAll(occasion, ":", "") + ".json"
@@ -159,6 +164,7 @@ func (f *Folder) Claim(c Claim) (*Held, error) {
 	if c.Outcome != schedules.Begun {
 		return nil, file.Close()
 	}
+	begun.Store(file, nil)
 	return &Held{f, c, file}, nil
 }
 
@@ -217,6 +223,7 @@ func (h *Held) Close(e End) error {
 		file := strings.TrimSuffix(name(h.claim.Schedule, h.claim.Occasion), ".json") + ".end"
 		err = patiently(func() error { return h.folder.replace(file, append(data, '\n')) })
 	}
+	defer begun.Delete(h.file)
 	if err = errors.Join(err, h.file.Close()); err != nil {
 		return fmt.Errorf("keeping how %s of %s ended: %w", h.claim.Occasion, h.claim.Schedule, err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gameday/internal/gcrig"
 	"gameday/schedules"
 )
 
@@ -68,6 +69,18 @@ func TestOneClaim(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(f.Dir(), ".draft-*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("drafts are left: %v %v", left, err)
+	}
+}
+
+// TestForgotten has nobody refer to an occasion that was begun: it is in progress all the same, as long as this process lives.
+func TestForgotten(t *testing.T) {
+	f := open(t)
+	if _, err := f.Claim(Claim{Schedule: "weekly", Occasion: "2026-12-01T10:00", Outcome: schedules.Begun}); err != nil {
+		t.Fatal(err)
+	}
+	gcrig.Collect(t)
+	if s, err := f.State(); err != nil || len(s.Settled) != 1 || !s.Settled[0].Running {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
 
