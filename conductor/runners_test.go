@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/internal/portrig"
 	"gameday/loadgen"
 	"gameday/loadgen/collector"
 	"gameday/report"
@@ -51,12 +52,7 @@ func TestSharedCollectors(t *testing.T) {
 		}
 		return got, release
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := portrig.Address(t)
 	one, releaseOne := use(address)
 	two, releaseTwo := use(address)
 	any1, release1 := use("127.0.0.1:0")
