@@ -70,7 +70,7 @@ func someRuns(t *rapid.T, side string, m Metric, level float64) []*Run {
 	return out
 }
 
-func compared(t *rapid.T, base, head []*Run) *Comparison {
+func compared(t rapid.TB, base, head []*Run) *Comparison {
 	c, err := Compare(base, head, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -84,25 +84,50 @@ func drawn(t *rapid.T) (base, head []*Run) {
 	return someRuns(t, "base", m, 1), someRuns(t, "head", m, level)
 }
 
+// mirrored has both sides swapped, and returns the verdicts of the rows as they were before.
+func mirrored(t rapid.TB, base, head []*Run) (seen []Verdict) {
+	mirror := map[Verdict]Verdict{Unknown: Unknown, Same: Same, Better: Worse, Worse: Better}
+	a, b := compared(t, base, head), compared(t, head, base)
+	for i := range a.Rows {
+		seen = append(seen, a.Rows[i].Verdict)
+		if a.Rows[i].Verdict != mirror[b.Rows[i].Verdict] {
+			t.Fatalf("%s is %s, and swapped %s", a.Rows[i].ID, a.Rows[i].Verdict, b.Rows[i].Verdict)
+		}
+	}
+	if a.Verdict == Better && b.Verdict != Worse {
+		t.Fatalf("better, and swapped %s", b.Verdict)
+	}
+	return seen
+}
+
 // Swapping the sides mirrors the verdict of every row, and what is better overall is worse the other way round.
 func TestSwappingMirrors(t *testing.T) {
-	mirror := map[Verdict]Verdict{Unknown: Unknown, Same: Same, Better: Worse, Worse: Better}
-	seen := map[Verdict]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		base, head := drawn(t)
-		a, b := compared(t, base, head), compared(t, head, base)
-		for i := range a.Rows {
-			seen[a.Rows[i].Verdict]++
-			if a.Rows[i].Verdict != mirror[b.Rows[i].Verdict] {
-				t.Fatalf("%s is %s, and swapped %s", a.Rows[i].ID, a.Rows[i].Verdict, b.Rows[i].Verdict)
-			}
-		}
-		if a.Verdict == Better && b.Verdict != Worse {
-			t.Fatalf("better, and swapped %s", b.Verdict)
-		}
+		mirrored(t, base, head)
 	})
-	if len(seen) < 4 && !testing.Short() { // which draws less
-		t.Errorf("only these verdicts came up, so the others are not tried: %v", seen)
+}
+
+// The four verdicts are all mirrored: what is drawn may be without one of them.
+func TestEachVerdictIsMirrored(t *testing.T) {
+	p95 := Metric{Yardstick: "p95", Stretch: "load"}
+	sides := func(name string, values ...float64) (out []*Run) {
+		for i, v := range values {
+			value := &v
+			if v == 0 {
+				value = nil // unknown
+			}
+			out = append(out, plain(fmt.Sprint(name, i), p95, value))
+		}
+		return out
+	}
+	one, two := []float64{1, 1, 1, 1, 1, 1, 1, 1}, []float64{2, 2, 2, 2, 2, 2, 2, 2}
+	for want, s := range map[Verdict][2][]float64{
+		Worse: {one, two}, Better: {two, one}, Same: {one, one}, Unknown: {one, {1, 1, 1, 1, 1, 0, 0, 0}},
+	} {
+		if got := mirrored(t, sides("base", s[0]...), sides("head", s[1]...)); !slices.Contains(got, want) {
+			t.Errorf("%v and %v are %v, want %s", s[0], s[1], got, want)
+		}
 	}
 }
 
