@@ -12,7 +12,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
+	"golang.org/x/sys/unix"
+
+	"gameday/internal/scriptrig"
 	"gameday/rehearsals/kept"
 	"gameday/report"
 )
@@ -81,7 +85,7 @@ func itself(t *testing.T, path string) {
 	if err == nil && os.Link(self, path) != nil { // another file system
 		var b []byte
 		if b, err = os.ReadFile(self); err == nil {
-			err = os.WriteFile(path, b, 0o755)
+			scriptrig.Write(t, path, string(b))
 		}
 	}
 	if err != nil {
@@ -93,6 +97,7 @@ func itself(t *testing.T, path string) {
 type begun struct {
 	*exec.Cmd
 	ended chan struct{}
+	code  int // its exit code when it has ended; it is not reaped before the end of the test
 }
 
 // begin starts `gameday rehearse`, in a process group of its own.
@@ -110,14 +115,38 @@ func (r *rehearsed) begin(args ...string) *begun {
 		r.t.Fatal(err)
 	}
 	go func() {
-		_ = s.Wait() // its exit code is looked at
-		close(s.ended)
+		defer close(s.ended)
+		if err := s.see(); err != nil {
+			r.t.Error(err)
+		}
 	}()
 	r.t.Cleanup(func() {
 		_ = syscall.Kill(-s.Process.Pid, syscall.SIGKILL) // whatever of it is left
 		<-s.ended
+		_ = s.Wait() // not before: the kernel would give its number to others
 	})
 	return s
+}
+
+// cldExited is CLD_EXITED of waitid(2).
+const cldExited = 1
+
+// see waits until it has ended, and leaves its number to it.
+func (s *begun) see() error {
+	var how struct { // siginfo_t, as <asm-generic/siginfo.h> has it for the death of a child on 64 bits
+		_, _, code, _, _, _, status int32
+		_                           [25]int32
+	}
+	for {
+		err := unix.Waitid(unix.P_PID, s.Process.Pid, (*unix.Siginfo)(unsafe.Pointer(&how)), unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			s.code = -1 // of one that was killed, as ProcessState has it
+			if how.code == cldExited {
+				s.code = int(how.status)
+			}
+			return err
+		}
+	}
 }
 
 // said returns what the last one that was begun has said.
@@ -151,7 +180,7 @@ func (r *rehearsed) ends(s *begun, code int, want ...string) {
 			r.t.Errorf("it does not say %q, but\n%s", w, r.said())
 		}
 	}
-	if got := s.ProcessState.ExitCode(); got != code {
+	if got := s.code; got != code {
 		r.t.Errorf("exit code %d, want %d:\n%s", got, code, r.said())
 	}
 }
@@ -224,7 +253,7 @@ func TestRehearseKilled(t *testing.T) {
 			third := r.begin() // one of the two does nothing
 			r.await("both end", func() bool { return isClosed(second.ended) && isClosed(third.ended) })
 			// 0 when it ran the rest, 2 when the other did, 3 when there was nothing left that nobody ran.
-			codes := []int{second.ProcessState.ExitCode(), third.ProcessState.ExitCode()}
+			codes := []int{second.code, third.code}
 			slices.Sort(codes)
 			if !slices.Contains([]string{"[0 2]", "[2 3]", "[3 3]"}, fmt.Sprint(codes)) {
 				t.Errorf("they exit with %d", codes)
