@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/internal/scriptrig"
 	"gameday/report"
 )
 
@@ -149,9 +150,7 @@ func TestScriptFromAnotherMachine(t *testing.T) {
 	}
 
 	older := filepath.Join(t.TempDir(), "gameday")
-	if err := os.WriteFile(older, []byte("#!/bin/sh\necho gameday version v0.0.1\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	scriptrig.Write(t, older, "#!/bin/sh\necho gameday version v0.0.1\n")
 	write(fmt.Sprintf("program = %q", older))
 	r.wants(strings.Join(strings.Fields(r.gameday(0, "plan", "scripted.hcl")), " "), `the program there says it is "gameday version v0.0.1", and this is `,
 		"leave program out of generator_hosts, and a run brings it")
@@ -165,16 +164,12 @@ func TestScriptFromAnotherMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(there, "gameday"), program, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	scriptrig.Write(t, filepath.Join(there, "gameday"), string(program))
 	write(fmt.Sprintf("program = %q", filepath.Join(there, "gameday")))
 	missing := "host web1: no k6 script can be run there: gameday-k6 is not there: looked in " + there + " and in $PATH"
 	r.wants(strings.Join(strings.Fields(r.gameday(0, "plan", "scripted.hcl")), " "), "A run would not begin: "+missing)
 	r.wants(strings.Join(strings.Fields(r.gameday(3, "run", "--record", "missing", "scripted.hcl")), " "), missing, "Nothing was sent")
-	if err := os.WriteFile(filepath.Join(there, "gameday-k6"), []byte("#!/bin/sh\necho plain k6\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	scriptrig.Write(t, filepath.Join(there, "gameday-k6"), "#!/bin/sh\necho plain k6\n")
 	r.wants(strings.Join(strings.Fields(r.gameday(3, "run", "--record", "other", "scripted.hcl")), " "), "is no gameday-k6 of gameday's")
 	if err := os.Remove(filepath.Join(there, "gameday-k6")); err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/internal/scriptrig"
 	"gameday/internal/sshrig"
 	"gameday/report"
 )
@@ -270,9 +271,7 @@ func TestHostOrphans(t *testing.T) {
 	t.Parallel()
 	// A sudo that makes another user of us, as far as the ledger goes.
 	bin := t.TempDir()
-	if err := os.WriteFile(filepath.Join(bin, "sudo"), []byte("#!/bin/sh\nshift\nGAMEDAY_LEDGER=$HOME/root-ledger exec \"$@\"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	scriptrig.Write(t, filepath.Join(bin, "sudo"), "#!/bin/sh\nshift\nGAMEDAY_LEDGER=$HOME/root-ledger exec \"$@\"\n")
 	r := newHostRig(t, "6s", "PATH="+bin+":"+os.Getenv("PATH"))
 	orphan := fmt.Sprintf(`{"id":"old-hang-1","run":"old","scenario":"s","fault":"hang","kind":"process_kill","place":{"name":"web","host":"web1"},`+
 		`"opened":%q,"deadline":%q,"guard":1}`, time.Now().UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339))

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/internal/scriptrig"
 	"gameday/loadgen"
 	"gameday/report"
 )
@@ -59,9 +60,7 @@ func asBuilt(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "gameday-k6"), beside, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	scriptrig.Write(t, filepath.Join(dir, "gameday-k6"), string(beside))
 	return dir
 }
 
@@ -182,9 +181,7 @@ func testScripted(t *testing.T, dir string) {
 		t.Errorf("%d requests came of the %d that the record has, of which %d were cut off, and %d were due", n, sent.Started, sent.Interrupted, sent.Due)
 	}
 	beside := filepath.Join(dir, "gameday-k6")
-	if err := os.WriteFile(beside, []byte("#!/bin/sh\necho gameday-k6 version v0.0.1\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	scriptrig.Write(t, beside, "#!/bin/sh\necho gameday-k6 version v0.0.1\n")
 	run(2, beside+" is of version v0.0.1, and this gameday of "+builtVersion, "run", "--record", "other", "day.hcl")
 	if err := os.Remove(beside); err != nil {
 		t.Fatal(err)

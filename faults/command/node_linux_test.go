@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gameday/faults"
+	"gameday/internal/scriptrig"
 )
 
 // nodeInit is the first process of a node: its own /proc, host name, and a disk of its own on dir.
@@ -151,9 +152,7 @@ func TestKilledInANode(t *testing.T) {
 func TestMissingInANode(t *testing.T) {
 	s := newScene(t)
 	init, _ := s.startNode()
-	if err := os.WriteFile(filepath.Join(s.dir, "tool"), []byte("#!/bin/sh\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	scriptrig.Write(t, filepath.Join(s.dir, "tool"), "#!/bin/sh\n")
 	s.config.Revert = []string{filepath.Join(s.dir, "tool")}
 	if _, _, err := s.settle(s.owned(t.Context())); err != nil {
 		t.Errorf("on the machine, where the tool is: %v", err)

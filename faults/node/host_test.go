@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gameday/faults"
+	"gameday/internal/scriptrig"
 )
 
 const (
@@ -45,9 +46,7 @@ case "$*" in
 *) echo >>asked; cat boot; [ ! -e units ] || cat units ;;
 esac
 `, h.dir)
-	if err := os.WriteFile(filepath.Join(h.dir, "ssh"), []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	scriptrig.Write(t, filepath.Join(h.dir, "ssh"), script)
 	t.Setenv("PATH", h.dir+":"+os.Getenv("PATH"))
 	h.set("boot", oldBoot)
 	return h

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gameday/faults"
+	"gameday/internal/scriptrig"
 )
 
 // TestHostRevertCutShort has a revert end while the host is asked once more: what is said is what was known of it, and not that
@@ -46,9 +47,7 @@ func hangsSecond(t *testing.T, once string) (asked string) {
 		t.Fatal(err)
 	}
 	script := fmt.Sprintf("#!/bin/sh\ncd %q\nif mkdir once 2>/dev/null; then %s; exit; fi\n: >asked\nexec sleep 60\n", dir, once)
-	if err := os.WriteFile(filepath.Join(dir, "ssh"), []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	scriptrig.Write(t, filepath.Join(dir, "ssh"), script)
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	return asked
 }

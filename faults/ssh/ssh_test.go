@@ -10,15 +10,14 @@ import (
 	"time"
 
 	"gameday/faults"
+	"gameday/internal/scriptrig"
 )
 
 // fakeSSH stands in for ssh: a shell script that gets its arguments.
 func fakeSSH(t *testing.T, script string) {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "ssh"), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	scriptrig.Write(t, filepath.Join(dir, "ssh"), "#!/bin/sh\n"+script+"\n")
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 }
 

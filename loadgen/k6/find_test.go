@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"gameday/internal/scriptrig"
 	"gameday/loadgen"
 	"gameday/programs"
 )
@@ -17,9 +18,7 @@ import (
 func says(t *testing.T, path, text string, code int) {
 	t.Helper()
 	script := fmt.Sprintf("#!/bin/sh\n[ \"$*\" = --version ] || exit 9\necho x >>%[1]s.started\nprintf '%[2]s'\necho of no use >&2\nexit %[3]d\n", path, text, code)
-	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	scriptrig.Write(t, path, script)
 }
 
 // TestReady asks programs of all sorts, and says of each what is wrong with it and what to do.
@@ -62,9 +61,7 @@ func TestReady(t *testing.T) {
 			}
 		})
 	}
-	if err := os.WriteFile(path, []byte("\x7fELF, or part of it"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	scriptrig.Write(t, path, "\x7fELF, or part of it")
 	if err := (&Engine{Version: "v1.2.0"}).Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "built for this machine?") {
 		t.Errorf("of a program that is not whole it says %v", err)
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gameday/internal/scriptrig"
 )
 
 // key makes an SSH key with the system's ssh-keygen, and returns its file and its public half.
@@ -134,9 +136,7 @@ func TestBrokenKeygens(t *testing.T) {
 		"echo >&2 'unknown option -- Y'; echo >&2 'usage: ssh-keygen [-q] [-a rounds]'; exit 1": "usage: ssh-keygen",
 	} {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "ssh-keygen"), []byte("#!/bin/sh\n"+said+"\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		scriptrig.Write(t, filepath.Join(dir, "ssh-keygen"), "#!/bin/sh\n"+said+"\n")
 		t.Setenv("PATH", dir)
 		a, err := Read(bytes.NewReader(signed), int64(len(signed)))
 		if err != nil {

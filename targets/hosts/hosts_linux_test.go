@@ -18,6 +18,7 @@ import (
 	"gameday/faults/guard"
 	"gameday/faults/kinds"
 	"gameday/faults/stress"
+	"gameday/internal/scriptrig"
 	"gameday/internal/sshrig"
 	"gameday/targets/hosts"
 )
@@ -139,9 +140,7 @@ func TestCopy(t *testing.T) {
 	}
 
 	// Somebody puts another program in its place.
-	if err := os.WriteFile(path, []byte("#!/bin/sh\ntouch "+r.Home+"/pwned\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	scriptrig.Write(t, path, "#!/bin/sh\ntouch "+r.Home+"/pwned\n")
 	c, err := r.host().Guard(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -272,9 +271,7 @@ func TestBadHosts(t *testing.T) {
 func fake(t *testing.T, name, script string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	scriptrig.Write(t, filepath.Join(dir, name), "#!/bin/sh\n"+script+"\n")
 	return dir + ":/usr/local/bin:/usr/bin:/bin"
 }
 

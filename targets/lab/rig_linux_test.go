@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"gameday/internal/bound"
+	"gameday/internal/scriptrig"
 	"gameday/targets/lab/power"
 )
 
@@ -83,9 +84,7 @@ func (u user) program(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "program")
-	if err := os.WriteFile(path, b, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	scriptrig.Write(t, path, string(b))
 	return path
 }
 
