@@ -32,19 +32,42 @@ func newRecorder(dir string, start time.Time, redact func(string) string, observ
 	if err != nil {
 		return nil, fmt.Errorf("creating the record: %w", err)
 	}
+	return recordIn(f, start, redact, observe)
+}
+
+// recordIn is newRecorder in a file that is there already, where others may look at it. An error closes it.
+func recordIn(f *os.File, start time.Time, redact func(string) string, observe func(report.Event)) (*recorder, error) {
 	if err := lockRecord(f); err != nil { // nobody adds to a record that is being written
 		return nil, errors.Join(fmt.Errorf("locking the record: %w", err), f.Close())
 	}
 	return &recorder{file: f, start: start, redact: redact, observe: observe}, nil
 }
 
-// lockRecord keeps everybody else from writing a record, as long as the file is open. Where files cannot be locked it does not.
+// The lock of a record is held for an instant by whoever looks whether it is held, for a moment by a run that has ended and closes its record, and by
+// whoever adds to it for as long as it takes to read it.
+const (
+	lockPatience = 5 * time.Second
+	lockAgain    = 20 * time.Millisecond
+)
+
+// lockRecord keeps everybody else from writing a record, as long as the file is open. It tries until its patience is over: then somebody writes the
+// record for long, and the error is EWOULDBLOCK. Where files cannot be locked it keeps nobody from it.
 func lockRecord(f *os.File) error {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return err
+	patience := time.NewTimer(lockPatience)
+	defer patience.Stop()
+	again := time.NewTicker(lockAgain)
+	defer again.Stop()
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return nil
+		}
+		select {
+		case <-again.C:
+		case <-patience.C:
+			return err
+		}
 	}
-	return nil
 }
 
 // Writing reports whether somebody on this machine writes the record in a folder: its run goes on, or something is being added to it. The death of whoever does ends
