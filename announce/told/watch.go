@@ -36,7 +36,32 @@ func (f *Folder) fate(k *Kept) Fate {
 	return f.Fate(k.Draft.Watch)
 }
 
-// Drop lets go of a message that is of no use any more, if it is there and not settled.
+// Whoever comes upon a message that is not to be sent yet holds its lock for an instant.
+const (
+	lockPatience = 250 * time.Millisecond
+	lockAgain    = 10 * time.Millisecond
+)
+
+// lock takes the lock of a message's file for as long as that is open. It tries until its patience is over: then somebody is sending the message.
+func lock(file *os.File) error {
+	patience := time.NewTimer(lockPatience)
+	defer patience.Stop()
+	again := time.NewTicker(lockAgain)
+	defer again.Stop()
+	for {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-patience.C:
+			return err
+		}
+	}
+}
+
+// Drop lets go of a message that is of no use any more, if it is there and not settled. While somebody is sending it, that is an error.
 func (f *Folder) Drop(key, why, by string, now time.Time) error {
 	name, err := fileOf(key)
 	if err != nil {
@@ -50,7 +75,7 @@ func (f *Folder) Drop(key, why, by string, now time.Time) error {
 		return fmt.Errorf("letting go of an announcement: %w", err)
 	}
 	defer file.Close()
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := lock(file); err != nil {
 		return fmt.Errorf("letting go of an announcement: locking %s: %w", file.Name(), err)
 	}
 	k, err := decode(file)
