@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,8 +19,8 @@ import (
 // pollStep bounds one wait, so that the end of a context is seen.
 const pollStep = 50 * time.Millisecond
 
-// workersOf returns the pids of the injection's workers, found by their command lines. One that has ended and waits to
-// be reaped has none.
+// workersOf returns the pids of the injection's workers. One counts until it has given back all it held, and not while it
+// only waits to be reaped.
 func workersOf(token string) ([]int, error) {
 	names, err := readNames("/proc")
 	if err != nil {
@@ -43,9 +45,37 @@ func readNames(dir string) ([]string, error) {
 	return d.Readdirnames(-1)
 }
 
-func isWorker(pid int, token string) bool {
-	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	return err == nil && bytes.HasPrefix(line, []byte(workerName+"\x00"+token+"\x00"))
+// isWorker reports whether the process is one of the injection's workers.
+func isWorker(pid int, token string) bool { return showsWorker(fmt.Sprintf("/proc/%d", pid), token) }
+
+// showsWorker reads that from the process's folder. A worker that is dying loses its memory, and with that its command
+// line, before its files and sockets are closed, of which it may have ten thousands. It is known by its short name then,
+// which it keeps to the last.
+func showsWorker(dir, token string) bool {
+	line, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+	if err != nil {
+		return false
+	}
+	if len(bytes.Trim(line, "\x00")) > 0 { // the kernel may have taken the memory back already, and left zeros
+		return bytes.HasPrefix(line, []byte(workerName+"\x00"+token+"\x00"))
+	}
+	name, err := os.ReadFile(filepath.Join(dir, "comm"))
+	if err != nil || strings.TrimSuffix(string(name), "\n") != shortName(token) {
+		return false
+	}
+	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	return err == nil && !ended(stat)
+}
+
+// ended reads from /proc/PID/stat whether all threads of a process are gone. While others are there, they hold what it has,
+// although its first one may be a zombie by then.
+func ended(stat []byte) bool {
+	state, _, err := statIdentity(stat)
+	if err != nil {
+		return false
+	}
+	threads := string(bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])[17])
+	return (state == 'Z' || state == 'X') && (threads == "0" || threads == "1")
 }
 
 // gentle is how long a worker that has something to clear away may take until it is killed.
@@ -67,10 +97,13 @@ func endWorkers(ctx context.Context, token string, clears bool) error {
 
 // signalWorkers sends the signals to the injection's workers until there are none.
 func signalWorkers(ctx context.Context, token string, signals ...unix.Signal) error {
-	for {
+	for again := false; ; again = true {
 		pids, err := workersOf(token)
 		if err != nil || len(pids) == 0 {
 			return err
+		}
+		if again && ctx.Err() != nil {
+			return fmt.Errorf("workers %v were told to end and have not: %w", pids, ctx.Err())
 		}
 		var fds []int
 		var errs []error

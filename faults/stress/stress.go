@@ -67,6 +67,13 @@ func readUndo(e faults.Entry) (undo, error) {
 // markOf is the name of whatever an injection makes in a folder.
 func markOf(token string) string { return workerName + "-" + token }
 
+// shortName is what a worker's process is called where the kernel has room for 15 bytes: in /proc/PID/comm, top, and what
+// it writes down when memory runs out.
+func shortName(token string) string {
+	name := "gameday" + token
+	return name[:min(15, len(name))]
+}
+
 // machine completes a kind that needs nothing of a place but its machine, and stands by workers.
 func machine(k faults.Kind) faults.Kind {
 	k.Needs, k.Reversible, k.Revert = faults.NeedMachine, true, revert
