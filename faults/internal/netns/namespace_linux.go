@@ -106,6 +106,7 @@ func Own() (*faults.Namespace, error) {
 // Within calls f on a thread that is in the namespace, for sockets that must be made there. A panic of f is an error. It
 // needs CAP_SYS_ADMIN, unless this process is there already. Several may be under way at once.
 func Within(ns *os.File, f func() error) error {
+	defer runtime.KeepAlive(ns) // what enter has of it is a number: a file that nobody refers to any more would be closed
 	result := make(chan error, 1)
 	go enter(ns, f, result)
 	return <-result

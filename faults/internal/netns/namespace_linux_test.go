@@ -14,6 +14,7 @@ import (
 
 	"gameday/faults"
 	"gameday/faults/internal/netns"
+	"gameday/internal/gcrig"
 )
 
 // scratch makes a network namespace that a file keeps, and nothing else.
@@ -69,6 +70,27 @@ func TestWithin(t *testing.T) {
 	wait.Wait()
 	if now, err := netns.Own(); err != nil || !netns.Same(now, home) {
 		t.Errorf("afterwards in %+v, %v; before in %+v", now, err, home)
+	}
+}
+
+// TestWithinForgotten has nobody refer to the namespace's file: it is open all the same until the work there is done.
+func TestWithinForgotten(t *testing.T) {
+	home, err := os.Open("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer home.Close()
+	fd, err := unix.Dup(int(home.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = netns.Within(os.NewFile(uintptr(fd), "forgotten"), func() error {
+		gcrig.Collect(t)
+		var st unix.Stat_t
+		return unix.Fstat(fd, &st)
+	})
+	if err != nil {
+		t.Errorf("it was closed: %v", err)
 	}
 }
 
