@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 		}
 		fmt.Println(l.Addr().(*net.TCPAddr).Port)
 		_, _ = io.Copy(io.Discard, os.Stdin)
+		l.Close() // not before: one that nothing refers to any more would be closed by the garbage collector
 		os.Exit(0)
 	}
 	os.Exit(m.Run())

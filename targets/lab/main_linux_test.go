@@ -225,6 +225,10 @@ func links() (string, error) {
 	return strings.Join(names, " "), err
 }
 
+// guards are those that this conductor started. Their pipes are closed when it dies, and not by the garbage collector when nothing
+// refers to them any more.
+var guards []*exec.Cmd
+
 // startGuard starts a guard as conductors do: own session, a pipe whose end tells it that we died.
 func startGuard(stay bool) error {
 	cmd := exec.Command("/proc/self/exe")
@@ -240,6 +244,7 @@ func startGuard(stay bool) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
+	guards = append(guards, cmd)
 	_, err = bufio.NewReader(out).ReadString('\n')
 	return err
 }
