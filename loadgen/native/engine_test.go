@@ -40,7 +40,10 @@ func begin(t *testing.T, ctx context.Context, spec loadgen.Spec) *traffic {
 		defer s.mu.Unlock()
 		s.said = append(s.said, level+": "+text)
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		s.result <- (&Engine{}).Run(ctx, spec, func(w loadgen.Window) {
 			s.mu.Lock()
 			s.windows = append(s.windows, w)
@@ -49,6 +52,8 @@ func begin(t *testing.T, ctx context.Context, spec loadgen.Spec) *traffic {
 		})
 	}()
 	t.Cleanup(func() {
+		cancel()
+		<-ended // until then its child writes in the folder, which is about to be removed
 		if log, err := os.ReadFile(filepath.Join(spec.Dir, "native.log")); err == nil && strings.Contains(string(log), "DATA RACE") {
 			t.Errorf("the child has a data race:\n%s", log)
 		}
@@ -215,6 +220,18 @@ func TestEnds(t *testing.T) {
 	x = begin(t, t.Context(), loadgen.Spec{Rate: 0, Flows: flows(get(s.URL))})
 	if err := <-x.result; err == nil || !strings.Contains(err.Error(), "sends nothing") {
 		t.Errorf("without a rate: %v", err)
+	}
+}
+
+// TestLeft ends a test in the middle of its traffic, which goes first: its child writes in the test's folder.
+func TestLeft(t *testing.T) {
+	url := quiet(t)
+	var x *traffic
+	t.Run("left", func(t *testing.T) { x = begin(t, t.Context(), loadgen.Spec{Rate: 10, Flows: flows(get(url))}) })
+	select {
+	case <-x.result:
+	default:
+		t.Error("the traffic goes on after its test")
 	}
 }
 
