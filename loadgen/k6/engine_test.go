@@ -163,6 +163,18 @@ func TestFailuresCount(t *testing.T) {
 	}
 }
 
+// TestLeft ends a test in the middle of its traffic, which goes first: its child writes in the test's folder.
+func TestLeft(t *testing.T) {
+	server := newTarget(t)
+	var s *stream
+	t.Run("left", func(t *testing.T) { s = begin(t, write(t, "s.js", plain), withTarget(server)) })
+	select {
+	case <-s.result:
+	default:
+		t.Error("the traffic goes on after its test")
+	}
+}
+
 func TestStopInterruptsAfterGrace(t *testing.T) {
 	t.Parallel()
 	server := newTarget(t)

@@ -108,7 +108,9 @@ func begin(t *testing.T, script string, change func(*loadgen.Spec)) *stream {
 	if change != nil {
 		change(&spec)
 	}
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		err := engine().Run(ctx, spec, func(w loadgen.Window) { s.windows <- w })
 		close(s.windows)
 		close(s.logs)
@@ -116,6 +118,8 @@ func begin(t *testing.T, script string, change func(*loadgen.Spec)) *stream {
 	}()
 	t.Cleanup(func() {
 		cancel()
+		s.drain()
+		<-ended // until then its child writes in the folder, which is about to be removed
 		log, err := os.ReadFile(filepath.Join(spec.Dir, "k6.log"))
 		if err == nil && strings.Contains(string(log), "DATA RACE") {
 			t.Errorf("the child has a data race:\n%s", log)
@@ -185,6 +189,16 @@ func (s *stream) said() []string {
 		all = append(all, l)
 	}
 	return all
+}
+
+// drain takes what the traffic still has to say, which would wait for that if it is more than there is room for.
+func (s *stream) drain() {
+	go func() {
+		for range s.logs {
+		}
+	}()
+	for range s.windows {
+	}
 }
 
 func get(t *testing.T, r sli.Readings, name string) float64 {
