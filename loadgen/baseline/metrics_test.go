@@ -265,6 +265,22 @@ func TestClocksThatChange(t *testing.T) {
 
 // TestHoursAreOver holds the hours of any run to be whole, over, in order, and of the same day of the week.
 func TestHoursAreOver(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		when, now time.Time
+		weeks     int
+	}{
+		"the only week did not have the hour":     {time.Date(2021, 4, 4, 2, 30, 0, 0, berlin), time.Date(2021, 3, 30, 12, 0, 0, 0, berlin), 1},
+		"it has the hour again, but not yet over": {time.Date(2021, 4, 4, 2, 30, 0, 0, berlin), time.Date(2021, 4, 4, 2, 59, 59, 0, berlin), 1},
+		"it is that day itself":                   {time.Date(2021, 4, 4, 2, 30, 0, 0, berlin), time.Date(2021, 3, 28, 4, 0, 0, 0, berlin), 1},
+		"one of two weeks did not have it":        {time.Date(2021, 4, 4, 2, 30, 0, 0, berlin), time.Date(2021, 3, 30, 12, 0, 0, 0, berlin), 2},
+		"the hour came twice":                     {time.Date(2021, 11, 7, 2, 30, 0, 0, berlin), time.Date(2021, 11, 2, 12, 0, 0, 0, berlin), 1},
+	} {
+		t.Run(name, func(t *testing.T) { hoursAreOver(t, tt.when, tt.now, tt.weeks, berlin) })
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		zone, err := time.LoadLocation(rapid.SampledFrom([]string{"UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"}).Draw(t, "zone"))
 		if err != nil {
@@ -272,24 +288,41 @@ func TestHoursAreOver(t *testing.T) {
 		}
 		at := time.Unix(rapid.Int64Range(1.6e9, 2e9).Draw(t, "now"), 0)
 		when := at.Add(time.Duration(rapid.IntRange(-48, 24*400).Draw(t, "ahead")) * time.Hour)
-		weeks := rapid.IntRange(1, 8).Draw(t, "weeks")
-		spans := sameHour(when, at, weeks, zone)
-		if len(spans) > weeks || len(spans) < weeks-1 {
-			t.Fatalf("%d spans of %d weeks", len(spans), weeks)
+		hoursAreOver(t, when, at, rapid.IntRange(1, 8).Draw(t, "weeks"), zone)
+	})
+}
+
+// hoursAreOver tries one run.
+func hoursAreOver(t rapid.TB, when, at time.Time, weeks int, zone *time.Location) {
+	t.Helper()
+	spans := sameHour(when, at, weeks, zone)
+	if len(spans) > weeks || len(spans) < weeks-1 {
+		t.Fatalf("%d spans of %d weeks", len(spans), weeks)
+	}
+	same := func(x time.Time) bool {
+		return x.In(zone).Weekday() == when.In(zone).Weekday() && x.In(zone).Hour() == when.In(zone).Hour()
+	}
+	for i, s := range spans {
+		if s.End.After(at) || s.Length() != time.Hour || !same(s.Start) {
+			t.Fatalf("%s to %s for %s at %s", s.Start, s.End, when, at)
 		}
-		for i, s := range spans {
-			local := s.Start.In(zone)
-			if s.End.After(at) || s.Length() != time.Hour || local.Weekday() != when.In(zone).Weekday() || local.Hour() != when.In(zone).Hour() {
-				t.Fatalf("%s to %s for %s at %s", s.Start, s.End, when, at)
-			}
-			if i > 0 && !s.Start.After(spans[i-1].End) {
-				t.Fatalf("%s is not after %s", s.Start, spans[i-1].End)
-			}
+		if i > 0 && !s.Start.After(spans[i-1].End) {
+			t.Fatalf("%s is not after %s", s.Start, spans[i-1].End)
 		}
+	}
+	if len(spans) > 0 {
 		if last := spans[len(spans)-1]; at.Sub(last.End) > 2*week+2*time.Hour {
 			t.Fatalf("the last hour is %s, now is %s", last.End, at)
 		}
-	})
+		return
+	}
+	// The one week had no such hour: none that is over began in it.
+	last := at.Add(-time.Hour)
+	for x := last.Truncate(15 * time.Minute); x.After(last.Add(-week)); x = x.Add(-15 * time.Minute) {
+		if same(x) && x.In(zone).Minute() == 0 {
+			t.Fatalf("no span of one week, and there was %s for %s at %s", x, when, at)
+		}
+	}
 }
 
 // TestDefaultStep reads the ranges of queries.
