@@ -173,6 +173,9 @@ func scriptParams(t *testing.T, p testscript.Params) testscript.Params {
 		e.Setenv("EXAMPLES", examples)
 		e.Setenv("GAMEDAY_LEDGER", filepath.Join(e.WorkDir, "ledger"))
 		e.Setenv("CI", os.Getenv("CI"))
+		for name, value := range noonAt(time.Now()).variables() {
+			e.Setenv(name, value)
+		}
 		e.Setenv("TEST_MACHINE_POLICY", filepath.Join(e.WorkDir, "machine", "policy.hcl"))
 		return os.CopyFS(e.WorkDir, os.DirFS(common))
 	}
@@ -188,7 +191,7 @@ func scriptParams(t *testing.T, p testscript.Params) testscript.Params {
 		}
 		return false, fmt.Errorf("unknown condition %q", cond)
 	}
-	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "accesslog": accessLog, "records": records, "drills": drills, "receiver": receiverCommand, "step": step,
+	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "accesslog": accessLog, "noon": noonCommand, "records": records, "drills": drills, "receiver": receiverCommand, "step": step,
 		"channel": func(ts *testscript.TestScript, _ bool, args []string) { channel(t, ts, args) },
 		"kubernetes": func(ts *testscript.TestScript, _ bool, _ []string) {
 			ts.Setenv("PATH", clusterProgram(t)+string(os.PathListSeparator)+ts.Getenv("PATH"))

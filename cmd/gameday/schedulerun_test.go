@@ -109,8 +109,8 @@ func TestSkipIsRecalled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &schedules.Schedule{Name: "daily", Every: every, Zone: time.UTC, Window: &schedules.Window{To: 24 * time.Hour}, Items: []schedules.Item{{Scenario: "a", Length: time.Minute}}}
 	now := time.Now().UTC().Truncate(time.Second)
+	s := &schedules.Schedule{Name: "daily", Every: every, Zone: noonAt(now).location(t), Window: &schedules.Window{To: 24 * time.Hour}, Items: []schedules.Item{{Scenario: "a", Length: time.Minute}}}
 	for _, noWait := range []bool{false, true} {
 		folder, err := claims.Open(t.TempDir())
 		if err != nil {

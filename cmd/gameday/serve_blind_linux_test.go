@@ -24,10 +24,12 @@ import (
 // hushDay is a blind game day that sends next to nothing to nobody for a minute, unless somebody skips the rest of it.
 var hushDay = strings.Replace(strings.Replace(fmt.Sprintf(tinyDay, "quetzal"), "timeline {", "blind = true\n  timeline {", 1), `load     = "1s"`, `load     = "60s"`, 1)
 
-const hushCalendar = `time_zone = "UTC"
+// hushCalendar is one of such a game day, and of a rehearsal. Its zone and anchor are to be filled in.
+const hushCalendar = `time_zone = "$NOON_ZONE"
 schedule "quagga" {
   scenarios = ["quokka.hcl"]
   every     = "12mo"
+  anchor    = "$ANCHOR"
   window {
     from = "00:00"
     to   = "24:00"
@@ -60,7 +62,7 @@ func serveBlind(t *testing.T) *blindServer {
 	t.Helper()
 	r := &blindServer{brakeRig: newRig(t), people: map[string]*http.Client{"nobody": http.DefaultClient}}
 	r.write("quokka.hcl", hushDay)
-	r.write("days.hcl", hushCalendar)
+	r.write("days.hcl", noonAt(time.Now()).fill(hushCalendar))
 	r.server = r.command("serve", "days.hcl", "--listen", "127.0.0.1:0", "--public-badges", "--fresh-within", "30d", "--invite", "fay=facilitator", "--invite", "ann=responder", "--invite", "olga=observer")
 	out, err := os.Create(filepath.Join(r.dir, "links"))
 	if err != nil {

@@ -119,12 +119,13 @@ func serveOnDisk(t *testing.T, many int, calendar string) *smallDisk {
 // and the pages show it.
 func TestServeOnAFullDisk(t *testing.T) {
 	t.Parallel()
-	from := time.Now().UTC().Truncate(time.Minute).Add(time.Minute)
+	from := time.Now().Truncate(time.Minute).Add(time.Minute)
 	if time.Until(from) < 15*time.Second {
 		from = from.Add(time.Minute)
 	}
+	from = from.In(noonAt(from).location(t))
 	var calendar strings.Builder
-	calendar.WriteString("time_zone = \"UTC\"\n")
+	fmt.Fprintf(&calendar, "time_zone = %q\n", from.Location())
 	const many = 2
 	for n := range many {
 		fmt.Fprintf(&calendar, "schedule \"s%d\" {\n  scenarios = [\"day%d.hcl\"]\n  every = \"1d\"\n  window {\n    from = %q\n    to = %q\n  }\n}\n", n, n,

@@ -45,10 +45,10 @@ const tinyDay = `scenario %q {
 }
 `
 
-// servedDays is a calendar of schedules that come in the minutes from now, at random seconds.
+// servedDays is a calendar of schedules that come in the minutes from now, at random seconds, in the zone of the first minute.
 func servedDays(many int, from, to time.Time) string {
 	var b strings.Builder
-	b.WriteString("time_zone = \"UTC\"\n")
+	fmt.Fprintf(&b, "time_zone = %q\n", from.Location())
 	for n := range many {
 		fmt.Fprintf(&b, "schedule \"s%d\" {\n  scenarios = [\"day%d.hcl\"]\n  every = \"1d\"\n  moment = \"random\"\n  window {\n    from = %q\n    to = %q\n  }\n}\n",
 			n, n, from.Format("15:04"), to.Format("15:04"))
@@ -61,7 +61,8 @@ func servedDays(many int, from, to time.Time) string {
 func TestServeKilled(t *testing.T) {
 	t.Parallel()
 	const many, kills = 6, 16
-	from := time.Now().UTC().Truncate(time.Minute)
+	from := time.Now().Truncate(time.Minute)
+	from = from.In(noonAt(from).location(t))
 	to := from.Add(2 * time.Minute)
 	r := newRig(t)
 	for n := range many {
@@ -186,7 +187,7 @@ func TestServeKeepsPeople(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.write("day.hcl", fmt.Sprintf(tinyDay, "day"))
-	r.write("days.hcl", "time_zone = \"UTC\"\nschedule \"rare\" {\n  scenarios = [\"day.hcl\"]\n  cron = \"0 0 29 2 *\"\n}\n")
+	r.write("days.hcl", noonAt(time.Now()).fill("time_zone = \"$NOON_ZONE\"\nschedule \"rare\" {\n  scenarios = [\"day.hcl\"]\n  cron = \"0 0 29 2 *\"\n}\n"))
 	start := func(listen string) (kill func(), base, token string) {
 		t.Helper()
 		c := r.command("serve", "days.hcl", "--listen", listen, "--invite", "fay=facilitator")

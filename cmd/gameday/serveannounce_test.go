@@ -140,7 +140,7 @@ func TestAheadInSpiteOfRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &schedules.Schedule{Name: "daily", Every: every, Zone: time.UTC, Window: &schedules.Window{To: 24 * time.Hour}, Items: []schedules.Item{{Scenario: "a", Length: time.Minute}}}
+	s := &schedules.Schedule{Name: "daily", Every: every, Zone: noonAt(time.Now()).location(t), Window: &schedules.Window{To: 24 * time.Hour}, Items: []schedules.Item{{Scenario: "a", Length: time.Minute}}}
 	cal := &scenarios.Calendar{Name: "days", File: "days.hcl", Schedules: []*schedules.Schedule{s},
 		Notify: []*announce.Channel{{Kind: announce.Slack, Name: "a", On: announce.Events, Ahead: announce.DefaultAhead}}}
 	c := (&app{errw: io.Discard}).newCriers(filepath.Join(dir, "audit.jsonl"))
@@ -285,12 +285,13 @@ const nobodysDay = `scenario "tiny" {
 }
 `
 
-// yearlyDays is a calendar of one game day a year, which it tells of.
-const yearlyDays = `time_zone = "UTC"
+// yearlyDays is a calendar of one game day a year, which it tells of. Its zone and anchor are to be filled in.
+const yearlyDays = `time_zone = "$NOON_ZONE"
 notify "slack" "chat" { url_env = "CHAT_URL" }
 schedule "yearly" {
   scenarios = ["tiny.hcl"]
   every     = "12mo"
+  anchor    = "$ANCHOR"
   window {
     from = "00:00"
     to   = "24:00"
@@ -340,7 +341,8 @@ func TestServedAnnouncements(t *testing.T) {
 	posts := chatPosts(t)
 	dir := t.TempDir()
 	t.Setenv("GAMEDAY_LEDGER", filepath.Join(dir, "ledger"))
-	for name, text := range map[string]string{"tiny.hcl": nobodysDay, "game-days.hcl": yearlyDays} {
+	n := noonAt(time.Now())
+	for name, text := range map[string]string{"tiny.hcl": nobodysDay, "game-days.hcl": n.fill(yearlyDays)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -362,9 +364,8 @@ func TestServedAnnouncements(t *testing.T) {
 	}
 	c := fresh()
 	c.use(load())
-	lastDay := time.Date(time.Now().UTC().Year(), time.December, 31, 0, 0, 0, 0, time.UTC)
-	hears(t, posts, fmt.Sprintf("Game day on one of %d days", lastDay.YearDay()))
-	abandon(t, filepath.Join(state, "game-days"), claims.Claim{Schedule: "yearly", Occasion: "2026-01-01", Outcome: schedules.Begun, At: time.Now(), By: "ann"})
+	hears(t, posts, fmt.Sprintf("Game day on one of %d days", n.days()))
+	abandon(t, filepath.Join(state, "game-days"), claims.Claim{Schedule: "yearly", Occasion: n.date(), Outcome: schedules.Begun, At: time.Now(), By: "ann"})
 	c.hear(serve.Event{What: serve.Ended, Calendar: &serve.Calendar{Name: "game-days"}})
 	c.look("another")
 	hears(t, posts, "did not come to its end")
