@@ -177,18 +177,23 @@ func pidsIn(folder string) ([]int, error) {
 	return out, nil
 }
 
-// pidsBelow returns the processes of a cgroup and of all below it.
+// pidsBelow returns the processes of a cgroup and of all below it. One below that is removed meanwhile has nobody in it: the
+// kernel removes none that has. Whoever left it for a cgroup that was read already is missed, as he is when the one that he left
+// stays; so who is there is read again before and after a freeze.
 func pidsBelow(folder string) ([]int, error) {
 	var out []int
 	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return err
+		if err == nil && d.IsDir() {
+			var pids []int
+			pids, err = pidsIn(path)
+			out = append(out, pids...)
 		}
-		pids, err := pidsIn(path)
 		if errors.Is(err, syscall.EOPNOTSUPP) { // a threaded cgroup's processes are those of the one above
 			return nil
 		}
-		out = append(out, pids...)
+		if path != folder && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV)) { // the latter from its open file
+			return nil
+		}
 		return err
 	})
 	return out, err

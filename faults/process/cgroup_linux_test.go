@@ -1,12 +1,16 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"gameday/faults"
 )
@@ -66,6 +70,94 @@ func FuzzFolder(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestGroupsThatVanish reads who is in a folder of which a part is removed when that is half done: the first of the cgroups below
+// gives its processes only then.
+func TestGroupsThatVanish(t *testing.T) {
+	for _, test := range []struct {
+		gone string
+		want []int
+	}{
+		{"b", []int{1, 2, 5}},    // it is listed, and its processes were not read
+		{"a", []int{1, 2, 3, 5}}, // its processes are read, and what is below was not listed
+	} {
+		t.Run(test.gone, func(t *testing.T) {
+			folder := t.TempDir()
+			for at, text := range map[string]string{".": "1\n", "b": "3\n", "b/below": "", "c": "5\n"} {
+				fakeCgroup(t, filepath.Join(folder, at))
+				if err := os.WriteFile(filepath.Join(folder, at, "cgroup.procs"), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			fakeCgroup(t, filepath.Join(folder, "a"))
+			first := filepath.Join(folder, "a", "cgroup.procs")
+			if err := unix.Mkfifo(first, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			var removing sync.WaitGroup
+			removing.Go(func() {
+				w, err := os.OpenFile(first, os.O_WRONLY, 0) // when somebody reads it
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, err = w.WriteString("2\n")
+				if err := errors.Join(err, os.RemoveAll(filepath.Join(folder, test.gone)), w.Close()); err != nil {
+					t.Error(err)
+				}
+			})
+			pids, err := pidsBelow(folder)
+			removing.Wait()
+			if err != nil || !slices.Equal(pids, test.want) {
+				t.Errorf("%v, %v, want %v", pids, err, test.want)
+			}
+		})
+	}
+}
+
+// TestGroupThatVanishesOpen reads the list of a cgroup that was removed after the list was opened. It counts as nobody's, but for
+// the cgroup that was asked for.
+func TestGroupThatVanishesOpen(t *testing.T) {
+	for _, version := range []int{1, 2} {
+		t.Run(fmt.Sprintf("v%d", version), func(t *testing.T) {
+			_, dead := freezer(t, version)
+			list, err := os.Open(filepath.Join(dead, "cgroup.procs"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer list.Close()
+			if err := os.Remove(dead); err != nil {
+				t.Fatal(err)
+			}
+			folder := t.TempDir()
+			if err := os.WriteFile(filepath.Join(folder, "cgroup.procs"), []byte("1\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			below := filepath.Join(folder, "below")
+			fakeCgroup(t, below)
+			if err := os.Symlink(fmt.Sprintf("/proc/self/fd/%d", list.Fd()), filepath.Join(below, "cgroup.procs")); err != nil {
+				t.Fatal(err)
+			}
+			if pids, err := pidsBelow(folder); err != nil || !slices.Equal(pids, []int{1}) {
+				t.Errorf("%v, %v, want only 1", pids, err)
+			}
+			if pids, err := pidsBelow(below); !errors.Is(err, unix.ENODEV) {
+				t.Errorf("asked for itself: %v, %v", pids, err)
+			}
+			if pids, err := pidsBelow(dead); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("asked for by name: %v, %v", pids, err)
+			}
+		})
+	}
+}
+
+// fakeCgroup makes a folder that stands for a cgroup.
+func fakeCgroup(t *testing.T, folder string) {
+	t.Helper()
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestFreezeAlone freezes the cgroup that a process has for itself in place, and only then.
