@@ -1,12 +1,17 @@
 package lab
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"gameday/internal/bound"
 )
 
 func TestCleanExitLeavesNothing(t *testing.T) {
@@ -15,6 +20,7 @@ func TestCleanExitLeavesNothing(t *testing.T) {
 		r := u.enter(t)
 		r.do(order{Do: "start", Config: shop(t, u, r, "a", "b")})
 		_, _, _, all := r.cast()
+		r.hold(all)
 		if code := r.exit(7); code != 7 {
 			t.Errorf("exit code %d, want the conductor's 7", code)
 		}
@@ -52,6 +58,7 @@ func TestKillMatrix(t *testing.T) {
 				r.do(order{Do: "start", Config: shop(t, u, r, "a", "b")})
 				r.do(order{Do: "guard"})
 				init, conductor, _, all := r.cast()
+				r.hold(all)
 				victim := map[string]int{"outer": r.outer.Process.Pid, "lab init": init.pid, "conductor": conductor.pid}
 				if err := syscall.Kill(victim[test.victim], syscall.SIGKILL); err != nil {
 					t.Fatal(err)
@@ -79,6 +86,7 @@ func TestKilledNodeInitLeavesNothing(t *testing.T) {
 		r := u.enter(t)
 		r.do(order{Do: "start", Config: shop(t, u, r, "a")})
 		_, _, node, all := r.cast()
+		r.hold(all)
 		if err := syscall.Kill(node.pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
@@ -92,18 +100,63 @@ func TestKilledNodeInitLeavesNothing(t *testing.T) {
 		if len(onNode) != 2 {
 			t.Fatalf("the node had the processes %v", onNode)
 		}
-		spaces := map[string]bool{}
-		for _, s := range node.spaces {
-			spaces[s] = true
-		}
-		eventually(t, 2*time.Second, "nothing of the node is left, and it is said to be off", func() bool {
-			return len(leftovers(onNode, spaces)) == 0 && !r.node("a").On
+		vanish(t, 2*time.Second, "nothing of the node is left, and it is said to be off", func() []string {
+			left := r.leftovers(onNode)
+			if r.node("a").On {
+				left = append(left, "node a is said to be on")
+			}
+			return left
 		})
 		if code := r.exit(0); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
 		r.assertGone(all, before, 2*time.Second)
 	})
+}
+
+// TestLeftovers starts a lab when another is dead: the kernel would give it the dead one's numbers of namespaces. Whoever has
+// kept a namespace of the dead one is found.
+func TestLeftovers(t *testing.T) {
+	u := user{uid: -1}
+	r := u.enter(t)
+	r.do(order{Do: "start", Config: shop(t, u, r, "a", "b")})
+	before := mounts(t)
+	_, _, node, all := r.cast()
+	r.hold(all)
+	living := strings.Join(r.leftovers(all), "\n")
+	for _, m := range all {
+		if !strings.Contains(living, fmt.Sprintf("pid %d: ", m.pid)) {
+			t.Errorf("pid %d lives and is not among\n%s", m.pid, living)
+		}
+	}
+
+	keeper := exec.Command("cat")
+	keeper.ExtraFiles = []*os.File{r.held[node.spaces[0]]}
+	end, err := keeper.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bound.Start(keeper, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if code := r.exit(0); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	other := u.enter(t)
+	other.do(order{Do: "start", Config: shop(t, u, other, "a", "b")})
+
+	want := fmt.Sprintf("/proc/%d/fd/3 of \"cat\" holds %s", keeper.Process.Pid, node.spaces[0])
+	vanish(t, 2*time.Second, "of the dead lab only that is left which was kept", func() []string {
+		return slices.DeleteFunc(r.leftovers(all), func(l string) bool { return l == want })
+	})
+	if got := r.leftovers(all); !slices.Equal(got, []string{want}) {
+		t.Errorf("left are %q, want %q", got, want)
+	}
+	end.Close()
+	if err := keeper.Wait(); err != nil {
+		t.Error(err)
+	}
+	r.assertGone(all, before, 2*time.Second)
 }
 
 func TestDeafConductorAndGuardAreBounded(t *testing.T) {
@@ -113,6 +166,7 @@ func TestDeafConductorAndGuardAreBounded(t *testing.T) {
 	r.do(order{Do: "start", Config: shop(t, u, r, "a")})
 	r.do(order{Do: "guard", Stay: true})
 	_, _, _, all := r.cast()
+	r.hold(all)
 	began := time.Now()
 	if err := r.outer.Process.Kill(); err != nil {
 		t.Fatal(err)

@@ -51,6 +51,7 @@ type rig struct {
 	err   bytes.Buffer
 	ended sync.WaitGroup
 	code  int
+	held  map[string]*os.File // namespaces, by what links to them say
 }
 
 // folder returns a folder below /tmp that belongs to the user, removed after the test.
@@ -240,6 +241,21 @@ func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) 
 	}
 }
 
+// vanish polls until there is nothing left, and fails the test when that takes longer than limit.
+func vanish(t *testing.T, limit time.Duration, what string, left func() []string) {
+	t.Helper()
+	var last []string
+	defer func() {
+		if len(last) > 0 {
+			t.Logf("left:\n%s", strings.Join(last, "\n"))
+		}
+	}()
+	eventually(t, limit, what, func() bool {
+		last = left()
+		return len(last) == 0
+	})
+}
+
 // member is a process of a lab, as the machine sees it.
 type member struct {
 	pid, parent int
@@ -334,24 +350,37 @@ func mounts(t *testing.T) string {
 	return own.String()
 }
 
-// assertGone fails unless everything of the lab vanishes within limit: its processes, its namespaces wherever they
-// may be held open, its mounts, and its files outside the given folder.
-func (r *rig) assertGone(all []member, mountsBefore string, limit time.Duration) {
+// hold opens the namespaces of processes that live, for as long as the test lasts. The kernel gives the number of one that is gone
+// to the next at once, whosever it is, but not while it is open somewhere: who holds the number then holds the namespace.
+func (r *rig) hold(all []member) {
 	r.t.Helper()
-	spaces := map[string]bool{}
+	if r.held == nil {
+		r.held = map[string]*os.File{}
+	}
 	for _, m := range all {
 		for _, s := range m.spaces {
-			spaces[s] = true
+			if r.held[s] != nil {
+				continue
+			}
+			kind, _, _ := strings.Cut(s, ":")
+			f, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", m.pid, kind))
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			r.t.Cleanup(func() { f.Close() })
+			if got, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd())); got != s {
+				r.t.Fatalf("pid %d was in %s and is in %s, %v", m.pid, s, got, err)
+			}
+			r.held[s] = f
 		}
 	}
-	if len(spaces) < 3 {
-		r.t.Fatalf("the lab had only the namespaces %v: nothing could be proven", spaces)
-	}
-	var left []string
-	eventually(r.t, limit, "nothing of the lab is left", func() bool {
-		left = leftovers(all, spaces)
-		return len(left) == 0
-	})
+}
+
+// assertGone fails unless everything of the lab vanishes within limit: its processes, its namespaces wherever they
+// may be held open but by hold, its mounts, and its files outside the given folder.
+func (r *rig) assertGone(all []member, mountsBefore string, limit time.Duration) {
+	r.t.Helper()
+	vanish(r.t, limit, "nothing of the lab is left", func() []string { return r.leftovers(all) })
 	if got := mounts(r.t); got != mountsBefore {
 		r.t.Errorf("mounts changed:\n%s\nwere:\n%s", got, mountsBefore)
 	}
@@ -369,8 +398,22 @@ func (r *rig) assertGone(all []member, mountsBefore string, limit time.Duration)
 	}
 }
 
-// leftovers lists processes of the lab that live, and whoever holds one of its namespaces.
-func leftovers(all []member, spaces map[string]bool) []string {
+// leftovers lists the processes that live, and whoever holds one of their namespaces, which the rig must hold.
+func (r *rig) leftovers(all []member) []string {
+	r.t.Helper()
+	spaces, ours := map[string]bool{}, map[string]bool{}
+	for _, m := range all {
+		for _, s := range m.spaces {
+			if r.held[s] == nil {
+				r.t.Fatalf("%s is not held: its number may be another's by now", s)
+			}
+			spaces[s] = true
+			ours[fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), r.held[s].Fd())] = true
+		}
+	}
+	if len(spaces) < 3 {
+		r.t.Fatalf("there were only the namespaces %v: nothing could be proven", spaces)
+	}
 	var left []string
 	living, err := processes("/proc")
 	if err != nil {
@@ -386,8 +429,8 @@ func leftovers(all []member, spaces map[string]bool) []string {
 		links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/ns/*", e.pid))
 		fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", e.pid))
 		for _, l := range append(links, fds...) {
-			if to, err := os.Readlink(l); err == nil && spaces[to] {
-				left = append(left, l+" holds "+to)
+			if to, err := os.Readlink(l); err == nil && spaces[to] && !ours[l] {
+				left = append(left, fmt.Sprintf("%s of %q holds %s", l, p.Command, to))
 			}
 		}
 	}
