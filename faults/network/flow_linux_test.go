@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -208,7 +209,7 @@ type arrival struct {
 }
 
 // stream sends datagrams from one node to another, some each millisecond, and returns what arrived within linger of the
-// last. Both ends read the same clock.
+// last, however late it is read. Both ends read the same clock.
 type stream struct {
 	from, to *node
 	address  netip.Addr
@@ -216,6 +217,7 @@ type stream struct {
 	each     int // datagrams a millisecond
 	size     int // bytes, at least 20
 	linger   time.Duration
+	once     bool // none comes twice: it ends as soon as each has arrived, and linger is for those that have not
 	// unchecked leaves the UDP checksum out, so that a flipped bit is seen and not dropped.
 	unchecked bool
 }
@@ -247,8 +249,12 @@ func (s stream) run(t *testing.T) []arrival {
 		control(t, out, unix.SO_NO_CHECK, 1)
 	}
 	base := time.Now()
+	enough := math.MaxInt
+	if s.once {
+		enough = s.count
+	}
 	got := make(chan []arrival, 1)
-	go func() { got <- receive(in, base) }()
+	go func() { got <- receive(in, base, enough) }()
 	b := make([]byte, max(s.size, leastDatagram))
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -267,21 +273,73 @@ func (s stream) run(t *testing.T) []arrival {
 	return <-got
 }
 
-func receive(in *net.UDPConn, base time.Time) []arrival {
+// receive reads until enough different datagrams are there or the deadline has struck, and then what lies there: Read
+// refuses after the deadline, although it came before.
+func receive(in *net.UDPConn, base time.Time, enough int) []arrival {
 	var list []arrival
+	different := map[uint32]bool{}
 	b := make([]byte, 1<<16)
-	for {
-		n, err := in.Read(b)
-		if err != nil {
-			return list
-		}
+	note := func(b []byte) {
 		a := arrival{took: -1}
-		if n >= leastDatagram {
+		if n := len(b); n >= leastDatagram {
 			a.intact = crc32.ChecksumIEEE(b[:n-4]) == binary.BigEndian.Uint32(b[n-4:])
 			a.seq = binary.BigEndian.Uint32(b)
 			a.took = time.Since(base) - time.Duration(binary.BigEndian.Uint64(b[4:]))
 		}
 		list = append(list, a)
+		if a.intact {
+			different[a.seq] = true
+		}
+	}
+	for len(different) < enough {
+		n, err := in.Read(b)
+		if err != nil {
+			break
+		}
+		note(b[:n])
+	}
+	raw, err := in.SyscallConn()
+	if err != nil {
+		return list
+	}
+	_ = raw.Control(func(fd uintptr) {
+		for {
+			n, _, err := unix.Recvfrom(int(fd), b, unix.MSG_DONTWAIT)
+			if err != nil {
+				return
+			}
+			note(b[:n])
+		}
+	})
+	return list
+}
+
+// TestReadLate reads when the deadline has struck, as a reader does that the machine had no time for.
+func TestReadLate(t *testing.T) {
+	a, _ := pair(t)
+	var in, out *net.UDPConn
+	if err := a.inside(func() (err error) {
+		if in, err = net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}); err != nil {
+			return err
+		}
+		out, err = net.DialUDP("udp", nil, in.LocalAddr().(*net.UDPAddr))
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	defer out.Close()
+	const n = 3
+	for range n {
+		if _, err := out.Write(make([]byte, leastDatagram)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := in.SetReadDeadline(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if got := receive(in, time.Now(), n); len(got) != n {
+		t.Errorf("%d of %d that had arrived are read", len(got), n)
 	}
 }
 

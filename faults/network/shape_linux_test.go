@@ -123,7 +123,7 @@ func TestRateLife(t *testing.T) {
 	var quiet, besides []time.Duration
 	var flows sync.WaitGroup // ended by a t.Fatal in one, too
 	aside := func(from, to *node) []time.Duration {
-		return latencies(stream{from: from, to: to, address: bystander, count: 2000, each: 1, linger: 50 * time.Millisecond}.run(t))
+		return latencies(stream{from: from, to: to, address: bystander, count: 2000, each: 1, linger: 2 * time.Second, once: true}.run(t))
 	}
 	flows.Go(func() { limited = throughput(t, a, b, b.v4, 3*time.Second) })
 	flows.Go(func() { quiet = aside(c, d) })
@@ -555,7 +555,7 @@ func TestComingAndGoing(t *testing.T) {
 	const n, rounds = 2000, 10
 	got := make(chan []arrival, 1)
 	go func() {
-		got <- stream{from: a, to: b, address: bystander, count: n, each: 1, linger: 100 * time.Millisecond}.run(t)
+		got <- stream{from: a, to: b, address: bystander, count: n, each: 1, linger: 2 * time.Second, once: true}.run(t)
 	}()
 	tick := time.NewTicker(80 * time.Millisecond)
 	defer tick.Stop()
