@@ -230,7 +230,8 @@ func TestShapeLapses(t *testing.T) {
 	a, b := pair(t)
 	dir, before, tree := ledgerDir(t), a.ruleset(t), a.tree(t)
 	c := startGuard(t, dir)
-	const lease = 2 * time.Second
+	// A measurement of a second has to end within it, after the proof and the kill, however busy the machine is.
+	const lease = 4 * time.Second
 	config, err := json.Marshal(&network.Rate{Rate: slow})
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +252,7 @@ func TestShapeLapses(t *testing.T) {
 	})
 	t.Logf("lease %v, traffic flows freely %v after the guard was killed (%v of it looking)", lease, time.Since(began),
 		took)
-	if time.Since(began) > 2*lease {
+	if time.Since(began) > lease+2*time.Second {
 		t.Errorf("it took %v", time.Since(began))
 	}
 	if a.tree(t) == tree {
