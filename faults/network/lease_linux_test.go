@@ -87,12 +87,12 @@ func TestGuardHoldsAPartition(t *testing.T) {
 	mustBeClean(t, dir, a, before)
 }
 
-// TestRenewalsKeepItStanding holds a cut of a one second lease for three, then stops renewing.
+// TestRenewalsKeepItStanding holds a cut for three leases, then stops renewing.
 func TestRenewalsKeepItStanding(t *testing.T) {
 	a, b := pair(t)
 	dir, before := ledgerDir(t), a.ruleset(t)
 	c := startGuard(t, dir)
-	const lease = time.Second
+	const lease = 2 * time.Second // a busy machine may stop us for more than a second
 	mustInject(t, c, request(t, "i1", a, b, lease))
 	tick := time.NewTicker(lease / 5)
 	defer tick.Stop()

@@ -274,12 +274,13 @@ func TestShapeLapses(t *testing.T) {
 func TestShapeRenewed(t *testing.T) {
 	a, b := pair(t)
 	tree := a.tree(t)
-	s := mustApply(t, network.RateKind(), "renew", &network.Rate{Rate: slow}, a.place(t, b), time.Second)
+	const lease = 2 * time.Second
+	s := mustApply(t, network.RateKind(), "renew", &network.Rate{Rate: slow}, a.place(t, b), lease)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for range 15 {
+	for range 30 {
 		<-tick.C
-		if err := s.renew(t, time.Second); err != nil {
+		if err := s.renew(t, lease); err != nil {
 			t.Fatal(err)
 		}
 	}
