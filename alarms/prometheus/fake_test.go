@@ -86,15 +86,17 @@ func faked(t *testing.T, f *fake, c Config) *Source {
 	return source(t, c, nil)
 }
 
-// TestPreflightFindings checks each finding that a server can cause.
-func TestPreflightFindings(t *testing.T) {
-	now := time.Now()
-	for _, c := range []struct {
-		name   string
-		fake   *fake
-		blocks int
-		says   []string
-	}{
+// findingCase is a server, and what is found of it.
+type findingCase struct {
+	name   string
+	fake   *fake
+	blocks int
+	says   []string
+}
+
+// findingCases are servers whose rules were evaluated at an instant, or as long before it as they say.
+func findingCases(now time.Time) []findingCase {
+	return []findingCase{
 		{"ready", &fake{rules: group("Down", "ok", now)}, 0, nil},
 		{"refused once", &fake{rules: group("Down", "ok", now), refuse: []int{429}}, 0, nil},
 		{"broken once", &fake{rules: group("Down", "ok", now), refuse: []int{500}}, 0, nil},
@@ -113,7 +115,14 @@ func TestPreflightFindings(t *testing.T) {
 		{"unhealthy", &fake{rules: group("Down", "err", now)}, 1, []string{"the rule Down fails", "boom"}},
 		{"never evaluated", &fake{rules: group("Down", "unknown", time.Time{})}, 1, []string{"not evaluated yet"}},
 		{"stale", &fake{rules: group("Down", "ok", now.Add(-8*time.Second))}, 1, []string{"not evaluated any more"}},
-	} {
+	}
+}
+
+// TestPreflightFindings checks each finding that a server can cause. Each server's rules are as fresh as it is: those that were evaluated before
+// the other servers were asked are stale once that took a while.
+func TestPreflightFindings(t *testing.T) {
+	for i := range findingCases(time.Time{}) {
+		c := findingCases(time.Now())[i]
 		t.Run(c.name, func(t *testing.T) {
 			s := faked(t, c.fake, Config{Timeout: "2s", Token: "hush-hush"})
 			f, err := s.Preflight(t.Context(), []alarms.Expectation{expectation("Down")})
