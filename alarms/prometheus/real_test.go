@@ -133,6 +133,7 @@ func realPhases(t *testing.T, program promrig.Program) {
 
 	target.Set("Primed", 1)
 	w.until("Primed", alarms.StatePending, 1)
+	late := p.Late()
 	t0 := time.Now()
 	target.Set("Hit", 1)
 	target.Set("Noise", 1)
@@ -144,6 +145,7 @@ func realPhases(t *testing.T, program promrig.Program) {
 		w.until("Flappy", alarms.StateInactive, n)
 	}
 	w.until("Hit", alarms.StateFiring, 1)
+	waited := late()
 	w.until("Primed", alarms.StateFiring, 1)
 	t1 := time.Now()
 	target.Set("Hit", 0)
@@ -153,7 +155,7 @@ func realPhases(t *testing.T, program promrig.Program) {
 	if share := clock.Share(coverage.Spans, clock.Span{Start: t0, End: t1}); share < 0.99 {
 		t.Errorf("coverage %.3f, want all: %v", share, coverage.Why)
 	}
-	judgeHit(t, of(episodes, "Hit"), t0, t1, coverage.Offset)
+	judgeHit(t, of(episodes, "Hit"), t0, t1, waited, coverage.Offset)
 	judgeOthers(t, episodes, t0)
 	judgeLater(t, p.URL, t0)
 }
@@ -181,18 +183,23 @@ func foretold(t *testing.T, s *Source, expected []alarms.Expectation) {
 	}
 }
 
-// judgeHit judges the alarm that was caused at t0 and lifted at t1.
-func judgeHit(t *testing.T, hit []alarms.Episode, t0, t1 time.Time, offset clock.Offset) {
+// judgeHit judges the alarm that was caused at t0 and lifted at t1. late is how much later than due it may have fired, because a busy machine left
+// out evaluations.
+func judgeHit(t *testing.T, hit []alarms.Episode, t0, t1 time.Time, late time.Duration, offset clock.Offset) {
 	if len(hit) != 1 {
 		t.Fatalf("Hit has %d episodes, want 1: %+v", len(hit), hit)
 	}
 	h := hit[0]
-	if h.Pending.Lo.Before(t0) || h.Firing.Sub(h.Pending).Mid().Round(time.Second) != 3*time.Second {
-		t.Errorf("Hit pending %v, firing %v after t0; want pending after it, firing 3s later",
-			h.Pending.Lo.Sub(t0), h.Firing.Lo.Sub(t0))
+	if held := h.Firing.Hi.Sub(h.Pending.Hi).Round(time.Second); h.Pending.Lo.Before(t0) || held < 3*time.Second || held > 3*time.Second+late {
+		t.Errorf("Hit pending %v, firing %v after t0; want pending after it, firing 3s later, or up to %s more",
+			h.Pending.Lo.Sub(t0), h.Firing.Lo.Sub(t0), late)
 	}
-	if width := h.Firing.Hi.Sub(h.Firing.Lo); width > 100*time.Millisecond {
-		t.Errorf("Hit's firing is known to %s only", width)
+	known := 100 * time.Millisecond
+	if late > time.Second { // it fired somewhere in a gap, which is told from where two evaluations are left out in a row
+		known += late + time.Second
+	}
+	if width := h.Firing.Hi.Sub(h.Firing.Lo); width > known {
+		t.Errorf("Hit's firing is known to %s only, want to %s", width, known)
 	}
 	if h.Ended.Lo.Before(t1.Add(-1100*time.Millisecond)) || h.Ended.Hi.After(t1.Add(4*time.Second)) {
 		t.Errorf("Hit ended %v to %v after it was lifted", h.Ended.Lo.Sub(t1), h.Ended.Hi.Sub(t1))

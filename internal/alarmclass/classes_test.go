@@ -84,7 +84,7 @@ func classes(t *testing.T, program promrig.Program) {
 	c := d.end(in)
 	t.Logf("%s: a game day of %s", program, time.Since(d.began).Round(time.Second))
 	compare(t, d.stage, c)
-	advised(t, c, d.missed)
+	advised(t, c, d.waited)
 }
 
 // day is the game day, on three stages of its own.
@@ -92,8 +92,9 @@ type day struct {
 	*stage
 	target                  *promrig.Target
 	main, frozen, restarted *pair
-	quiet                   clock.Span // before the fault
-	missed                  int        // evaluations that the main server left out while alarms waited to fire
+	quiet                   clock.Span           // before the fault
+	late                    func() time.Duration // how much later than due the main server's alarms may have come since the onset
+	waited                  time.Duration        // that, once they fire
 }
 
 func (d *day) pairs() []*pair { return []*pair{d.main, d.frozen, d.restarted} }
@@ -152,7 +153,7 @@ func (d *day) calm() {
 // strike is the onset.
 func (d *day) strike() report.Injection {
 	d.quiet = clock.Span{Start: d.began, End: time.Now()}
-	d.missed = -d.main.prom.Missed()
+	d.late = d.main.prom.Late()
 	in := injection()
 	d.add(report.Injecting, in)
 	d.frozen.prom.Freeze()
@@ -184,7 +185,7 @@ func (d *day) hold(in report.Injection) {
 	for _, name := range []string{"Late", "Sighted", "Primed"} {
 		d.until("prometheus.main", name, alarms.StateFiring, 1)
 	}
-	d.missed += d.main.prom.Missed()
+	d.waited = d.late()
 	d.until("alertmanager.main", "Hit", alarms.StatePaged, 1)
 	d.until("alertmanager.main", "Silenced", alarms.StateSuppressed, 1)
 	d.until("alertmanager.main", "Inhibited", alarms.StateSuppressed, 1)

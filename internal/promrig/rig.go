@@ -232,8 +232,19 @@ func StartPrometheus(t testing.TB, o Options) *Prometheus {
 	return p
 }
 
-// Missed returns how many evaluations of its rules it has left out since it was started, because it was late.
-func (p *Prometheus) Missed() int {
+// Late counts the evaluations of its rules that a Prometheus leaves out from now on, because it is late. It returns what tells how much later than
+// due an alarm may have come by then for their sake: one that is due in such an evaluation comes a whole interval later.
+func (p *Prometheus) Late() func() time.Duration {
+	p.t.Helper()
+	before := p.missed()
+	return func() time.Duration {
+		p.t.Helper()
+		return time.Duration(p.missed()-before) * time.Second // the interval of every group
+	}
+}
+
+// missed returns how many evaluations of its rules it has left out since it was started, because it was late.
+func (p *Prometheus) missed() int {
 	p.t.Helper()
 	response, err := http.Get(p.URL + "/metrics")
 	if err != nil {
