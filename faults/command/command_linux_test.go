@@ -28,13 +28,16 @@ type scene struct {
 func newScene(t *testing.T) *scene {
 	s := &scene{t: t, dir: t.TempDir(), place: faults.Place{Name: "here"}}
 	s.config = &Command{Inject: script("touch mark; echo marked"), Effect: script("test -e mark && echo there"),
-		Revert: script("rm -f mark"), Directory: s.dir, Timeout: "10s"}
+		Revert: script("rm -f mark"), Directory: s.dir, Timeout: enough}
 	return s
 }
 
 func script(text string) []string { return []string{"sh", "-c", text} }
 
 const testID = "run-1-own-1"
+
+// enough is a limit for commands that are not to meet it.
+const enough = "10s"
 
 func (s *scene) owned(ctx context.Context) context.Context {
 	return faults.WithOwner(ctx, faults.Owner{Run: "run-1", Injection: testID, Fault: "own"})
@@ -80,6 +83,19 @@ func (s *scene) revert(e faults.Entry) {
 	if err := faults.RevertEntry(s.t.Context(), []faults.Kind{Kind()}, e); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// limited returns the entry with another limit than its fault was injected under: one that a command is to meet is so short that others meet it too
+// on a busy machine.
+func (s *scene) limited(e faults.Entry, limit string) faults.Entry {
+	s.t.Helper()
+	c := *s.config
+	c.Timeout = limit
+	var err error
+	if e.Config, err = json.Marshal(&c); err != nil {
+		s.t.Fatal(err)
+	}
+	return e
 }
 
 func (s *scene) has(name string) bool {
@@ -283,7 +299,7 @@ func TestStuck(t *testing.T) {
 		if err := other.Signal(syscall.Signal(0)); err != nil {
 			t.Errorf("%s: somebody else's process is gone: %v", name, err)
 		}
-		s.revert(e)
+		s.revert(s.limited(e, enough))
 		cancel()
 		_ = other.Kill()
 		_, _ = other.Wait()
@@ -318,28 +334,30 @@ func TestBackground(t *testing.T) {
 // TestSlowEffect looks in slices shorter than the effect command takes: it runs once, not once a slice.
 func TestSlowEffect(t *testing.T) {
 	s := newScene(t)
-	s.config.Effect = script("test -e mark || exit 1; echo run >> runs; sleep 0.4; echo slowly")
+	s.config.Effect = script("test -e mark || exit 1; echo run >> runs; until test -e seen; do sleep 0.02; done; echo slowly")
 	in, e := s.inject()
-	looks := 0
-	for {
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	look := func(limit time.Duration) faults.Effect {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
 		effect, err := in.Effect(ctx)
-		cancel()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if looks++; effect.Proven {
-			if effect.Summary != "slowly" {
-				t.Errorf("evidence %q", effect.Summary)
-			}
-			break
-		}
-		if looks > 100 {
-			t.Fatal("never proven")
+		return effect
+	}
+	for range 3 {
+		if effect := look(50 * time.Millisecond); effect.Proven {
+			t.Errorf("proven before its command had ended: %+v", effect)
 		}
 	}
-	if runs := s.read("runs"); runs != "run\n" || looks < 3 {
-		t.Errorf("%d looks, runs %q", looks, runs)
+	if err := os.WriteFile(filepath.Join(s.dir, "seen"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if effect := look(30 * time.Second); !effect.Proven || effect.Summary != "slowly" {
+		t.Errorf("effect %+v", effect)
+	}
+	if runs := s.read("runs"); runs != "run\n" {
+		t.Errorf("runs %q", runs)
 	}
 	s.revert(e)
 }
@@ -374,13 +392,28 @@ func TestUnproven(t *testing.T) {
 	s := newScene(t)
 	s.config.Effect = script("echo still 12 jobs; exit 1")
 	in, e := s.inject()
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	effect, err := in.Effect(ctx)
-	if err != nil || effect.Proven || effect.Summary != "effect (sh) ended with exit status 1; it said: still 12 jobs" {
-		t.Errorf("%+v, %v", effect, err)
+	if got := unproven(t, in); got != "effect (sh) ended with exit status 1; it said: still 12 jobs" {
+		t.Errorf("it said %q", got)
 	}
 	s.revert(e)
+}
+
+// unproven looks at an effect, for longer each time, until its command has ended, and returns what is told of it. It is never proven.
+func unproven(t *testing.T, in faults.Injection) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for limit := 300 * time.Millisecond; ; limit *= 2 {
+		look, giveUp := context.WithTimeout(ctx, limit)
+		effect, err := in.Effect(look)
+		giveUp()
+		if err != nil || effect.Proven || ctx.Err() != nil {
+			t.Fatalf("%+v, %v, want it unproven", effect, err)
+		}
+		if effect.Summary != "" {
+			return effect.Summary
+		}
+	}
 }
 
 // TestAtItsWord says so when nothing but inject vouches for the effect.
@@ -397,15 +430,18 @@ func TestAtItsWord(t *testing.T) {
 
 // TestResidue reverts in vain, in two ways.
 func TestResidue(t *testing.T) {
-	for want, change := range map[string][]string{
-		"goes on succeeding (\"there\")":               script("true"),
-		"revert (sh) ended with exit status 4":         script("exit 4"),
-		"killed with its process group; raise timeout": script("sleep 60"),
+	for want, revert := range map[string]struct {
+		script []string
+		limit  string
+	}{
+		"goes on succeeding (\"there\")":               {script("true"), "3s"}, // for so long it is looked at, and no look may meet it
+		"revert (sh) ended with exit status 4":         {script("exit 4"), enough},
+		"killed with its process group; raise timeout": {script("sleep 60"), "500ms"},
 	} {
 		s := newScene(t)
-		s.config.Revert, s.config.Timeout = change, "500ms"
+		s.config.Revert = revert.script
 		_, e := s.inject()
-		err := faults.RevertEntry(t.Context(), []faults.Kind{Kind()}, e)
+		err := faults.RevertEntry(t.Context(), []faults.Kind{Kind()}, s.limited(e, revert.limit))
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "reverting own on here: ") {
 			t.Errorf("%v, want %q", err, want)
 		}
@@ -433,22 +469,14 @@ func TestSecrets(t *testing.T) {
 	s.config.Check = leak
 	_, _, err := s.settle(s.owned(t.Context()))
 	note(err)
-	s.config.Check, s.config.Effect, s.config.Revert, s.config.Timeout = nil, leak, leak, "300ms"
+	s.config.Check, s.config.Effect, s.config.Revert = nil, leak, leak
 	s.config.Inject = script(`echo "using $TOKEN"`)
 	in, e := s.inject()
-	effect, err := in.Effect(func() context.Context {
-		c, stop := context.WithTimeout(t.Context(), time.Second)
-		t.Cleanup(stop)
-		return c
-	}())
-	if err != nil || effect.Proven {
-		t.Errorf("effect %+v, %v", effect, err)
-	}
-	said = append(said, effect.Summary)
+	said = append(said, unproven(t, in))
 	note(faults.RevertEntry(t.Context(), []faults.Kind{Kind()}, e))
 	s.config.Effect = nil
 	in, _ = s.inject()
-	effect, _ = in.Effect(t.Context())
+	effect, _ := in.Effect(t.Context())
 	said = append(said, fmt.Sprint(effect))
 	if len(said) != 4 {
 		t.Fatalf("%q", said)

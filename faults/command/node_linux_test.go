@@ -135,6 +135,7 @@ func TestKilledInANode(t *testing.T) {
 	s := newScene(t)
 	init, _ := s.startNode()
 	s.place.Node = &faults.Node{Name: "ledger", BootID: "b", Init: init}
+	s.config.Effect = nil // it would be looked at under the same limit before
 	s.config.Inject, s.config.Timeout = script("sleep 300 & sleep 301"), "300ms"
 	ctx := s.owned(t.Context())
 	in, e, err := s.settle(ctx)
@@ -145,7 +146,7 @@ func TestKilledInANode(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	within(t, "all are gone", func() bool { return len(marked(t, testID)) == 0 })
-	s.revert(e)
+	s.revert(s.limited(e, enough))
 }
 
 // TestMissingInANode finds out inside the node, not here.
