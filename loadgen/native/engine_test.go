@@ -23,15 +23,15 @@ type traffic struct {
 	commands chan loadgen.Command
 	result   chan error
 	mu       sync.Mutex
-	windows  []loadgen.Window
+	windows  chan loadgen.Window // closed at its end
+	all      []loadgen.Window    // those that were taken
 	said     []string
-	arrived  chan struct{}
 }
 
 func begin(t *testing.T, ctx context.Context, spec loadgen.Spec) *traffic {
 	t.Helper()
 	s := &traffic{commands: make(chan loadgen.Command, 4), result: make(chan error, 1),
-		arrived: make(chan struct{}, 1000)}
+		windows: make(chan loadgen.Window, 1000)}
 	ready := make(chan struct{})
 	spec.Stream, spec.Dir, spec.Commands = "shoppers", t.TempDir(), s.commands
 	spec.Ready = func() { close(ready) }
@@ -44,12 +44,9 @@ func begin(t *testing.T, ctx context.Context, spec loadgen.Spec) *traffic {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.result <- (&Engine{}).Run(ctx, spec, func(w loadgen.Window) {
-			s.mu.Lock()
-			s.windows = append(s.windows, w)
-			s.mu.Unlock()
-			s.arrived <- struct{}{}
-		})
+		err := (&Engine{}).Run(ctx, spec, func(w loadgen.Window) { s.windows <- w })
+		close(s.windows)
+		s.result <- err
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -68,26 +65,34 @@ func begin(t *testing.T, ctx context.Context, spec loadgen.Spec) *traffic {
 	return s
 }
 
-// seconds waits for n windows more, and returns their sum.
+// seconds returns the sum of the next n windows.
 func (s *traffic) seconds(t *testing.T, n int) loadgen.Window {
 	t.Helper()
-	s.mu.Lock()
-	from := len(s.windows)
-	s.mu.Unlock()
+	var sum loadgen.Window
 	for range n {
 		select {
-		case <-s.arrived:
+		case w, ok := <-s.windows:
+			if !ok {
+				t.Fatalf("the traffic ended: %v", <-s.result)
+			}
+			s.all = append(s.all, w)
+			sum.Merge(w)
 		case <-time.After(15 * time.Second):
 			t.Fatal("no window for 15 s")
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var sum loadgen.Window
-	for _, w := range s.windows[from:] {
-		sum.Merge(w)
-	}
 	return sum
+}
+
+// until takes windows up to the first at whose end the multiple is as asked for.
+func (s *traffic) until(t *testing.T, is func(multiple float64) bool) {
+	t.Helper()
+	for range 30 {
+		if is(s.seconds(t, 1).Multiple) {
+			return
+		}
+	}
+	t.Fatal("the multiple does not come in 30 s")
 }
 
 // stop ends the traffic and returns all that it did.
@@ -102,8 +107,11 @@ func (s *traffic) stop(t *testing.T) loadgen.Window {
 	case <-time.After(30 * time.Second):
 		t.Fatal("the traffic does not end")
 	}
+	for w := range s.windows { // those that came meanwhile
+		s.all = append(s.all, w)
+	}
 	var sum loadgen.Window
-	for _, w := range s.windows {
+	for _, w := range s.all {
 		sum.Merge(w)
 	}
 	return sum
@@ -127,10 +135,10 @@ func TestTraffic(t *testing.T) {
 	}})
 	one := x.seconds(t, 2)
 	x.commands <- loadgen.Command{To: 3}
-	x.seconds(t, 2)
+	x.until(t, func(multiple float64) bool { return multiple == 3 })
 	three := x.seconds(t, 2)
 	x.commands <- loadgen.Command{To: 0}
-	x.seconds(t, 2)
+	x.until(t, func(multiple float64) bool { return multiple == 0 })
 	none := x.seconds(t, 1)
 	all := x.stop(t)
 	if one.Due != 200 || three.Due != 600 || none.Due != 0 {
