@@ -87,12 +87,12 @@ func (s *traffic) seconds(t *testing.T, n int) loadgen.Window {
 // until takes windows up to the first at whose end the multiple is as asked for.
 func (s *traffic) until(t *testing.T, is func(multiple float64) bool) {
 	t.Helper()
-	for range 30 {
+	for range 5 {
 		if is(s.seconds(t, 1).Multiple) {
 			return
 		}
 	}
-	t.Fatal("the multiple does not come in 30 s")
+	t.Fatal("the multiple does not come in five seconds")
 }
 
 // stop ends the traffic and returns all that it did.
