@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/internal/scriptrig"
 	"gameday/report"
 	"gameday/report/compare"
 )
@@ -142,9 +143,10 @@ func asNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	program, home := filepath.Join(dir, "test"), filepath.Join(dir, "home")
-	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(program, self, 0o755), os.Mkdir(home, 0o755), os.Chown(home, nobody, nobody)); err != nil {
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Mkdir(home, 0o755), os.Chown(home, nobody, nobody)); err != nil {
 		t.Fatal(err)
 	}
+	scriptrig.Write(t, program, string(self))
 	again := exec.CommandContext(t.Context(), program, "-test.run", "^"+t.Name()+"$", "-test.v")
 	again.Dir, again.Env = home, append(os.Environ(), "HOME="+home, "TMPDIR="+home)
 	again.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}

@@ -19,6 +19,8 @@ import (
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
+
+	"gameday/internal/scriptrig"
 )
 
 // TestMain makes the test binary, under a container runtime's name, a container's program, which waits for its end.
@@ -178,9 +180,7 @@ func create(t *testing.T) bundle {
 		t.Fatal(err)
 	}
 	for name, text := range map[string][]byte{"config.json": config, "rootfs/runc": program} {
-		if err := os.WriteFile(filepath.Join(b.dir, name), text, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		scriptrig.Write(t, filepath.Join(b.dir, name), string(text))
 	}
 	t.Cleanup(func() {
 		if err := b.runc("delete", "--force", b.id); err != nil {

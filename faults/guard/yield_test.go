@@ -13,6 +13,7 @@ import (
 
 	"gameday/faults"
 	"gameday/faults/guard"
+	"gameday/internal/scriptrig"
 )
 
 // duel is two game days on one machine: two guards in two processes, one ledger.
@@ -221,10 +222,9 @@ func asNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{os.WriteFile(program, data, 0o755), os.Chown(dir, nobody, nobody)} {
-		if err != nil {
-			t.Fatal(err)
-		}
+	scriptrig.Write(t, program, string(data))
+	if err := os.Chown(dir, nobody, nobody); err != nil {
+		t.Fatal(err)
 	}
 	cmd := guardAs(t, "")
 	cmd.Path, cmd.Args = program, []string{program, "-test.run=^" + t.Name() + "$"}

@@ -25,6 +25,13 @@ const (
 	endLimit   = 900 * time.Millisecond // for the work of ending: leaving a cgroup waits for the whole machine
 )
 
+// A program is still on its first thread here, by which it is named.
+func init() {
+	if os.Getenv(jobVariable) != "" && len(os.Args) > 1 {
+		wearName(os.Args[1])
+	}
+}
+
 // RunWorker does the work that this process was started for, and never returns. Descriptor 3 must be readable and 4
 // writable.
 func RunWorker() {
@@ -34,9 +41,6 @@ func RunWorker() {
 	if err := json.Unmarshal([]byte(text), &w.job); err != nil {
 		fmt.Fprintln(os.Stderr, "reading the work:", err)
 		os.Exit(1)
-	}
-	if len(os.Args) > 1 {
-		wearName(os.Args[1])
 	}
 	for _, fd := range []int{ordersFD, reportsFD, networkFD} {
 		syscall.CloseOnExec(fd)
