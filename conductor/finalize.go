@@ -42,7 +42,7 @@ func Finalize(ctx context.Context, dir string, s *scenarios.Scenario) ([]Asked, 
 		return nil, err
 	}
 	defer f.Close()
-	if err := lockRecord(f); err != nil {
+	if err := lockRecord(ctx, f); err != nil {
 		return nil, fmt.Errorf("locking the record: %w: its run is still writing it, or somebody else is finalizing it", err)
 	}
 	rec, err := report.Read(dir)
@@ -63,8 +63,8 @@ func Finalize(ctx context.Context, dir string, s *scenarios.Scenario) ([]Asked, 
 }
 
 // MarkAfter puts a mark into the record of a run that is over, and says so in words. It counts from now. An error means that the
-// record is as it was.
-func MarkAfter(dir string, m report.Mark) (string, error) {
+// record is as it was. ctx ends the wait for somebody else who writes the record.
+func MarkAfter(ctx context.Context, dir string, m report.Mark) (string, error) {
 	if strings.TrimSpace(m.Name) == "" {
 		return "", errNameless
 	}
@@ -73,7 +73,7 @@ func MarkAfter(dir string, m report.Mark) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	if err := lockRecord(f); err != nil {
+	if err := lockRecord(ctx, f); err != nil {
 		return "", fmt.Errorf("locking the record: %w: its run is still writing it, or somebody else is", err)
 	}
 	rec, err := report.Read(dir)

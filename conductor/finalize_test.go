@@ -192,7 +192,7 @@ func (f *finishing) isWritten() {
 		f.t.Fatal(err)
 	}
 	defer events.Close()
-	if err := lockRecord(events); err != nil {
+	if err := lockRecord(f.t.Context(), events); err != nil {
 		f.t.Fatal(err)
 	}
 	if _, err := Finalize(f.t.Context(), f.options.Dir, f.options.Scenario); err == nil || !strings.Contains(err.Error(), "still writing it") {

@@ -30,7 +30,7 @@ func TestMarkAfter(t *testing.T) {
 				}
 				was := report.NewTimeline(rec)
 				time.Sleep(time.Hour)
-				if _, err := MarkAfter(d.options.Dir, report.Mark{Name: "post-mortem filed", By: "ann"}); err != nil {
+				if _, err := MarkAfter(d.t.Context(), d.options.Dir, report.Mark{Name: "post-mortem filed", By: "ann"}); err != nil {
 					t.Fatal(err)
 				}
 				rec, err := report.Read(d.options.Dir)
@@ -44,10 +44,10 @@ func TestMarkAfter(t *testing.T) {
 			})
 		})
 	}
-	if _, err := MarkAfter(t.TempDir(), report.Mark{Name: " "}); !errors.Is(err, errNameless) {
+	if _, err := MarkAfter(t.Context(), t.TempDir(), report.Mark{Name: " "}); !errors.Is(err, errNameless) {
 		t.Errorf("marked with nothing: %v", err)
 	}
-	if _, err := MarkAfter(t.TempDir(), report.Mark{Name: "x"}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := MarkAfter(t.Context(), t.TempDir(), report.Mark{Name: "x"}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("marked nowhere: %v", err)
 	}
 }

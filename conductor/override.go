@@ -1,6 +1,7 @@
 package conductor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -30,7 +31,7 @@ func Override(dir string, o report.Override) (*report.Item, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if err := lockRecord(f); err != nil {
+	if err := lockRecord(context.Background(), f); err != nil {
 		return nil, fmt.Errorf("locking the record: %w: its run is still writing it, or somebody else is adding to it", err)
 	}
 	rec, err := report.Read(dir)

@@ -36,7 +36,7 @@ func TestOverride(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := lockRecord(held); err != nil {
+		if err := lockRecord(t.Context(), held); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := Override(dir, good); err == nil || !strings.Contains(err.Error(), "locking the record") {

@@ -1,6 +1,7 @@
 package conductor
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,22 +38,22 @@ func newRecorder(dir string, start time.Time, redact func(string) string, observ
 
 // recordIn is newRecorder in a file that is there already, where others may look at it. An error closes it.
 func recordIn(f *os.File, start time.Time, redact func(string) string, observe func(report.Event)) (*recorder, error) {
-	if err := lockRecord(f); err != nil { // nobody adds to a record that is being written
+	if err := lockRecord(context.Background(), f); err != nil { // nobody adds to a record that is being written
 		return nil, errors.Join(fmt.Errorf("locking the record: %w", err), f.Close())
 	}
 	return &recorder{file: f, start: start, redact: redact, observe: observe}, nil
 }
 
-// The lock of a record is held for an instant by whoever looks whether it is held, for a moment by a run that has ended and closes its record, and by
-// whoever adds to it for as long as it takes to read it.
+// The lock of a record is held for an instant by whoever looks whether it is held, for a moment by a run that has ended and closes its record, by whoever
+// marks in it or overrides something for as long as it takes to read it, and by Finalize also while it asks its sources, which may take longer than anybody waits.
 const (
 	lockPatience = 5 * time.Second
 	lockAgain    = 20 * time.Millisecond
 )
 
-// lockRecord keeps everybody else from writing a record, as long as the file is open. It tries until its patience is over: then somebody writes the
-// record for long, and the error is EWOULDBLOCK. Where files cannot be locked it keeps nobody from it.
-func lockRecord(f *os.File) error {
+// lockRecord keeps everybody else from writing a record, as long as the file is open. It tries until its patience is over, or ctx: then somebody writes
+// the record for long, and the error is EWOULDBLOCK. Where files cannot be locked it keeps nobody from it.
+func lockRecord(ctx context.Context, f *os.File) error {
 	patience := time.NewTimer(lockPatience)
 	defer patience.Stop()
 	again := time.NewTicker(lockAgain)
@@ -66,6 +67,8 @@ func lockRecord(f *os.File) error {
 		case <-again.C:
 		case <-patience.C:
 			return err
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", err, ctx.Err())
 		}
 	}
 }

@@ -2,6 +2,7 @@ package conductor
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -37,7 +38,7 @@ func TestMarksAtOnce(t *testing.T) {
 		var marking sync.WaitGroup
 		for i := range people {
 			marking.Go(func() {
-				if _, err := MarkAfter(d.options.Dir, report.Mark{Name: fmt.Sprintf("seen by %d", i), By: "ann"}); err != nil {
+				if _, err := MarkAfter(d.t.Context(), d.options.Dir, report.Mark{Name: fmt.Sprintf("seen by %d", i), By: "ann"}); err != nil {
 					d.t.Error(err)
 				}
 			})
@@ -70,7 +71,7 @@ func TestMarksAtOnce(t *testing.T) {
 func TestRecordHeld(t *testing.T) {
 	adding := map[string]func(*day) error{
 		"mark": func(d *day) error {
-			_, err := MarkAfter(d.options.Dir, report.Mark{Name: "post-mortem filed", By: "ann"})
+			_, err := MarkAfter(d.t.Context(), d.options.Dir, report.Mark{Name: "post-mortem filed", By: "ann"})
 			return err
 		},
 		"override": func(d *day) error {
@@ -106,6 +107,20 @@ func TestRecordHeld(t *testing.T) {
 					d.t.Errorf("%s while somebody %s for a moment: %v", what, who, err)
 				}
 			}
+		}
+	})
+}
+
+// TestRecordHeldContext marks in a record that somebody else writes, and waits for that no longer than its context lasts.
+func TestRecordHeldContext(t *testing.T) {
+	play(t, "", steadyBlock, nil, func(d *day, _ *report.Record) {
+		held, began := holdRecord(d.t, d.options.Dir, syscall.LOCK_EX), time.Now()
+		defer held.Close()
+		ctx, cancel := context.WithTimeout(d.t.Context(), time.Second)
+		defer cancel()
+		_, err := MarkAfter(ctx, d.options.Dir, report.Mark{Name: "post-mortem filed", By: "ann"})
+		if !errors.Is(err, syscall.EWOULDBLOCK) || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+			d.t.Errorf("after %s: %v", time.Since(began), err)
 		}
 	})
 }

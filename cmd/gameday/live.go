@@ -33,7 +33,7 @@ func (a *app) ask(dir string, req conductor.Request) error {
 	}
 	text, err := conductor.Ask(context.Background(), dir, req)
 	if errors.Is(err, conductor.ErrNoRun) && req.Do == "mark" {
-		text, err = conductor.MarkAfter(dir, report.Mark{Name: req.Name, By: req.By, Text: req.Text})
+		text, err = conductor.MarkAfter(context.Background(), dir, report.Mark{Name: req.Name, By: req.By, Text: req.Text})
 	}
 	switch {
 	case errors.Is(err, conductor.ErrNoRun) && req.Do == "act":

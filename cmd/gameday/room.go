@@ -269,7 +269,7 @@ func (dir runAsker) Ask(ctx context.Context, r room.Request) (string, error) {
 	var broken net.Error
 	switch {
 	case errors.Is(err, conductor.ErrNoRun) && r.Do == "mark": // much is known only afterwards
-		return conductor.MarkAfter(string(dir), report.Mark{Name: r.Name, By: r.By, Text: r.Text, File: r.File})
+		return conductor.MarkAfter(ctx, string(dir), report.Mark{Name: r.Name, By: r.By, Text: r.Text, File: r.File})
 	case errors.Is(err, conductor.ErrNoRun):
 		return "", room.ErrOver
 	case errors.As(err, &broken), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
