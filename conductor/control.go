@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"gameday/report"
@@ -43,18 +45,28 @@ func (r Request) patience() time.Duration {
 	return controlLimit
 }
 
-// Response is the answer, one JSON line.
+// Response is the answer, one JSON line. A space comes before it, and before anything is done: see heard.
 type Response struct {
 	OK    bool   `json:"ok"`
 	Error string `json:"error,omitempty"`
+	Over  bool   `json:"over,omitempty"` // nothing was done, as the run is over
 	Text  string `json:"text,omitempty"`
 }
+
+// heard is said before a request is acted upon, and to those who are too many. Who is cut off without it knows that the run is over and
+// that nothing was done, and who is cut off after it does not know what was.
+const heard = " "
 
 // Limits of the control socket.
 const (
 	maxRequest   = 64 << 10
 	controlLimit = 5 * time.Second
 	maxClients   = 16
+	// lastAnswers is for how long the end of a run waits for answers. It is shorter than lockPatience: who comes too late for the run
+	// waits for the record meanwhile.
+	lastAnswers = 2 * time.Second
+	// busyLimit is for how long somebody who is one too many keeps the others from being served, at most.
+	busyLimit = 100 * time.Millisecond
 )
 
 // control serves the socket of one run.
@@ -62,6 +74,10 @@ type control struct {
 	run      *run
 	listener net.Listener
 	slots    chan struct{}
+
+	mu        sync.Mutex
+	closed    bool
+	answering sync.WaitGroup // requests that were read whole and are not answered yet
 }
 
 // openControl starts to serve. The socket's address is limited to 108 bytes and a record's path is not, so it is named
@@ -115,6 +131,8 @@ func (c *control) serve() {
 				c.answer(conn)
 			}()
 		default:
+			conn.SetDeadline(time.Now().Add(busyLimit))
+			io.WriteString(conn, heard)
 			conn.Close()
 		}
 	}
@@ -132,14 +150,28 @@ func (c *control) answer(conn net.Conn) {
 	case err == nil || errors.Is(err, io.EOF): // the last line may lack its end
 		err = json.Unmarshal(line, &req)
 	}
-	if err == nil {
+	if err == nil && !c.take() {
+		err = errOver
+	} else if err == nil {
+		defer c.answering.Done()
 		conn.SetDeadline(time.Now().Add(req.patience()))
+		io.WriteString(conn, heard) // it fails only when nobody is there to hear anything
 		resp.Text, err = c.do(req)
 	}
 	if resp.OK = err == nil; err != nil {
-		resp.Error = err.Error()
+		resp.Error, resp.Over = err.Error(), errors.Is(err, errOver)
 	}
 	json.NewEncoder(conn).Encode(resp)
+}
+
+// take counts a request that was read whole among those that the end of the run waits for, and reports whether it is not over yet.
+func (c *control) take() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.answering.Add(1)
+	}
+	return !c.closed
 }
 
 func (c *control) do(req Request) (string, error) {
@@ -158,7 +190,9 @@ func (c *control) do(req Request) (string, error) {
 		if strings.TrimSpace(req.Name) == "" {
 			return "", errNameless
 		}
-		c.run.rec.add(report.Marked, report.Mark{Name: req.Name, By: req.By, Text: req.Text, File: req.File})
+		if err := c.run.rec.keep(report.Marked, report.Mark{Name: req.Name, By: req.By, Text: req.Text, File: req.File}); err != nil {
+			return "", err
+		}
 		return fmt.Sprintf("marked %q", req.Name), nil
 	case "hold", "release", "skip", "inject":
 		return c.run.steer(req)
@@ -171,12 +205,28 @@ func (c *control) do(req Request) (string, error) {
 	return "", fmt.Errorf("unknown request %q", req.Do)
 }
 
+// close takes no more requests, and waits for the answers to those that were taken: what they say is to be in the record before that
+// is closed. Who has not said yet what they want holds nothing up, and hears that the run is over when they do.
 func (c *control) close() {
 	if c == nil {
 		return
 	}
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
 	c.listener.Close()
 	os.Remove(filepath.Join(c.run.Dir, report.SocketFile))
+	answered := make(chan struct{})
+	go func() {
+		c.answering.Wait()
+		close(answered)
+	}()
+	limit := time.NewTimer(lastAnswers)
+	defer limit.Stop()
+	select {
+	case <-answered:
+	case <-limit.C:
+	}
 }
 
 var errNameless = errors.New("a mark needs a name")
@@ -184,7 +234,7 @@ var errNameless = errors.New("a mark needs a name")
 // ErrNoRun says that a run is asked something that is over, or never was.
 var ErrNoRun = errors.New("no run is in progress")
 
-// Ask sends one request to the run whose record is in dir. An error says when no run is in progress there.
+// Ask sends one request to the run whose record is in dir. An error is ErrNoRun when no run is in progress there; then nothing was done.
 func Ask(ctx context.Context, dir string, req Request) (string, error) {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -197,15 +247,27 @@ func Ask(ctx context.Context, dir string, req Request) (string, error) {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(req.patience()))
-	if err := json.NewEncoder(conn).Encode(req); err != nil {
-		return "", fmt.Errorf("asking the run: %w", err)
+	sent := json.NewEncoder(conn).Encode(req)
+	in := bufio.NewReader(io.LimitReader(conn, maxRequest))
+	switch _, silent := in.Peek(len(heard)); {
+	case req.Do == "mark" && cutOff(silent): // it was not done, and can be put into the record
+		return "", fmt.Errorf("%w in %s: it ended before it heard this: %w", ErrNoRun, dir, silent)
+	case sent != nil:
+		return "", fmt.Errorf("asking the run: %w", sent)
 	}
 	var resp Response
-	if err := json.NewDecoder(io.LimitReader(conn, maxRequest)).Decode(&resp); err != nil {
+	switch err := json.NewDecoder(in).Decode(&resp); {
+	case err != nil:
 		return "", fmt.Errorf("reading the run's answer: %w", err)
-	}
-	if !resp.OK {
+	case resp.Over:
+		return "", fmt.Errorf("%w in %s: %s", ErrNoRun, dir, resp.Error)
+	case !resp.OK:
 		return "", errors.New(resp.Error)
 	}
 	return resp.Text, nil
+}
+
+// cutOff reports whether an error of reading says that the other side has closed the connection, or is gone.
+func cutOff(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 }

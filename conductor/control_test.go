@@ -20,8 +20,17 @@ import (
 // opened returns a run that serves its socket in dir and does nothing else, with its events.
 func opened(t *testing.T, dir string) (*run, *[]report.Event) {
 	t.Helper()
+	return openedAt(t, dir, nil)
+}
+
+// openedAt is opened with another listener than that of the socket.
+func openedAt(t *testing.T, dir string, l net.Listener) (*run, *[]report.Event) {
+	t.Helper()
 	var events []report.Event
 	r := &run{Options: Options{Scenario: &scenarios.Scenario{Name: "day"}, Dir: dir, Run: "run-1"}}
+	if l != nil {
+		r.Options.listen = func(string) (net.Listener, error) { return l, nil }
+	}
 	rec, err := newRecorder(dir, time.Now(), r.Scenario.Redact, func(e report.Event) { events = append(events, e) })
 	if err != nil {
 		t.Fatal(err)

@@ -95,17 +95,24 @@ func Writing(dir string) (bool, error) {
 // that a wall clock that jumps does not bend the record.
 func (r *recorder) now() time.Time { return r.start.Add(time.Since(r.start)) }
 
+// errOver says that an event came after the end of the run, and is not in its record.
+var errOver = errors.New("the run is over")
+
 // add writes one event. What cannot be written is remembered and ends the run: see failed.
-func (r *recorder) add(kind report.EventKind, data any) {
+func (r *recorder) add(kind report.EventKind, data any) { _ = r.keep(kind, data) }
+
+// keep is add for those who say to somebody that the event is in the record. An error is errOver when the record is closed.
+func (r *recorder) keep(kind report.EventKind, data any) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return
+		return errOver
 	}
 	raw, err := json.Marshal(data)
 	if err != nil {
-		r.err = errors.Join(r.err, fmt.Errorf("recording %s: %w", kind, err))
-		return
+		err = fmt.Errorf("recording %s: %w", kind, err)
+		r.err = errors.Join(r.err, err)
+		return err
 	}
 	raw = redactStrings(raw, r.redact)
 	t := time.Since(r.start)
@@ -115,12 +122,16 @@ func (r *recorder) add(kind report.EventKind, data any) {
 	if err == nil {
 		_, err = r.file.Write(append(line, '\n'))
 	}
-	if err != nil && r.err == nil {
-		r.err = fmt.Errorf("writing the record: %w", err)
+	if err != nil {
+		err = fmt.Errorf("writing the record: %w", err)
+		if r.err == nil {
+			r.err = err
+		}
 	}
 	if r.observe != nil {
 		r.observe(e)
 	}
+	return err
 }
 
 // redactStrings takes secrets out of the texts of a JSON value, whatever way they are written there, and leaves its shape
