@@ -47,6 +47,7 @@ type frame struct {
 	view   room.View // for the pages that are made of it; its picture may not be drawn any more
 	parts  []part
 	delta  map[string][]byte // by size: what changed since the frame before
+	deltas sync.Map          // by missed: what changed since older ones, of those that were asked for
 	now    string
 }
 
@@ -254,7 +255,24 @@ func (h *hub) since(f *frame, seen uint64, size string) []byte {
 	if seen == f.number-1 {
 		return f.delta[size]
 	}
-	return h.collect(f, seen, size)
+	if f.number-seen > fewFrames {
+		return h.collect(f, seen, size)
+	}
+	key := missed{seen, size}
+	if b, ok := f.deltas.Load(key); ok {
+		return b.([]byte)
+	}
+	b, _ := f.deltas.LoadOrStore(key, h.collect(f, seen, size))
+	return b.([]byte)
+}
+
+// fewFrames is how many frames somebody has missed at most who shares what they are sent: those who look on are told of every second one or so.
+const fewFrames = 8
+
+// missed says what somebody is to be sent: the frame that they saw last, and their size of the pictures.
+type missed struct {
+	seen uint64
+	size string
 }
 
 // look returns what a role sees now, and what is closed when there is something newer.

@@ -99,6 +99,10 @@ func (s *Room) stream(w http.ResponseWriter, r *http.Request) {
 	s.send(w, r, rc, g, v, seen)
 }
 
+// observedEvery is how often somebody who only looks on is told something new, at most: to write to hundreds takes the more the more often, whatever is
+// written, and clocks go on in the page by themselves.
+const observedEvery = 500 * time.Millisecond
+
 // view is what a stream tells of. Of hundreds who only look on each is told a little after the one before: were all told in one moment, that
 // would take the processors for as long, which what runs beside the room may need just then. Who has just come in is shown what there is at once.
 type view struct {
@@ -119,7 +123,8 @@ func (s *Room) send(w http.ResponseWriter, r *http.Request, rc *http.ResponseCon
 	}
 	pulse := time.NewTicker(keepAlive)
 	defer pulse.Stop()
-	for first := true; ; first = false {
+	var told time.Time // when something new was last told
+	for {
 		if now, err := s.who(r); err != nil || now != g { // taken back, or run out
 			return
 		}
@@ -127,11 +132,11 @@ func (s *Room) send(w http.ResponseWriter, r *http.Request, rc *http.ResponseCon
 		if f.number < seen { // no id of ours: all of it
 			seen = 0
 		}
-		if f.number > seen && v.after > 0 && !first { // not at each wake: others' news must not show in when this one is told
+		if f.number > seen && v.as == room.Observer && !told.IsZero() { // not at each wake: others' news must not show in when this one is told
 			select {
 			case <-r.Context().Done():
 				return
-			case <-time.After(v.after):
+			case <-time.After(max(v.after, observedEvery-time.Since(told))):
 			}
 			f, wake = s.hub.look(v.as)
 		}
@@ -139,7 +144,7 @@ func (s *Room) send(w http.ResponseWriter, r *http.Request, rc *http.ResponseCon
 			if !write(s.hub.since(f, seen, v.size)) {
 				return
 			}
-			seen = f.number
+			seen, told = f.number, time.Now()
 		}
 		select {
 		case <-r.Context().Done():

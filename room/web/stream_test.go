@@ -366,6 +366,64 @@ func TestObserversAreToldInTurn(t *testing.T) {
 	})
 }
 
+// TestObserversAreToldNowAndThen: while something is new all the time, who only looks on is told of it twice a second, whoever plays each time, and both
+// of the last.
+func TestObserversAreToldNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		g := &grow{t: t, dir: t.TempDir()}
+		g.plan(small(false))
+		g.add(0, report.RunStarted, report.Started{Run: "r1"})
+		k := newRig(t, g.dir)
+		k.hub.read()
+		k.hub.publish(time.Now(), true)
+		looks, plays := k.view(ctx, room.Observer, ""), k.view(ctx, room.Facilitator, "")
+		time.Sleep(time.Second)
+		looks.take()
+		plays.take()
+		const news = 40
+		for i := range news {
+			k.hub.state.Take(report.Event{At: time.Now(), Kind: report.Noted, Data: fmt.Appendf(nil, `{"text": "quoll %d is awake"}`, i)})
+			k.hub.publish(time.Now(), false)
+			time.Sleep(lookEvery)
+		}
+		time.Sleep(time.Second)
+		cancel()
+		synctest.Wait()
+		last := fmt.Sprintf("quoll %d is awake", news-1)
+		got, all := looks.take(), plays.take()
+		if n := strings.Count(got, "event: now"); n < 18 || n > 22 || !strings.Contains(got, last) {
+			t.Errorf("in ten seconds an observer is told %d times; of the last: %v", n, strings.Contains(got, last))
+		}
+		if n := strings.Count(all, "event: now"); n < news || !strings.Contains(all, last) {
+			t.Errorf("of %d times a facilitator is told %d; of the last: %v", news, n, strings.Contains(all, last))
+		}
+	})
+}
+
+// TestMissedIsShared: what is made for one who has missed some frames is sent to all who have, and is made anew for those who have missed many.
+func TestMissedIsShared(t *testing.T) {
+	g := &grow{t: t, dir: t.TempDir()}
+	g.plan(small(false))
+	g.add(0, report.RunStarted, report.Started{Run: "r1"})
+	k := newRig(t, g.dir)
+	k.hub.read()
+	for i := range fewFrames + 2 {
+		k.hub.state.Take(report.Event{At: time.Now(), Kind: report.Noted, Data: fmt.Appendf(nil, `{"text": "quoll %d is awake"}`, i)})
+		k.hub.publish(time.Now(), false)
+	}
+	f, _ := k.hub.look(room.Observer)
+	for missed, shared := range map[uint64]bool{1: true, 2: true, fewFrames: true, fewFrames + 1: false} {
+		one, two := k.hub.since(f, f.number-missed, "desk"), k.hub.since(f, f.number-missed, "desk")
+		if !bytes.Equal(one, two) || !bytes.Equal(one, k.hub.collect(f, f.number-missed, "desk")) || (&one[0] == &two[0]) != shared {
+			t.Errorf("after %d frames that were missed it is shared: %v", missed, &one[0] == &two[0])
+		}
+	}
+	if desk, phone := k.hub.since(f, f.number-2, "desk"), k.hub.since(f, f.number-2, "phone"); &desk[0] == &phone[0] {
+		t.Error("two sizes are sent the same")
+	}
+}
+
 // TestStreamEnds: a stream ends when its guest is sent away, and one that nobody reads holds up no other.
 func TestStreamEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
