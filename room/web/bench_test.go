@@ -109,7 +109,7 @@ func benchmark(b *testing.B, look func(context.Context, *rig, *atomic.Int64, *at
 	look(ctx, k, &told, &bytes)
 	wait := func(n int64) {
 		for told.Load() < n {
-			time.Sleep(200 * time.Microsecond)
+			time.Sleep(5 * time.Millisecond) // they are told in turns anyway
 		}
 	}
 	wait(observers)

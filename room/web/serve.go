@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"container/list"
 	"context"
 	"crypto/tls"
@@ -165,6 +166,8 @@ type slot struct {
 	since  time.Time
 	place  *list.Element // among strangers; nil when it is none any more
 	closed sync.Once
+
+	gathered *bytes.Buffer // what is to go out as one piece; nil while what is written is sent
 }
 
 // recognised says that somebody who is in the room came over the connection.

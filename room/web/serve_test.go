@@ -171,6 +171,49 @@ func TestStreamOutlastsTheLimits(t *testing.T) {
 	})
 }
 
+// TestAnEventIsOnePiece: what is new, the head of its chunk and the end of it go out together, however long it is. One read of the wire is one write.
+func TestAnEventIsOnePiece(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &grow{t: t, dir: t.TempDir()}
+		g.plan(small(false))
+		g.add(0, report.RunStarted, report.Started{Run: "r1"})
+		k := newRig(t, g.dir)
+		w, stop := served(t, k)
+		defer stop()
+		c := w.dial()
+		defer c.Close()
+		fmt.Fprintf(c, "GET /stream?size=desk HTTP/1.1\r\nHost: localhost\r\nCookie: %s=%s\r\n\r\n", k.cookie(), k.cookies[room.Observer])
+		go func() {
+			for i := range 40 {
+				select {
+				case <-t.Context().Done():
+					return
+				case <-time.After(time.Second):
+				}
+				g.add(time.Duration(i)*time.Second, report.Noted, report.Note{Text: fmt.Sprintf("quoll %d %s", i, strings.Repeat("is awake ", 50))})
+			}
+		}()
+		in, long := make([]byte, 1<<20), 0
+		for last := false; !last; {
+			n, err := c.Read(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := string(in[:n])
+			if !strings.HasSuffix(text, "\n\n\r\n") {
+				t.Fatalf("a piece of %d bytes ends with %q", n, text[max(0, n-30):])
+			}
+			if n > 8<<10 {
+				long++
+			}
+			last = strings.Contains(text, "quoll 39 ")
+		}
+		if long < 20 {
+			t.Errorf("%d events are longer than what the server keeps by itself", long)
+		}
+	})
+}
+
 // TestTooManyConnections: those beyond the bound are hung up on, and there is room again when others are gone.
 func TestTooManyConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -99,9 +99,19 @@ func (s *Room) stream(w http.ResponseWriter, r *http.Request) {
 	s.send(w, r, rc, g, v, seen)
 }
 
-// observedEvery is how often somebody who only looks on is told something new, at most: to write to hundreds takes the more the more often, whatever is
-// written, and clocks go on in the page by themselves.
-const observedEvery = 500 * time.Millisecond
+// Those who only look on are told something new twice a second each at most, and all together 500 times: writing takes the more the more often it is done,
+// whatever is written, and clocks go on in the page by themselves. So an audience of any size takes no more than this one does.
+const (
+	observedEvery = 500 * time.Millisecond
+	observedApart = 2 * time.Millisecond
+)
+
+// every is how often somebody who only looks on is told something new, at most.
+func (s *streams) every() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(observedEvery, time.Duration(s.all)*observedApart)
+}
 
 // view is what a stream tells of. Of hundreds who only look on each is told a little after the one before: were all told in one moment, that
 // would take the processors for as long, which what runs beside the room may need just then. Who has just come in is shown what there is at once.
@@ -115,8 +125,12 @@ type view struct {
 func (s *Room) send(w http.ResponseWriter, r *http.Request, rc *http.ResponseController, g door.Guest, v view, seen uint64) {
 	write := func(b []byte) bool {
 		_ = rc.SetWriteDeadline(time.Now().Add(writeLimit))
-		_, err := w.Write(b)
-		return err == nil && rc.Flush() == nil
+		return inOnePiece(r, func() error {
+			if _, err := w.Write(b); err != nil {
+				return err
+			}
+			return rc.Flush()
+		}) == nil
 	}
 	if !write([]byte("retry: 2000\n\n")) {
 		return
@@ -136,7 +150,7 @@ func (s *Room) send(w http.ResponseWriter, r *http.Request, rc *http.ResponseCon
 			select {
 			case <-r.Context().Done():
 				return
-			case <-time.After(max(v.after, observedEvery-time.Since(told))):
+			case <-time.After(max(v.after, s.streams.every()-time.Since(told))):
 			}
 			f, wake = s.hub.look(v.as)
 		}

@@ -401,6 +401,27 @@ func TestObserversAreToldNowAndThen(t *testing.T) {
 	})
 }
 
+// TestAnAudienceTakesNoMore: the more look on, the more seldom each is told, down to once in two seconds when there are as many as may be.
+func TestAnAudienceTakesNoMore(t *testing.T) {
+	s := streams{people: map[string]int{}}
+	last := time.Duration(0)
+	for n := 1; n <= mostStreams; n++ {
+		if _, done := s.open(fmt.Sprint("observer ", n)); done == nil {
+			t.Fatalf("%d streams are too many", n)
+		}
+		every := s.every()
+		if together := float64(n) / every.Seconds(); together > 501 || every < last {
+			t.Fatalf("%d are told every %s, which is %.0f times a second together; one fewer every %s", n, every, together, last)
+		}
+		switch want := map[int]time.Duration{1: observedEvery, 250: observedEvery, 500: time.Second, mostStreams: 2 * time.Second}[n]; want {
+		case 0, every:
+		default:
+			t.Errorf("%d are told every %s, want %s", n, every, want)
+		}
+		last = every
+	}
+}
+
 // TestMissedIsShared: what is made for one who has missed some frames is sent to all who have, and is made anew for those who have missed many.
 func TestMissedIsShared(t *testing.T) {
 	g := &grow{t: t, dir: t.TempDir()}
