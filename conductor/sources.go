@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gameday/alarms"
@@ -27,6 +28,9 @@ type sources struct {
 	responders []namedResponders
 	stop       context.CancelFunc
 	watching   sync.WaitGroup
+
+	acting chan struct{} // whoever does something about a page has its only place
+	told   atomic.Bool   // the whole run was asked for: what somebody does now is not in the answer any more
 }
 
 // namedAlarms is a source of alarms. beyond is the host at which it is asked, when that is out of reach.
@@ -41,7 +45,9 @@ type namedResponders struct {
 	responders.Source
 }
 
-func newSources(r *run) *sources { return &sources{run: r, stop: func() {}} }
+func newSources(r *run) *sources {
+	return &sources{run: r, stop: func() {}, acting: make(chan struct{}, 1)}
+}
 
 // open makes every source. Responders that listen are started first: the addresses of those that take alarms are where alarms
 // are sent.
@@ -252,8 +258,13 @@ func (s *sources) query(ctx context.Context, id, query string) (float64, bool, e
 	return 0, false, fmt.Errorf("there is no source %s", id)
 }
 
-// act carries out what somebody does about a page.
+// act carries out what somebody does about a page. An error is errOver when it came too late for the record.
 func (s *sources) act(a responders.Action) (string, error) {
+	s.acting <- struct{}{}
+	defer func() { <-s.acting }()
+	if s.told.Load() {
+		return "", errOver
+	}
 	var errs []error
 	for _, src := range s.responders {
 		d, ok := src.Source.(responders.Desk)
@@ -278,6 +289,13 @@ func (s *sources) act(a responders.Action) (string, error) {
 
 // accounts asks every source for the whole run and records its answer: the truth that the score is made from.
 func (s *sources) accounts() {
+	select {
+	case s.acting <- struct{}{}: // what is being done is done by then
+		s.told.Store(true)
+		<-s.acting
+	case <-time.After(lastAnswers):
+		s.told.Store(true)
+	}
 	span := clock.Span{Start: s.run.rec.start, End: s.run.rec.now()}
 	// Each has its own time: one that is busy takes none of the others'.
 	limited := func() (context.Context, context.CancelFunc) {
