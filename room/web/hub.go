@@ -37,6 +37,7 @@ type hub struct {
 	mu     sync.Mutex
 	frames map[room.Role]*frame
 	wake   chan struct{} // closed when there are newer frames
+	over   chan struct{} // closed when all may see that the run is over
 }
 
 // frame is all that one role sees. It is never changed. Its number counts what this role saw change and nothing else: that
@@ -61,7 +62,7 @@ type part struct {
 }
 
 func newHub(dir, base string, say func(string)) *hub {
-	h := &hub{dir: dir, base: base, say: say, born: rand.Text()[:8], here: func() []string { return nil }, frames: map[room.Role]*frame{}, wake: make(chan struct{})}
+	h := &hub{dir: dir, base: base, say: say, born: rand.Text()[:8], here: func() []string { return nil }, frames: map[room.Role]*frame{}, wake: make(chan struct{}), over: make(chan struct{})}
 	h.publish(time.Now(), true)
 	return h
 }
@@ -175,9 +176,13 @@ func (h *hub) publish(now time.Time, draw bool) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	was := h.frames[room.Observer]
 	h.frames = next
 	close(h.wake)
 	h.wake = make(chan struct{})
+	if next[room.Observer].view.Seen.Stage == room.Over && (was == nil || was.view.Seen.Stage != room.Over) {
+		close(h.over)
+	}
 }
 
 // render makes the next frame of a role, or returns the one before when nothing has changed.
@@ -266,8 +271,9 @@ func (h *hub) since(f *frame, seen uint64, size string) []byte {
 	return b.([]byte)
 }
 
-// fewFrames is how many frames somebody has missed at most who shares what they are sent: those who look on are told of every second one or so.
-const fewFrames = 8
+// fewFrames is how many frames somebody has missed at most who shares what they are sent: of as many as may look on each is told once in two seconds,
+// in which there may be nine.
+const fewFrames = 16
 
 // missed says what somebody is to be sent: the frame that they saw last, and their size of the pictures.
 type missed struct {

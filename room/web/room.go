@@ -48,8 +48,8 @@ const (
 	mostAsked   = 8 // questions to the run at once, of the sixteen that it takes
 	keepAlive   = 15 * time.Second
 	lookEvery   = 250 * time.Millisecond
-	turns       = 10 // of observers, in which they are told what is new
-	turnEvery   = 20 * time.Millisecond
+	turns       = 10 // of observers, in which they are told what is new: one after the other until the next look
+	turnEvery   = lookEvery / turns
 	looksUnread = 20
 	looksDrawn  = 4 // looks at the record for each picture: windows of many streams come at many times within a second
 )
@@ -60,6 +60,7 @@ type Room struct {
 	Asker              room.Asker
 	*gate.Gate
 	hub      *hub
+	opened   time.Time // from when turns count
 	handler  http.Handler
 	patterns []string // all that is served
 	streams  streams
@@ -78,7 +79,7 @@ func New(c Config) *Room {
 		g = gate.New(gate.Config{For: c.Run, Path: c.Base, Cookie: cookieOf(c.Base), Door: c.Door, Proxy: c.Proxy, Hosts: c.Hosts, Secure: c.Secure, Address: c.Address,
 			Recognise: Recognise, Audit: c.Audit, Say: c.Say})
 	}
-	s := &Room{Run: c.Run, Dir: c.Dir, Base: c.Base, Up: c.Up, Asker: c.Asker, Gate: g, hub: newHub(c.Dir, c.Base, g.Say), streams: streams{people: map[string]int{}},
+	s := &Room{Run: c.Run, Dir: c.Dir, Base: c.Base, Up: c.Up, Asker: c.Asker, Gate: g, hub: newHub(c.Dir, c.Base, g.Say), opened: time.Now(), streams: streams{people: map[string]int{}},
 		asking: make(chan struct{}, mostAsked), people: &g.People, doors: &g.Doors, address: &g.Addresses, inside: &g.Inside, shelf: newShelf(c.Dir)}
 	s.hub.here = s.streams.here
 	mux := http.NewServeMux()

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -100,7 +101,7 @@ func (s *Room) stream(w http.ResponseWriter, r *http.Request) {
 }
 
 // Those who only look on are told something new twice a second each at most, and all together 500 times: writing takes the more the more often it is done,
-// whatever is written, and clocks go on in the page by themselves. So an audience of any size takes no more than this one does.
+// whatever is written, and clocks go on in the page by themselves.
 const (
 	observedEvery = 500 * time.Millisecond
 	observedApart = 2 * time.Millisecond
@@ -118,7 +119,42 @@ func (s *streams) every() time.Duration {
 type view struct {
 	as    room.Role
 	size  string
-	after time.Duration
+	after time.Duration // the turn, in each round
+}
+
+// round is in which each turn comes once.
+const round = turns * turnEvery
+
+// next is when somebody is told, who was last told then and is every so often at most: in the first turn of theirs from now on. Times count from one
+// moment for all, and the last one is that of a turn, so that turns stay apart whatever comes late.
+func (v view) next(now, told, every time.Duration) time.Duration {
+	from := max(now, told+every)
+	at := from.Truncate(round) + v.after
+	if at < from {
+		at += round
+	}
+	return at
+}
+
+// turn waits until it is somebody's turn who only looks on, and returns when that was. That the run is over is nothing to wait for longer than a round:
+// nobody is left whom telling it disturbs, and the room may close soon.
+func (s *Room) turn(ctx context.Context, v view, told time.Duration) (at time.Duration, ok bool) {
+	every, over := s.streams.every(), s.hub.over
+	for {
+		select {
+		case <-over:
+			every, over = 0, nil
+		default:
+		}
+		at = v.next(time.Since(s.opened), told, every)
+		select {
+		case <-ctx.Done():
+			return at, false
+		case <-over:
+		case <-time.After(at - time.Since(s.opened)):
+			return at, true
+		}
+	}
 }
 
 // send writes until the other side is gone, or may not see more.
@@ -137,28 +173,30 @@ func (s *Room) send(w http.ResponseWriter, r *http.Request, rc *http.ResponseCon
 	}
 	pulse := time.NewTicker(keepAlive)
 	defer pulse.Stop()
-	var told time.Time // when something new was last told
-	for {
-		if now, err := s.who(r); err != nil || now != g { // taken back, or run out
-			return
-		}
+	var told time.Duration // when something new was last told
+	for first := true; ; first = false {
 		f, wake := s.hub.look(v.as)
 		if f.number < seen { // no id of ours: all of it
 			seen = 0
 		}
-		if f.number > seen && v.as == room.Observer && !told.IsZero() { // not at each wake: others' news must not show in when this one is told
-			select {
-			case <-r.Context().Done():
+		if f.number > seen && v.as == room.Observer && !first { // not at each wake: others' news must not show in when this one is told
+			var ok bool
+			if told, ok = s.turn(r.Context(), v, told); !ok {
 				return
-			case <-time.After(max(v.after, s.streams.every()-time.Since(told))):
 			}
 			f, wake = s.hub.look(v.as)
+		}
+		if now, err := s.who(r); err != nil || now != g { // taken back, or run out
+			return
 		}
 		if f.number > seen {
 			if !write(s.hub.since(f, seen, v.size)) {
 				return
 			}
-			seen, told = f.number, time.Now()
+			seen = f.number
+			if first {
+				told = time.Since(s.opened)
+			}
 		}
 		select {
 		case <-r.Context().Done():
