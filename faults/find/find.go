@@ -69,7 +69,7 @@ func Processes(ctx context.Context, s *Process, own func(pid int) bool) (Result,
 	slices.SortFunc(all, func(a, b procfs.Proc) int { return a.PID - b.PID })
 	var sockets map[uint64]bool
 	if s.Listen != 0 {
-		if sockets = listeners(all, s.Listen); len(sockets) == 0 {
+		if sockets = listeners(all, uint16(s.Listen)); len(sockets) == 0 {
 			return Result{Hint: "nothing listens on that port here"}, nil
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/procfs"
 
 	"gameday/faults"
+	"gameday/faults/listening"
 )
 
 // Namespace returns the network namespace of a process.
@@ -25,7 +26,7 @@ func Namespace(pid int) (*faults.Namespace, error) {
 
 // listeners returns the socket inodes that listen on a TCP port, in every network namespace that the processes are in.
 // Socket inodes are unique on a machine, whatever the namespace.
-func listeners(all procfs.Procs, port int) map[uint64]bool {
+func listeners(all procfs.Procs, port uint16) map[uint64]bool {
 	out := map[uint64]bool{}
 	seen := map[uint64]bool{}
 	for _, p := range all {
@@ -34,28 +35,16 @@ func listeners(all procfs.Procs, port int) map[uint64]bool {
 			continue
 		}
 		seen[ns.Inode] = true
-		fs, err := procfs.NewFS(fmt.Sprintf("/proc/%d", p.PID))
+		sockets, err := listening.Sockets(p.PID, port)
 		if err != nil {
 			continue
 		}
-		//lint:ignore SA1019 netlink would have to enter the namespace, which needs a capability; /proc shows it from outside
-		for _, read := range []func() (procfs.NetTCP, error){fs.NetTCP, fs.NetTCP6} {
-			lines, err := read()
-			if err != nil {
-				continue
-			}
-			for _, l := range lines {
-				if l.St == tcpListen && l.LocalPort == uint64(port) {
-					out[l.Inode] = true
-				}
-			}
+		for _, inode := range sockets {
+			out[inode] = true
 		}
 	}
 	return out
 }
-
-// tcpListen is TCP_LISTEN of the kernel's include/net/tcp_states.h.
-const tcpListen = 10
 
 // holdsSocket reports whether a process has one of the sockets open.
 func holdsSocket(p procfs.Proc, sockets map[uint64]bool) (bool, error) {

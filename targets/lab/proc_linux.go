@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gameday/faults"
+	"gameday/faults/listening"
 )
 
 // procEntry is a process as /proc shows it.
@@ -98,27 +99,8 @@ func networkOf(pid int) (faults.Namespace, error) {
 	return faults.Namespace{Inode: st.Ino, Device: uint64(st.Dev), PID: pid}, nil
 }
 
-// listening reports whether some process in this network namespace listens on the TCP port. It looks instead of
-// connecting, because servers log and count connections.
-func listening(port uint16) bool {
-	for _, file := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
-		text, err := os.ReadFile(file)
-		if err == nil && listensIn(string(text), port) {
-			return true
-		}
-	}
-	return false
-}
-
-// listensIn looks for a listening socket in the text of /proc/net/tcp.
-func listensIn(table string, port uint16) bool {
-	const stateListen = "0A"
-	suffix := fmt.Sprintf(":%04X", port)
-	for line := range strings.Lines(table) {
-		f := strings.Fields(line) // slot, local address, remote address, state, …
-		if len(f) > 3 && f[3] == stateListen && strings.HasSuffix(f[1], suffix) {
-			return true
-		}
-	}
-	return false
+// listens reports whether some process in this network namespace listens on the TCP port.
+func listens(port uint16) bool {
+	sockets, err := listening.Sockets(os.Getpid(), port)
+	return err == nil && len(sockets) > 0
 }

@@ -46,7 +46,7 @@ func TestListening(t *testing.T) {
 			t.Fatal(err)
 		}
 		port := netip.MustParseAddrPort(l.Addr().String()).Port()
-		if !listening(port) {
+		if !listens(port) {
 			t.Errorf("a listener on %s is not seen", l.Addr())
 		}
 		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
@@ -54,7 +54,7 @@ func TestListening(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.Close()
-		if listening(port) {
+		if listens(port) {
 			t.Errorf("a connection on %s counts as listener", l.Addr())
 		}
 		c.Close()

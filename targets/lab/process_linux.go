@@ -177,7 +177,7 @@ func (p *process) watchReady(c *child) {
 	const soon, late = 5 * time.Millisecond, 200 * time.Millisecond
 	tick := time.NewTicker(soon)
 	defer tick.Stop()
-	for began := time.Now(); !listening(p.plan.Listen); {
+	for began := time.Now(); !listens(p.plan.Listen); {
 		select {
 		case <-c.done:
 			return
