@@ -136,6 +136,7 @@ fuzz:
 	$(GO) test ./alarms/webhook -run '^$$' -fuzz FuzzRead -fuzztime 60s
 	$(GO) test ./alarms/prometheus -run '^$$' -fuzz FuzzSplit -fuzztime 60s -fuzzminimizetime 20x
 	$(GO) test ./responders/file -run '^$$' -fuzz FuzzLines -fuzztime 60s
+	$(GO) test ./faults/listening -run '^$$' -fuzz FuzzParse -fuzztime 60s
 	$(GO) test ./faults/chaosmesh -run '^$$' -fuzz FuzzManifest -fuzztime 60s -fuzzminimizetime 20x
 	for f in Hello Token Segment; do $(GO) test ./loadgen/collector -run '^$$' -fuzz "^Fuzz$$f\$$" -fuzztime 60s || exit 1; done
 	for f in Reader Orders; do $(GO) test ./loadgen/podlogs -run '^$$' -fuzz "^Fuzz$$f\$$" -fuzztime 60s -fuzzminimizetime 20x || exit 1; done

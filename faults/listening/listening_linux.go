@@ -95,10 +95,10 @@ func parse(b []byte, port uint16) (out []uint64, done bool, err error) {
 	}
 	for _, m := range told {
 		switch {
+		case (m.Header.Type == unix.NLMSG_DONE || m.Header.Type == unix.NLMSG_ERROR) && len(m.Data) >= 4 && int32(binary.NativeEndian.Uint32(m.Data)) < 0:
+			return nil, true, fmt.Errorf("asking sock_diag: %w", syscall.Errno(-int32(binary.NativeEndian.Uint32(m.Data))))
 		case m.Header.Type == unix.NLMSG_DONE:
 			return out, true, nil
-		case m.Header.Type == unix.NLMSG_ERROR && len(m.Data) >= 4:
-			return nil, true, fmt.Errorf("asking sock_diag: %w", syscall.Errno(-int32(binary.NativeEndian.Uint32(m.Data))))
 		case m.Header.Type != diagByFamily || len(m.Data) < toldLength:
 			return nil, true, fmt.Errorf("sock_diag says something of type %d and %d bytes", m.Header.Type, len(m.Data))
 		case binary.BigEndian.Uint16(m.Data[toldPort:]) == port:

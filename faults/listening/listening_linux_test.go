@@ -2,6 +2,7 @@ package listening
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -127,6 +128,41 @@ func TestNobody(t *testing.T) {
 	for way, sockets := range ways {
 		if got, err := sockets(1<<30, 80); err == nil || got != nil {
 			t.Errorf("%s says %v, %v", way, got, err)
+		}
+	}
+}
+
+// TestParse: the end of an answer may say that there was a mistake, which is no answer that nothing listens.
+func TestParse(t *testing.T) {
+	message := func(kind uint16, data ...byte) []byte {
+		b := binary.NativeEndian.AppendUint32(nil, uint32(unix.NLMSG_HDRLEN+len(data)))
+		b = binary.NativeEndian.AppendUint16(b, kind)
+		return append(append(b, make([]byte, unix.NLMSG_HDRLEN-6)...), data...)
+	}
+	failed := binary.NativeEndian.AppendUint32(nil, ^uint32(unix.ENOENT)+1)
+	one := make([]byte, toldLength)
+	binary.BigEndian.PutUint16(one[toldPort:], 80)
+	binary.NativeEndian.PutUint32(one[toldInode:], 4711)
+	for what, c := range map[string]struct {
+		answer []byte
+		out    []uint64
+		done   bool
+		err    error
+	}{
+		"one, and more to come":   {message(diagByFamily, one...), []uint64{4711}, false, nil},
+		"one, and the end":        {slices.Concat(message(diagByFamily, one...), message(unix.NLMSG_DONE, 0, 0, 0, 0)), []uint64{4711}, true, nil},
+		"nothing":                 {message(unix.NLMSG_DONE, 0, 0, 0, 0), nil, true, nil},
+		"an end without a number": {message(unix.NLMSG_DONE), nil, true, nil},
+		"an end that is an error": {slices.Concat(message(diagByFamily, one...), message(unix.NLMSG_DONE, failed...)), nil, true, unix.ENOENT},
+		"an error":                {message(unix.NLMSG_ERROR, failed...), nil, true, unix.ENOENT},
+	} {
+		if out, done, err := parse(c.answer, 80); !slices.Equal(out, c.out) || done != c.done || !errors.Is(err, c.err) {
+			t.Errorf("%s: %v, %v, %v; want %v, %v, %v", what, out, done, err, c.out, c.done, c.err)
+		}
+	}
+	for what, b := range map[string][]byte{"too short": message(diagByFamily, one[:toldLength-4]...), "something else": message(17, one...), "half": message(diagByFamily, one...)[:40]} {
+		if out, _, err := parse(b, 80); err == nil || out != nil {
+			t.Errorf("%s: %v, %v", what, out, err)
 		}
 	}
 }
