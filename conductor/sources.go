@@ -262,14 +262,14 @@ func (s *sources) query(ctx context.Context, id, query string) (float64, bool, e
 func (s *sources) act(a responders.Action) (string, error) {
 	s.acting <- struct{}{}
 	defer func() { <-s.acting }()
-	if s.told.Load() {
-		return "", errOver
-	}
 	var errs []error
 	for _, src := range s.responders {
 		d, ok := src.Source.(responders.Desk)
 		if !ok {
 			continue
+		}
+		if s.told.Load() {
+			return "", errOver
 		}
 		page, err := d.Act(a)
 		if err == nil { // which page it was is said first: the newest one may not be the one that was meant

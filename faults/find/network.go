@@ -34,11 +34,11 @@ func listeners(all procfs.Procs, port uint16) map[uint64]bool {
 		if err != nil || seen[ns.Inode] {
 			continue
 		}
-		seen[ns.Inode] = true
 		sockets, err := listening.Sockets(p.PID, port)
 		if err != nil {
-			continue
+			continue // it has ended, say, and another one there may be asked
 		}
+		seen[ns.Inode] = true
 		for _, inode := range sockets {
 			out[inode] = true
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -16,8 +17,14 @@ import (
 // askLimit is for how long the kernel is waited for, which answers at once.
 const askLimit = time.Second
 
+// cannot says that this kernel has no sock_diag, which it would look for a module of each time that it was asked.
+var cannot atomic.Bool
+
 // ask asks the kernel, by sock_diag(7), within the namespace of a process.
 func ask(pid int, port uint16) (out []uint64, err error) {
+	if cannot.Load() {
+		return nil, errors.ErrUnsupported
+	}
 	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pid))
 	if err != nil {
 		return nil, err
@@ -27,6 +34,7 @@ func ask(pid int, port uint16) (out []uint64, err error) {
 		for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
 			some, err := dump(family, port)
 			if err != nil {
+				cannot.Store(unsupported(err))
 				return err
 			}
 			out = append(out, some...)
@@ -34,6 +42,11 @@ func ask(pid int, port uint16) (out []uint64, err error) {
 		return nil
 	})
 	return out, err
+}
+
+// unsupported reports whether an error is that of a kernel that has no sock_diag, or none of TCP.
+func unsupported(err error) bool {
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EAFNOSUPPORT)
 }
 
 // The messages of sock_diag(7), from the kernel's include/uapi/linux/sock_diag.h and inet_diag.h. Ports are in the network's order, all else in the machine's.

@@ -126,7 +126,7 @@ type view struct {
 const round = turns * turnEvery
 
 // next is when somebody is told, who was last told then and is every so often at most: in the first turn of theirs from now on. Times count from one
-// moment for all, and the last one is that of a turn, so that turns stay apart whatever comes late.
+// moment for all, and the last one is when that turn was to be, so that turns stay apart whatever comes late.
 func (v view) next(now, told, every time.Duration) time.Duration {
 	from := max(now, told+every)
 	at := from.Truncate(round) + v.after
