@@ -364,7 +364,7 @@ func TestObserversOfARun(t *testing.T) {
 	if share > 0.01 {
 		t.Errorf("50 observers take %.2f %% of a processor, want 1 %% at most", 100*share)
 	}
-	if each < 0.7 {
+	if each < 0.8 {
 		t.Errorf("an observer is told %.2f times a second", each)
 	}
 	if took < 5*time.Second {

@@ -39,8 +39,9 @@ func inode(t testing.TB, l net.Listener) uint64 {
 func TestSockets(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"} {
 		l, err := net.Listen("tcp", address)
-		if errors.Is(err, unix.EADDRNOTAVAIL) && address == "[::1]:0" {
-			continue // a machine without IPv6
+		if errors.Is(err, unix.EADDRNOTAVAIL) && address == "[::1]:0" && os.Getenv("CI") == "" {
+			t.Logf("this machine has no IPv6, so that %s is not tried: %v", address, err)
+			continue
 		}
 		if err != nil {
 			t.Fatal(err)
