@@ -12,8 +12,8 @@ PACKAGES  := ./...
 ALONE     := ./internal/vm/... ./internal/killmatrix/... ./report/compare ./loadgen/k6/... ./loadgen/collector
 MACHINES  := ^(TestReboot|TestNetemFaultsUnderARealKernel)$$
 # What holds gameday to figures of a quiet machine: how soon all faults are gone, how many requests a service bears, what observers take,
-# how soon a guard that was told, or cut off, has let go. A name here leaves the line of all packages, so each package that has one is in TIMED_IN.
-TIMED     := ^(TestEndings|TestClientKilled|TestCutConnection|TestAbortIsSwift|TestStopAllIsSwift|TestHaltIsSwift|TestHostConductorKilled|TestRoomOfABlindRun|TestAWholeBlindDay|TestFloodOfARoom|TestObserversOfARun|TestMeasuredScripts)$$
+# how soon it starts, how soon a guard that was told, or cut off, has let go. A name here leaves the line of all packages, so each package that has one is in TIMED_IN.
+TIMED     := ^(TestEndings|TestClientKilled|TestCutConnection|TestAbortIsSwift|TestStopAllIsSwift|TestHaltIsSwift|TestHostConductorKilled|TestRoomOfABlindRun|TestAWholeBlindDay|TestFloodOfARoom|TestObserversOfARun|TestMeasuredScripts|TestStart)$$
 TIMED_IN  := ./faults/dns ./faults/network ./targets/hosts ./cmd/gameday
 TOOL      := $(GO) tool -modfile=tools/go.mod
 
