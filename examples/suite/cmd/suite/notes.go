@@ -42,23 +42,33 @@ func notesRole(ctx context.Context, args []string, log io.Writer) error {
 	if *limit < 0 {
 		return &usageError{"-lag-limit is not negative"}
 	}
-	n := &notes{limit: *limit}
-	n.lag.Store(int64(lagUnknown))
-	var err error
-	if n.primary, err = pgPool(*primary, notesConns, askWithin); err != nil {
+	n, err := newNotes(*primary, *replica, *limit, notesConns)
+	if err != nil {
 		return err
 	}
-	defer n.primary.Close()
-	if n.replica, err = pgPool(*replica, notesConns, askWithin); err != nil {
-		return err
-	}
-	defer n.replica.Close()
+	defer n.close()
 	if err := errors.Join(pgAwait(ctx, n.primary), pgAwait(ctx, n.replica)); err != nil {
 		return err
 	}
 	go n.watch(ctx)
 	return serve(ctx, *listen, n.routes(), log)
 }
+
+// newNotes opens at most conns connections to each of the two. The lag is unknown until it has been measured.
+func newNotes(primary, replica string, limit time.Duration, conns int) (*notes, error) {
+	n := &notes{limit: limit}
+	n.lag.Store(int64(lagUnknown))
+	var err error
+	if n.primary, err = pgPool(primary, conns, askWithin); err != nil {
+		return nil, err
+	}
+	if n.replica, err = pgPool(replica, conns, askWithin); err != nil {
+		return nil, errors.Join(err, n.primary.Close())
+	}
+	return n, nil
+}
+
+func (n *notes) close() error { return errors.Join(n.primary.Close(), n.replica.Close()) }
 
 func (n *notes) routes() http.Handler {
 	mux := http.NewServeMux()
