@@ -12,9 +12,10 @@ PACKAGES  := ./...
 ALONE     := ./internal/vm/... ./internal/killmatrix/... ./report/compare ./loadgen/k6/... ./loadgen/collector
 MACHINES  := ^(TestReboot|TestNetemFaultsUnderARealKernel)$$
 # What holds gameday to figures of a quiet machine: how soon all faults are gone, how many requests a service bears, what observers take,
-# how soon it starts, how soon a guard that was told, or cut off, has let go. A name here leaves the line of all packages, so each package that has one is in TIMED_IN.
-TIMED     := ^(TestEndings|TestClientKilled|TestCutConnection|TestAbortIsSwift|TestStopAllIsSwift|TestHaltIsSwift|TestHostConductorKilled|TestRoomOfABlindRun|TestAWholeBlindDay|TestFloodOfARoom|TestObserversOfARun|TestMeasuredScripts|TestStart)$$
-TIMED_IN  := ./faults/dns ./faults/network ./targets/hosts ./cmd/gameday
+# how soon it starts, how soon a guard that was told, or cut off, has let go, and a fault whose guard was killed, what a swap of the kernel's queues
+# costs others. A name here leaves the line of all packages, so each package that has one is in TIMED_IN.
+TIMED     := ^(TestEndings|TestClientKilled|TestCutConnection|TestAbortIsSwift|TestStopAllIsSwift|TestHaltIsSwift|TestHostConductorKilled|TestRoomOfABlindRun|TestAWholeBlindDay|TestFloodOfARoom|TestObserversOfARun|TestMeasuredScripts|TestStart|TestComingAndGoing|TestNothingOutlives)$$
+TIMED_IN  := ./faults/dns ./faults/network ./faults/stress ./loadgen/remote ./targets/hosts ./cmd/gameday
 TOOL      := $(GO) tool -modfile=tools/go.mod
 
 IMAGE_ROOT := bin/image-root
