@@ -166,7 +166,7 @@ func ask[T any](ctx context.Context, p *Program, q cluster.Query) (answer T, err
 	}
 	raw, err := client.Find(ctx, query)
 	if err != nil {
-		if ctx.Err() != nil {
+		if errors.Is(err, context.DeadlineExceeded) { // and not what the program says, which may come in that moment
 			err = errors.New("the cluster did not answer in time")
 		}
 		return answer, fmt.Errorf("%s%w", via(q.Access), err)
