@@ -246,12 +246,12 @@ func (s *shop) killed(t *testing.T) {
 	})
 }
 
-// restarted takes the ledger away for three seconds; its policy does not bring it back before, and the address is as it
+// restarted takes the ledger away for eight seconds; its policy does not bring it back before, and the address is as it
 // was.
 func (s *shop) restarted(t *testing.T) {
 	old := s.service("ledger")
 	began := time.Now()
-	if err := s.inject("node_restart", `{"down_for":"3s"}`, old); err != nil {
+	if err := s.inject("node_restart", `{"down_for":"8s"}`, old); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.resolve(Container{Name: "shop-ledger-1"}, Choice{}); err == nil || !strings.Contains(err.Error(), "shop-ledger-1 is exited") {
@@ -260,7 +260,7 @@ func (s *shop) restarted(t *testing.T) {
 	if e := <-s.guard.Events(); e.Type != guard.EventOver || e.ID != "node_restart" {
 		t.Errorf("%+v", e)
 	}
-	if took := time.Since(began); took < 3*time.Second {
+	if took := time.Since(began); took < 8*time.Second {
 		t.Errorf("it was back after %v", took)
 	}
 	now := s.service("ledger")

@@ -31,7 +31,7 @@ func TestNodesReachEachOther(t *testing.T) {
 		if !strings.Contains(unknown.Text, "no such host") && !strings.Contains(unknown.Text, "refused") {
 			t.Errorf("an unknown name gives %q", unknown.Text)
 		}
-		if unknown.Took > 500*time.Millisecond {
+		if unknown.Took > 4*time.Second { // who asks a name service that is silent waits for five
 			t.Errorf("an unknown name took %s to fail", unknown.Took)
 		}
 		if got := r.do(order{Do: "links"}).Text; got != "lab lo node1 node2" {

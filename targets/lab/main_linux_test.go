@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -66,6 +67,7 @@ type order struct {
 	Node   string        `json:"node,omitempty"`
 	Down   time.Duration `json:"down,omitempty"`
 	URL    string        `json:"url,omitempty"`
+	Within time.Duration `json:"within,omitempty"` // of get
 	Code   int           `json:"code,omitempty"`
 	Stay   bool          `json:"stay,omitempty"`
 	Config *Config       `json:"config,omitempty"`
@@ -176,7 +178,7 @@ func obey(c *Client, o order) (a answerLine) {
 	case "on":
 		err = c.PowerOn(ctx, o.Node)
 	case "get":
-		a.Text, err = get(o.URL)
+		a.Text, err = get(o.URL, cmp.Or(o.Within, 10*time.Second))
 	case "read":
 		var b []byte
 		b, err = os.ReadFile(o.URL)
@@ -203,9 +205,9 @@ func obey(c *Client, o order) (a answerLine) {
 	return a
 }
 
-// get fetches a page with a fresh connection and little patience.
-func get(url string) (string, error) {
-	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+// get fetches a page with a fresh connection.
+func get(url string, within time.Duration) (string, error) {
+	client := http.Client{Timeout: within, Transport: &http.Transport{DisableKeepAlives: true}}
 	r, err := client.Get(url)
 	if err != nil {
 		return "", err
@@ -286,7 +288,7 @@ func server() int {
 		fmt.Fprint(w, text)
 	})
 	http.HandleFunc("/get", func(w http.ResponseWriter, r *http.Request) {
-		text, err := get(r.FormValue("url"))
+		text, err := get(r.FormValue("url"), 10*time.Second)
 		fmt.Fprintf(w, "%s %v", text, err)
 	})
 	http.HandleFunc("/ping", func(w http.ResponseWriter, r *http.Request) {
@@ -298,14 +300,14 @@ func server() int {
 	return 1
 }
 
-// ping sends one ICMP echo request and waits a second for its reply.
+// ping sends one ICMP echo request and waits for its reply.
 func ping(host string) string {
 	conn, err := net.Dial("ip4:icmp", host)
 	if err != nil {
 		return err.Error()
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(time.Second))
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
 	request := []byte{8, 0, 0, 0, 0x67, 0x64, 0, 1}
 	sum := ^uint16(0x0800 + 0x6764 + 0x0001)
 	request[2], request[3] = byte(sum>>8), byte(sum)
