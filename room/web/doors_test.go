@@ -399,7 +399,9 @@ func TestProxy(t *testing.T) {
 }
 
 // TestFloods: an address that asks too much is told to wait, and links cannot be guessed at any speed.
-func TestFloods(t *testing.T) {
+func TestFloods(t *testing.T) { synctest.Test(t, testFloods) }
+
+func testFloods(t *testing.T) {
 	k := newRig(t, t.TempDir())
 	*k.doors = door.Rate{Burst: 10, Second: 0.5}
 	codes := map[int]int{}
