@@ -319,11 +319,12 @@ func TestLate(t *testing.T) {
 	time.AfterFunc(60*time.Millisecond, func() {
 		f.send(`{"check_result":{"execution_end":2000.0,"vars_after":{"reachable":true}},"host":"payments","service":"checkout","state":2,"state_type":0,"timestamp":2000.0,"type":"StateChange"}`)
 	})
-	start := time.Now()
 	eventually(t, "it is told", func() bool { return h.has("StateChange") })
-	_, why := w.Covered(t.Context(), clock.Span{Start: start, End: time.Now()})
-	if h.has("begin true") || len(why) > 0 {
-		t.Errorf("told %q, and %v", h.told, why)
+	w.mu.Lock()
+	missed := slices.Concat(w.cuts, w.account.Faults()) // but not what passed between two looks, which others on this machine can hold up
+	w.mu.Unlock()
+	if h.has("begin true") || len(missed) > 0 {
+		t.Errorf("told %q, and %v", h.told, missed)
 	}
 }
 
