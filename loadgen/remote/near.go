@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -361,9 +360,7 @@ func (n *near) answered(now time.Time) error {
 
 // measured returns how far the other clock is ahead, by the quickest of the last answers, which leaves the least room.
 func (n *near) measured() clock.Offset {
-	o, _ := clock.EstimateOffset([]clock.Probe{slices.MinFunc(n.probes, func(a, b clock.Probe) int {
-		return cmp.Compare(a.Received.Sub(a.Sent), b.Received.Sub(b.Sent))
-	})}, 0)
+	o, _ := clock.EstimateOffset(n.probes, 0)
 	return o
 }
 
