@@ -160,6 +160,7 @@ type shop struct {
 	*httptest.Server
 	mu    sync.Mutex
 	paths []string
+	last  time.Time // when the last one came
 }
 
 func newShop(t *testing.T) *shop {
@@ -167,7 +168,7 @@ func newShop(t *testing.T) *shop {
 	s.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.paths = append(s.paths, r.URL.Path)
+		s.paths, s.last = append(s.paths, r.URL.Path), time.Now()
 	}))
 	t.Cleanup(s.Close)
 	return s
@@ -179,8 +180,14 @@ func (s *shop) hits() int {
 	return len(s.paths)
 }
 
-// numbered fails unless the requests were to /1, /2 and so on, each once: but for a few at the end, because generators hear of a
-// stop one after the other.
+// latest returns when the last request came.
+func (s *shop) latest() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+// numbered fails unless the requests were to a first number, the next one and so on, each once.
 func (s *shop) numbered(t *testing.T, from int) {
 	t.Helper()
 	s.mu.Lock()
@@ -194,8 +201,10 @@ func (s *shop) numbered(t *testing.T, from int) {
 		got = append(got, n)
 	}
 	slices.Sort(got)
-	if n := len(got); n < 10 || len(slices.Compact(slices.Clone(got))) != n || got[n-10] != n-10+from {
-		t.Fatalf("iterations %v", got)
+	for i, n := range got {
+		if n != from+i {
+			t.Fatalf("iterations %v", got)
+		}
 	}
 }
 
@@ -203,7 +212,10 @@ func (s *shop) numbered(t *testing.T, from int) {
 type stream struct {
 	commands chan loadgen.Command
 	result   chan error
-	windows  []loadgen.Window // read after result
+	told     chan loadgen.Window // windows as they come
+	due      uint64              // by the windows that were taken from told
+	over     uint64              // those of them that have ended or were given up
+	windows  []loadgen.Window    // read after result
 	mu       sync.Mutex
 	said     []string
 }
@@ -211,7 +223,7 @@ type stream struct {
 // begin sends a stream from the machines, and returns when all of them send.
 func begin(t *testing.T, spec loadgen.Spec, machines map[string]loadgen.Generator) *stream {
 	t.Helper()
-	s := &stream{commands: make(chan loadgen.Command, 4), result: make(chan error, 1)}
+	s := &stream{commands: make(chan loadgen.Command, 4), result: make(chan error, 1), told: make(chan loadgen.Window, 1000)}
 	ready := make(chan struct{})
 	spec.Stream, spec.Dir, spec.Commands, spec.Ready = "shoppers", t.TempDir(), s.commands, func() { close(ready) }
 	spec.Log = func(level, text string) {
@@ -224,7 +236,10 @@ func begin(t *testing.T, spec loadgen.Spec, machines map[string]loadgen.Generato
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.result <- fleet.Run(ctx, spec, func(w loadgen.Window) { s.windows = append(s.windows, w) })
+		s.result <- fleet.Run(ctx, spec, func(w loadgen.Window) {
+			s.windows = append(s.windows, w)
+			s.told <- w
+		})
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -238,6 +253,36 @@ func begin(t *testing.T, spec loadgen.Spec, machines map[string]loadgen.Generato
 		t.Fatal("it did not begin")
 	}
 	return s
+}
+
+// takes takes windows until they are enough.
+func (s *stream) takes(t *testing.T, enough func(loadgen.Window) bool) {
+	t.Helper()
+	late := time.After(60 * time.Second)
+	for {
+		select {
+		case w := <-s.told:
+			s.due, s.over = s.due+w.Due, s.over+w.Completed+w.Dropped
+			if enough(w) {
+				return
+			}
+		case err := <-s.result:
+			t.Fatalf("it ended: %v", err)
+		case <-late:
+			t.Fatalf("after a minute %d of %d that were due are over", s.over, s.due)
+		}
+	}
+}
+
+// stop ends a stream that was told when to send no more, once all that was due by then is over. A stop has no such instant: generators
+// hear of it one after the other, and meanwhile some of them send.
+func (s *stream) stop(t *testing.T) {
+	t.Helper()
+	s.takes(t, func(w loadgen.Window) bool { return w.Multiple == 0 && s.over == s.due })
+	s.commands <- loadgen.Command{Stop: true}
+	if err := s.ends(t); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (s *stream) ends(t *testing.T) error {
