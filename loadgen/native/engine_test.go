@@ -161,23 +161,49 @@ func TestTraffic(t *testing.T) {
 // TestFreeze shows a frozen server in the response times of those who arrived meanwhile, and not in the service times.
 func TestFreeze(t *testing.T) {
 	t.Parallel()
-	var frozen atomic.Pointer[chan struct{}]
+	const rate, users = 200, 10
+	var mu sync.Mutex                   // guards what follows
+	var gate chan struct{}              // while it is frozen
+	var start, thawed, caught time.Time // caught up with what was due
+	seen, caughtUp := 0, make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		if gate := frozen.Load(); gate != nil {
-			<-*gate
+		mu.Lock()
+		seen++
+		now, wait := time.Now(), gate
+		if !thawed.IsZero() && caught.IsZero() && float64(seen+users) >= rate*now.Sub(start).Seconds() {
+			caught = now
+			close(caughtUp)
+		}
+		mu.Unlock()
+		if wait != nil {
+			<-wait
 		}
 	}))
 	t.Cleanup(s.Close)
-	x := begin(t, t.Context(), loadgen.Spec{Rate: 200, MaxVUs: 10, Flows: flows(get(s.URL,
+	x := begin(t, t.Context(), loadgen.Spec{Rate: rate, MaxVUs: users, Flows: flows(get(s.URL,
 		func(r *loadgen.Request) { r.Timeout = 10 * time.Second }))})
-	x.seconds(t, 1)
-	gate := make(chan struct{})
-	frozen.Store(&gate)
-	time.AfterFunc(2*time.Second, func() { frozen.Store(nil); close(gate) })
-	sum := x.seconds(t, 5)
+	first := x.seconds(t, 1).Start
+	mu.Lock()
+	gate, start = make(chan struct{}), first
+	froze, oldest := time.Now(), first.Add(time.Duration(seen)*time.Second/rate) // when the next one was due
+	mu.Unlock()
+	time.AfterFunc(2*time.Second, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		thawed = time.Now()
+		close(gate)
+		gate = nil
+	})
+	select {
+	case <-caughtUp:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the server has not seen what was due 30 s after it froze")
+	}
+	sum := x.seconds(t, len(x.windows)+4) // those with the freeze in them, and more
 	x.stop(t)
-	if p99 := sum.OK.Response.Quantile(0.99); p99 < 1500*time.Millisecond || p99 > 2500*time.Millisecond {
-		t.Errorf("the p99 of response times is %s", p99)
+	shortest, longest := thawed.Sub(froze), caught.Sub(oldest)
+	if p99 := sum.OK.Response.Quantile(0.99); p99 < shortest-500*time.Millisecond || p99 > longest+500*time.Millisecond {
+		t.Errorf("the p99 of response times is %s, and they waited for %s to %s", p99, shortest, longest)
 	}
 	if p98 := sum.OK.Service.Quantile(0.98); p98 > 500*time.Millisecond {
 		t.Errorf("the p98 of service times is %s", p98)
@@ -193,13 +219,14 @@ func TestStop(t *testing.T) {
 	hang := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
 	t.Cleanup(func() { close(hang); s.Close() })
+	const grace = 200 * time.Millisecond
 	for _, wire := range wired {
-		x := begin(t, t.Context(), loadgen.Spec{Rate: 20, Grace: 200 * time.Millisecond, Wire: wire,
+		x := begin(t, t.Context(), loadgen.Spec{Rate: 20, Grace: grace, Wire: wire,
 			Flows: flows(get(s.URL, func(r *loadgen.Request) { r.Timeout = time.Minute }))})
 		x.seconds(t, 1)
 		began := time.Now()
 		all := x.stop(t)
-		if took := time.Since(began); took > 3*time.Second {
+		if took := time.Since(began); took > 10*time.Second || took < grace && wire.HTTP == "" {
 			t.Errorf("stopping took %s", took)
 		}
 		if wire.HTTP == "" && (all.Interrupted == 0 || all.Interrupted+all.Dropped != all.Due || all.Requests != 0) {
