@@ -113,6 +113,7 @@ type fake struct {
 	Inject string        `json:"inject,omitempty"` // "fail" after applying, "panic" after applying, "hang"
 	Effect string        `json:"effect,omitempty"` // "never", "late", "panic", "fail"
 	Revert string        `json:"revert,omitempty"` // "fail", "panic", "hang"
+	Renew  string        `json:"renew,omitempty"`  // "late": takes slowRenewal to reach the kernel; "slow": takes it to answer
 	Watch  time.Duration `json:"watch,omitempty"`  // ends after this; negative: fails after that
 	Names  time.Duration `json:"names,omitempty"`  // its name server takes this long; negative: and does not know the name
 }
@@ -209,11 +210,20 @@ func (i *injection) Effect(ctx context.Context) (faults.Effect, error) {
 	return faults.Effect{Proven: true, Summary: fmt.Sprintf("%d looks", i.looks)}, nil
 }
 
+// slowRenewal is how long a renewal takes that is told to.
+const slowRenewal = 2 * time.Second
+
 func (i *injection) Renew(_ context.Context, lease time.Duration) error {
+	if i.fake.Renew == "late" {
+		<-time.After(slowRenewal) // of the bubble's clock
+	}
 	if !slices.Contains(i.world.ids(), i.id) {
 		return faults.ErrLapsed
 	}
 	i.apply(lease)
+	if i.fake.Renew == "slow" {
+		<-time.After(slowRenewal)
+	}
 	return nil
 }
 

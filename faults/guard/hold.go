@@ -92,7 +92,7 @@ func (g *holding) step() bool {
 	case <-g.lease.C:
 		g.letGo(fmt.Sprintf("the lease of %v was not renewed", g.req.Lease))
 	case <-g.deadline.C:
-		g.letGo(fmt.Sprintf("the deadline, %v after the injection, has come", g.req.Deadline))
+		_ = g.expire()
 	case <-g.retry.C:
 		g.letGo("reverting it had failed")
 	case w := <-g.watched:
@@ -125,8 +125,12 @@ func (g *holding) obey(c command) {
 	}
 }
 
-// prolong renews the lease. When the kernel let go already, what is left of the fault is cleared away.
+// prolong renews the lease. When the kernel let go already, what is left of the fault is cleared away. It keeps the deadline as
+// well: what it let go of then was not renewed too late.
 func (g *holding) prolong(lease time.Duration) error {
+	if g.due() {
+		return g.expire()
+	}
 	err := g.renew(lease)
 	switch {
 	case err != nil && g.halting.Load():
@@ -137,6 +141,8 @@ func (g *holding) prolong(lease time.Duration) error {
 		g.req.Lease = lease
 		g.lease.Reset(lease)
 		return nil
+	case errors.Is(err, faults.ErrLapsed) && g.due():
+		return g.expire()
 	case errors.Is(err, faults.ErrLapsed):
 		left := g.revert(g.ctx)
 		g.s.event(Event{Type: EventLapsed, ID: g.req.ID, Why: err.Error()})
@@ -146,6 +152,16 @@ func (g *holding) prolong(lease time.Duration) error {
 		return g.wrap("renewing", errors.Join(err, left))
 	}
 	return g.wrap("renewing", g.escalate(err))
+}
+
+// due reports whether the deadline has come. A guard that is late finds a renewal waiting beside the timer.
+func (g *holding) due() bool { return time.Since(g.injected) >= g.req.Deadline }
+
+// expire ends the fault at its deadline, and returns what to answer to whoever would renew it.
+func (g *holding) expire() error {
+	why := fmt.Sprintf("the deadline, %v after the injection, has come", g.req.Deadline)
+	g.letGo(why)
+	return g.wrap("renewing", fmt.Errorf("%s: %w", why, cmp.Or(g.left, ErrUnknown)))
 }
 
 // letGo reverts the fault without being asked.
