@@ -87,16 +87,16 @@ func TestGuardHoldsAPartition(t *testing.T) {
 	mustBeClean(t, dir, a, before)
 }
 
-// TestRenewalsKeepItStanding holds a cut for three leases, then stops renewing.
+// TestRenewalsKeepItStanding holds a cut beyond its first lease, then stops renewing.
 func TestRenewalsKeepItStanding(t *testing.T) {
 	a, b := pair(t)
 	dir, before := ledgerDir(t), a.ruleset(t)
 	c := startGuard(t, dir)
-	const lease = 2 * time.Second // a busy machine may stop us for more than a second
+	const lease = 5 * time.Second // a busy machine may stop us for seconds
 	mustInject(t, c, request(t, "i1", a, b, lease))
-	tick := time.NewTicker(lease / 5)
+	tick := time.NewTicker(400 * time.Millisecond)
 	defer tick.Stop()
-	for began := time.Now(); time.Since(began) < 3*lease; <-tick.C {
+	for began := time.Now(); time.Since(began) < 3*lease/2; <-tick.C {
 		if failed, err := c.Renew(t.Context(), lease, "i1"); err != nil || len(failed) > 0 {
 			t.Fatalf("renewing: %v, %v", failed, err)
 		}
@@ -287,13 +287,14 @@ func TestClientKilled(t *testing.T) {
 	mustBeClean(t, dir, a, before)
 }
 
-// TestDeadlineBeatsRenewals renews for ever a fault that may stand a second.
+// TestDeadlineBeatsRenewals renews for ever a fault that may stand six seconds.
 func TestDeadlineBeatsRenewals(t *testing.T) {
 	a, b := pair(t)
 	dir, before := ledgerDir(t), a.ruleset(t)
 	c := startGuard(t, dir)
-	r := request(t, "i1", a, b, time.Second)
-	r.Deadline = 1500 * time.Millisecond
+	const lease = 4 * time.Second // a busy machine may stop us for seconds
+	r := request(t, "i1", a, b, lease)
+	r.Deadline = 3 * lease / 2
 	began := time.Now()
 	mustInject(t, c, r)
 	tick := time.NewTicker(200 * time.Millisecond)
@@ -301,7 +302,7 @@ func TestDeadlineBeatsRenewals(t *testing.T) {
 	for {
 		select {
 		case <-tick.C:
-			_, _ = c.Renew(t.Context(), time.Second, "i1")
+			_, _ = c.Renew(t.Context(), lease, "i1")
 			continue
 		case e := <-c.Events():
 			if e.Type != guard.EventReverted || !strings.Contains(e.Why, "deadline") {
@@ -324,9 +325,9 @@ func TestUnprovenIsReverted(t *testing.T) {
 	a, b := pair(t)
 	dir, before := ledgerDir(t), a.ruleset(t)
 	c := startGuard(t, dir)
-	r := request(t, "i1", a, b, time.Second)
+	r := request(t, "i1", a, b, 3*time.Second)
 	r.Config = json.RawMessage(`{"direction":"in"}`)
-	r.EffectTimeout = 1500 * time.Millisecond // longer than the lease: the guard renews meanwhile
+	r.EffectTimeout = 4 * time.Second // longer than the lease: the guard renews meanwhile
 	got, err := c.Inject(t.Context(), r)
 	if !errors.Is(err, guard.ErrUnproven) || got.Effect.Summary == "" || got.Effect.Proven {
 		t.Fatalf("%+v, %v", got, err)
