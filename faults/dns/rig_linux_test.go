@@ -361,6 +361,21 @@ func eventually(t *testing.T, limit time.Duration, ask func() error) time.Durati
 	}
 }
 
+// lastFailure asks until ask is nil, and returns when the last asking that failed began: nobody sees what is asked for
+// missing after that. A machine that stands still makes the first asking that succeeds late, and not this one.
+func lastFailure(t *testing.T, limit time.Duration, ask func() error) (failed time.Time) {
+	t.Helper()
+	eventually(t, limit, func() error {
+		began := time.Now()
+		err := ask()
+		if err != nil {
+			failed = began
+		}
+		return err
+	})
+	return failed
+}
+
 func selfAs(role string, args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...)
 	// The race detector makes programs linger at their end, which would be measured as ours.
