@@ -209,8 +209,7 @@ func (a *app) room(f *roomFlags, args []string) error {
 	} else {
 		a.say("the room of %s is open at %s/ until Ctrl-C; each link lets one person in, once", run, prefix)
 	}
-	go r.Follow(ctx)
-	return web.Serve(ctx, l, r)
+	return r.Serve(ctx, l)
 }
 
 // hostsOf returns the names by which a room may be asked for beside those of loopback.

@@ -67,7 +67,7 @@ func newHub(dir, base string, say func(string)) *hub {
 	return h
 }
 
-// run follows until ctx ends.
+// run follows until ctx ends, and then looks once more.
 func (h *hub) run(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -79,22 +79,27 @@ func (h *hub) run(ctx context.Context) {
 	// What is rendered, and when, must not tell when something was read that is hidden: pictures are drawn by the count of looks alone,
 	// and a look is left out only where nothing can have changed.
 	for n := 0; ; n++ {
-		some, now := h.read(), time.Now()
-		draw := n%looksDrawn == 0
-		if draw {
-			h.reveal()
-		}
-		if draw || some || h.ticked(now) {
-			h.publish(now, draw)
-		}
+		h.once(n%looksDrawn == 0)
 		if n%looksDrawn == looksDrawn-1 {
 			h.present = h.here()
 		}
 		select {
 		case <-ctx.Done():
+			h.once(true) // the end of the run may have come since
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// once looks, and publishes what is new.
+func (h *hub) once(draw bool) {
+	some, now := h.read(), time.Now()
+	if draw {
+		h.reveal()
+	}
+	if draw || some || h.ticked(now) {
+		h.publish(now, draw)
 	}
 }
 

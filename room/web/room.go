@@ -5,6 +5,7 @@ package web
 import (
 	"context"
 	"crypto/rand"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -50,11 +51,12 @@ const (
 	lookEvery   = 250 * time.Millisecond
 	turns       = 10 // of observers, in which they are told what is new: one after the other until the next look
 	turnEvery   = lookEvery / turns
+	lastLook    = 2 * time.Second // how long who closes a room waits for what is in the record: its disk may answer no more
 	looksUnread = 20
 	looksDrawn  = 4 // looks at the record for each picture: windows of many streams come at many times within a second
 )
 
-// Room serves one run. It is an http.Handler, safe for concurrent use; Follow must run meanwhile.
+// Room serves one run. It is an http.Handler, safe for concurrent use; Follow must run meanwhile, unless Serve does.
 type Room struct {
 	Run, Dir, Base, Up string
 	Asker              room.Asker
@@ -105,8 +107,31 @@ func New(c Config) *Room {
 	return s
 }
 
-// Follow follows the record until ctx ends. It carries on over what it cannot read, and says so in the room.
+// Follow follows the record until ctx ends, and to what is in it then. It carries on over what it cannot read, and says so in the room.
 func (s *Room) Follow(ctx context.Context) { s.hub.run(ctx) }
+
+// Serve serves the room until ctx ends, and follows the record meanwhile. That the run is over is told to all who look on also where it is in the
+// record only when ctx ends: they are not sent away before the record was read to its end.
+func (s *Room) Serve(ctx context.Context, l net.Listener) error {
+	following, end := context.WithCancel(ctx)
+	defer end()
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		s.Follow(following)
+	}()
+	go func() {
+		defer stop()
+		<-following.Done()
+		select {
+		case <-followed:
+		case <-time.After(lastLook):
+		}
+	}()
+	return Serve(serving, l, s)
+}
 
 // Look tells how far the run is: whether somebody was paged in it, and whether it is over.
 func (s *Room) Look() (paged, over bool) {

@@ -28,7 +28,8 @@ const (
 	idleLimit       = 60 * time.Second
 	headerBytes     = 16 << 10
 	mostConnections = 2000
-	strangerLimit   = time.Second // how long a connection has to show that somebody comes over it who is in the room
+	endLimit        = 2 * time.Second // what is being answered has when the server ends, streams to those who read nothing included
+	strangerLimit   = time.Second     // how long a connection has to show that somebody comes over it who is in the room
 )
 
 // Listen opens the address at which rooms are served. Beyond loopback it needs TLS, unless plain says that what is sent may be read
@@ -59,18 +60,21 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
 }
 
+// errCloses is why the context of a request ended where that is not because whoever asked is gone.
+var errCloses = errors.New("the room closes")
+
 // Serve serves until ctx ends, and then lets what is asked be answered for a moment.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
+	base, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
 	s := &http.Server{Handler: h, ReadHeaderTimeout: headLimit, ReadTimeout: readLimit, IdleTimeout: idleLimit, MaxHeaderBytes: headerBytes,
 		BaseContext: func(net.Listener) context.Context { return base }, ConnContext: withSlot,
 		ErrorLog: log.New(&sparse{to: os.Stderr, rate: door.Rate{Burst: 5, Second: 0.2}}, "", 0)}
 	ended := make(chan struct{})
 	stopped := context.AfterFunc(ctx, func() {
 		defer close(ended)
-		cancel() // streams end; the rest is short
-		end, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		cancel(errCloses) // streams end; the rest is short
+		end, done := context.WithTimeout(context.WithoutCancel(ctx), endLimit)
 		defer done()
 		if s.Shutdown(end) != nil {
 			_ = s.Close()

@@ -82,8 +82,7 @@ func served(t *testing.T, k *rig) (*wire, func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	w, done := newWire(), make(chan error, 1)
-	go func() { done <- Serve(ctx, &bounded{Listener: w, slots: make(chan struct{}, 3)}, k) }()
-	go k.Follow(ctx)
+	go func() { done <- k.Serve(ctx, &bounded{Listener: w, slots: make(chan struct{}, 3)}) }()
 	return w, func() {
 		cancel()
 		if err := <-done; err != nil {

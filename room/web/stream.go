@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -171,6 +172,18 @@ func (s *Room) send(w http.ResponseWriter, r *http.Request, rc *http.ResponseCon
 	if !write([]byte("retry: 2000\n\n")) {
 		return
 	}
+	tell := func(f *frame) bool {
+		if now, err := s.who(r); err != nil || now != g { // taken back, or run out
+			return false
+		}
+		if f.number > seen {
+			if !write(s.hub.since(f, seen, v.size)) {
+				return false
+			}
+			seen = f.number
+		}
+		return true
+	}
 	pulse := time.NewTicker(keepAlive)
 	defer pulse.Stop()
 	var told time.Duration // when something new was last told
@@ -179,27 +192,24 @@ func (s *Room) send(w http.ResponseWriter, r *http.Request, rc *http.ResponseCon
 		if f.number < seen { // no id of ours: all of it
 			seen = 0
 		}
-		if f.number > seen && v.as == room.Observer && !first { // not at each wake: others' news must not show in when this one is told
+		some := f.number > seen
+		if some && v.as == room.Observer && !first { // not at each wake: others' news must not show in when this one is told
 			var ok bool
 			if told, ok = s.turn(r.Context(), v, told); !ok {
+				s.last(r, v, tell)
 				return
 			}
 			f, wake = s.hub.look(v.as)
 		}
-		if now, err := s.who(r); err != nil || now != g { // taken back, or run out
+		if !tell(f) {
 			return
 		}
-		if f.number > seen {
-			if !write(s.hub.since(f, seen, v.size)) {
-				return
-			}
-			seen = f.number
-			if first {
-				told = time.Since(s.opened)
-			}
+		if some && first {
+			told = time.Since(s.opened)
 		}
 		select {
 		case <-r.Context().Done():
+			s.last(r, v, tell)
 			return
 		case <-wake:
 		case <-pulse.C:
@@ -207,6 +217,14 @@ func (s *Room) send(w http.ResponseWriter, r *http.Request, rc *http.ResponseCon
 				return
 			}
 		}
+	}
+}
+
+// last tells that the run is over to somebody whose stream ends because the room closes, and who may not have been told yet. While the run goes on there
+// is no such haste: all would be told in one moment, which takes the processors from what runs beside the room.
+func (s *Room) last(r *http.Request, v view, tell func(*frame) bool) {
+	if f, _ := s.hub.look(v.as); f.view.Seen.Stage == room.Over && errors.Is(context.Cause(r.Context()), errCloses) {
+		tell(f)
 	}
 }
 
