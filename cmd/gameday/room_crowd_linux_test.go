@@ -214,11 +214,11 @@ func TestFloodOfARoom(t *testing.T) {
 	flooded := make(chan crowd.Flood, 1)
 	began := time.Now()
 	go func() { flooded <- crowd.Storm(ctx, strings.TrimPrefix(fay.base, "http://"), rate, 64) }()
-	seen := make(chan string, 1)
-	time.AfterFunc(length/2, func() { seen <- ann.stream("arrivals a second") })
-	time.AfterFunc(length, func() { seen <- "" })
-	if text := <-seen; text == "" {
-		t.Errorf("for %s a responder who is in was told nothing", length/2)
+	seen := make(chan heard, 1)
+	time.AfterFunc(length/2, func() { seen <- ann.hear("arrivals a second") })
+	time.AfterFunc(length, func() { seen <- heard{} })
+	if h := <-seen; h.text == "" {
+		t.Errorf("for %s a responder who is in was told nothing: %v", length/2, h.err)
 	} else {
 		<-seen
 	}

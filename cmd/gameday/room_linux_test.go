@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -72,28 +73,64 @@ func (v *visitor) read(r *http.Response, err error) (string, int) {
 // stream takes what comes until something is in it.
 func (v *visitor) stream(until string) string {
 	v.t.Helper()
+	h := v.hear(until)
+	if h.err != nil {
+		v.t.Fatal(h.err)
+	}
+	return h.text
+}
+
+// heard is what came by a stream until something was in it, or why it did not come.
+type heard struct {
+	text string
+	err  error
+}
+
+// hear is stream for whoever listens beside the test, whose own goroutine alone may end it.
+func (v *visitor) hear(until string) heard {
+	f, err := v.open()
+	if err != nil {
+		return heard{err: err}
+	}
+	return f.hear(until)
+}
+
+// feed is a stream that is open.
+type feed struct {
+	body io.ReadCloser
+	done context.CancelFunc
+}
+
+// open opens a stream.
+func (v *visitor) open() (*feed, error) {
 	ctx, cancel := context.WithTimeout(v.t.Context(), 20*time.Second)
-	defer cancel()
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, v.base+"/stream?size=desk", nil)
 	if err != nil {
-		v.t.Fatal(err)
+		cancel()
+		return nil, err
 	}
 	r, err := v.Do(q)
 	if err != nil {
-		v.t.Fatal(err)
+		cancel()
+		return nil, err
 	}
-	defer r.Body.Close()
+	return &feed{r.Body, cancel}, nil
+}
+
+// hear takes what comes until something is in it, and closes the stream.
+func (f *feed) hear(until string) heard {
+	defer f.done()
+	defer f.body.Close()
 	var all strings.Builder
-	in := bufio.NewScanner(r.Body)
+	in := bufio.NewScanner(f.body)
 	in.Buffer(nil, 1<<20)
 	for in.Scan() {
 		all.WriteString(in.Text() + "\n")
 		if strings.Contains(in.Text(), until) {
-			return all.String()
+			return heard{text: all.String()}
 		}
 	}
-	v.t.Fatalf("%q does not come by the stream (%v):\n%s", until, in.Err(), all.String())
-	return ""
+	return heard{err: fmt.Errorf("%q does not come by the stream (%v):\n%s", until, in.Err(), &all)}
 }
 
 // blindDay is a game day in which partitions stand, and nobody who plays may know.
@@ -220,13 +257,17 @@ func TestRoomOfARun(t *testing.T) {
 	}
 	fay := comeIn(t, link.FindString(text))
 	fay.stream("cut7")
-	over := make(chan string, 1)
-	go func() { over <- fay.stream("Nothing is hidden any more") }()
+	open, err := fay.open() // before anybody ends the run, and the room with it
+	if err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan heard, 1)
+	go func() { over <- open.hear("Nothing is hidden any more") }()
 	if answer, code := fay.post("/do/stop", nil); code != http.StatusOK {
 		t.Fatalf("abort is answered %d %s", code, answer)
 	}
-	if text := <-over; !strings.Contains(text, "Somebody stopped it") {
-		t.Errorf("the end is told as\n%s", text)
+	if end := <-over; end.err != nil || !strings.Contains(end.text, "Somebody stopped it") {
+		t.Errorf("the end is told as %v\n%s", end.err, end.text)
 	}
 	r.cmd.Wait()
 	if _, err := fay.Get(fay.base + "/"); err == nil {

@@ -66,7 +66,7 @@ func TestBlindInEveryPhase(t *testing.T) {
 	d, link := startDay(t, strings.NewReplacer(`load     = "5m"`, "ramp     = \"3s\"\n    load     = \"10s\"", `recovery = "1s"`, `recovery = "5s"`, `at       = "4m10s"`, `at       = "2s"`, `at       = "4m"`, `at       = "1s"`,
 		`at     = "4m30s"`, `at     = "8s"`, `duration = "60s"`, `duration = "5s"`, `duration = "45s"`, `duration = "5s"`).Replace(theDay()))
 	fay := comeIn(t, link)
-	over := make(chan string, 1)
+	over := make(chan heard, 1)
 	for n, phase := range []report.Phase{report.Baseline, report.Ramp, report.Load, report.Recovery} {
 		d.wait(report.PhaseStarted, n+1)
 		if phase == report.Load {
@@ -111,15 +111,18 @@ func TestBlindInEveryPhase(t *testing.T) {
 		if phase == report.Recovery {
 			text, _ := fay.post("/links", url.Values{"name": {"ann"}, "role": {"responder"}})
 			theirs, _, _ := strings.Cut(roomLink.FindString(text), `"`)
-			ann := comeIn(t, theirs)
-			go func() { over <- ann.stream("cassowary") }()
+			open, err := comeIn(t, theirs).open() // before the phase goes on, after which the run ends, and the room with it
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() { over <- open.hear("cassowary") }()
 		}
 		if text, code := fay.post("/do/release", nil); code != http.StatusOK {
 			t.Fatalf("releasing the %s phase: %d %s", phase, code, text)
 		}
 	}
-	if text := <-over; !strings.Contains(text, "wallaroo") || !strings.Contains(text, "Nothing is hidden any more") {
-		t.Errorf("at the end a responder is told\n%s", text)
+	if end := <-over; end.err != nil || !strings.Contains(end.text, "wallaroo") || !strings.Contains(end.text, "Nothing is hidden any more") {
+		t.Errorf("at the end a responder is told %v\n%s", end.err, end.text)
 	}
 	d.cmd.Wait()
 }
