@@ -21,7 +21,7 @@ variable "at" {
   default = "3s"
 }
 variable "restarts" {
-  default = "5s"
+  default = "15s"
 }
 variable "latency" {
   default = "10ms"
@@ -84,7 +84,7 @@ scenario "small" {
   }
   alarm "WebFailing" {
     source       = alarms.builtin.main
-    fires_within = "6s"
+    fires_within = "11s"
     required     = true
   }
   abort "too much" {

@@ -52,12 +52,12 @@ scenario "monitored" {
   fault "process_kill" "crash" {
     target          = target.web
     at              = "8s"
-    restarts_within = "10s"
+    restarts_within = "15s"
     steady_within   = "20s"
   }
   alarm "WebDown" {
     source       = alarms.prometheus.main
-    fires_within = "6s"
+    fires_within = "15s"
     required     = true
   }
 }
