@@ -36,7 +36,7 @@ func TestViolations(t *testing.T) {
 	o := d.options
 	o.Machine = &targets.Machine{}
 	strict := &policy.Policy{Format: policy.Format, File: "strict", Kinds: policy.Kinds{Deny: []string{"hold"}}, RequireLabels: map[string]string{"chaos": "yes"},
-		Deny: policy.Deny{Command: []string{"^sleep 120$"}}, AtMost: policy.AtMost{Percent: 50}, Approval: policy.Approval{Required: true},
+		Deny: policy.Deny{Command: []string{"^sleep 3600$"}}, AtMost: policy.AtMost{Percent: 50}, Approval: policy.Approval{Required: true},
 		Freezes: []policy.Freeze{{Name: "f", From: bubbleStart, To: bubbleStart.Add(time.Hour)}}}
 	if got := Violations(t.Context(), o, bubbleStart); len(got) > 0 {
 		t.Errorf("without a policy: %v", got)

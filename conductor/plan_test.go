@@ -145,7 +145,7 @@ func TestPlanResolves(t *testing.T) {
 	o := d.options
 	o.Machine = &targets.Machine{}
 	p := Plan(t.Context(), o)
-	if len(p.Targets) != 2 || len(p.Targets[0].Places) != 1 || !strings.Contains(p.Targets[0].Places[0], "sleep 120") {
+	if len(p.Targets) != 2 || len(p.Targets[0].Places) != 1 || !strings.Contains(p.Targets[0].Places[0], "sleep 3600") {
 		t.Errorf("targets %+v", p.Targets)
 	}
 	if len(p.Warnings) > 0 {

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,7 @@ import (
 	"gameday/clock"
 	"gameday/faults"
 	"gameday/faults/guard"
+	"gameday/internal/bound"
 	"gameday/report"
 	"gameday/responders"
 	"gameday/responders/desk"
@@ -36,9 +38,10 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 // pair is how long two processes sleep that are selected together, by what only theirs have in their command line.
-var pair = fmt.Sprintf("121.%07d", os.Getpid())
+var pair = fmt.Sprintf("3601.%07d", os.Getpid())
 
-// sleepers are processes that faults may be aimed at. No fault of these tests touches them.
+// sleepers are processes that faults may be aimed at. No fault of these tests touches them. They sleep for longer than all tests take: one that has
+// woken up is no target any more.
 var sleepers []*exec.Cmd
 
 func TestMain(m *testing.M) {
@@ -46,9 +49,9 @@ func TestMain(m *testing.M) {
 		os.Exit(ownerGuard(path))
 	}
 	flag.Parse()
-	for _, length := range []string{"120", "120", "120", pair, pair} {
+	for _, length := range []string{"3600", "3600", "3600", pair, pair} {
 		c := exec.Command("sleep", length)
-		if err := c.Start(); err != nil {
+		if err := bound.Start(c, syscall.SIGKILL); err != nil {
 			fmt.Fprintln(os.Stderr, "starting a target:", err)
 			os.Exit(1)
 		}

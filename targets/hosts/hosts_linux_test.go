@@ -18,6 +18,7 @@ import (
 	"gameday/faults/guard"
 	"gameday/faults/kinds"
 	"gameday/faults/stress"
+	"gameday/internal/bound"
 	"gameday/internal/scriptrig"
 	"gameday/internal/sshrig"
 	"gameday/targets/hosts"
@@ -364,12 +365,12 @@ func hello(t *testing.T, c *guard.Client) guard.Welcome {
 	return w
 }
 
-// sleeper starts a process to disturb.
+// sleeper starts a process to disturb, which sleeps for longer than any test waits.
 func sleeper(t *testing.T) (*exec.Cmd, find.Query) {
 	t.Helper()
-	length := fmt.Sprintf("127.%07d%d", os.Getpid(), time.Now().Nanosecond())
+	length := fmt.Sprintf("3607.%07d%d", os.Getpid(), time.Now().Nanosecond())
 	c := exec.Command("sleep", length)
-	if err := c.Start(); err != nil {
+	if err := bound.Start(c, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
