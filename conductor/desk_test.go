@@ -58,9 +58,9 @@ func TestBuiltinPagesDesk(t *testing.T) {
 	d := newDay(t, desked, "")
 	d.options.Scenario.Timeline.Ramp = 0
 	d.options.Scenario.Timeline.Baseline = time.Second
-	d.options.Scenario.Timeline.Load = 6 * time.Second
+	d.options.Scenario.Timeline.Load = 12 * time.Second // a busy machine sees it fire late, and clear late
 	d.options.Scenario.Timeline.Recovery = time.Second
-	d.sender.errors = during(1, 4)
+	d.sender.errors = during(1, 7)
 	d.options.Machine = &targets.Machine{}
 	acked := acknowledges(d)
 	if err := Run(t.Context(), d.options); err != nil {

@@ -76,13 +76,13 @@ func TestRealIncident(t *testing.T) {
 			d := newDay(t, incidentWorld, hold+c.inner)
 			d.options.Scenario.Timeline.Ramp = 0
 			d.options.Scenario.Timeline.Baseline = time.Second
-			d.options.Scenario.Timeline.Load = 5 * time.Second
+			d.options.Scenario.Timeline.Load = 10 * time.Second // a busy machine sees it fire late
 			d.options.Scenario.Timeline.Recovery = time.Second
 			d.options.Scenario.Faults[0].Duration = 5 * time.Second
 			if c.ends {
 				d.options.Scenario.Faults[0].Duration = time.Minute
 			}
-			d.sender.errors = during(1, 4)
+			d.sender.errors = during(1, 7)
 			rec := d.live()
 			aborts := seen[report.Abort](t, rec, report.AbortSeen)
 			if !c.ends {
@@ -132,9 +132,9 @@ func TestRoster(t *testing.T) {
 `)
 	d.options.Scenario.Timeline.Ramp = 0
 	d.options.Scenario.Timeline.Baseline = time.Second
-	d.options.Scenario.Timeline.Load = 4 * time.Second
+	d.options.Scenario.Timeline.Load = 10 * time.Second // a busy machine sees it fire late
 	d.options.Scenario.Timeline.Recovery = time.Second
-	d.sender.errors = during(1, 4)
+	d.sender.errors = during(1, 7)
 	rec := d.live()
 	rosters := seen[report.OnCallRecord](t, rec, report.OnCallSeen)
 	if len(rosters) != 2 {
