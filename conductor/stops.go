@@ -10,10 +10,6 @@ import (
 	"gameday/scenarios"
 )
 
-// tickJitter is how much earlier than a second after the last a tick may come: a condition that has held at the ticks of
-// its whole time is not made to wait for another one.
-const tickJitter = 100 * time.Millisecond
-
 // stop is how a stop condition stands. Those that ask for traffic are looked at for each of its seconds, and others, and all while there is no
 // traffic, for the instant at which they are.
 type stop struct {
@@ -70,7 +66,7 @@ func holds(a scenarios.Abort, r sli.Readings, since, at time.Time) time.Time {
 // abort ends the run when a stop condition has held for long enough at an instant, and reports whether it did.
 func (c *checks) abort(at time.Time, a scenarios.Abort, r sli.Readings, since time.Time) bool {
 	held := at.Sub(since)
-	if since.IsZero() || held+tickJitter < a.Held {
+	if since.IsZero() || !clock.Lasted(held, a.Held) {
 		return false
 	}
 	c.run.rec.add(report.AbortSeen, report.Abort{Name: a.Name, When: a.When.Source, Held: held, Values: values(a.When.Expr, r)})

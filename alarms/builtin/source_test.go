@@ -47,6 +47,11 @@ func rules(held, keep time.Duration) Config {
 
 // play evaluates once a second: '+' true, '-' false, '?' no data. It returns the changes as "second state".
 func play(s *Source, start time.Time, story string) []string {
+	return playEvery(s, start, time.Second, story)
+}
+
+// playEvery is play with so much time from one evaluation to the next.
+func playEvery(s *Source, start time.Time, every time.Duration, story string) []string {
 	for i, c := range story {
 		r := readings{}
 		switch c {
@@ -55,11 +60,11 @@ func play(s *Source, start time.Time, story string) []string {
 		case '-':
 			r["p95"] = 0.5
 		}
-		s.Evaluate(start.Add(time.Duration(i)*time.Second), r.over)
+		s.Evaluate(start.Add(time.Duration(i)*every), r.over)
 	}
 	out := []string{}
 	for _, o := range s.queue {
-		out = append(out, fmt.Sprintf("%d %s", int(o.At.Hi.Sub(start).Seconds()), o.State))
+		out = append(out, fmt.Sprintf("%d %s", int(o.At.Hi.Sub(start).Round(time.Second).Seconds()), o.State))
 	}
 	return out
 }
@@ -102,6 +107,20 @@ func TestPhases(t *testing.T) {
 			if e.Labels[alertName] != "Slow" || e.Labels["severity"] != "page" || e.Notes["summary"] != "slow" {
 				t.Errorf("%s: %+v", c.name, e)
 			}
+		}
+	}
+}
+
+// TestTicksOfARealClock evaluates a moment early or late, as a ticker of real time does: the alarm fires and ends at the second that it would have.
+func TestTicksOfARealClock(t *testing.T) {
+	for _, early := range []time.Duration{0, 20 * time.Microsecond, 10 * time.Millisecond, -10 * time.Millisecond} {
+		s, err := New("builtin.main", rules(time.Second, 2*time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := playEvery(s, time.Unix(1_700_000_000, 0), time.Second-early, "-++++---")
+		if diff := cmp.Diff([]string{"1 pending", "2 firing", "7 inactive"}, got); diff != "" {
+			t.Errorf("ticks come %s early: %s", early, diff)
 		}
 	}
 }

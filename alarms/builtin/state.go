@@ -63,11 +63,11 @@ func (s *state) step(now time.Time, r sli.Readings) (changes []alarms.Observatio
 		change(alarms.StateInactive, clock.At(now))
 	case s.phase == alarms.StateFiring:
 		s.calm += since
-		if s.calm >= s.rule.Keep {
+		if clock.Lasted(s.calm, s.rule.Keep) {
 			change(alarms.StateInactive, clock.At(now))
 		}
 	}
-	if s.phase == alarms.StatePending && s.held >= s.rule.Held {
+	if s.phase == alarms.StatePending && clock.Lasted(s.held, s.rule.Held) {
 		s.started, s.calm = now, 0
 		change(alarms.StateFiring, clock.At(now))
 	}
