@@ -113,7 +113,7 @@ func (s *Source) due(st *state, changes []alarms.Observation, now time.Time) (me
 			status = resolved
 		}
 	}
-	if status == "" && st.phase == alarms.StateFiring && now.Sub(st.notified) >= s.config.Repeat {
+	if status == "" && st.phase == alarms.StateFiring && clock.Lasted(now.Sub(st.notified), s.config.Repeat) {
 		status = firing
 	}
 	if status == "" {

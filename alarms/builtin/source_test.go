@@ -111,16 +111,22 @@ func TestPhases(t *testing.T) {
 	}
 }
 
-// TestTicksOfARealClock evaluates a moment early or late, as a ticker of real time does: the alarm fires and ends at the second that it would have.
+// TestTicksOfARealClock evaluates a moment early or late, as a ticker of real time does: the alarm fires, is repeated and ends at the seconds that it would
+// have.
 func TestTicksOfARealClock(t *testing.T) {
 	for _, early := range []time.Duration{0, 20 * time.Microsecond, 10 * time.Millisecond, -10 * time.Millisecond} {
-		s, err := New("builtin.main", rules(time.Second, 2*time.Second))
+		c := rules(time.Second, 2*time.Second)
+		c.Notify, c.Repeat = []string{"http://hook.example"}, 2*time.Second
+		s, err := New("builtin.main", c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := playEvery(s, time.Unix(1_700_000_000, 0), time.Second-early, "-++++---")
 		if diff := cmp.Diff([]string{"1 pending", "2 firing", "7 inactive"}, got); diff != "" {
 			t.Errorf("ticks come %s early: %s", early, diff)
+		}
+		if sent := len(s.senders[0].waiting); sent != 4 { // at 2, 4, 6 and 7
+			t.Errorf("ticks come %s early: %d are sent", early, sent)
 		}
 	}
 }
