@@ -13,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"gameday/internal/portrig"
 )
@@ -47,7 +46,7 @@ func TestLeftovers(t *testing.T) {
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
 		})
-		client := &http.Client{Timeout: time.Second}
+		client := &http.Client{Timeout: patience} // who has the least that there is may take long
 		until(t, "it serves quotes", func() bool {
 			code, _, err := ask(t.Context(), client, http.MethodGet, "http://"+address+"/quotes", nil)
 			return err == nil && code == http.StatusOK

@@ -117,12 +117,8 @@ func TestCashiers(t *testing.T) {
 			t.Errorf("a payment is answered %d", got)
 		}
 	}
-	var state struct {
-		Slow bool
-		MS   int
-	}
-	if answered(t, till.routes(), "GET", "/bank", &state); state.Slow {
-		t.Errorf("the bank is slow: %+v", state)
+	if got := answered(t, till.routes(), "GET", "/bank", nil); got != http.StatusOK {
+		t.Errorf("with a bank it is told %d", got)
 	}
 	b.Close()
 	if got := answered(t, till.routes(), "POST", "/payments", nil); got != http.StatusBadGateway {
@@ -130,6 +126,23 @@ func TestCashiers(t *testing.T) {
 	}
 	if got := answered(t, till.routes(), "GET", "/bank", nil); got != http.StatusBadGateway {
 		t.Errorf("without a bank it is told %d", got)
+	}
+}
+
+// A bank is slow whose answer took longer than it may, by the till's own clock.
+func TestBankIsSlow(t *testing.T) {
+	b := httptest.NewServer((&bank{slow: filepath.Join(t.TempDir(), "slow"), log: os.Stderr}).routes())
+	defer b.Close()
+	for took, slow := range map[time.Duration]bool{0: false, bankSlow: false, bankSlow + time.Millisecond: true} {
+		var at time.Time
+		till := newTill(b.URL, func() time.Time { at = at.Add(took); return at })
+		var state struct {
+			Slow bool
+			MS   int64
+		}
+		if got := answered(t, till.routes(), "GET", "/bank", &state); got != http.StatusOK || state.Slow != slow || state.MS != took.Milliseconds() {
+			t.Errorf("an answer after %s is told as %+v, %d; want slow %v", took, state, got, slow)
+		}
 	}
 }
 
