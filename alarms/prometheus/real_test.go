@@ -62,6 +62,18 @@ func (w *watching) count(name string, state alarms.State) int {
 	return n
 }
 
+// health returns what was last told of the source itself.
+func (w *watching) health() alarms.Observation {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, o := range slices.Backward(w.seen) {
+		if o.State == alarms.StateReachable || o.State == alarms.StateUnreachable || o.State == alarms.StateBroken {
+			return o
+		}
+	}
+	return alarms.Observation{State: alarms.StateReachable} // as every source begins
+}
+
 // until waits until a state was seen n times.
 func (w *watching) until(name string, state alarms.State, n int) {
 	w.t.Helper()
