@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/clock"
 	"gameday/internal/bound"
 	"gameday/internal/portrig"
 )
@@ -184,6 +185,9 @@ type Prometheus struct {
 	URL string
 }
 
+// interval is that of its scrapes, and that of its evaluations.
+const interval = time.Second
+
 // Options of a Prometheus.
 type Options struct {
 	Program      Program
@@ -239,8 +243,17 @@ func (p *Prometheus) Late() func() time.Duration {
 	before := p.missed()
 	return func() time.Duration {
 		p.t.Helper()
-		return time.Duration(p.missed()-before) * time.Second // the interval of every group
+		return time.Duration(p.missed()-before) * interval
 	}
+}
+
+// Proven reports whether a Prometheus that was late by so much has said with that why nothing is known of it in these stretches: it stood still. It
+// did so from at most an interval after each of them began, and of the evaluations that fell into the rest it made up for two at most.
+func Proven(holes []clock.Span, late time.Duration) bool {
+	for _, h := range holes {
+		late -= max(interval, h.Length()-3*interval)
+	}
+	return late >= 0
 }
 
 // missed returns how many evaluations of its rules it has left out since it was started, because it was late.
