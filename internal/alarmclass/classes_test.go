@@ -10,6 +10,7 @@ import (
 	"gameday/clock"
 	"gameday/internal/promrig"
 	"gameday/report"
+	"gameday/sources/looks"
 )
 
 // inhibits holds Inhibited back while Hit fires.
@@ -83,8 +84,8 @@ func classes(t *testing.T, program promrig.Program) {
 	d.lift(&in)
 	c := d.end(in)
 	t.Logf("%s: a game day of %s", program, time.Since(d.began).Round(time.Second))
-	compare(t, d.stage, c)
-	advised(t, c, d.waited)
+	compare(t, d.stage, c, d.busy)
+	advised(t, c, d.busy)
 }
 
 // day is the game day, on three stages of its own.
@@ -94,7 +95,13 @@ type day struct {
 	main, frozen, restarted *pair
 	quiet                   clock.Span           // before the fault
 	late                    func() time.Duration // how much later than due the main server's alarms may have come since the onset
-	waited                  time.Duration        // that, once they fire
+	busy                    busy
+}
+
+// busy is what a busy machine did to the main server since the onset, by what that says itself.
+type busy struct {
+	waited time.Duration // how much later than due alarms may have fired
+	stood  bool          // it stood still for so long that its coverage has a hole: what was absent in that is not known
 }
 
 func (d *day) pairs() []*pair { return []*pair{d.main, d.frozen, d.restarted} }
@@ -185,7 +192,7 @@ func (d *day) hold(in report.Injection) {
 	for _, name := range []string{"Late", "Sighted", "Primed"} {
 		d.until("prometheus.main", name, alarms.StateFiring, 1)
 	}
-	d.waited = d.late()
+	d.busy.waited = d.late()
 	d.until("alertmanager.main", "Hit", alarms.StatePaged, 1)
 	d.until("alertmanager.main", "Silenced", alarms.StateSuppressed, 1)
 	d.until("alertmanager.main", "Inhibited", alarms.StateSuppressed, 1)
@@ -221,6 +228,8 @@ func (d *day) end(in report.Injection) *report.Scorecard {
 		}
 		d.account(p, run)
 	}
+	holes := looks.Gaps(d.main.seen, clock.Span{Start: in.Onset.Lo, End: run.End})
+	d.busy.stood = len(holes) > 0 && promrig.Proven(holes, d.late())
 	advice, err := d.main.rules.Advise(d.t.Context(), alarms.Inquiry{Run: run, Calm: d.quiet, Alarms: of("main")})
 	if err != nil {
 		d.t.Fatal(err)

@@ -196,7 +196,8 @@ type pair struct {
 	router *promrig.Alertmanager
 	rules  *prometheus.Source
 	pages  *alertmanager.Source
-	name   string // of both sources
+	name   string       // of both sources
+	seen   []clock.Span // the coverage of rules, once it was accounted for
 	stop   []func()
 }
 
@@ -254,6 +255,9 @@ func (s *stage) account(p *pair, run clock.Span) {
 		episodes, coverage, err := src.History(s.t.Context(), run)
 		if err != nil {
 			s.t.Errorf("%s: %v", name, err)
+		}
+		if src == p.rules {
+			p.seen = coverage.Spans
 		}
 		s.add(report.AlarmHistory, report.AlarmRecord{Source: name, Span: run, Episodes: episodes, Coverage: coverage})
 	}

@@ -1,6 +1,7 @@
 package alarmclass
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,7 +11,7 @@ import (
 )
 
 // compare holds the scorecard to what was done.
-func compare(t *testing.T, s *stage, c *report.Scorecard) {
+func compare(t *testing.T, s *stage, c *report.Scorecard, by busy) {
 	items := map[string]*report.Item{}
 	for _, it := range c.Items() {
 		items[it.ID] = it
@@ -50,6 +51,10 @@ func compare(t *testing.T, s *stage, c *report.Scorecard) {
 			t.Errorf("there is no item %s", id)
 			continue
 		}
+		if by.stood && it.Outcome == clock.Unknown && strings.Contains(it.Why, "prometheus.main was watched for only") {
+			t.Logf("%s: %s", id, it.Why)
+			continue
+		}
 		if it.Outcome != want.outcome || it.Class != want.class || !strings.Contains(it.Why, want.says) {
 			t.Errorf("%s is %v, %s, because %q; want %v, %s, because of %q", id, it.Outcome, it.Class, it.Why, want.outcome, want.class, want.says)
 			for _, e := range it.Evidence {
@@ -57,11 +62,11 @@ func compare(t *testing.T, s *stage, c *report.Scorecard) {
 			}
 		}
 	}
-	facts(t, s, c)
+	facts(t, s, c, by)
 }
 
 // facts holds the list of alarms to what was done, and the pages to what was received.
-func facts(t *testing.T, s *stage, c *report.Scorecard) {
+func facts(t *testing.T, s *stage, c *report.Scorecard, by busy) {
 	classes, episodes := map[string]report.Class{}, map[string]int{}
 	for _, a := range c.Alarms {
 		if strings.HasPrefix(a.Source, "prometheus.") {
@@ -72,7 +77,7 @@ func facts(t *testing.T, s *stage, c *report.Scorecard) {
 	for name, want := range map[string]report.Class{"Hit": report.ClassHit, "Late": report.ClassLate, "Already": report.ClassPreexisting,
 		"Primed": report.ClassPrimed, "Flappy": report.ClassHit, "Lasting": report.ClassHit,
 		"Noise": report.ClassFalseAlarm, "Collateral": report.ClassCollateral, "Background": report.ClassBackground} {
-		if classes[name] != want {
+		if unseen := by.stood && want == report.ClassLate && classes[name] == report.ClassUnobserved; classes[name] != want && !unseen {
 			t.Errorf("%s counts as %q, want %q", name, classes[name], want)
 		}
 	}
@@ -88,8 +93,8 @@ func facts(t *testing.T, s *stage, c *report.Scorecard) {
 	}
 }
 
-// advised holds the advice to what was done. late is how much later than due alarms may have fired, because a busy machine left out evaluations.
-func advised(t *testing.T, c *report.Scorecard, late time.Duration) {
+// advised holds the advice to what was done.
+func advised(t *testing.T, c *report.Scorecard, by busy) {
 	rules := map[string]report.RuleAdvice{}
 	for _, a := range c.Rules {
 		rules[a.Alarm] = a
@@ -103,21 +108,26 @@ func advised(t *testing.T, c *report.Scorecard, late time.Duration) {
 		}
 		hold := map[string]time.Duration{"Hit": time.Second, "Late": 8 * time.Second}[name]
 		const near = 500 * time.Millisecond
-		if off := a.Waited.Mid() - hold; off < -near || off > near+late {
-			t.Errorf("%s waited %v, and its for is %s; evaluations that were left out made up for %s", name, a.Waited, hold, late)
+		if off := a.Waited.Mid() - hold; off < -near || off > near+by.waited {
+			t.Errorf("%s waited %v, and its for is %s; evaluations that were left out made up for %s", name, a.Waited, hold, by.waited)
 		}
 	}
 	if text := strings.Join(rules["Missed"].Text, " "); !strings.Contains(text, "never held after the onset: it came to 0, and fires at > 0") {
 		t.Errorf("Missed: %s", text)
 	}
-	foretold(t, c, rules["Blind"])
+	foretold(t, c, rules["Blind"], by)
 	if len(c.RuleLists) != 1 || strings.Join(c.RuleLists[0].Quiet, " ") != "Blind Missed" || c.RuleLists[0].Of != 14 {
 		t.Errorf("not exercised: %+v", c.RuleLists)
 	}
 }
 
 // foretold compares when a better threshold is said to have fired with when a rule that has such a one did.
-func foretold(t *testing.T, c *report.Scorecard, blind report.RuleAdvice) {
+func foretold(t *testing.T, c *report.Scorecard, blind report.RuleAdvice, by busy) {
+	unseen := func(it *report.Item) bool { return it.ID == "alarm.Blind.fired" && it.Class == report.ClassUnobserved }
+	if by.stood && blind.Better == nil && slices.ContainsFunc(c.Items(), unseen) {
+		t.Log("what was not seen to be missed is not given a better threshold")
+		return
+	}
 	if blind.Better == nil || blind.Better.Fires == nil || blind.Better.Was != 10 || blind.Better.Value <= 0 || blind.Better.Value >= 6 {
 		t.Fatalf("a better threshold than 10: %+v", blind.Better)
 	}
@@ -127,7 +137,7 @@ func foretold(t *testing.T, c *report.Scorecard, blind report.RuleAdvice) {
 		}
 		said, took := *blind.Better.Fires, *it.Latency
 		t.Logf("a threshold of %v is said to have fired %v after the onset, and one of 3 did %v after it", blind.Better.Value, said, took)
-		if slow := time.Second; took.Hi < said.Lo || took.Lo > said.Hi+slow { // evaluations of a busy machine come late
+		if slow := time.Second + by.waited; took.Hi < said.Lo || took.Lo > said.Hi+slow { // evaluations of a busy machine come late, or not at all
 			t.Error("that is not the same")
 		}
 	}
