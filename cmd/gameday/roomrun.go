@@ -19,7 +19,7 @@ import (
 const (
 	roomOpens = 5 * time.Second // for the room to say where it is
 	roomSees  = time.Second     // what the end of a run takes to come to the pages
-	roomEnds  = 5 * time.Second // for the room to end when it is told to
+	roomEnds  = 8 * time.Second // for the room to end when it is told to, also when its disk answers no more and somebody does not read
 )
 
 // checkRoom refuses a place where a run's room cannot be opened.

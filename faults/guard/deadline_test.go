@@ -55,3 +55,44 @@ func TestDeadlineBeatsRenewals(t *testing.T) {
 		})
 	}
 }
+
+// TestDeadlineBeatsTheLease has a guard come to itself after a deadline at which a fault's lease ended as well, which is no longer than that: it is the
+// deadline that ends it.
+func TestDeadlineBeatsTheLease(t *testing.T) {
+	const deadline = 20 * time.Second
+	for name, c := range map[string]struct{ kind, config string }{
+		"nobody renewed it":      {"fake", `{"effect":"slow"}`},
+		"it looks after its own": {"ending", fmt.Sprintf(`{"effect":"slow","watch":%d,"lapses":true}`, deadline)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, r *rig) {
+				looked := make(chan error)
+				const faults = 30 // each may find the one or the other first
+				for n := range faults {
+					q := ask(fmt.Sprint("i", n), c.kind, c.config)
+					q.Lease, q.Deadline = deadline, deadline
+					mustInject(t, r, q)
+				}
+				<-time.After(deadline - slowRenewal/2) // of the bubble's clock
+				for n := range faults {
+					go func() {
+						_, err := r.Effect(t.Context(), fmt.Sprint("i", n), time.Second)
+						looked <- err
+					}()
+				}
+				for range faults {
+					if err := <-looked; err != nil {
+						t.Error(err)
+					}
+					if e := <-r.Events(); e.Type != guard.EventReverted || !strings.Contains(e.Why, "deadline") {
+						t.Errorf("event %+v", e)
+					}
+				}
+				r.mustBeClean(t)
+				if err := r.end(t); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}

@@ -111,10 +111,11 @@ type fake struct {
 	ends   bool
 	Bad    string        `json:"bad,omitempty"`    // "validate", "bind", "undo"
 	Inject string        `json:"inject,omitempty"` // "fail" after applying, "panic" after applying, "hang"
-	Effect string        `json:"effect,omitempty"` // "never", "late", "panic", "fail"
+	Effect string        `json:"effect,omitempty"` // "never", "late", "panic", "fail"; "slow": takes slowRenewal from the second look on
 	Revert string        `json:"revert,omitempty"` // "fail", "panic", "hang"
 	Renew  string        `json:"renew,omitempty"`  // "late": takes slowRenewal to reach the kernel; "slow": takes it to answer
 	Watch  time.Duration `json:"watch,omitempty"`  // ends after this; negative: fails after that
+	Lapses bool          `json:"lapses,omitempty"` // it ends because its lease is over
 	Names  time.Duration `json:"names,omitempty"`  // its name server takes this long; negative: and does not know the name
 }
 
@@ -206,11 +207,15 @@ func (i *injection) Effect(ctx context.Context) (faults.Effect, error) {
 			<-ctx.Done()
 			return faults.Effect{Summary: "not yet"}, nil
 		}
+	case "slow":
+		if i.looks > 1 {
+			<-time.After(slowRenewal) // of the bubble's clock
+		}
 	}
 	return faults.Effect{Proven: true, Summary: fmt.Sprintf("%d looks", i.looks)}, nil
 }
 
-// slowRenewal is how long a renewal takes that is told to.
+// slowRenewal is how long a renewal takes that is told to, or a look.
 const slowRenewal = 2 * time.Second
 
 func (i *injection) Renew(_ context.Context, lease time.Duration) error {
@@ -240,6 +245,9 @@ func (e *ending) Watch(ctx context.Context) (faults.Effect, error) {
 	case <-ctx.Done():
 		return faults.Effect{}, ctx.Err()
 	case <-t.C:
+	}
+	if e.i.fake.Lapses {
+		return faults.Effect{}, faults.ErrLapsed
 	}
 	if e.i.fake.Watch < 0 {
 		return faults.Effect{}, errors.New("watch fails")

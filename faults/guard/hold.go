@@ -90,7 +90,7 @@ func (g *holding) step() bool {
 		}
 		g.s.event(Event{Type: EventHalted, ID: g.req.ID, Why: why})
 	case <-g.lease.C:
-		g.letGo(fmt.Sprintf("the lease of %v was not renewed", g.req.Lease))
+		g.unrenewed()
 	case <-g.deadline.C:
 		_ = g.expire()
 	case <-g.retry.C:
@@ -154,7 +154,7 @@ func (g *holding) prolong(lease time.Duration) error {
 	return g.wrap("renewing", g.escalate(err))
 }
 
-// due reports whether the deadline has come. A guard that is late finds a renewal waiting beside the timer.
+// due reports whether the deadline has come. A guard that is late finds a renewal waiting beside the timer, or the lease over as well.
 func (g *holding) due() bool { return time.Since(g.injected) >= g.req.Deadline }
 
 // expire ends the fault at its deadline, and returns what to answer to whoever would renew it.
@@ -162,6 +162,15 @@ func (g *holding) expire() error {
 	why := fmt.Sprintf("the deadline, %v after the injection, has come", g.req.Deadline)
 	g.letGo(why)
 	return g.wrap("renewing", fmt.Errorf("%s: %w", why, cmp.Or(g.left, ErrUnknown)))
+}
+
+// unrenewed ends the fault because nobody renewed its lease in time.
+func (g *holding) unrenewed() {
+	if g.due() {
+		_ = g.expire()
+		return
+	}
+	g.letGo(fmt.Sprintf("the lease of %v was not renewed", g.req.Lease))
 }
 
 // letGo reverts the fault without being asked.
@@ -176,6 +185,10 @@ func (g *holding) letGo(why string) {
 // over ends a fault that came to its end by itself, or did not although it should have.
 func (g *holding) over(w watched) {
 	g.watched = nil
+	if errors.Is(w.err, faults.ErrLapsed) && g.due() {
+		_ = g.expire() // which is why its lease ran out then
+		return
+	}
 	if errors.Is(w.err, faults.ErrLapsed) {
 		if g.revert(g.ctx) != nil {
 			g.fail()
