@@ -301,18 +301,20 @@ func TestDeadlineBeatsRenewals(t *testing.T) {
 	r.Deadline = 3 * lease / 2
 	began := time.Now()
 	mustInject(t, c, r)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*r.Deadline+patient)
+	defer cancel()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			_, _ = c.Renew(t.Context(), lease, "i1")
+			_, _ = c.Renew(ctx, lease, "i1")
 			continue
 		case e := <-c.Events():
 			if e.Type != guard.EventReverted || !strings.Contains(e.Why, "deadline") {
 				t.Errorf("event %+v", e)
 			}
-		case <-time.After(patient):
+		case <-ctx.Done():
 			t.Fatal("no event")
 		}
 		break

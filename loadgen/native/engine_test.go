@@ -201,6 +201,9 @@ func TestFreeze(t *testing.T) {
 	}
 	sum := x.seconds(t, len(x.windows)+4) // those with the freeze in them, and more
 	x.stop(t)
+	if took := caught.Sub(thawed); took > 10*time.Second {
+		t.Errorf("it took %s to make up for what was due while the server was frozen", took)
+	}
 	shortest, longest := thawed.Sub(froze), caught.Sub(oldest)
 	if p99 := sum.OK.Response.Quantile(0.99); p99 < shortest-500*time.Millisecond || p99 > longest+500*time.Millisecond {
 		t.Errorf("the p99 of response times is %s, and they waited for %s to %s", p99, shortest, longest)

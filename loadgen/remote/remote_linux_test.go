@@ -51,6 +51,8 @@ func TestFlowsFromThreeMachines(t *testing.T) {
 	from, to := asked.Sub(s.windows[0].Start), shop.latest().Sub(s.windows[0].Start)-twice+vague
 	if n := float64(due) - 120*twice.Seconds(); n+1 < 60*from.Seconds() || n-1 > 60*to.Seconds() {
 		t.Errorf("%d were due, and it changed after %s to %s", due, from, to)
+	} else if changed := n / 60; changed > from.Seconds()+5 {
+		t.Errorf("the rate changed after %.1f s, and was to at %s", changed, from)
 	}
 	shop.numbered(t, 1)
 	w := s.windows[1]
@@ -88,16 +90,17 @@ func TestScriptOnMachines(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	const rate, sends = 40, 8 // seconds: a busy machine hears of their end in time
 	s := begin(t, loadgen.Spec{Script: filepath.Join(dir, "s.js"), Env: map[string]string{"SHOP": shop.URL},
-		Rate: 40, PeakMultiple: 1, Generators: []loadgen.Node{{SSH: "a"}, {SSH: "b"}}},
+		Rate: rate, PeakMultiple: 1, Generators: []loadgen.Node{{SSH: "a"}, {SSH: "b"}}},
 		map[string]loadgen.Generator{"a": a.generator(""), "b": b.generator(self(t))})
-	s.commands <- loadgen.Command{At: 3 * time.Second, To: 0}
+	s.commands <- loadgen.Command{At: sends * time.Second, To: 0}
 	if left := rooms(t, mark, a.pid(t), b.pid(t)); len(left) > 0 {
 		t.Errorf("while it sends, the script is still in %v", left)
 	}
 	s.stop(t)
 	due, started, dropped := s.whole(t)
-	if started != due || dropped > 0 || int(started) != shop.hits() || due != 3*40 {
+	if started != due || dropped > 0 || int(started) != shop.hits() || due != sends*rate {
 		t.Errorf("%d were due, %d begun, %d given up, %d arrived; said %q", due, started, dropped, shop.hits(), s.said)
 	}
 	shop.numbered(t, 0)
