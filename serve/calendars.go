@@ -136,6 +136,10 @@ func (c *calendar) edited() bool {
 	return !info.ModTime().Equal(c.seen.ModTime()) || info.Size() != c.seen.Size() || !os.SameFile(info, c.seen)
 }
 
+// over reports whether an occasion that went on at the last look does no more. Of those that this server began it hears when their process ends, but not
+// of what one did that is no more, or somebody beside it.
+func (c *calendar) over() bool { return c.reader != nil && c.reader.Over() }
+
 // load reads a calendar's file, and takes what is in it if there is no mistake.
 func (e *Engine) load(c *calendar) error {
 	info, err := os.Stat(c.file)

@@ -260,7 +260,7 @@ func (e *Engine) Run(ctx context.Context) {
 			case <-timer.C:
 				waiting = false
 			case <-files.C:
-				waiting = !slices.ContainsFunc(e.calendars, (*calendar).edited) && !e.moved()
+				waiting = !slices.ContainsFunc(e.calendars, (*calendar).edited) && !slices.ContainsFunc(e.calendars, (*calendar).over) && !e.moved()
 			}
 		}
 		timer.Stop()

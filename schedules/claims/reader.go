@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -28,8 +29,9 @@ type Kept struct {
 // Reader reads a folder again and again. What is settled for good is read once, so that looking often costs little, however many
 // occasions there were. It is not safe for concurrent use.
 type Reader struct {
-	folder *Folder
-	known  map[string]remembered
+	folder  *Folder
+	known   map[string]remembered
+	running []string // the files of what was in progress
 }
 
 // remembered is an occasion that nothing will change any more, unless somebody puts another file in the place of its own.
@@ -55,6 +57,7 @@ func (r *Reader) Read() ([]Kept, schedules.State, error) {
 	}
 	var out []Kept
 	now := make(map[string]remembered, len(r.known))
+	var running []string
 	for _, e := range entries {
 		if !isClaim(e.Name()) {
 			continue
@@ -66,12 +69,24 @@ func (r *Reader) Read() ([]Kept, schedules.State, error) {
 		if final {
 			now[e.Name()] = one
 		}
+		if one.kept.Running {
+			running = append(running, one.file.Name())
+		}
 		out = append(out, one.kept)
 		k := &one.kept
 		state.Settled = append(state.Settled, schedules.Settled{Schedule: k.Schedule, ID: k.Occasion, Outcome: k.Outcome, Why: k.Why, At: k.At, Running: k.Running, Holds: k.Holds})
 	}
-	r.known = now
+	r.known, r.running = now, running
 	return out, state, nil
+}
+
+// Over reports whether something that was in progress when Read last read it is so no more, or cannot be read any more. It looks at nothing else, and so
+// may be asked often.
+func (r *Reader) Over() bool {
+	return slices.ContainsFunc(r.running, func(name string) bool {
+		_, running, err := readClaim(filepath.Join(r.folder.dir, name))
+		return err != nil || !running
+	})
 }
 
 // read tells of one occasion, and whether that stays so.

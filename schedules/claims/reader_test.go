@@ -62,6 +62,13 @@ func (r *reading) claim(schedule, occasion string, outcome schedules.Outcome) *H
 // TestReader reads a folder again and again while it changes: it is always what somebody sees who reads it for the first time.
 func TestReader(t *testing.T) {
 	r := readingOf(t)
+	over := func(when string, want bool) {
+		t.Helper()
+		if r.reader.Over() != want {
+			t.Errorf("%s: over is %v", when, !want)
+		}
+	}
+	over("before anything was read", false)
 	r.read("nothing")
 	held := r.claim("weekly", "2026-12-01T10:00", schedules.Begun)
 	r.claim("nightly", "2026-12-01T02:00", schedules.Skipped)
@@ -72,16 +79,20 @@ func TestReader(t *testing.T) {
 	if k := got["weekly 2026-12-01T10:00"]; !k.Running || k.End != nil || len(got) != 2 {
 		t.Errorf("one goes on: %+v", got)
 	}
+	over("one goes on", false)
 	if err := held.Close(End{At: r.at.Add(time.Hour), Code: 3, Runs: []Run{{"checkout", "runs/x", 3}}}); err != nil {
 		t.Fatal(err)
 	}
+	over("it has ended", true)
 	if k := r.read("it has ended")["weekly 2026-12-01T10:00"]; k.Running || k.End == nil || k.End.Code != 3 {
 		t.Errorf("it has ended: %+v", k)
 	}
+	over("that was read", false)
 	// Whoever began it dies: no end.
 	held = r.claim("weekly", "2026-12-08T10:00", schedules.Begun)
 	r.read("another one goes on")
 	held.file.Close()
+	over("it died", true)
 	if k := r.read("it died")["weekly 2026-12-08T10:00"]; k.Running || k.End != nil {
 		t.Errorf("it died: %+v", k)
 	}
