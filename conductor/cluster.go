@@ -28,10 +28,11 @@ const (
 	// clusterInject and clusterProof are how long at least a cluster's controllers may take to take up a fault, and to say that it is
 	// in place everywhere.
 	clusterInject, clusterProof = 15 * time.Second, 30 * time.Second
-	// clusterRevert is how much longer than elsewhere reverting may take: the fault is lifted on every node before its object goes.
-	clusterRevert = 45 * time.Second
-	// clusterLift bounds lifting what is left of a run at its end.
-	clusterLift = time.Minute
+	// clusterRevert is how much longer than elsewhere reverting may take: the fault is lifted on every node before its object goes, by
+	// controllers that look again up to a minute after their API server was away.
+	clusterRevert = 75 * time.Second
+	// clusterSee bounds looking for what is left of a run at its end, and clusterLift that and lifting it.
+	clusterSee, clusterLift = time.Minute, 90 * time.Second
 )
 
 // inCluster reports whether a place is in a cluster.
@@ -215,7 +216,9 @@ func (r *run) residueInCluster() (left []string, unseen string) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), clusterLift)
 	defer cancel()
-	objects, err := r.Machine.Cluster.Ours(ctx, r.Scenario.Kubernetes, r.Run, r.namespaces()...)
+	seeing, enough := context.WithTimeout(ctx, clusterSee)
+	defer enough()
+	objects, err := r.Machine.Cluster.Ours(seeing, r.Scenario.Kubernetes, r.Run, r.namespaces()...)
 	if err != nil {
 		return r.unseenInCluster(err)
 	}

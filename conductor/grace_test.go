@@ -1,7 +1,9 @@
 package conductor
 
 import (
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,5 +44,14 @@ func TestGrace(t *testing.T) {
 	}
 	if grace > 2*needed {
 		t.Errorf("the pod is given %s, and gameday never takes more than %s", grace, needed)
+	}
+	for file, said := range map[string]string{"cronjob": "terminationGracePeriodSeconds: ", "systemd": "TimeoutStopSec="} { // of `schedule export`
+		text, err := os.ReadFile("../schedules/export/testdata/" + file + ".golden")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all, same := strings.Count(string(text), said), strings.Count(string(text), fmt.Sprint(said, grace.Seconds())); all == 0 || same != all {
+			t.Errorf("%s: %d of %d give it %s", file, same, all, grace)
+		}
 	}
 }

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// revertLimit is how long reverting one orphan may take, and clusterLimit one in a cluster, whose controllers may take up to half a minute
+// revertLimit is how long reverting one orphan may take, and clusterLimit one in a cluster, whose controllers may take up to a minute
 // to look again after its API server was away.
 const (
 	revertLimit  = 30 * time.Second
-	clusterLimit = time.Minute
+	clusterLimit = 90 * time.Second
 )
 
 // RevertResult says what became of one orphaned entry.

@@ -27,9 +27,9 @@ const (
 	asideLimit  = 3 * time.Second  // of looking why something hangs, or whether a pod is Ready
 	forceLimit  = 5 * time.Second  // until Chaos Mesh takes off a finalizer that it is told to
 	settlePause = time.Second      // between two looks for children that must both find none
-	// noticeLimit is how long after a deletion controllers may leave it alone: those that have lost the API server, or each other, look
-	// again up to half a minute later.
-	noticeLimit = 40 * time.Second
+	// noticeLimit is how long after a deletion controllers may leave it alone. Those that lost the API server look again after pauses that
+	// grow to between 30 and 60 seconds, as client-go's reflectors have them, and then catch up.
+	noticeLimit = 70 * time.Second
 	hangLimit   = 10 * time.Second // from when they have taken it up until an object is said to hang
 	quietLimit  = 3 * time.Second  // of waiting before it is said what for
 )

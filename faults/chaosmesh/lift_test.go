@@ -86,6 +86,7 @@ func TestLift(t *testing.T) {
 	t.Run("hangs", func(t *testing.T) { testHangs(t, a, path) })
 	t.Run("gone unlifted", func(t *testing.T) { testUnlifted(t, a, path) })
 	t.Run("forced", func(t *testing.T) { testForced(t, a, path) })
+	t.Run("noticed together", func(t *testing.T) { testNoticed(t, a, path) })
 	t.Run("one child hangs", func(t *testing.T) { testOneHangs(t, a, path) })
 	t.Run("traffic", func(t *testing.T) { testTraffic(t, c, path) })
 }
@@ -242,6 +243,34 @@ func testForced(t *testing.T, a actor, path string) {
 	if _, err := a.Resource(resource("NetworkChaos")).Namespace("shop").Get(t.Context(), "theirs", metav1.GetOptions{}); err != nil {
 		t.Errorf("what is not ours: %v", err)
 	}
+}
+
+// testNoticed: controllers that look late have as long for all objects as for one, so all are told to go before one of them is waited for.
+func testNoticed(t *testing.T, a actor, path string) {
+	at := a.Resource(resource("NetworkChaos")).Namespace("shop")
+	_, one := stand(t, a, path, "one")
+	_, two := stand(t, a, path, "two")
+	done := make(chan struct{})
+	go func() { // nothing is lifted until both are to go
+		defer close(done)
+		for sleep(t.Context(), 50*time.Millisecond) {
+			first, err := at.Get(t.Context(), one, metav1.GetOptions{})
+			second, failed := at.Get(t.Context(), two, metav1.GetOptions{})
+			if err != nil || failed != nil || first.GetDeletionTimestamp() == nil || second.GetDeletionTimestamp() == nil {
+				continue
+			}
+			for _, name := range []string{one, two} {
+				a.takes(name, "Stop", "Not Injected", "False")
+				a.patch(name, tree{"metadata": tree{"finalizers": nil}})
+			}
+			return
+		}
+	}()
+	l := lift(t, faults.Access{Kubeconfig: path}, cluster.Lift{Run: "r1"})
+	if len(l) != 2 || !l[0].Gone || !l[1].Gone {
+		t.Fatalf("lifted: %+v", l)
+	}
+	<-done
 }
 
 // testTraffic: what sends the traffic of a run in progress stays, and that of a dead one goes.

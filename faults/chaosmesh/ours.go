@@ -25,7 +25,7 @@ import (
 	"gameday/faults/cluster"
 )
 
-// liftLimit is how long one object may take to go before it is said to hang.
+// liftLimit is how long one object may take to go once its controllers can see that it is to; they have noticeLimit for that.
 const liftLimit = 15 * time.Second
 
 // kindAt is a kind and where the API server has it.
@@ -232,25 +232,39 @@ func (c *client) lift(ctx context.Context, q cluster.Lift) ([]cluster.Lifted, er
 	if len(unseen) > 0 && len(list) == 0 {
 		return nil, hidden(unseen, q.Namespaces)
 	}
+	list = slices.DeleteFunc(list, func(f found) bool {
+		o := objectOf(f)
+		return o.ID != "" && slices.Contains(q.But, o.ID) || slices.Contains(q.ButRuns, o.Run) || len(q.Only) > 0 && !slices.Contains(q.Only, o.Run)
+	})
+	c.askAll(ctx, list)
 	out := []cluster.Lifted{}
 	for _, f := range list {
-		o := objectOf(f)
-		if o.ID != "" && slices.Contains(q.But, o.ID) || slices.Contains(q.ButRuns, o.Run) {
-			continue
-		}
-		if len(q.Only) > 0 && !slices.Contains(q.Only, o.Run) {
-			continue
-		}
-		out = append(out, c.liftOne(ctx, f, o, q.Force))
+		out = append(out, c.liftOne(ctx, f, objectOf(f), q.Force))
 	}
 	return out, nil
+}
+
+// askAll asks for the deletion of every fault that stands by itself, so that their controllers' time to notice is one for all. What could
+// not be asked for is asked for again, and its error told, when it is lifted.
+func (c *client) askAll(ctx context.Context, list []found) {
+	ctx, cancel := context.WithTimeout(ctx, liftLimit)
+	defer cancel()
+	for _, f := range list {
+		alone := f.at.Group == v1alpha1.SchemeGroupVersion.Group && f.kind != v1alpha1.KindSchedule && f.kind != v1alpha1.KindWorkflow
+		if alone && c.ask(ctx, f.at, &f.object) != nil {
+			return
+		}
+	}
 }
 
 func (c *client) liftOne(ctx context.Context, f found, o cluster.Object, force bool) cluster.Lifted {
 	l := cluster.Lifted{Object: o}
 	limit := liftLimit
-	if force {
+	switch {
+	case force:
 		limit = forceLimit // whoever forces has seen it hang
+	case f.at.Group == v1alpha1.SchemeGroupVersion.Group:
+		limit += noticeLimit
 	}
 	one, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

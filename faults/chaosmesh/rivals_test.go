@@ -109,10 +109,10 @@ func TestGoing(t *testing.T) {
 		other bool // of a kind that is not Chaos Mesh's
 		steps []step
 	}{
-		"controllers look late": {false, []step{{30 * time.Second, ignored, false}, {5 * time.Second, heeded, false}, {9 * time.Second, heeded, false}, {time.Second, heeded, true}}},
-		"controllers are gone":  {false, []step{{39 * time.Second, ignored, false}, {time.Second, ignored, true}}},
+		"controllers look late": {false, []step{{60 * time.Second, ignored, false}, {9 * time.Second, heeded, false}, {9 * time.Second, heeded, false}, {time.Second, heeded, true}}},
+		"controllers are gone":  {false, []step{{69 * time.Second, ignored, false}, {time.Second, ignored, true}}},
 		"it hangs":              {false, []step{{0, heeded, false}, {10 * time.Second, heeded, true}}},
-		"the API server is away, and the controllers look after it is back": {false, []step{{39 * time.Second, away, false}, {39 * time.Second, ignored, false},
+		"the API server is away, and the controllers look after it is back": {false, []step{{69 * time.Second, away, false}, {69 * time.Second, ignored, false},
 			{0, heeded, false}, {9 * time.Second, heeded, false}, {time.Second, heeded, true}}},
 		"a Job": {true, []step{{time.Hour, heeded, false}}},
 	} {

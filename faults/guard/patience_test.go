@@ -10,7 +10,7 @@ import (
 	"gameday/faults/guard"
 )
 
-// TestPatienceWithClusters has the revert of a fault in a cluster find its API server away: for half a minute and more it is waited for, which
+// TestPatienceWithClusters has the revert of a fault in a cluster find its API server away: for a minute and more it is waited for, which
 // is told once, and after that no longer than for any other fault.
 func TestPatienceWithClusters(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -19,10 +19,10 @@ func TestPatienceWithClusters(t *testing.T) {
 		want    time.Duration
 		residue bool
 	}{
-		"asked for":                {40 * time.Second, true, 40 * time.Second, false},
-		"asked for, and never":     {time.Hour, true, 55 * time.Second, true},
-		"gameday is dead":          {40 * time.Second, false, 40 * time.Second, false},
-		"gameday is dead, forever": {time.Hour, false, 55 * time.Second, true},
+		"asked for":                {75 * time.Second, true, 75 * time.Second, false},
+		"asked for, and never":     {time.Hour, true, 85 * time.Second, true},
+		"gameday is dead":          {75 * time.Second, false, 75 * time.Second, false},
+		"gameday is dead, forever": {time.Hour, false, 85 * time.Second, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, r *rig) {
