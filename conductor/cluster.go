@@ -32,7 +32,7 @@ const (
 	// controllers that look again up to a minute after their API server was away.
 	clusterRevert = 75 * time.Second
 	// clusterSee bounds looking for what is left of a run at its end, and clusterLift that and lifting it.
-	clusterSee, clusterLift = time.Minute, 90 * time.Second
+	clusterSee, clusterLift = time.Minute, 150 * time.Second
 )
 
 // inCluster reports whether a place is in a cluster.

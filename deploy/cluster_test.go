@@ -55,7 +55,7 @@ func TestApply(t *testing.T) {
 		Items []struct{ Spec map[string]any }
 	}
 	kuberig.Eventually(t, 20*time.Second, "the Job has a pod", func() bool { return c.Get(path, &pods) == nil && len(pods.Items) == 1 })
-	if got := pods.Items[0].Spec["terminationGracePeriodSeconds"]; got != float64(600) {
+	if got := pods.Items[0].Spec["terminationGracePeriodSeconds"]; got != float64(660) {
 		t.Errorf("the pod's grace is %v", got)
 	}
 	var config struct{ Data map[string]string }

@@ -132,6 +132,46 @@ var perPod = map[string]struct {
 	v1alpha1.KindHTTPChaos:    {"PodHttpChaos", []string{"rules"}},
 }
 
+// behind reports whether what Chaos Mesh collected for a pod still has something of an object that is to go, or was changed and not
+// looked at since: the controllers of that kind have an eye on the API server of their own. Who may not read that goes by whether Chaos
+// Mesh says that it failed.
+func (c *client) behind(ctx context.Context, o *unstructured.Unstructured) bool {
+	per, has := perPod[o.GetKind()]
+	st, err := stateOf(o)
+	if !has || err != nil {
+		return false
+	}
+	aside, cancel := context.WithTimeout(ctx, asideLimit)
+	defer cancel()
+	for _, r := range st.status.Experiment.Records {
+		parts := strings.Split(r.Id, "/")
+		if r.Phase == v1alpha1.NotInjected || len(parts) < 2 {
+			continue
+		}
+		u, err := c.Resource(resource(per.kind)).Namespace(parts[0]).Get(aside, parts[1], metav1.GetOptions{})
+		switch {
+		case apierrors.IsForbidden(err) && !failedToRecover(r):
+			return true
+		case err != nil:
+			continue
+		}
+		seen, _, _ := unstructured.NestedInt64(u.Object, "status", "observedGeneration")
+		if seen < u.GetGeneration() || without(u, per.lists, o.GetNamespace()+"/"+o.GetName()) {
+			return true
+		}
+	}
+	return false
+}
+
+// failedToRecover reports whether the last thing that Chaos Mesh did to a target was to fail to lift the fault.
+func failedToRecover(r *v1alpha1.Record) bool {
+	if len(r.Events) == 0 {
+		return false
+	}
+	last := r.Events[len(r.Events)-1]
+	return last.Operation == v1alpha1.Recover && last.Type == v1alpha1.TypeFailed
+}
+
 // podFault returns what the pod's own object says went wrong on behalf of o.
 func (c *client) podFault(ctx context.Context, id string, o *unstructured.Unstructured) string {
 	per, has := perPod[o.GetKind()]

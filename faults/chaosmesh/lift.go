@@ -216,7 +216,7 @@ func (c *client) removeObject(ctx context.Context, at schema.GroupVersionResourc
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	now := time.Now()
-	g := goes{notice: max(hangLimit, noticeLimit-age(o)), began: now, asked: now, forever: at.Group != v1alpha1.SchemeGroupVersion.Group}
+	g := goes{notice: c.noticeOf(ctx, o), began: now, asked: now, forever: at.Group != v1alpha1.SchemeGroupVersion.Group, behind: c.behind}
 	s, err := g.awaitGone(ctx, c.follow(ctx, at, o.GetNamespace(), o.GetName(), uid))
 	if err != nil {
 		return c.blocked(ctx, o, s)
@@ -225,13 +225,29 @@ func (c *client) removeObject(ctx context.Context, at schema.GroupVersionResourc
 	return nil
 }
 
+// noticeOf is how long controllers have to take up a deletion from now on. When it was asked for long ago the API server may have been away
+// since, so that they have as long again, but for those of which the cluster itself says that none is ready.
+func (c *client) noticeOf(ctx context.Context, o *unstructured.Unstructured) time.Duration {
+	if age(o) <= noticeLimit {
+		return noticeLimit
+	}
+	aside, cancel := context.WithTimeout(ctx, asideLimit)
+	defer cancel()
+	if c.controlPlane(aside).dead() {
+		return hangLimit
+	}
+	return noticeLimit
+}
+
 // goes is what is seen of an object whose deletion was asked for.
 type goes struct {
 	notice  time.Duration // that its controllers have to take it up
 	began   time.Time
 	asked   time.Time // when they could begin to see it: later than began when the API server was away
-	heeded  time.Time // when they were first seen to have taken it up
+	heeded  time.Time // when they were first seen to have taken it up, and nothing else was left to be taken up
 	forever bool      // nothing is known of how long its controllers take
+	// behind reports whether other controllers have still to take up their part.
+	behind func(context.Context, *unstructured.Unstructured) bool
 }
 
 // awaitGone waits for the end of an object whose deletion is asked for, and says what it waits for. It gives up at the end of ctx, and
@@ -246,7 +262,7 @@ func (g *goes) awaitGone(ctx context.Context, f *follower) (sight, error) {
 			if s.gone {
 				return s, nil
 			}
-			why, hangs := g.judge(s)
+			why, hangs := g.judge(ctx, s)
 			if hangs {
 				return s, context.DeadlineExceeded
 			}
@@ -264,8 +280,9 @@ func (g *goes) awaitGone(ctx context.Context, f *follower) (sight, error) {
 }
 
 // judge says what an object that is still there waits for, if that is worth a word, and whether it hangs.
-func (g *goes) judge(s sight) (why string, hangs bool) {
+func (g *goes) judge(ctx context.Context, s sight) (why string, hangs bool) {
 	now := time.Now()
+	late := !now.Before(g.asked.Add(g.notice))
 	switch {
 	case !s.since.IsZero():
 		g.asked, g.heeded = now, time.Time{}
@@ -273,17 +290,33 @@ func (g *goes) judge(s sight) (why string, hangs bool) {
 	case g.forever:
 		return "", false
 	case ignored(s.object):
-		return titleOf(s.object) + " is to go, and " + notTakenUp + " yet", !now.Before(g.asked.Add(g.notice))
+		return titleOf(s.object) + " is to go, and " + notTakenUp + " yet", late
+	case free(s.object):
+		return titleOf(s.object) + " is lifted, and the controllers have not let it go yet", late
 	case g.heeded.IsZero():
 		g.heeded = now
 	}
-	return "", !now.Before(g.heeded.Add(hangLimit))
+	if now.Before(g.heeded.Add(hangLimit)) {
+		return "", false
+	}
+	if !late && g.behind(ctx, s.object) { // each kind's controllers look again at a moment of their own
+		g.heeded = now
+		return titleOf(s.object) + " is to go, and what is collected for its pods was not taken up yet", false
+	}
+	return "", true
 }
 
 // ignored reports whether the controllers have not taken up the deletion of an object that only they let go.
 func ignored(o *unstructured.Unstructured) bool {
 	st, err := stateOf(o)
 	return err == nil && slices.Contains(st.finalizers, recordsFinalizer) && st.status.Experiment.DesiredPhase != v1alpha1.StoppedPhase
+}
+
+// free reports whether nothing of an object is left but the finalizer of its controllers. They may have lifted it before they knew that it
+// is to go, when its duration was over.
+func free(o *unstructured.Unstructured) bool {
+	st, err := stateOf(o)
+	return err == nil && slices.Equal(st.finalizers, []string{recordsFinalizer}) && st.recovered()
 }
 
 // age is for how long the deletion of an object has been asked for, by the cluster's clock and ours.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +88,7 @@ func TestLift(t *testing.T) {
 	t.Run("gone unlifted", func(t *testing.T) { testUnlifted(t, a, path) })
 	t.Run("forced", func(t *testing.T) { testForced(t, a, path) })
 	t.Run("noticed together", func(t *testing.T) { testNoticed(t, a, path) })
+	t.Run("its part for pods", func(t *testing.T) { testBehind(t, a, path) })
 	t.Run("one child hangs", func(t *testing.T) { testOneHangs(t, a, path) })
 	t.Run("traffic", func(t *testing.T) { testTraffic(t, c, path) })
 }
@@ -271,6 +273,91 @@ func testNoticed(t *testing.T, a actor, path string) {
 		t.Fatalf("lifted: %+v", l)
 	}
 	<-done
+}
+
+// testBehind: what is collected for a pod was taken up once it has nothing more of the object, and its controllers have looked at it as it is.
+func testBehind(t *testing.T, a actor, path string) {
+	e, name := stand(t, a, path, "behind")
+	at := a.Resource(resource("PodNetworkChaos")).Namespace("shop")
+	set := tree{"name": "s", "ipsetType": "hash:ip", "cidrs": []string{}}
+	item := func(source string) []tree {
+		s := tree{"source": source}
+		for k, v := range set {
+			s[k] = v
+		}
+		return []tree{s}
+	}
+	_, err := at.Create(t.Context(), &unstructured.Unstructured{Object: jsonTree(t, tree{"apiVersion": "chaos-mesh.org/v1alpha1", "kind": "PodNetworkChaos",
+		"metadata": tree{"namespace": "shop", "name": "a"}, "spec": tree{"ipsets": item("shop/" + name)}})}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	of, err := a.Resource(resource("NetworkChaos")).Namespace("shop").Get(t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	patch := func(to tree, parts ...string) int64 {
+		t.Helper()
+		text, err := json.Marshal(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := at.Patch(t.Context(), "a", types.MergePatchType, text, metav1.PatchOptions{}, parts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.GetGeneration()
+	}
+	looked := func(generation int64) { patch(tree{"status": tree{"observedGeneration": generation}}, "status") }
+	looked(1)
+	if !a.behind(t.Context(), of) {
+		t.Error("the pod has something of it, and nobody is behind")
+	}
+	generation := patch(tree{"spec": tree{"ipsets": item("shop/another")}})
+	if !a.behind(t.Context(), of) {
+		t.Error("nobody has looked at it since, and nobody is behind")
+	}
+	if looked(generation); generation < 2 || a.behind(t.Context(), of) {
+		t.Errorf("generation %d was looked at, and has nothing of it: somebody is behind", generation)
+	}
+	if err := at.Delete(t.Context(), "a", metav1.DeleteOptions{}); err != nil {
+		t.Error(err)
+	}
+	if a.behind(t.Context(), of) {
+		t.Error("there is nothing for the pod, and somebody is behind")
+	}
+	a.patch(name, tree{"metadata": tree{"finalizers": nil}})
+	if err := revert(t.Context(), e); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBehindUnseen: who may not read what is collected for pods goes by what Chaos Mesh says in the records.
+func TestBehindUnseen(t *testing.T) {
+	c := bad(t, func(w http.ResponseWriter, _ *http.Request) {
+		status(w, 403, metav1.StatusReasonForbidden, "ben cannot get podnetworkchaos")
+	})
+	for name, k := range map[string]struct {
+		last tree
+		want bool
+	}{
+		"it failed":          {tree{"operation": "Recover", "type": "Failed", "message": "no daemon"}, false},
+		"nothing failed yet": {tree{"operation": "Apply", "type": "Succeeded"}, true},
+	} {
+		o := chaosObject(t, "Stop", nil, record("shop/a", "Injected/Wait"))
+		o.SetKind("NetworkChaos")
+		records, _, err := unstructured.NestedSlice(o.Object, "status", "experiment", "containerRecords")
+		if err != nil || len(records) != 1 {
+			t.Fatal(records, err)
+		}
+		records[0].(map[string]any)["events"] = []any{map[string]any(jsonTree(t, k.last))}
+		if err := unstructured.SetNestedSlice(o.Object, records, "status", "experiment", "containerRecords"); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.behind(t.Context(), o); got != k.want {
+			t.Errorf("%s: behind is %v", name, got)
+		}
+	}
 }
 
 // testTraffic: what sends the traffic of a run in progress stays, and that of a dead one goes.

@@ -236,25 +236,20 @@ func (c *client) lift(ctx context.Context, q cluster.Lift) ([]cluster.Lifted, er
 		o := objectOf(f)
 		return o.ID != "" && slices.Contains(q.But, o.ID) || slices.Contains(q.ButRuns, o.Run) || len(q.Only) > 0 && !slices.Contains(q.Only, o.Run)
 	})
-	c.askAll(ctx, list)
-	out := []cluster.Lifted{}
-	for _, f := range list {
-		out = append(out, c.liftOne(ctx, f, objectOf(f), q.Force))
-	}
-	return out, nil
-}
-
-// askAll asks for the deletion of every fault that stands by itself, so that their controllers' time to notice is one for all. What could
-// not be asked for is asked for again, and its error told, when it is lifted.
-func (c *client) askAll(ctx context.Context, list []found) {
-	ctx, cancel := context.WithTimeout(ctx, liftLimit)
-	defer cancel()
-	for _, f := range list {
-		alone := f.at.Group == v1alpha1.SchemeGroupVersion.Group && f.kind != v1alpha1.KindSchedule && f.kind != v1alpha1.KindWorkflow
-		if alone && c.ask(ctx, f.at, &f.object) != nil {
-			return
+	out := make([]cluster.Lifted, len(list))
+	var all sync.WaitGroup
+	for i, f := range list {
+		if f.at.Group == v1alpha1.SchemeGroupVersion.Group { // at once: each may have to be waited for as long
+			all.Go(func() { out[i] = c.liftOne(ctx, f, objectOf(f), q.Force) })
 		}
 	}
+	all.Wait()
+	for i, f := range list {
+		if f.at.Group != v1alpha1.SchemeGroupVersion.Group { // in turn: runners first
+			out[i] = c.liftOne(ctx, f, objectOf(f), q.Force)
+		}
+	}
+	return out, nil
 }
 
 func (c *client) liftOne(ctx context.Context, f found, o cluster.Object, force bool) cluster.Lifted {

@@ -1,6 +1,7 @@
 package chaosmesh
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -93,36 +94,42 @@ func TestRivals(t *testing.T) {
 
 // TestGoing holds what is being deleted to hanging only when nothing is to be hoped for.
 func TestGoing(t *testing.T) {
-	object := func(desired string) *unstructured.Unstructured {
-		o := chaosObject(t, desired, nil, record("shop/cart-1", "Injected"))
+	object := func(desired, phase string) *unstructured.Unstructured {
+		o := chaosObject(t, desired, nil, record("shop/cart-1", phase))
 		o.SetFinalizers([]string{recordsFinalizer})
 		return o
 	}
-	ignored, heeded := sight{object: object("Run")}, sight{object: object("Stop")}
-	away := sight{object: object("Run"), since: time.Now()}
+	ignored, heeded, free := sight{object: object("Run", "Injected")}, sight{object: object("Stop", "Injected")}, sight{object: object("Stop", "Not Injected")}
+	away := sight{object: object("Run", "Injected"), since: time.Now()}
 	type step struct {
 		after time.Duration
 		seen  sight
 		hangs bool
 	}
 	for name, c := range map[string]struct {
-		other bool // of a kind that is not Chaos Mesh's
-		steps []step
+		other  bool          // of a kind that is not Chaos Mesh's
+		behind time.Duration // until other controllers have taken up their part
+		steps  []step
 	}{
-		"controllers look late": {false, []step{{60 * time.Second, ignored, false}, {9 * time.Second, heeded, false}, {9 * time.Second, heeded, false}, {time.Second, heeded, true}}},
-		"controllers are gone":  {false, []step{{69 * time.Second, ignored, false}, {time.Second, ignored, true}}},
-		"it hangs":              {false, []step{{0, heeded, false}, {10 * time.Second, heeded, true}}},
-		"the API server is away, and the controllers look after it is back": {false, []step{{69 * time.Second, away, false}, {69 * time.Second, ignored, false},
+		"controllers look late": {false, 0, []step{{60 * time.Second, ignored, false}, {9 * time.Second, heeded, false}, {9 * time.Second, heeded, false}, {time.Second, heeded, true}}},
+		"controllers are gone":  {false, 0, []step{{69 * time.Second, ignored, false}, {time.Second, ignored, true}}},
+		"it hangs":              {false, 0, []step{{0, heeded, false}, {10 * time.Second, heeded, true}}},
+		"the API server is away, and the controllers look after it is back": {false, 0, []step{{69 * time.Second, away, false}, {69 * time.Second, ignored, false},
 			{0, heeded, false}, {9 * time.Second, heeded, false}, {time.Second, heeded, true}}},
-		"a Job": {true, []step{{time.Hour, heeded, false}}},
+		"what is collected for pods is taken up late": {false, 50 * time.Second, []step{{5 * time.Second, heeded, false}, {20 * time.Second, heeded, false},
+			{24 * time.Second, heeded, false}, {9 * time.Second, heeded, false}, {time.Second, heeded, true}}},
+		"what is collected for pods is never taken up": {false, time.Hour, []step{{5 * time.Second, heeded, false}, {64 * time.Second, heeded, false}, {9 * time.Second, heeded, false}, {time.Second, heeded, true}}},
+		"it was lifted before that":                    {false, 0, []step{{69 * time.Second, free, false}, {time.Second, free, true}}},
+		"a Job":                                        {true, 0, []step{{time.Hour, heeded, false}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				now := time.Now()
-				g := goes{notice: noticeLimit, began: now, asked: now, forever: c.other}
+				g := goes{notice: noticeLimit, began: now, asked: now, forever: c.other,
+					behind: func(context.Context, *unstructured.Unstructured) bool { return time.Since(now) < c.behind }}
 				for i, s := range c.steps {
 					time.Sleep(s.after) // on the bubble's clock
-					if _, hangs := g.judge(s.seen); hangs != s.hangs {
+					if _, hangs := g.judge(t.Context(), s.seen); hangs != s.hangs {
 						t.Errorf("step %d: hangs is %v", i, hangs)
 					}
 				}

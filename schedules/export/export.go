@@ -181,7 +181,7 @@ WorkingDirectory=%s
 %sExecStart="%s" schedule run "%s" %s
 # It waits for its moment, and then runs. At a stop every fault is reverted first.
 TimeoutStartSec=%d
-TimeoutStopSec=600
+TimeoutStopSec=660
 KillMode=mixed
 # A game day that failed, or was inconclusive, is a result; the journal and the record have it.
 SuccessExitStatus=1 3
@@ -270,7 +270,7 @@ spec:
         spec:
           serviceAccountName: gameday
           restartPolicy: Never
-          terminationGracePeriodSeconds: 600 # every fault is reverted first
+          terminationGracePeriodSeconds: 660 # every fault is reverted first
           securityContext:
             runAsNonRoot: true
             runAsUser: 65532
