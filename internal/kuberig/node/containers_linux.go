@@ -95,10 +95,12 @@ func (n *Node) look(ctx context.Context, id string) (state, error) {
 	return got.State, err
 }
 
-// stop ends a container after its grace in seconds, and removes it. One that is gone is stopped.
-func (n *Node) stop(ctx context.Context, id string, grace int) {
+// stop ends a container after its grace in seconds, and removes it. One that is gone is stopped. It takes up to stopLimit longer than the
+// grace, and ends with the node.
+func (n *Node) stop(id string, grace int) {
+	ctx, cancel := context.WithTimeout(n.ctx, time.Duration(grace)*time.Second+stopLimit)
+	defer cancel()
 	if grace > 0 {
-		grace = min(grace, int(stopLimit/time.Second)/2)
 		_ = n.Engine.Call(ctx, "POST", fmt.Sprintf("/containers/%s/stop?t=%d", id, grace), nil, nil)
 	}
 	_ = n.Engine.Remove(ctx, id)

@@ -28,6 +28,13 @@ const (
 	sandboxed = "rig/sandbox"
 )
 
+// Seconds that a pod has to end by itself once it is deleted.
+const (
+	usualGrace = 30 // that one asks for which says nothing of it
+	fewGrace   = 10 // that it has, and any that asks for no more
+	mostGrace  = 90 // that one has which asks for more
+)
+
 // Web is an image with a small web server, for pods that have nothing better to do: its command is /web with an address to
 // listen on, ":8080". It prints a line when it listens. It answers with the time by its clock, in seconds since 1970;
 // /env/NAME with a variable; /file/PATH with a file; /get/HOST:PORT/PATH with what another server answers, within a second. As "/web

@@ -119,6 +119,19 @@ func (p *pod) path() string {
 	return "/api/v1/namespaces/" + p.Metadata.Namespace + "/pods/" + p.Metadata.Name
 }
 
+// grace is how many seconds its containers have to end by themselves once it is being deleted. A pod that says that it needs long has
+// long; nobody waits for what merely does not listen to SIGTERM.
+func (p *pod) grace() int {
+	switch asked := p.Metadata.GracePeriod; {
+	case asked == nil:
+		return 0
+	case *asked <= usualGrace:
+		return min(*asked, fewGrace)
+	default:
+		return min(*asked, mostGrace)
+	}
+}
+
 // key names the pod in the engine and in the node's folder.
 func (p *pod) key() string { return p.Metadata.UID }
 

@@ -70,48 +70,48 @@ func (w *worker) run() {
 		case <-w.n.ctx.Done():
 			return
 		case p := <-w.changes:
-			if p == nil || w.work(p) {
-				ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
-				defer cancel()
-				w.remove(ctx, 0)
+			switch {
+			case p == nil:
+				w.remove(0)
+				return
+			case p.Metadata.DeletionTimestamp == "":
+				w.work(p)
+			case w.leave(p):
 				return
 			}
 		}
 	}
 }
 
-// work does what a pod needs now, and reports whether it is gone.
-func (w *worker) work(p *pod) (gone bool) {
+// leave ends a pod that is being deleted, and reports whether it is gone.
+func (w *worker) leave(p *pod) (gone bool) {
+	w.remove(p.grace())
+	err := w.n.c.Do("DELETE", p.path(), "application/json", fmt.Appendf(nil,
+		`{"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0,"preconditions":{"uid":%q}}`, p.Metadata.UID), nil)
+	return err == nil || kuberig.IsCode(err, 404) || kuberig.IsCode(err, 409)
+}
+
+// work does what a pod needs now.
+func (w *worker) work(p *pod) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.pod = p
 	ctx, cancel := context.WithTimeout(w.n.ctx, stopLimit)
 	defer cancel()
-	if p.Metadata.DeletionTimestamp != "" {
-		grace := 0
-		if p.Metadata.GracePeriod != nil {
-			grace = *p.Metadata.GracePeriod
-		}
-		w.remove(ctx, grace)
-		err := w.n.c.Do("DELETE", p.path(), "application/json", fmt.Appendf(nil,
-			`{"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0,"preconditions":{"uid":%q}}`, p.Metadata.UID), nil)
-		return err == nil || kuberig.IsCode(err, 404) || kuberig.IsCode(err, 409)
-	}
 	if w.pretended() {
 		w.pretend()
-		return false
+		return
 	}
 	if w.sandbox == "" {
 		if err := w.begin(ctx); err != nil {
 			w.report(object{"phase": "Pending", "reason": "RigCannot", "message": err.Error()})
-			return false
+			return
 		}
 	}
 	for _, r := range w.running {
 		w.keep(ctx, r)
 	}
 	w.report(w.status())
-	return false
 }
 
 // pretended reports whether the pod has only a status.
@@ -208,16 +208,21 @@ func (w *worker) shallRun(r *running) bool {
 	return true
 }
 
-// remove ends the containers, each with its grace in seconds, and the sandbox.
-func (w *worker) remove(ctx context.Context, grace int) {
-	for _, r := range w.running {
+// remove ends the containers, all at once and with their pod's grace in seconds, and then the sandbox. Who asks for one meanwhile need not
+// wait: they are what they were until they have ended.
+func (w *worker) remove(grace int) {
+	var all sync.WaitGroup
+	for _, r := range w.running { // which nobody else changes
 		if r.id != "" {
-			w.n.stop(ctx, r.id, grace)
+			all.Go(func() { w.n.stop(r.id, grace) })
 		}
 	}
+	all.Wait()
 	if w.sandbox != "" {
-		w.n.stop(ctx, w.sandbox, 0)
+		w.n.stop(w.sandbox, 0)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.running, w.sandbox = nil, ""
 }
 
