@@ -28,33 +28,75 @@ type events struct {
 	c  *client
 	of *unstructured.Unstructured
 
-	mu   sync.Mutex
-	read time.Time
-	text string
-	why  string // what Chaos Mesh failed to do last
+	mu    sync.Mutex
+	read  time.Time
+	text  string
+	why   string // what Chaos Mesh failed to do last
+	said  bool   // that the fault was injected, or nobody may read what is said
+	again sync.Once
 }
 
 // tell returns the newest events, each with its time, or why they cannot be read. They are evidence beside the status, so that not to
 // have them is no error.
 func (e *events) tell(ctx context.Context, now bool) string {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !now && time.Since(e.read) < eventsPause {
-		return e.text
+	text, fresh := e.text, time.Since(e.read) < eventsPause
+	e.mu.Unlock()
+	if !now && fresh {
+		return text
 	}
 	ctx, cancel := context.WithTimeout(ctx, eventsLimit)
 	defer cancel()
 	list, err := e.c.eventsOf(ctx, e.of)
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.read = time.Now()
 	switch {
 	case apierrors.IsForbidden(err):
-		e.text = "not readable: nothing allows to list events in " + e.of.GetNamespace()
+		e.text, e.said = "not readable: nothing allows to list events in "+e.of.GetNamespace(), true
 	case err != nil:
 		e.text = "not readable: " + oneLine(e.c.plain(err).Error())
 	default:
-		e.text, e.why = eventLines(list), failure(list)
+		e.text, e.why, e.said = eventLines(list), failure(list), applied(list)
 	}
 	return e.text
+}
+
+// catchUp reads once more, a moment after a proof of which no event tells yet: Chaos Mesh writes each beside its work, and sometimes late.
+// Nobody waits for that. What is found is in told.
+func (e *events) catchUp(ctx context.Context) {
+	if e.complete() {
+		return
+	}
+	e.again.Do(func() {
+		go func() {
+			if sleep(ctx, eventsPause) {
+				e.tell(ctx, true)
+			}
+		}()
+	})
+}
+
+// complete reports whether nothing is to be gained by reading once more.
+func (e *events) complete() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.said
+}
+
+// told returns what was last read, without waiting for anything; nothing of a nil one.
+func (e *events) told() string {
+	if e == nil {
+		return ""
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.text
+}
+
+// applied reports whether Chaos Mesh says of some target that the fault was injected there.
+func applied(list []corev1.Event) bool {
+	return slices.ContainsFunc(list, func(e corev1.Event) bool { return e.Reason == "Applied" })
 }
 
 // failed returns what Chaos Mesh last failed to do, for an object of whose targets it says nothing; empty when it did not.

@@ -226,7 +226,13 @@ func (i *injection) shoot(ctx context.Context) error {
 	lift, done := context.WithTimeout(context.WithoutCancel(ctx), revertLimit)
 	defer done()
 	owner := faults.OwnerOf(ctx)
-	return lifting{c: i.c, undo: i.undo, run: owner.Run, injection: owner.Injection}.lift(lift)
+	if err := (lifting{c: i.c, undo: i.undo, run: owner.Run, injection: owner.Injection}).lift(lift); err != nil {
+		return err
+	}
+	if effect.Proven && !i.events.complete() { // nobody looks later, and what Chaos Mesh said of it is written by now
+		effect.Details["events"] = i.events.tell(lift, true)
+	}
+	return nil
 }
 
 // Effect waits until the conditions say AllInjected and every record does. What it returns tells of each target.
@@ -273,6 +279,9 @@ func (i *injection) look(ctx context.Context) (faults.Effect, error) {
 	told := i.events.tell(context.WithoutCancel(ctx), effect.Proven)
 	if told != "" {
 		effect.Details["events"] = told
+	}
+	if effect.Proven && !i.oneShot {
+		i.events.catchUp(context.WithoutCancel(ctx))
 	}
 	if why := i.events.failed(); why != "" && strings.HasPrefix(effect.Summary, notSelected) {
 		effect.Summary = why

@@ -117,6 +117,9 @@ func (i *injection) judge(s, bearer sight) (faults.Effect, bool, error) {
 func (i *injection) ended(st state, s, bearer sight, pod *corev1.Pod) (faults.Effect, bool, error) {
 	e := faults.Effect{Proven: true, Summary: "AllRecovered: " + few(ids(st.status.Experiment.Records), 3),
 		Details: map[string]string{"conditions": conditionLine(st), "object": i.undo.title()}}
+	if told := i.events.told(); told != "" {
+		e.Details["events"] = told
+	}
 	if d, why := blind(s, bearer); d > 0 {
 		e.Details[faults.UnseenDetail] = d.Round(time.Millisecond).String()
 		if why != nil {
