@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,6 +39,8 @@ type injection struct {
 	undo       undo
 	oneShot    bool
 	ends       bool              // by itself
+	asked      time.Time         // when Chaos Mesh was first asked for it
+	stood      atomic.Bool       // it was seen to stand
 	containers map[string]string // ids by name when the present state was read
 	follower   *follower
 	events     *events
@@ -172,6 +175,7 @@ func (i *injection) Inject(ctx context.Context, _ time.Duration) error {
 	u.SetName(i.undo.Name)
 	u.SetNamespace(i.undo.Namespace)
 	label(u, owner, me(), time.Now().Add(owner.Deadline+Margin))
+	i.asked = time.Now()
 	made, err := i.create(ctx, u, owner)
 	if err != nil {
 		return err
@@ -307,7 +311,21 @@ func (i *injection) effect(s sight) (faults.Effect, error) {
 	if err != nil {
 		return faults.Effect{}, err
 	}
-	return effectOf(st, wanted(i.place, s.object)), nil
+	want := wanted(i.place, s.object)
+	e := effectOf(st, want)
+	i.saw(st)
+	if i.ends && st.passed() && len(missing(st.status.Experiment.Records, want)) == 0 {
+		e.Proven = true
+		e.Summary = "injected, and over by now, as each record's injectedCount says: " + few(ids(st.status.Experiment.Records), 3) + s.late()
+	}
+	return e, nil
+}
+
+// saw remembers of a state whether the fault stands.
+func (i *injection) saw(st state) {
+	if st.injected() {
+		i.stood.Store(true)
+	}
 }
 
 // wanted are the ids of the records that an object at a place must have: its pod or the containers that it names there, and for a fault

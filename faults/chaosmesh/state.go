@@ -92,6 +92,12 @@ func (s state) recovered() bool {
 	return s.status.Experiment.DesiredPhase == v1alpha1.StoppedPhase && len(s.status.Experiment.Records) > 0 && !s.touched()
 }
 
+// passed reports whether every target that was selected was injected at some time, and the fault was lifted from all of them since. The
+// counts stay when the phases do not.
+func (s state) passed() bool {
+	return s.recovered() && !slices.ContainsFunc(s.status.Experiment.Records, func(r *v1alpha1.Record) bool { return r.InjectedCount <= 0 })
+}
+
 // misses are the records of targets that are not injected.
 func (s state) misses() []*v1alpha1.Record {
 	var out []*v1alpha1.Record

@@ -1,7 +1,9 @@
 package chaosmesh
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -97,6 +99,7 @@ func (i *injection) judge(s, bearer sight) (faults.Effect, bool, error) {
 	if err != nil {
 		return faults.Effect{}, false, err
 	}
+	i.saw(st)
 	pod, err := podOf(bearer)
 	if err != nil {
 		return faults.Effect{}, false, err
@@ -113,6 +116,9 @@ func (i *injection) judge(s, bearer sight) (faults.Effect, bool, error) {
 	return faults.Effect{}, false, nil
 }
 
+// errPassed is why nobody knows when a fault was over that nobody saw stand.
+var errPassed = errors.New("it was over before anybody saw it stand")
+
 // ended says of a fault that ends by itself what shows that it has.
 func (i *injection) ended(st state, s, bearer sight, pod *corev1.Pod) (faults.Effect, bool, error) {
 	e := faults.Effect{Proven: true, Summary: "AllRecovered: " + few(ids(st.status.Experiment.Records), 3),
@@ -120,7 +126,12 @@ func (i *injection) ended(st state, s, bearer sight, pod *corev1.Pod) (faults.Ef
 	if told := i.events.told(); told != "" {
 		e.Details["events"] = told
 	}
-	if d, why := blind(s, bearer); d > 0 {
+	d, why := blind(s, bearer)
+	if !i.stood.Load() && !i.asked.IsZero() { // it may have been over, and the pod Ready, at any time since it was asked for
+		d = max(d, time.Since(i.asked))
+		why = cmp.Or(why, errPassed)
+	}
+	if d > 0 {
 		e.Details[faults.UnseenDetail] = d.Round(time.Millisecond).String()
 		if why != nil {
 			e.Details["unseen because"] = why.Error()
