@@ -142,6 +142,7 @@ func testRoles(t *testing.T, c *kuberig.Cluster, cart faults.Place) {
 	if out, err := c.Kubectl(t.Context(), "", "create", "rolebinding", "ben", "--role=gameday", "--serviceaccount=shop:ben", "-n", "shop"); err != nil {
 		t.Fatalf("%s, %v", out, err)
 	}
+	awaitAllowed(t, c, "shop", "ben")
 	got := findings(t, ben, q)
 	for _, once := range []string{"namespaces", "poddisruptionbudgets"} { // the second time in the role
 		if strings.Count(got, once) != 2 {
@@ -171,6 +172,19 @@ func testRoles(t *testing.T, c *kuberig.Cluster, cart faults.Place) {
 	if l := left(t, access(c)); len(l) > 0 || image(t, c, "cart-1") != "none" {
 		t.Errorf("left: %q", l)
 	}
+}
+
+// awaitAllowed returns when the server goes by a role that allows a service account to make PodChaos in its namespace: it knows of roles and
+// of whom they are given to by watches of its own, a moment later than it has them.
+func awaitAllowed(t *testing.T, c *kuberig.Cluster, namespace, name string) {
+	t.Helper()
+	kuberig.Eventually(t, 30*time.Second, "the server goes by the role of "+name, func() bool {
+		var answer struct{ Status struct{ Allowed bool } }
+		err := c.Post("/apis/authorization.k8s.io/v1/subjectaccessreviews", tree{"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+			"spec": tree{"user": "system:serviceaccount:" + namespace + ":" + name, "groups": []string{"system:serviceaccounts", "system:authenticated"},
+				"resourceAttributes": tree{"namespace": namespace, "group": "chaos-mesh.org", "resource": "podchaos", "verb": "create"}}}, &answer)
+		return err == nil && answer.Status.Allowed
+	})
 }
 
 // testBudgets: what would break a budget blocks, and what takes all of a workload is said.
