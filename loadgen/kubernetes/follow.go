@@ -41,10 +41,12 @@ type sight struct {
 	lost    map[int]bool
 	logs    map[string]bool // by pod: it is followed
 	stage   string
-	heeded  bool // an operator has touched the TestRun, or nobody was said to
-	absent  bool // the TestRun was not there at the last look
-	gone    bool // it is gone
-	silent  bool // the API server does not answer
+	run     types.UID // the TestRun that was in it
+	far     int       // and in which stage at the furthest; see placeOf
+	heeded  bool      // an operator has touched the TestRun, or nobody was said to
+	absent  bool      // the TestRun was not there at the last look
+	gone    bool      // it is gone
+	silent  bool      // the API server does not answer
 	reading sync.WaitGroup
 }
 
@@ -308,7 +310,7 @@ func (s *server) stage(run *unstructured.Unstructured, seen *sight) {
 		}
 		return
 	}
-	if stage == seen.stage {
+	if stage == seen.stage || seen.past(run.GetUID(), stage) {
 		return
 	}
 	seen.stage, seen.heeded = stage, true
@@ -321,6 +323,20 @@ func (s *server) stage(run *unstructured.Unstructured, seen *sight) {
 	default:
 		s.said("info", "the k6 operator's TestRun %s: %s", s.order.name, stage)
 	}
+}
+
+// past reports whether a TestRun was in a stage before the one that it was seen in last: what is watched and what is listed come by two ways,
+// so that a change may be told of when the one after it was seen already. No operator lets a TestRun go back.
+func (g *sight) past(run types.UID, stage string) bool {
+	place := placeOf(stage)
+	if run == g.run && place > 0 && place <= g.far {
+		return true
+	}
+	if run != g.run {
+		g.run, g.far = run, 0
+	}
+	g.far = max(g.far, place)
+	return false
 }
 
 func (s *server) loseAll(seen *sight, why string) {

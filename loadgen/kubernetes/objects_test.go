@@ -364,6 +364,49 @@ func TestStages(t *testing.T) {
 	}
 }
 
+// TestStagesThatArePast has a watch tell of stages that a TestRun was in before the one in which it was seen when it was looked at: nothing is
+// said of them, and whether its runners have begun is not forgotten, which would take all of them with one that ends.
+func TestStagesThatArePast(t *testing.T) {
+	for _, c := range []struct {
+		listed string
+		older  []string
+		all    bool // are lost with one
+	}{
+		{stageInitialized, []string{stageInitialization}, true},
+		{stageCreated, []string{stageInitialization, stageInitialized, stageCreated}, true},
+		{stageStarted, []string{stageInitialized, stageCreated, stageStarted}, false},
+		{stageStopped, []string{stageCreated, stageStarted}, false},
+		{stageFinished, []string{stageCreated, stageStarted, stageStopped}, false},
+		{"paused", []string{stageCreated}, false}, // it was seen in that before
+	} {
+		s, out := news(loadgen.K6Operator)
+		seen := &sight{phases: map[string]string{}, lost: map[int]bool{}, logs: map[string]bool{}}
+		in := func(uid, stage string) *unstructured.Unstructured {
+			return &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"uid": uid}, "status": map[string]any{"stage": stage}}}
+		}
+		if !knownStage(c.listed) {
+			s.stage(in("1", stageCreated), seen)
+		}
+		s.stage(in("1", c.listed), seen)
+		out.Reset()
+		for _, stage := range c.older {
+			s.changed(t.Context(), change{run: in("1", stage)}, seen)
+		}
+		if out.Len() > 0 || seen.stage != c.listed {
+			t.Errorf("%s was listed, and of %v it says %s", c.listed, c.older, out)
+		}
+		s.pod(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "gameday-x-2-abc", Labels: map[string]string{jobName: s.order.name + "-2"}},
+			Status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted"}}, seen)
+		if want := map[bool]int{true: 3, false: 1}[c.all]; len(seen.lost) != want {
+			t.Errorf("%s was listed, and one runner ends: %d are lost, want %d", c.listed, len(seen.lost), want)
+		}
+		out.Reset()
+		if s.stage(in("2", stageInitialization), seen); !strings.Contains(out.String(), ": initialization") {
+			t.Errorf("of another TestRun it says %q", out)
+		}
+	}
+}
+
 // TestOrdersThatCannotBeMeant checks that nothing is asked of a cluster for them.
 func TestOrdersThatCannotBeMeant(t *testing.T) {
 	for name, change := range map[string]func(*order){

@@ -132,12 +132,26 @@ const (
 )
 
 // knownStage reports whether a stage is one of those that the operator documents.
-func knownStage(s string) bool {
-	switch s {
-	case "", stageInitialization, stageInitialized, stageCreated, stageStarted, stageStopped, stageFinished, stageError:
-		return true
+func knownStage(s string) bool { return s == "" || placeOf(s) > 0 }
+
+// placeOf returns the place of a stage in the order in which a TestRun goes through them, from 1. After either of the two last ones there is no
+// other; one that nobody knows has no place, 0.
+func placeOf(stage string) int {
+	switch stage {
+	case stageInitialization:
+		return 1
+	case stageInitialized:
+		return 2
+	case stageCreated:
+		return 3
+	case stageStarted:
+		return 4
+	case stageStopped:
+		return 5
+	case stageFinished, stageError:
+		return 6
 	}
-	return false
+	return 0
 }
 
 // hasBegun reports whether the operator has told the runners of a TestRun in a stage to begin, or knows no more of them.
