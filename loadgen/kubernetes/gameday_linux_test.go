@@ -47,7 +47,7 @@ const gameDay = `scenario "from the cluster" {
   }
   capacity {
     expect "fast" {
-      that = sli.p95 < seconds("500ms")
+      that = sli.p95 < seconds("5s")
     }
   }
 }

@@ -49,7 +49,7 @@ const printedDay = `scenario "by their logs" {
   }
   capacity {
     expect "fast" {
-      that = sli.p95 < seconds("500ms")
+      that = sli.p95 < seconds("5s")
     }
   }
 }
