@@ -46,6 +46,7 @@ type several struct {
 	stopped bool      // everybody was told to stop
 	held    []Command // came before the first instant was known
 	result  error
+	looked  time.Time // when it was last looked at what is new
 }
 
 // part is one of the generators.
@@ -97,10 +98,21 @@ func (s *several) run(ctx context.Context) error {
 			s.command(c)
 		case <-tick.C:
 		}
-		s.flush(time.Now())
+		now := time.Now()
+		s.look(now)
+		s.flush(now)
 	}
 	s.flush(time.Now().Add(time.Hour))
 	return s.result
+}
+
+// look takes note of when it is looked at what is new. When that is long after the last time, this end was held up, and much may have come
+// meanwhile that it has not heard yet.
+func (s *several) look(now time.Time) {
+	if !s.looked.IsZero() && now.Sub(s.looked) > 2*partLook {
+		s.awake = now
+	}
+	s.looked = now
 }
 
 func (s *several) some(is func(*part) bool) bool {
@@ -248,6 +260,7 @@ type seconds struct {
 	way   Way
 	first time.Time // of the oldest second that was not emitted; like all of them by the monotonic clock too
 	over  time.Time // when all were told to stop; zero before
+	awake time.Time // when this end was last held up, the end of that: it is not the parts that are late then
 	cells []*second
 }
 
@@ -309,7 +322,7 @@ func (s *seconds) cell(i int) *second {
 func (s *seconds) flush(now time.Time) {
 	for len(s.cells) > 0 {
 		c := s.cells[0]
-		late := now.After(c.Start.Add(time.Second+s.way.Late)) && now.After(c.told.Add(s.way.Together))
+		late := now.After(c.Start.Add(time.Second+s.way.Late)) && now.After(c.told.Add(s.way.Together)) && now.After(s.awake.Add(s.way.Late))
 		told, missing := 0, []string(nil)
 		for i, p := range s.parts {
 			switch {

@@ -310,6 +310,51 @@ func TestSeveralBehindOneNetwork(t *testing.T) {
 	})
 }
 
+// TestSeveralReadByAnEndThatIsHeldUp has this end stand still for a while when one of three has told of a second and the others have not:
+// they are not taken for late, since what they said was not looked at. One that really says nothing is missed all the same.
+func TestSeveralReadByAnEndThatIsHeldUp(t *testing.T) {
+	for name, mute := range map[string]bool{"all tell": false, "one is mute": true} {
+		synctest.Test(t, func(t *testing.T) {
+			lag := func(d time.Duration) *paced { return &paced{lag: func(int) time.Duration { return d }} }
+			// The first tells of a second 100 ms after its end, and the second of the one before it 100 ms later, which ends that.
+			parts := []*paced{lag(-200 * time.Millisecond), lag(900 * time.Millisecond), {}}
+			if mute {
+				parts[2] = &paced{lag: func(second int) time.Duration { return time.Duration(max(0, second-3)) * time.Hour }}
+			}
+			commands := make(chan Command, 1)
+			var got []Window
+			s := newSeveral(Spec{Stream: "s", Rate: 90, Dir: t.TempDir(), Commands: commands}, func(w Window) {
+				if got = append(got, w); len(got) == 4 {
+					time.Sleep(3 * time.Second) // the machine stands still
+				}
+				if len(got) == 10 {
+					commands <- Command{Stop: true}
+				}
+			})
+			s.spec.Generators = make([]Node, len(parts))
+			for i, g := range parts {
+				p, err := s.part(i, fmt.Sprintf("m%d", i))
+				if err != nil {
+					t.Fatal(err)
+				}
+				p.generator = g
+			}
+			if err := s.run(t.Context()); err != nil || len(got) < 10 {
+				t.Fatalf("%d seconds, %v", len(got), err)
+			}
+			for i, w := range got[:10] {
+				var want []string
+				if mute && i >= 4 {
+					want = []string{"m2"}
+				}
+				if w.Due != 90 || !slices.Equal(w.Missing, want) {
+					t.Errorf("%s: second %d: %d were due, missing are %v", name, i, w.Due, w.Missing)
+				}
+			}
+		})
+	}
+}
+
 // TestSeveralGoByTheMonotonicClock checks that the first instant of all has a reading of it: else a command would come at another
 // time when somebody sets the clock.
 func TestSeveralGoByTheMonotonicClock(t *testing.T) {
