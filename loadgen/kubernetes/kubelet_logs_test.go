@@ -48,14 +48,18 @@ func (p *container1) lines() int {
 	return len(p.log.lines)
 }
 
-// outdated reports whether a pod's annotations are others than the files that it was given have, and takes them for those.
+// outdated reports whether a pod's annotations are others than the files that it was given have.
 func (p *container1) outdated(pod *corev1.Pod) bool {
-	now := fmt.Sprint(pod.Annotations)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	was := p.seen
-	p.seen = now
-	return was != now
+	return p.seen != fmt.Sprint(pod.Annotations)
+}
+
+// given takes note that the pod has files with its annotations.
+func (p *container1) given(pod *corev1.Pod) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen, p.mounted = fmt.Sprint(pod.Annotations), time.Now()
 }
 
 // mount makes the files of a pod's projected volumes, in a folder for each mount: those of Secrets and of the pod itself.

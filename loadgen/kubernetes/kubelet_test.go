@@ -45,7 +45,10 @@ type container1 struct {
 	code int
 	over chan struct{}
 	dir  string // what is mounted
-	seen string // the annotations that are there
+
+	seen    string    // the annotations that are there
+	mounted time.Time // when they were put there last
+	died    time.Time // read after over
 }
 
 func (p *container1) Write(b []byte) (int, error) {
@@ -132,8 +135,8 @@ func (k *kubelet) sync() {
 		case p.DeletionTimestamp != nil:
 			_ = k.c.Delete(path)
 		case run != nil && !run.ended() && run.outdated(p): // a pod whose annotations change has its files renewed at once
-			if err := k.mount(p, run.dir); err != nil {
-				k.t.Error(err)
+			if k.mount(p, run.dir) == nil { // else FailedMount, and again: the API server or the Secret may be gone since the pods were listed
+				run.given(p)
 			}
 		case run == nil && p.Spec.Containers[0].Image == k.refuses && p.Status.ContainerStatuses == nil:
 			k.status(path, "Pending", p, fields{"waiting": fields{"reason": "ImagePullBackOff", "message": "Back-off pulling image \"" + k.refuses + "\""}})
@@ -194,7 +197,7 @@ func (k *kubelet) start(path string, p *corev1.Pod) {
 		return
 	}
 	run := &container1{cmd: exec.Command(self, append([]string{"as-" + c.Command[0]}, c.Command[1:]...)...), over: make(chan struct{}), dir: dir}
-	run.outdated(p)
+	run.given(p)
 	if c.Image == "built" {
 		run.cmd = exec.Command(filepath.Join(k.image, c.Command[0]), c.Command[1:]...)
 	}
@@ -211,6 +214,7 @@ func (k *kubelet) start(path string, p *corev1.Pod) {
 		if run.code = run.cmd.ProcessState.ExitCode(); run.code < 0 {
 			run.code = 137
 		}
+		run.died = time.Now()
 		close(run.over)
 	}()
 	k.status(path, "Running", p, fields{"running": fields{"startedAt": time.Now().UTC().Format(time.RFC3339)}})
