@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -30,7 +31,8 @@ func TestLeast(t *testing.T) {
 	turns := map[string]chan struct{}{loadgen.Jobs: make(chan struct{}, 3), loadgen.K6Operator: make(chan struct{}, 1)}
 	type outcome struct {
 		kind, verb, told string
-		err              error
+		err              error // that the stream ended with
+		failed           error // it was not tried to the end
 	}
 	var all []*outcome
 	var wait sync.WaitGroup
@@ -42,13 +44,16 @@ func TestLeast(t *testing.T) {
 			config := c.SaysYes(t, c.Kubeconfig(t, user))
 			o := &outcome{kind: kind, verb: verb}
 			all = append(all, o)
-			wait.Go(func() { o.told, o.err = sendOnce(t, config, kind, turn) })
+			wait.Go(func() { o.told, o.err, o.failed = sendOnce(t, config, kind, turn) })
 		}
 	}
 	wait.Wait()
 	for _, o := range all {
 		t.Run(o.kind+" without "+cmp.Or(o.verb, "nothing"), func(t *testing.T) {
 			t.Logf("it ended with %v, and said:\n%s", o.err, o.told)
+			if o.failed != nil {
+				t.Fatal(o.failed)
+			}
 			judgeLeast(t, o.verb, o.told, o.err)
 		})
 	}
@@ -65,37 +70,65 @@ func waits(verb string) int {
 	return 0
 }
 
-// sendOnce sends three seconds of traffic when its turn has come, if it comes to that, and returns what was said and how it ended.
-func sendOnce(t *testing.T, kubeconfig, kind string, turn chan struct{}) (told string, err error) {
+// sendOnce sends three seconds of traffic when its turn has come, if it comes to that, and returns what was said and how it ended. In any case
+// its turn ends: the others wait for it.
+func sendOnce(t *testing.T, kubeconfig, kind string, turn chan struct{}) (told string, err, failed error) {
 	turn <- struct{}{}
-	r := begin(t, kubeconfig, loadgen.RunOn{Kind: kind})
+	next := sync.OnceFunc(func() { <-turn })
+	defer next()
+	r, failed := tryAt(t, kubeconfig, loadgen.RunOn{Kind: kind}, func(int64) {})
+	if failed != nil {
+		return "", nil, failed
+	}
 	over := false
 	select {
 	case err = <-r.result:
 		over = true
 	case <-r.ready:
-		kuberig.Eventually(t, time.Minute, "three seconds were sent", func() bool { return r.seconds() >= 3 })
+		failed = await("three seconds were sent", func() bool { return r.seconds() >= 3 })
 		r.commands <- loadgen.Command{Stop: true}
 	case <-time.After(time.Minute):
-		t.Errorf("it did not begin:\n%s", r.words())
+		failed = errors.New("it did not begin")
 		r.commands <- loadgen.Command{Stop: true}
 	}
 	if kind == loadgen.K6Operator {
-		kuberig.Eventually(t, time.Minute, "its runners answer no more", func() bool {
-			for i := range 3 {
-				if conn, err := net.Dial("tcp", port(i)); err == nil {
-					_ = conn.Close()
-					return false
-				}
-			}
-			return true
-		})
+		failed = cmp.Or(failed, await("its runners answer no more", silent))
 	}
-	<-turn
+	next()
 	if !over {
-		err = r.ends()
+		select {
+		case err = <-r.result:
+		case <-time.After(2 * time.Minute):
+			failed = cmp.Or(failed, errors.New("it does not end"))
+		}
 	}
-	return r.words(), err
+	return r.words(), err, failed
+}
+
+// await is kuberig.Eventually for any goroutine.
+func await(what string, yes func() bool) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(time.Minute)
+	for !yes() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			return fmt.Errorf("waited for a minute in vain until %s", what)
+		}
+	}
+	return nil
+}
+
+// silent reports whether no runner of the operator's is there.
+func silent() bool {
+	for i := range 3 {
+		if conn, err := net.Dial("tcp", port(i)); err == nil {
+			_ = conn.Close()
+			return false
+		}
+	}
+	return true
 }
 
 // judgeLeast holds what a stream said to the verb that it was without; "" is none.

@@ -87,16 +87,25 @@ func begin(t *testing.T, kubeconfig string, on loadgen.RunOn) *traffic {
 // beginAt is that to a service that does something with each request, by its number.
 func beginAt(t *testing.T, kubeconfig string, on loadgen.RunOn, each func(int64)) *traffic {
 	t.Helper()
+	r, err := tryAt(t, kubeconfig, on, each)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// tryAt is that for any goroutine: it returns what keeps it from beginning.
+func tryAt(t *testing.T, kubeconfig string, on loadgen.RunOn, each func(int64)) (*traffic, error) {
 	r := &traffic{t: t, commands: make(chan loadgen.Command, 2), ready: make(chan struct{}), result: make(chan error, 1), dir: t.TempDir()}
 	r.service = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { each(r.hits.Add(1)) }))
 	t.Cleanup(r.service.Close)
 	var err error
 	if r.c, err = collector.Listen("127.0.0.1:0", version, r.log); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	on.Parallelism, on.Namespace, on.CPU, on.Memory = 3, "load", "100m", "64Mi"
 	if on.Image == "" {
@@ -130,7 +139,7 @@ func beginAt(t *testing.T, kubeconfig string, on loadgen.RunOn, each func(int64)
 		})
 	}()
 	t.Cleanup(func() { _ = r.c.Close() })
-	return r
+	return r, nil
 }
 
 func (r *traffic) begun() {
