@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -121,7 +122,7 @@ func (c *Cluster) awaitDefinitions(ctx context.Context) error {
 }
 
 // InstallWebhooks makes the API server ask Chaos Mesh's webhooks, as its chart does: objects are refused when they do not
-// answer.
+// answer. It returns when the API server does so, which is a while after it was told.
 func (c *Cluster) InstallWebhooks() error {
 	hook := func(name, path string, resources, operations []string) object {
 		return object{"name": name, "failurePolicy": "Fail", "sideEffects": "None", "timeoutSeconds": 5,
@@ -142,8 +143,8 @@ func (c *Cluster) InstallWebhooks() error {
 		hooks              []object
 	}{
 		{"MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "chaos-mesh-mutation", mutating},
-		{"ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "chaos-mesh-validation", validating},
 		{"ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "chaos-mesh-validation-auth", auth},
+		{"ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "chaos-mesh-validation", validating},
 	} {
 		err := c.Post("/apis/admissionregistration.k8s.io/v1/"+w.plural, object{"apiVersion": "admissionregistration.k8s.io/v1",
 			"kind": w.kind, "metadata": object{"name": w.name}, "webhooks": w.hooks}, nil)
@@ -151,16 +152,75 @@ func (c *Cluster) InstallWebhooks() error {
 			return fmt.Errorf("installing webhooks: %w", err)
 		}
 	}
+	err := c.awaitTrials(func(good, bad string) bool {
+		return strings.HasPrefix(good, "m") || good == filledIn && strings.HasPrefix(bad, "v")
+	})
+	if err != nil {
+		return fmt.Errorf("waiting until webhooks are asked: %w", err)
+	}
 	return nil
 }
 
-// RemoveWebhooks makes the API server ask nobody about Chaos Mesh's objects: with the controllers stopped, whatever the
-// schemas allow is taken, and nothing acts on it.
+// RemoveWebhooks makes the API server ask nobody about Chaos Mesh's objects, and returns when it does so: with the controllers
+// stopped, whatever the schemas allow is taken, and nothing acts on it.
 func (c *Cluster) RemoveWebhooks() error {
 	const at = "/apis/admissionregistration.k8s.io/v1/"
-	return errors.Join(c.Delete(at+"mutatingwebhookconfigurations/chaos-mesh-mutation"),
+	err := errors.Join(c.Delete(at+"mutatingwebhookconfigurations/chaos-mesh-mutation"),
 		c.Delete(at+"validatingwebhookconfigurations/chaos-mesh-validation"),
 		c.Delete(at+"validatingwebhookconfigurations/chaos-mesh-validation-auth"))
+	if err == nil {
+		err = c.awaitTrials(func(good, bad string) bool { return good == takenAsIs && bad == takenAsIs })
+	}
+	if err != nil {
+		return fmt.Errorf("removing webhooks: %w", err)
+	}
+	return nil
+}
+
+// What becomes of an object on trial that no webhook refuses. For one that is refused it is the webhook's name, which begins with an m when
+// it fills in what is left out, and with a v when it judges.
+const (
+	takenAsIs = ""
+	filledIn  = "filled in"
+)
+
+// awaitTrials returns when what becomes of an object that is right, and of one that only a webhook refuses, is as it is to be. The API
+// server learns of both kinds of webhooks by watches of their own, and of those of one kind in the order in which they were made.
+func (c *Cluster) awaitTrials(yes func(good, bad string) bool) error {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	return poll(ctx, func() (bool, error) {
+		good, err := c.trial("1")
+		if err != nil {
+			return false, err
+		}
+		bad, err := c.trial("none") // the schema allows any text, and the webhook wants a number
+		return err == nil && yes(good, bad), err
+	})
+}
+
+// trial asks the API server what would become of an object with some value and no namespaces to select from.
+func (c *Cluster) trial(value string) (string, error) {
+	var out struct {
+		Spec struct{ Selector struct{ Namespaces []string } }
+	}
+	err := c.Try("/apis/chaos-mesh.org/v1alpha1/namespaces/"+MeshNamespace+"/podchaos", object{"apiVersion": "chaos-mesh.org/v1alpha1",
+		"kind": "PodChaos", "metadata": object{"name": "trial"}, "spec": object{"action": "pod-kill", "mode": "fixed", "value": value,
+			"selector": object{"labelSelectors": object{"app": "none"}}}}, &out)
+	var status *StatusError
+	switch {
+	case errors.As(err, &status):
+		_, name, _ := strings.Cut(status.Message, `webhook "`)
+		if name == "" {
+			return "", err
+		}
+		return name, nil
+	case err != nil:
+		return "", err
+	case len(out.Spec.Selector.Namespaces) > 0:
+		return filledIn, nil
+	}
+	return takenAsIs, nil
 }
 
 // meshObjects makes what shows in a cluster that Chaos Mesh is installed, and which version: the Deployment of its
