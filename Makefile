@@ -84,7 +84,7 @@ test-kubernetes:
 
 # Both halves of it; by themselves they leave out what wants a whole cluster.
 cluster-runs:
-	$(GO) test -timeout 25m -run '^TestKubernetes' ./cmd/gameday
+	$(GO) test -timeout 40m -run '^TestKubernetes' ./cmd/gameday
 	$(GO) test -p 1 -timeout 30m ./internal/kuberig/... ./examples/shop-kubernetes
 
 cluster-parts:
