@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,24 +68,45 @@ func (r *clusterRig) testNoAnswer() {
 	}
 }
 
-// settle waits until the controllers have found the API server again, which may take them a minute after an outage: Chaos Mesh's take up an
-// object and kill a pod, and the pod is replaced.
+// settle waits until the controllers have found the API server again, which may take each of their watches a minute after an outage: Chaos
+// Mesh's take up an object and kill a pod, the pod is replaced, and they know of the new one. One that they cannot find, they do not look for
+// again.
 func (r *clusterRig) settle() {
 	r.t.Helper()
 	before := map[string]bool{}
 	for _, p := range r.pods() {
 		before[p.Metadata.UID] = true
 	}
-	err := r.Post(meshObjects, object{"apiVersion": "chaos-mesh.org/v1alpha1", "kind": "PodChaos", "metadata": object{"name": "settled"},
-		"spec": object{"action": "pod-kill", "mode": "one", "selector": object{"namespaces": []string{"shop"}, "labelSelectors": object{"app": "cart"}}}}, nil)
+	isNew := func(p clusterPod) bool { return !before[p.Metadata.UID] }
+	r.postKill("settled", object{"namespaces": []string{"shop"}, "labelSelectors": object{"app": "cart"}})
+	kuberig.Eventually(r.t, 2*time.Minute, "a pod is killed and replaced", func() bool {
+		return r.ready() == 2 && slices.ContainsFunc(r.pods(), isNew)
+	})
+	pods := r.pods()
+	name := pods[slices.IndexFunc(pods, isNew)].Metadata.Name
+	tries, next := 0, time.Now()
+	kuberig.Eventually(r.t, 2*time.Minute, "the new pod is known", func() bool {
+		if !time.Now().Before(next) {
+			tries++
+			r.postKill(fmt.Sprintf("known-%d", tries), object{"pods": object{"shop": []string{name}}})
+			next = time.Now().Add(3 * time.Second)
+		}
+		now := r.pods()
+		return len(now) > 0 && !named(now, name) // none are known of a server that did not answer
+	})
+	if err := r.Delete(meshObjects); err != nil { // all of them
+		r.t.Fatal(err)
+	}
+	kuberig.Eventually(r.t, 2*time.Minute, "the objects are gone", func() bool { return len(r.objects()) == 0 })
+	kuberig.Eventually(r.t, 2*time.Minute, "two pods are ready", func() bool { return r.ready() == 2 })
+}
+
+// postKill has Chaos Mesh kill one of the pods that are selected.
+func (r *clusterRig) postKill(name string, selector object) {
+	r.t.Helper()
+	err := r.Post(meshObjects, object{"apiVersion": "chaos-mesh.org/v1alpha1", "kind": "PodChaos", "metadata": object{"name": name},
+		"spec": object{"action": "pod-kill", "mode": "one", "selector": selector}}, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	kuberig.Eventually(r.t, 2*time.Minute, "a pod is killed and replaced", func() bool {
-		return r.ready() == 2 && slices.ContainsFunc(r.pods(), func(p clusterPod) bool { return !before[p.Metadata.UID] })
-	})
-	if err := r.Delete(meshObjects + "/settled"); err != nil {
-		r.t.Fatal(err)
-	}
-	kuberig.Eventually(r.t, 2*time.Minute, "the object is gone", func() bool { return len(r.objects()) == 0 })
 }
