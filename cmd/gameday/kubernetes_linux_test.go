@@ -25,8 +25,8 @@ const podsDay = `scenario "pods" {
   kubernetes { kubeconfig = "kubeconfig" }
   timeline {
     baseline = "2s"
-    load     = "8s"
-    recovery = "6s"
+    load     = "20s" # a fault that is due later than that is left out, and crash may take 15 s
+    recovery = "12s"
   }
   traffic "visitors" {
     multiple = 1
@@ -51,12 +51,14 @@ const podsDay = `scenario "pods" {
     target          = target.cart
     at              = "1s"
     restarts_within = "15s"
+    steady_within   = "6s"
   }
   fault "chaos_mesh" "frozen" {
-    manifest = "frozen.yaml"
-    after    = fault.crash
-    wait     = "1s"
-    duration = %q
+    manifest      = "frozen.yaml"
+    after         = fault.crash
+    wait          = "1s"
+    duration      = %q
+    steady_within = "6s"
   }
 }
 `
