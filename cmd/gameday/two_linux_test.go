@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"gameday/clock"
 	"gameday/report"
 )
 
@@ -15,7 +16,8 @@ func testTwoAtATime(t *testing.T, r *wholeRig) {
 	r.replicas(t, "both", "search", 1)
 	r.awaitPods(t, "both", 2)
 	r.awaitReplicas(t, "both", "search", 1)
-	ana, bob := r.person(t, r.cutDayOf("both", "cart", "2s", "42s", "33s", "6s")), r.person(t, r.cutDayOf("both", "cart", "2s", "6s", "3s", "2s"))
+	// Ana's cut is to stand while bob is refused, and until carl's game day, which takes half a minute, is over.
+	ana, bob := r.person(t, r.cutDayOf("both", "cart", "2s", "69s", "60s", "12s")), r.person(t, r.cutDayOf("both", "cart", "2s", "6s", "3s", "2s"))
 	first := ana.start(t, "rec", "day.hcl")
 	atEvent(report.Injected, `"cut"`)(first, "")
 	first.until(time.Minute, "the cut stands on both pods", func() bool { return len(events[report.Injection](first, report.Injected)) == 2 })
@@ -32,7 +34,7 @@ func testTwoAtATime(t *testing.T, r *wholeRig) {
 		}
 	})
 	t.Run("other pods", func(t *testing.T) {
-		carl := r.person(t, r.cutDayOf("both", "search", "2s", "12s", "3s", "6s"))
+		carl := r.person(t, r.cutDayOf("both", "search", "2s", "12s", "3s", "12s"))
 		w := carl.start(t, "rec", "day.hcl")
 		code, out := w.wait(time.Minute)
 		t.Logf("carl:\n%s", out)
@@ -74,14 +76,20 @@ func names(list []wholeObject) []string {
 func testSameMoment(t *testing.T, r *wholeRig) {
 	var all []*wholeRun
 	for range 2 {
-		all = append(all, r.person(t, r.cutDayOf("both", "cart", "4s", "14s", "4s", "6s")).start(t, "rec", "day.hcl"))
+		all = append(all, r.person(t, r.cutDayOf("both", "cart", "4s", "14s", "4s", "12s")).start(t, "rec", "day.hcl"))
 	}
-	hit := map[string]int{}
+	stands := map[string][]clock.Span{} // for sure, by place
 	for _, w := range all {
 		code, out := w.wait(2 * time.Minute)
 		stood := events[report.Injection](w, report.Injected)
+		gone := events[report.Injection](w, report.Reverted)
 		for _, in := range stood {
-			hit[in.Place]++
+			i := slices.IndexFunc(gone, func(g report.Injection) bool { return g.ID == in.ID && g.Place == in.Place })
+			if i < 0 {
+				t.Errorf("what stood on %s was not reverted", in.Place)
+				continue
+			}
+			stands[in.Place] = append(stands[in.Place], clock.Span{Start: in.Onset.Hi, End: gone[i].Gone.Lo})
 		}
 		refused := events[report.Injection](w, report.InjectFailed)
 		t.Logf("%d stood and %d were refused; it ends with %d:\n%s", len(stood), len(refused), code, out)
@@ -97,9 +105,10 @@ func testSameMoment(t *testing.T, r *wholeRig) {
 	for _, w := range all {
 		w.nothingLeft(t, "both", 2)
 	}
-	for place, n := range hit {
-		if n > 1 {
-			t.Errorf("both stood on %s", place)
+	for place, all := range stands {
+		slices.SortFunc(all, func(a, b clock.Span) int { return a.Start.Compare(b.Start) })
+		if len(all) > 1 && all[1].Start.Before(all[0].End) {
+			t.Errorf("both stood on %s at the same time: %v", place, all)
 		}
 	}
 }
