@@ -38,10 +38,11 @@ const cutDay = `scenario "cut-%[1]s-%[2]s" {
     }
   }
   fault "network_partition" "cut" {
-    target   = target.pods
-    to       = ["203.0.113.9"]
-    at       = "1s"
-    duration = %[6]q
+    target        = target.pods
+    to            = ["203.0.113.9"]
+    at            = "1s"
+    duration      = %[6]q
+    steady_within = "6s"
   }
 }
 `
@@ -69,15 +70,16 @@ func testServerAway(t *testing.T, r *wholeRig) {
 		r.awaitPods(t, ns, 1)
 	}
 	// The controllers ask for what they missed up to a minute after the server is back. A fault that goes before is gone nobody knows when.
-	stands := r.person(t, r.wholeDayOf("away-fault", "2s", "115s", "100s", "8s")).start(t, "rec", "day.hcl")
+	stands := r.person(t, r.wholeDayOf("away-fault", "2s", "135s", "120s", "14s")).start(t, "rec", "day.hcl")
 	atEvent(report.Injected, `"frozen"`)(stands, "")
-	reverts := r.person(t, r.wholeDayOf("away-revert", "2s", "45s", "10s", "8s")).start(t, "rec", "day.hcl")
+	reverts := r.person(t, r.wholeDayOf("away-revert", "2s", "45s", "20s", "14s")).start(t, "rec", "day.hcl")
 	atEvent(report.Injected, `"frozen"`)(reverts, "")
 	begins := r.person(t, r.cutDayOf("away-baseline", "cart", "5s", "24s", "3s", "3s")).start(t, "rec", "day.hcl")
 	atEvent(report.PhaseStarted, `"baseline"`)(begins, "")
 	r.StopAPI()
 	stopped := time.Now()
 	atEvent(report.Reverting, `"frozen"`)(reverts, "")
+	atEvent(report.Noted, "takes longer than usual")(reverts, "")
 	<-time.After(time.Until(stopped.Add(30 * time.Second))) // how long the server is away is the case, and no waiting for something
 	if reverts.recorded(report.Reverted, `"frozen"`) || stands.recorded(report.Reverting, `"frozen"`) {
 		t.Error("it is not the case that was to be shown")
@@ -98,7 +100,7 @@ func testServerAway(t *testing.T, r *wholeRig) {
 			"1 fault injected, 1 gone; nothing left on any target"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			code, out := c.w.wait(3 * time.Minute)
+			code, out := c.w.wait(5 * time.Minute)
 			t.Logf("%s ends with %d:\n%s", c.name, code, out)
 			if code != c.code {
 				t.Errorf("it ends with %d, want %d", code, c.code)
@@ -115,7 +117,7 @@ func testControllersStop(t *testing.T, r *wholeRig) {
 	r.shop(t, "stop-before", 1)
 	r.awaitPods(t, "stop-stands", 1)
 	r.awaitPods(t, "stop-before", 1)
-	ana, bob := r.person(t, r.wholeDayOf("stop-stands", "2s", "12s", "8s", "2s")), r.person(t, r.wholeDayOf("stop-before", "4s", "40s", "3s", "2s"))
+	ana, bob := r.person(t, r.wholeDayOf("stop-stands", "2s", "24s", "20s", "2s")), r.person(t, r.wholeDayOf("stop-before", "4s", "40s", "3s", "2s"))
 	stands := ana.start(t, "rec", "day.hcl")
 	atEvent(report.Injected, `"frozen"`)(stands, "")
 	before := bob.start(t, "rec", "day.hcl")
@@ -205,7 +207,7 @@ func runIDOf(w *wholeRun) string {
 func testDaemonGone(t *testing.T, r *wholeRig) {
 	r.shop(t, "daemon", 1)
 	r.awaitPods(t, "daemon", 1)
-	p := r.person(t, r.cutDayOf("daemon", "cart", "2s", "8s", "4s", "2s"))
+	p := r.person(t, r.cutDayOf("daemon", "cart", "2s", "14s", "12s", "2s"))
 	w := p.start(t, "rec", "day.hcl")
 	atEvent(report.Injected, `"cut"`)(w, "")
 	r.node.StopDaemon()
@@ -221,7 +223,7 @@ func testDaemonGone(t *testing.T, r *wholeRig) {
 func hangs(t *testing.T, w *wholeRun, words ...string) {
 	t.Helper()
 	began := time.Now()
-	code, out := w.wait(2 * time.Minute)
+	code, out := w.wait(3 * time.Minute)
 	t.Logf("it ends with %d after %v:\n%s", code, time.Since(began).Round(time.Second), out)
 	if code != 5 {
 		t.Errorf("it ends with %d, want 5", code)
