@@ -32,9 +32,10 @@ const wholeDay = `scenario "whole-%[1]s" {
     }
   }
   fault "chaos_mesh" "frozen" {
-    manifest = "frozen.yaml"
-    at       = "1s"
-    duration = %[5]q
+    manifest      = "frozen.yaml"
+    at            = "4s"
+    duration      = %[5]q
+    steady_within = "8s"
   }
 }
 `
@@ -147,7 +148,7 @@ func testKilledAtEachStep(t *testing.T, r *wholeRig) {
 }
 
 func killedAt(t *testing.T, r *wholeRig, s killStep, namespace, who string) {
-	p := r.person(t, r.wholeDayOf(namespace, "2s", "6s", "3s", "2s"))
+	p := r.person(t, r.wholeDayOf(namespace, "2s", "12s", "6s", "4s"))
 	w := p.start(t, "rec", "day.hcl")
 	after := s.reach(w, namespace)
 	whole := family(w.pid)
