@@ -10,7 +10,9 @@ import (
 
 const (
 	// partLook is how often seconds are looked at that wait for somebody.
-	partLook    = 250 * time.Millisecond
+	partLook = 250 * time.Millisecond
+	// mostHeld is how much longer a second waits where this end is held up again and again.
+	mostHeld    = 10 * time.Second
 	partBacklog = 256 // commands
 )
 
@@ -322,7 +324,8 @@ func (s *seconds) cell(i int) *second {
 func (s *seconds) flush(now time.Time) {
 	for len(s.cells) > 0 {
 		c := s.cells[0]
-		late := now.After(c.Start.Add(time.Second+s.way.Late)) && now.After(c.told.Add(s.way.Together)) && now.After(s.awake.Add(s.way.Late))
+		due := c.Start.Add(time.Second + s.way.Late)
+		late := now.After(due) && now.After(c.told.Add(s.way.Together)) && (now.After(s.awake.Add(s.way.Late)) || now.After(due.Add(mostHeld)))
 		told, missing := 0, []string(nil)
 		for i, p := range s.parts {
 			switch {

@@ -355,6 +355,25 @@ func TestSeveralReadByAnEndThatIsHeldUp(t *testing.T) {
 	}
 }
 
+// TestSeveralHeldUpAgainAndAgain has this end held up for a moment every second: a second that one does not tell of is told of without it
+// all the same, and not only when that ends.
+func TestSeveralHeldUpAgainAndAgain(t *testing.T) {
+	first := time.Now().Round(time.Second)
+	var told []Window
+	s := seconds{way: network, first: first, parts: []*part{{name: "a"}, {name: "b"}}, emit: func(w Window) { told = append(told, w) }}
+	s.add(0, Window{Start: first, Due: 30}, first.Add(1100*time.Millisecond))
+	for after := time.Second; after < time.Minute; after += 600 * time.Millisecond {
+		s.awake = first.Add(after)
+		s.flush(s.awake)
+		if due := after > time.Second+network.Late+mostHeld; due != (len(told) == 1) {
+			t.Fatalf("after %v %d were told of", after, len(told))
+		}
+	}
+	if len(told) != 1 || !slices.Equal(told[0].Missing, []string{"b"}) || told[0].Due != 60 {
+		t.Errorf("%+v", told)
+	}
+}
+
 // TestSeveralGoByTheMonotonicClock checks that the first instant of all has a reading of it: else a command would come at another
 // time when somebody sets the clock.
 func TestSeveralGoByTheMonotonicClock(t *testing.T) {
