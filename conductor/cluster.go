@@ -30,7 +30,7 @@ const (
 	clusterInject, clusterProof = 15 * time.Second, 30 * time.Second
 	// clusterRevert is how much longer than elsewhere reverting may take: the fault is lifted on every node before its object goes, by
 	// controllers that look again up to a minute after their API server was away.
-	clusterRevert = 75 * time.Second
+	clusterRevert = 85 * time.Second
 	// clusterSee bounds looking for what is left of a run at its end, and clusterLift that and lifting it.
 	clusterSee, clusterLift = time.Minute, 150 * time.Second
 )

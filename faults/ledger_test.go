@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -306,6 +307,46 @@ func TestOldDraftsAreSwept(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(l.Dir(), ".draft-*"))
 	if err != nil || len(left) != 1 || filepath.Base(left[0]) != ".draft-new-1" {
 		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// TestRevertOrphansInClusters: faults in clusters are reverted at once, since each may have to be waited for, and told in the order of all.
+func TestRevertOrphansInClusters(t *testing.T) {
+	l := openLedger(t)
+	var within atomic.Int32
+	all := make(chan struct{})
+	kinds := []faults.Kind{{Name: "fake", Reversible: true, RevertInCluster: func(ctx context.Context, _ faults.Entry) error {
+		if within.Add(1) == 3 {
+			close(all)
+		}
+		select {
+		case <-all:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}}}
+	for i, id := range []string{"a", "b", "c"} {
+		e := entry(id)
+		e.Kind, e.Opened, e.Place.Cluster = "fake", time.Unix(int64(i), 0), &faults.Cluster{}
+		h, err := l.Open(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Release(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	results, err := faults.RevertOrphans(ctx, l, kinds, nil)
+	if err != nil || len(results) != 3 {
+		t.Fatalf("%+v, %v", results, err)
+	}
+	for i, id := range []string{"c", "b", "a"} {
+		if r := results[i]; r.ID != id || !r.Reverted {
+			t.Errorf("%+v, want %s reverted", r, id)
+		}
 	}
 }
 

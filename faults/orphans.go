@@ -6,14 +6,16 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"sync"
 	"time"
 )
 
 // revertLimit is how long reverting one orphan may take, and clusterLimit one in a cluster, whose controllers may take up to a minute
-// to look again after its API server was away.
+// to look again after its API server was away. ClusterWidth is how many of those are reverted at once: each is a program of its own.
 const (
+	clusterWidth = 8
 	revertLimit  = 30 * time.Second
-	clusterLimit = 90 * time.Second
+	clusterLimit = 100 * time.Second
 )
 
 // RevertResult says what became of one orphaned entry.
@@ -28,7 +30,7 @@ type RevertResult struct {
 	Err error
 }
 
-// RevertOrphans reverts the faults whose guards are dead, the newest first, and closes their entries. Entries for
+// RevertOrphans reverts the faults whose guards are dead, the newest first, and those in clusters beside them, and closes their entries. Entries for
 // which only returns false are left alone, as are those whose guard lives; only may be nil for all. Entries that
 // cannot be read are reported with an Err, since nobody can tell what they undo. Each result's error is its own;
 // the error returned is that of reading the ledger.
@@ -38,20 +40,35 @@ func RevertOrphans(ctx context.Context, l *Ledger, kinds []Kind, only func(Entry
 		return nil, err
 	}
 	slices.Reverse(standing)
-	var results []RevertResult
-	for _, s := range standing {
+	found := make([]*RevertResult, len(standing))
+	var inClusters sync.WaitGroup
+	slots := make(chan struct{}, clusterWidth)
+	for i, s := range standing {
+		one := func() {
+			if r, mine := revertOrphan(ctx, l, kinds, s); mine {
+				found[i] = &r
+			}
+		}
 		switch {
 		case !s.Orphaned:
-			continue
 		case s.Err != nil:
-			results = append(results, RevertResult{ID: s.ID, Err: fmt.Errorf(
-				"reading %s: %w; check the target by hand, then remove the file", l.path(s.ID), s.Err)})
-			continue
+			found[i] = &RevertResult{ID: s.ID, Err: fmt.Errorf("reading %s: %w; check the target by hand, then remove the file", l.path(s.ID), s.Err)}
 		case only != nil && !only(s.Entry):
-			continue
+		case s.Entry.Place.Cluster != nil: // beside the others, as RevertOrder has it
+			inClusters.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				one()
+			})
+		default:
+			one()
 		}
-		if r, mine := revertOrphan(ctx, l, kinds, s); mine {
-			results = append(results, r)
+	}
+	inClusters.Wait()
+	var results []RevertResult
+	for _, r := range found {
+		if r != nil {
+			results = append(results, *r)
 		}
 	}
 	return results, nil

@@ -61,6 +61,7 @@ func (j *judge) restarted(p *FaultPlan) Item {
 			return it
 		}
 		l := in.Back.Sub(in.Onset)
+		l.Lo = max(0, l.Lo) // nobody is back before they are gone
 		it.sawAs("A", "guard", fmt.Sprintf("%s was back at %s, %s after the onset%s", in.Place, j.tl.around(in.Back), latency(l),
 			j.effectWords(in.BackEffect)), in.Lines...)
 		if slowest == nil || l.Hi > slowest.Hi {

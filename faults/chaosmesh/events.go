@@ -52,6 +52,7 @@ func (e *events) tell(ctx context.Context, now bool) string {
 	defer e.mu.Unlock()
 	e.read = time.Now()
 	switch {
+	case err != nil && e.said || err == nil && e.said && !applied(list): // what was read is more
 	case apierrors.IsForbidden(err):
 		e.text, e.said = "not readable: nothing allows to list events in "+e.of.GetNamespace(), true
 	case err != nil:

@@ -133,8 +133,8 @@ var perPod = map[string]struct {
 }
 
 // behind reports whether what Chaos Mesh collected for a pod still has something of an object that is to go, or was changed and not
-// looked at since: the controllers of that kind have an eye on the API server of their own. Who may not read that goes by whether Chaos
-// Mesh says that it failed.
+// looked at since: the controllers of that kind have an eye on the API server of their own. It is not known of those that cannot be read
+// now, which count as behind; who may not read them at all goes by whether Chaos Mesh says that it failed.
 func (c *client) behind(ctx context.Context, o *unstructured.Unstructured) bool {
 	per, has := perPod[o.GetKind()]
 	st, err := stateOf(o)
@@ -150,10 +150,10 @@ func (c *client) behind(ctx context.Context, o *unstructured.Unstructured) bool 
 		}
 		u, err := c.Resource(resource(per.kind)).Namespace(parts[0]).Get(aside, parts[1], metav1.GetOptions{})
 		switch {
-		case apierrors.IsForbidden(err) && !failedToRecover(r):
-			return true
-		case err != nil:
+		case apierrors.IsNotFound(err) || apierrors.IsForbidden(err) && failedToRecover(r):
 			continue
+		case err != nil:
+			return true
 		}
 		seen, _, _ := unstructured.NestedInt64(u.Object, "status", "observedGeneration")
 		if seen < u.GetGeneration() || without(u, per.lists, o.GetNamespace()+"/"+o.GetName()) {

@@ -245,6 +245,7 @@ type goes struct {
 	began   time.Time
 	asked   time.Time // when they could begin to see it: later than began when the API server was away
 	heeded  time.Time // when they were first seen to have taken it up, and nothing else was left to be taken up
+	freed   time.Time // when it was first seen to be lifted
 	forever bool      // nothing is known of how long its controllers take
 	// behind reports whether other controllers have still to take up their part.
 	behind func(context.Context, *unstructured.Unstructured) bool
@@ -285,14 +286,17 @@ func (g *goes) judge(ctx context.Context, s sight) (why string, hangs bool) {
 	late := !now.Before(g.asked.Add(g.notice))
 	switch {
 	case !s.since.IsZero():
-		g.asked, g.heeded = now, time.Time{}
+		g.asked, g.heeded, g.freed = now, time.Time{}, time.Time{}
 		return s.unseen(), false
 	case g.forever:
 		return "", false
 	case ignored(s.object):
 		return titleOf(s.object) + " is to go, and " + notTakenUp + " yet", late
-	case free(s.object):
-		return titleOf(s.object) + " is lifted, and the controllers have not let it go yet", late
+	case free(s.object): // each is for a moment, before its finalizer goes
+		if g.freed.IsZero() {
+			g.freed = now
+		}
+		return titleOf(s.object) + " is lifted, and the controllers have not let it go yet", late && !now.Before(g.freed.Add(hangLimit))
 	case g.heeded.IsZero():
 		g.heeded = now
 	}

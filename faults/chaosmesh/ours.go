@@ -243,12 +243,12 @@ func (c *client) lift(ctx context.Context, q cluster.Lift) ([]cluster.Lifted, er
 			all.Go(func() { out[i] = c.liftOne(ctx, f, objectOf(f), q.Force) })
 		}
 	}
-	all.Wait()
 	for i, f := range list {
 		if f.at.Group != v1alpha1.SchemeGroupVersion.Group { // in turn: runners first
 			out[i] = c.liftOne(ctx, f, objectOf(f), q.Force)
 		}
 	}
+	all.Wait()
 	return out, nil
 }
 
@@ -259,7 +259,7 @@ func (c *client) liftOne(ctx context.Context, f found, o cluster.Object, force b
 	case force:
 		limit = forceLimit // whoever forces has seen it hang
 	case f.at.Group == v1alpha1.SchemeGroupVersion.Group:
-		limit += noticeLimit
+		limit += noticeLimit + abortLimit
 	}
 	one, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -119,7 +119,8 @@ func TestGoing(t *testing.T) {
 		"what is collected for pods is taken up late": {false, 50 * time.Second, []step{{5 * time.Second, heeded, false}, {20 * time.Second, heeded, false},
 			{24 * time.Second, heeded, false}, {9 * time.Second, heeded, false}, {time.Second, heeded, true}}},
 		"what is collected for pods is never taken up": {false, time.Hour, []step{{5 * time.Second, heeded, false}, {64 * time.Second, heeded, false}, {9 * time.Second, heeded, false}, {time.Second, heeded, true}}},
-		"it was lifted before that":                    {false, 0, []step{{69 * time.Second, free, false}, {time.Second, free, true}}},
+		"it was lifted before that":                    {false, 0, []step{{59 * time.Second, free, false}, {10 * time.Second, free, false}, {time.Second, free, true}}},
+		"it is lifted late":                            {false, 0, []step{{65 * time.Second, ignored, false}, {time.Second, heeded, false}, {5 * time.Second, free, false}, {9 * time.Second, free, false}, {time.Second, free, true}}},
 		"a Job":                                        {true, 0, []step{{time.Hour, heeded, false}}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -20,9 +20,9 @@ func TestPatienceWithClusters(t *testing.T) {
 		residue bool
 	}{
 		"asked for":                {75 * time.Second, true, 75 * time.Second, false},
-		"asked for, and never":     {time.Hour, true, 85 * time.Second, true},
+		"asked for, and never":     {time.Hour, true, 95 * time.Second, true},
 		"gameday is dead":          {75 * time.Second, false, 75 * time.Second, false},
-		"gameday is dead, forever": {time.Hour, false, 85 * time.Second, true},
+		"gameday is dead, forever": {time.Hour, false, 95 * time.Second, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, r *rig) {

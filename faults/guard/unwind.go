@@ -16,7 +16,7 @@ const (
 	unwindLimit = 10 * time.Second // to revert everything
 	// clusterLimit is that where a fault is in a cluster, whose API server may be away and whose controllers take up to a minute to look
 	// again after that. One that could not be reverted in that time has unwindLimit for each further try.
-	clusterLimit = 85 * time.Second
+	clusterLimit = 95 * time.Second
 	unwindStep   = 2 * time.Second        // to wait for a fault before going on to an older one at its place
 	haltPace     = 500 * time.Millisecond // between two looks for a halt
 )
