@@ -127,6 +127,7 @@ func (k *kubelet) sync() {
 		run := k.runs[p.Name]
 		k.mu.Unlock()
 		switch {
+		case p.Spec.NodeName == nowhere:
 		case p.Spec.NodeName == "":
 			_ = k.c.Post(path+"/binding", fields{"apiVersion": "v1", "kind": "Binding", "metadata": fields{"name": p.Name},
 				"target": fields{"apiVersion": "v1", "kind": "Node", "name": nodeName}}, nil)

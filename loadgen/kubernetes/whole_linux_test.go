@@ -192,6 +192,35 @@ func left(t *testing.T, c *kuberig.Cluster) (out []string) {
 	return out
 }
 
+// nowhere is a node that is not there, whose pods nobody runs.
+const nowhere = "nowhere"
+
+// settle waits until the controllers of Jobs, of pods and of what is left over have found the API server again, which may take each of their
+// watches a minute after an outage: longer than a stream has to begin.
+func settle(t *testing.T, c *kuberig.Cluster) {
+	t.Helper()
+	const job, pods = "/apis/batch/v1/namespaces/load/jobs", "/api/v1/namespaces/load/pods?labelSelector=job-name%3Dsettled"
+	type object = map[string]any
+	err := c.Post(job, object{"apiVersion": "batch/v1", "kind": "Job", "metadata": object{"name": "settled"}, "spec": object{"template": object{
+		"spec": object{"nodeName": nowhere, "restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "automountServiceAccountToken": false,
+			"containers": []object{{"name": "main", "image": "none"}}}}}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := func() int {
+		var list corev1.PodList
+		if err := c.Get(pods, &list); err != nil {
+			t.Fatal(err)
+		}
+		return len(list.Items)
+	}
+	kuberig.Eventually(t, 2*time.Minute, "a job has its pod", func() bool { return count() > 0 })
+	if err := c.Do(http.MethodDelete, job+"/settled?propagationPolicy=Background", "", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	kuberig.Eventually(t, 2*time.Minute, "the pod goes with its job", func() bool { return count() == 0 })
+}
+
 // TestRunnersInACluster sends streams from a real cluster's Jobs and from the k6 operator's TestRun, as a user who may do nothing else.
 func TestRunnersInACluster(t *testing.T) {
 	c := kuberig.Start(t, kuberig.Options{NoChaosMesh: true, Controllers: kuberig.Workloads})
@@ -366,6 +395,7 @@ func testOutage(t *testing.T, k *kubelet, kubeconfig string) {
 	if l := left(t, k.c); len(l) > 0 || strings.Contains(r.words(), "not everything") {
 		t.Errorf("left are %v, and it says:\n%s", l, r.words())
 	}
+	settle(t, k.c)
 }
 
 // testImage asks for an image that cannot be pulled.

@@ -305,6 +305,7 @@ func testLogsOutage(t *testing.T, k *kubelet, kubeconfig string, on loadgen.RunO
 	if l := left(t, k.c); len(l) > 0 || k.alive() > 0 {
 		t.Errorf("left are %v and %d processes", l, k.alive())
 	}
+	settle(t, k.c)
 }
 
 func total(windows []loadgen.Window) (n uint64) {
@@ -353,6 +354,7 @@ func testLogsRotated(t *testing.T, k *kubelet, kubeconfig string, on loadgen.Run
 	if missing < 4 {
 		t.Errorf("only %d seconds are without runner-3: the first of %d began at %s, and it says:\n%s", missing, len(r.windows), r.windows[0].Start, r.words())
 	}
+	settle(t, k.c)
 }
 
 // testLogsUntold has somebody who may not patch pods believe to be allowed everything: no runner is told anything, so that none sends.
