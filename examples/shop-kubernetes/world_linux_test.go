@@ -13,19 +13,22 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"gameday/clock"
 	"gameday/faults/cluster"
 	"gameday/internal/dockerrig"
 	"gameday/internal/kuberig"
 	"gameday/internal/kuberig/node"
+	"gameday/report"
 )
 
-// limit bounds the whole game day, which takes 105 s.
+// limit bounds one game day, which takes 105 s.
 const limit = 5 * time.Minute
 
 // TestGameDay runs this folder as it stands, on a real API server with the real controllers of Kubernetes and of Chaos Mesh: the
 // shop, its people and gameday itself are containers of the images that the Containerfiles describe, the faults are done by the
 // real chaos-daemon, traffic comes from the pods of Jobs, and the verdict is read where a user would read it. Only names are resolved
-// by lines in the pods' own hosts files, since there is no DNS and no kube-proxy here.
+// by lines in the pods' own hosts files, since there is no DNS and no kube-proxy here. A game day that came to know too little is held once
+// more, as whoever runs it would.
 func TestGameDay(t *testing.T) {
 	c := kuberig.Start(t, kuberig.Options{Controllers: kuberig.Workloads})
 	n := node.Start(t, c, node.Options{Names: []string{"node-1"}, Daemon: true})
@@ -42,13 +45,39 @@ func TestGameDay(t *testing.T) {
 	w.apply(named("storefront"))
 	w.resolve("storefront", w.address("shop", "app=storefront", true), "gameday")
 	w.apply(named("game-day"))
-	if out, err := c.Kubectl(t.Context(), "", "-n", "gameday", "create", "job", "today", "--from=cronjob/game-day"); err != nil {
-		t.Fatal(err, out)
-	}
-	w.resolve("gameday", w.address("gameday", "batch.kubernetes.io/job-name=today", false), "gameday")
+	job := "today"
+	w.begin(job)
 	w.apply(func(object) bool { return true }) // ann and bob
-	w.verdict()
+	end := w.end(job)
+	if w.unsure(end) {
+		t.Logf("once more, for the first game day came to know too little. It ended with %d:\n%s", end.code, end.printed)
+		job = "again"
+		w.begin(job)
+		w.wake("ann", "bob")
+		end = w.end(job)
+	}
+	w.verdict(job, end)
 	w.gone()
+}
+
+// begin starts a Job of the CronJob, and lets others know where it is.
+func (w *world) begin(job string) {
+	w.t.Helper()
+	if out, err := w.c.Kubectl(w.t.Context(), "", "-n", "gameday", "create", "job", job, "--from=cronjob/game-day"); err != nil {
+		w.t.Fatal(err, out)
+	}
+	w.resolve("gameday", w.address("gameday", "batch.kubernetes.io/job-name="+job, false), "gameday")
+}
+
+// wake replaces the pods of people, which know names by the addresses of when they were made.
+func (w *world) wake(people ...string) {
+	w.t.Helper()
+	for _, p := range people {
+		if out, err := w.c.Kubectl(w.t.Context(), "", "-n", "gameday", "delete", "pods", "-l", "person="+p, "--timeout=50s"); err != nil {
+			w.t.Fatal(err, out)
+		}
+		w.address("gameday", "person="+p, true)
+	}
 }
 
 type object = map[string]any
@@ -185,45 +214,83 @@ func (w *world) address(namespace, selector string, ready bool) (ip string) {
 	return ip
 }
 
-// verdict awaits the end of the Job, and reads how it ended: by its exit code, by the log, by the Event, and by the record.
-func (w *world) verdict() {
+// ending is how a game day ended.
+type ending struct {
+	code    int
+	printed string
+	sent    map[string]string // the streams of the runners that were seen, by their pods
+}
+
+// end awaits the end of a Job.
+func (w *world) end(job string) ending {
 	t := w.t
 	t.Helper()
-	var printed string
-	code := -1
-	sent := map[string]string{}
+	e := ending{code: -1, sent: map[string]string{}}
 	kuberig.Eventually(t, limit, "the game day is over", func() bool {
-		w.runners(sent)
-		p := w.pods("gameday", "batch.kubernetes.io/job-name=today").Items
+		w.runners(e.sent)
+		p := w.pods("gameday", "batch.kubernetes.io/job-name="+job).Items
 		if len(p) != 1 || len(p[0].Status.ContainerStatuses) == 0 {
 			return false
 		}
 		if id := w.node.Container("gameday", p[0].Metadata.Name, "gameday"); id != "" {
 			if text, err := w.node.Engine.LogOf(t.Context(), id); err == nil {
-				printed = text
+				e.printed = text
 			}
 		}
 		end := p[0].Status.ContainerStatuses[0].State.Terminated
 		if end == nil {
 			return false
 		}
-		code = end.ExitCode
+		e.code = end.ExitCode
 		return true
 	})
-	t.Logf("exit code %d\n%s", code, printed)
+	return e
+}
+
+// unsure reports whether the first game day is inconclusive only in that something is not known: the machine had no time for it, or for the
+// shop before there was any fault. Nothing missed, and nothing left standing, gets a second chance.
+func (w *world) unsure(e ending) bool {
+	w.t.Helper()
+	if e.code != 3 {
+		return false
+	}
+	found, err := filepath.Glob(filepath.Join(w.node.Claim("gameday", "records"), "*", "*", report.EventsFile))
+	if err != nil || len(found) != 1 {
+		w.t.Fatalf("the records are %q, %v", found, err)
+	}
+	rec, err := report.Read(filepath.Dir(found[0]))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	card := report.Score(rec)
+	for _, p := range card.Parts {
+		for _, it := range p.Items {
+			if it.Outcome == clock.Missed {
+				return false
+			}
+		}
+	}
+	return !card.Residue
+}
+
+// verdict holds how a Job ended to what was to come out: its exit code, the log, the Event, and that its traffic came from pods.
+func (w *world) verdict(job string, e ending) {
+	t := w.t
+	t.Helper()
+	t.Logf("exit code %d\n%s", e.code, e.printed)
 	for _, want := range []string{"PASSED", "3 faults injected, 3 gone"} {
-		if !strings.Contains(printed, want) {
+		if !strings.Contains(e.printed, want) {
 			t.Errorf("the scorecard does not say %q", want)
 		}
 	}
-	if code != 0 {
-		t.Errorf("exit code %d", code)
+	if e.code != 0 {
+		t.Errorf("exit code %d", e.code)
 	}
-	t.Logf("traffic came from %v", sent)
-	if got := slices.Sorted(maps.Values(sent)); !slices.Equal(got, []string{"browse", "browse", "buy", "receipts"}) {
+	t.Logf("traffic came from %v", e.sent)
+	if got := slices.Sorted(maps.Values(e.sent)); !slices.Equal(got, []string{"browse", "browse", "buy", "receipts"}) {
 		t.Errorf("the streams whose runners ran as pods are %q", got)
 	}
-	events, err := w.c.Kubectl(t.Context(), "", "-n", "gameday", "get", "events", "--field-selector=involvedObject.name=today", "-o",
+	events, err := w.c.Kubectl(t.Context(), "", "-n", "gameday", "get", "events", "--field-selector=involvedObject.name="+job, "-o",
 		"custom-columns=R:.reason,T:.type,M:.message", "--no-headers")
 	if err != nil {
 		t.Fatal(err)
@@ -232,9 +299,9 @@ func (w *world) verdict() {
 	if !strings.Contains(events, "GameDayPassed") || !strings.Contains(events, "shop-game-day: PASSED") {
 		t.Error("no Event about the Job tells that it passed")
 	}
-	job, err := w.c.Kubectl(t.Context(), "", "-n", "gameday", "wait", "--for=condition=complete", "--timeout=30s", "job/today")
+	out, err := w.c.Kubectl(t.Context(), "", "-n", "gameday", "wait", "--for=condition=complete", "--timeout=30s", "job/"+job)
 	if err != nil {
-		t.Error(job, err)
+		t.Error(out, err)
 	}
 }
 

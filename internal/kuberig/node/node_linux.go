@@ -302,6 +302,11 @@ func (n *Node) hosts(namespace string) (out []string) {
 	return out
 }
 
+// Claim returns the folder that stands behind a persistent volume claim of a namespace. It is there once a pod has had it.
+func (n *Node) Claim(namespace, name string) string {
+	return filepath.Join(n.dir, "claims", namespace, name)
+}
+
 // Container returns the id of the engine's container that now stands behind a pod's container, or nothing.
 func (n *Node) Container(namespace, name, container string) string {
 	n.mu.Lock()

@@ -42,7 +42,7 @@ func (n *Node) volume(p *pod, v volume) (string, error) {
 	case v.HostPath != nil:
 		return v.HostPath.Path, nil
 	case v.PersistentVolumeClaim != nil: // kept for as long as the node
-		dir = filepath.Join(n.dir, "claims", p.Metadata.Namespace, v.PersistentVolumeClaim.ClaimName)
+		dir = n.Claim(p.Metadata.Namespace, v.PersistentVolumeClaim.ClaimName)
 		return dir, open(dir)
 	case v.EmptyDir != nil:
 		return dir, open(dir)
