@@ -21,6 +21,9 @@ import (
 
 type fields = map[string]any
 
+// nowhere is a node that is not there, whose pods nobody runs.
+const nowhere = "nowhere"
+
 // kubelet is a node whose containers are processes of the test: it takes the pods that nobody has, runs their commands by the test's own binary,
 // and tells the API server what becomes of them, and what they print.
 type kubelet struct {

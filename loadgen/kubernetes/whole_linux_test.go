@@ -192,9 +192,6 @@ func left(t *testing.T, c *kuberig.Cluster) (out []string) {
 	return out
 }
 
-// nowhere is a node that is not there, whose pods nobody runs.
-const nowhere = "nowhere"
-
 // settle waits until the controllers of Jobs, of pods and of what is left over have found the API server again, which may take each of their
 // watches a minute after an outage: longer than a stream has to begin.
 func settle(t *testing.T, c *kuberig.Cluster) {
