@@ -79,11 +79,14 @@ func (r *clusterRig) settle() {
 	}
 	isNew := func(p clusterPod) bool { return !before[p.Metadata.UID] }
 	r.postKill("settled", object{"namespaces": []string{"shop"}, "labelSelectors": object{"app": "cart"}})
+	name := ""
 	kuberig.Eventually(r.t, 2*time.Minute, "a pod is killed and replaced", func() bool {
-		return r.ready() == 2 && slices.ContainsFunc(r.pods(), isNew)
+		pods := r.pods()
+		if i := slices.IndexFunc(pods, isNew); i >= 0 {
+			name = pods[i].Metadata.Name
+		}
+		return name != "" && r.ready() == 2
 	})
-	pods := r.pods()
-	name := pods[slices.IndexFunc(pods, isNew)].Metadata.Name
 	tries, next := 0, time.Now()
 	kuberig.Eventually(r.t, 2*time.Minute, "the new pod is known", func() bool {
 		if !time.Now().Before(next) {

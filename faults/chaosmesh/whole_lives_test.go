@@ -86,7 +86,7 @@ func testTwoRuns(t *testing.T, c *kuberig.Cluster) {
 	}
 }
 
-// eventLimit is how long an event is waited for: a guard may revert for 85 seconds before one, or pause for 30 and try for ten.
+// eventLimit is how long an event is waited for: a guard may revert for 95 seconds before one, or pause for 30 and try for ten.
 const eventLimit = 2 * time.Minute
 
 // event returns the next event of a guard that says what has become of a fault, and not merely that its revert takes longer.
