@@ -331,7 +331,7 @@ func withoutTheSecond(t *testing.T, windows []loadgen.Window) {
 			begun += int(w.Started)
 		}
 	}
-	want, room := 20*(len(windows)-1), 2+int(20*late.Seconds())
+	want, room := 20*(len(windows)-1), 2+int(20*min(late, 2*time.Second).Seconds())
 	if begun < want-room || begun > want+room {
 		t.Errorf("%d were begun in %d seconds without it, want %d, by %d more or less: they were up to %s late", begun, len(windows)-1, want, room, late)
 	}

@@ -397,8 +397,11 @@ func testLogsAbandoned(t *testing.T, k *kubelet, kubeconfig string, on loadgen.R
 	kuberig.Eventually(t, 2*time.Minute, "the runners have ended", func() bool { return k.alive() == 0 })
 	for name, run := range running { // the lease is from when they read their orders
 		run.mu.Lock()
-		d := run.died.Sub(run.mounted)
+		d, told := run.died.Sub(run.mounted), run.mounted.Sub(at)
 		run.mu.Unlock()
+		if told > 15*time.Second { // what was under way at the end of who told it arrives, and nothing after that
+			t.Errorf("%s was told something %s after nobody was left who could", name, told)
+		}
 		t.Logf("%s ended %s after it was told something", name, d.Round(100*time.Millisecond))
 		if d > loadgen.LogsLease+5*time.Second {
 			t.Errorf("%s ended %s after it was told something", name, d)
