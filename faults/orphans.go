@@ -11,7 +11,7 @@ import (
 )
 
 // revertLimit is how long reverting one orphan may take, and clusterLimit one in a cluster, whose controllers may take up to a minute
-// to look again after its API server was away. ClusterWidth is how many of those are reverted at once: each is a program of its own.
+// to look again after its API server was away. ClusterWidth is how many of those are reverted at once: each is mostly a program of its own.
 const (
 	clusterWidth = 8
 	revertLimit  = 30 * time.Second
@@ -30,7 +30,7 @@ type RevertResult struct {
 	Err error
 }
 
-// RevertOrphans reverts the faults whose guards are dead, the newest first, and those in clusters beside them, and closes their entries. Entries for
+// RevertOrphans reverts the faults whose guards are dead, the newest first, up to eight of those in clusters beside them, and closes their entries. Entries for
 // which only returns false are left alone, as are those whose guard lives; only may be nil for all. Entries that
 // cannot be read are reported with an Err, since nobody can tell what they undo. Each result's error is its own;
 // the error returned is that of reading the ledger.

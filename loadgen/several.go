@@ -324,8 +324,9 @@ func (s *seconds) cell(i int) *second {
 func (s *seconds) flush(now time.Time) {
 	for len(s.cells) > 0 {
 		c := s.cells[0]
-		due := c.Start.Add(time.Second + s.way.Late)
-		late := now.After(due) && now.After(c.told.Add(s.way.Together)) && (now.After(s.awake.Add(s.way.Late)) || now.After(due.Add(mostHeld)))
+		due, together := c.Start.Add(time.Second+s.way.Late), c.told.Add(s.way.Together)
+		held := !now.After(s.awake.Add(s.way.Late)) && !(now.After(due.Add(mostHeld)) && now.After(together.Add(mostHeld)))
+		late := now.After(due) && now.After(together) && !held
 		told, missing := 0, []string(nil)
 		for i, p := range s.parts {
 			switch {

@@ -374,6 +374,23 @@ func TestSeveralHeldUpAgainAndAgain(t *testing.T) {
 	}
 }
 
+// TestSeveralHeldUpAfterAnOutage has this end held up when seconds of long ago are told of: they wait for the others as any do.
+func TestSeveralHeldUpAfterAnOutage(t *testing.T) {
+	first := time.Now().Round(time.Second)
+	var told []Window
+	s := seconds{way: printed, first: first, parts: []*part{{name: "a"}, {name: "b"}}, emit: func(w Window) { told = append(told, w) }}
+	back := first.Add(30 * time.Second)
+	s.add(0, Window{Start: first, Due: 30}, back)
+	s.awake = back.Add(5 * time.Second)
+	if s.flush(s.awake.Add(time.Millisecond)); len(told) > 0 {
+		t.Errorf("%+v was told of at once", told)
+	}
+	s.add(1, Window{Start: first, Due: 30}, s.awake.Add(time.Second))
+	if s.flush(s.awake.Add(time.Second)); len(told) != 1 || told[0].Missing != nil {
+		t.Errorf("%+v", told)
+	}
+}
+
 // TestSeveralGoByTheMonotonicClock checks that the first instant of all has a reading of it: else a command would come at another
 // time when somebody sets the clock.
 func TestSeveralGoByTheMonotonicClock(t *testing.T) {
