@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"gameday/clock"
 	"gameday/report"
 )
 
@@ -75,21 +74,15 @@ func names(list []wholeObject) []string {
 // testSameMoment starts two game days together, each of which sees nothing of the other beforehand: on no pod do both faults stand.
 func testSameMoment(t *testing.T, r *wholeRig) {
 	var all []*wholeRun
-	for range 2 {
-		all = append(all, r.person(t, r.cutDayOf("both", "cart", "4s", "14s", "4s", "12s")).start(t, "rec", "day.hcl"))
+	for range 2 { // each cut stands for longer than one may begin after the other, so that it cannot come once the other is over
+		all = append(all, r.person(t, r.cutDayOf("both", "cart", "4s", "24s", "14s", "12s")).start(t, "rec", "day.hcl"))
 	}
-	stands := map[string][]clock.Span{} // for sure, by place
+	hit := map[string]int{}
 	for _, w := range all {
 		code, out := w.wait(2 * time.Minute)
 		stood := events[report.Injection](w, report.Injected)
-		gone := events[report.Injection](w, report.Reverted)
 		for _, in := range stood {
-			i := slices.IndexFunc(gone, func(g report.Injection) bool { return g.ID == in.ID && g.Place == in.Place })
-			if i < 0 {
-				t.Errorf("what stood on %s was not reverted", in.Place)
-				continue
-			}
-			stands[in.Place] = append(stands[in.Place], clock.Span{Start: in.Onset.Hi, End: gone[i].Gone.Lo})
+			hit[in.Place]++
 		}
 		refused := events[report.Injection](w, report.InjectFailed)
 		t.Logf("%d stood and %d were refused; it ends with %d:\n%s", len(stood), len(refused), code, out)
@@ -105,10 +98,9 @@ func testSameMoment(t *testing.T, r *wholeRig) {
 	for _, w := range all {
 		w.nothingLeft(t, "both", 2)
 	}
-	for place, all := range stands {
-		slices.SortFunc(all, func(a, b clock.Span) int { return a.Start.Compare(b.Start) })
-		if len(all) > 1 && all[1].Start.Before(all[0].End) {
-			t.Errorf("both stood on %s at the same time: %v", place, all)
+	for place, n := range hit {
+		if n > 1 {
+			t.Errorf("both stood on %s", place)
 		}
 	}
 }
